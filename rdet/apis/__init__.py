@@ -1,0 +1,1 @@
+"""What users call: building runs, and inference on images."""

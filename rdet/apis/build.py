@@ -1,0 +1,94 @@
+"""From a config to the objects of a run. Here the floors below are joined."""
+
+import copy
+
+from mmengine.config import Config
+
+from rdet.datasets.summary import check_same_classes, classes_of, dataset_table
+from rdet.engine.runner import Runner, few
+from rdet.registry import DATASETS, MODELS
+
+
+def build_datasets(cfg: Config, splits: tuple[str, ...]) -> dict:
+    """Builds the data sets of the splits that ``cfg`` has, and checks that their classes agree.
+
+    The test split falls back to ``val_dataloader``. A data set without ``data_root`` takes the
+    config's.
+    """
+    datasets = {}
+    for split in splits:
+        loader = _loader_cfg(cfg, split)
+        if loader is not None:
+            dataset = copy.deepcopy(loader.dataset)
+            if cfg.get("data_root"):
+                _set_data_root(dataset, cfg.data_root)
+            datasets[split] = DATASETS.build(dataset, where=f"{split}_dataloader.dataset")
+    if not datasets:
+        raise ValueError(f"the config has no {' or '.join(f'{split}_dataloader' for split in splits)}")
+    first, *others = datasets
+    for other in others:
+        check_same_classes(datasets[first], datasets[other], (first, other))
+    return datasets
+
+
+def build_detector(cfg: Config, classes: tuple[str, ...]):
+    """Builds the detector for ``classes``; a contradicting ``model.num_classes`` raises ValueError."""
+    count = cfg.model.get("num_classes")
+    if count is not None and count != len(classes):
+        raise ValueError(
+            f"model.num_classes is {count}, but the data set has {len(classes)} classes ({few(classes)}); "
+            "leave model.num_classes out, it follows from the data"
+        )
+    return MODELS.build(cfg.model, default_args={"num_classes": len(classes)}, where="model")
+
+
+def build_runner(cfg: Config, mode: str = "train") -> Runner:
+    """Builds everything that training or testing needs, and logs the table of the data.
+
+    Args:
+        cfg: As :func:`rdet.config.load_config` returns it, with a ``work_dir``.
+        mode: ``'train'`` or ``'test'``.
+    """
+    datasets = build_datasets(cfg, ("train", "val") if mode == "train" else ("test",))
+    loaders = {
+        f"{split}_dataloader": {**_loader_cfg(cfg, split), "dataset": dataset} for split, dataset in datasets.items()
+    }
+    evaluator = cfg.get("val_evaluator", {"type": "CocoMetric"})
+    options: dict = {}
+    if mode == "train":
+        options |= {"train_cfg": cfg.train_cfg, "optim_wrapper": cfg.optim_wrapper}
+        options |= {key: cfg[key] for key in ("param_scheduler", "auto_scale_lr") if key in cfg}
+    if "val" in datasets:
+        options |= {"val_cfg": {}, "val_evaluator": evaluator}
+    if "test" in datasets:
+        options |= {"test_cfg": {}, "test_evaluator": cfg.get("test_evaluator", evaluator)}
+    passed_on = ("custom_hooks", "load_from", "resume", "launcher", "env_cfg", "log_level", "visualizer")
+    options |= {key: cfg[key] for key in passed_on if key in cfg}
+    runner = Runner(
+        model=build_detector(cfg, classes_of(next(iter(datasets.values())))),
+        work_dir=cfg.work_dir,
+        # The order of the data is the business of the stream, not of a hook.
+        default_hooks={**cfg.get("default_hooks", {}), "sampler_seed": None},
+        log_processor=cfg.get("log_processor", {"type": "LogProcessor"}),
+        randomness=cfg.get("randomness", {"seed": 0}),
+        experiment_name=cfg.get("experiment_name"),
+        default_scope="rdet",
+        cfg=cfg,
+        **loaders,
+        **options,
+    )
+    runner.logger.info("\n" + dataset_table(datasets))
+    return runner
+
+
+def _loader_cfg(cfg: Config, split: str):
+    return cfg.get(f"{split}_dataloader") or (cfg.get("val_dataloader") if split == "test" else None)
+
+
+def _set_data_root(dataset: dict, data_root: str) -> None:
+    """Sets the root of a data set, or of those that it wraps, where they have none."""
+    wrapped = dataset.get("datasets") or ([dataset["dataset"]] if "dataset" in dataset else None)
+    if wrapped is None:
+        dataset.setdefault("data_root", data_root)
+    for inner in wrapped or ():
+        _set_data_root(inner, data_root)

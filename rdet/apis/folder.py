@@ -1,0 +1,79 @@
+"""Detection on a folder: pictures out, and one COCO json."""
+
+import json
+from pathlib import Path
+
+import cv2
+
+from rdet.apis.inference import inference_detector
+from rdet.visualization.draw import draw_boxes, save_image
+
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+
+def detect_folder(model, source: str | Path, out_dir: str | Path, score_thr: float = 0.3) -> dict:
+    """Detects objects in an image or in all images of a folder.
+
+    Writes each picture with its detections drawn under its name, and ``detections.json``.
+
+    Args:
+        model: From :func:`~rdet.apis.inference.init_detector`.
+        source: An image, or a folder, searched with its subfolders.
+        out_dir: Where the results go.
+        score_thr: Smallest score that is drawn and written.
+
+    Returns:
+        What ``detections.json`` holds: COCO's ``images``, ``categories`` (ids from 1) and
+        ``annotations`` with ``score``.
+
+    Raises:
+        FileNotFoundError: There is no such path, or no image in the folder.
+    """
+    source, out_dir = Path(source), Path(out_dir)
+    paths = find_images(source)
+    root = source if source.is_dir() else source.parent
+    found: dict = {
+        "images": [],
+        "annotations": [],
+        "categories": [{"id": i, "name": name} for i, name in enumerate(model.classes, start=1)],
+    }
+    for image_id, path in enumerate(paths, start=1):
+        sample = inference_detector(model, path)
+        detections = sample.pred_instances[sample.pred_instances.scores >= score_thr].cpu()
+        name = str(path.relative_to(root))
+        height, width = sample.ori_shape
+        found["images"].append({"id": image_id, "file_name": name, "height": height, "width": width})
+        for (x1, y1, x2, y2), score, label in zip(
+            detections.bboxes.tolist(), detections.scores.tolist(), detections.labels.tolist(), strict=True
+        ):
+            found["annotations"].append(
+                {
+                    "id": len(found["annotations"]) + 1,
+                    "image_id": image_id,
+                    "category_id": label + 1,
+                    "bbox": [x1, y1, x2 - x1, y2 - y1],
+                    "area": (x2 - x1) * (y2 - y1),
+                    "iscrowd": 0,
+                    "score": score,
+                }
+            )
+        image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+        save_image(
+            out_dir / name,
+            draw_boxes(image, detections.bboxes, detections.labels, model.classes, scores=detections.scores),
+        )
+    out_dir.mkdir(parents=True, exist_ok=True)
+    (out_dir / "detections.json").write_text(json.dumps(found))
+    return found
+
+
+def find_images(source: Path) -> list[Path]:
+    """An image itself, or the images below a folder, sorted."""
+    if not source.exists():
+        raise FileNotFoundError(f"no image or folder at {source}")
+    if source.is_file():
+        return [source]
+    paths = sorted(path for path in source.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not paths:
+        raise FileNotFoundError(f"no image in {source} (looked for {', '.join(IMAGE_SUFFIXES)})")
+    return paths

@@ -1,0 +1,93 @@
+"""Detection on images, from Python."""
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+
+from rdet.apis.build import build_detector
+from rdet.checkpoint import load_weights_into, read_checkpoint, weights_in
+from rdet.config import load_config
+from rdet.models.detectors.one_stage_detector import OneStageDetector
+from rdet.registry import TRANSFORMS
+from rdet.structures import DetDataSample
+
+
+def init_detector(
+    config: str | Path | Config,
+    checkpoint: str | Path | None = None,
+    device: str = "cpu",
+    cfg_options: dict | None = None,
+) -> OneStageDetector:
+    """Builds a detector that :func:`inference_detector` can use.
+
+    Args:
+        config: A config file, or what :func:`rdet.config.load_config` made of it.
+        checkpoint: Path or address of trained weights; it also says what the classes are called.
+        device: Where the detector shall run.
+        cfg_options: Overrides, dotted key -> value.
+
+    Returns:
+        The detector in eval mode. Its ``cfg`` is the config, its ``classes`` the names.
+
+    Raises:
+        ValueError: The checkpoint does not fit, or neither it nor the config says how many classes
+            there are.
+    """
+    cfg = config if isinstance(config, Config) else load_config(config, cfg_options)
+    if checkpoint is not None:
+        content = read_checkpoint(checkpoint)
+        classes = (content.get("meta", {}).get("dataset_meta") or {}).get("classes")
+    else:
+        content, classes = None, None
+    if classes is None:
+        count = cfg.model.get("num_classes")
+        if count is None:
+            raise ValueError("neither the checkpoint nor model.num_classes says how many classes there are")
+        classes = [str(index) for index in range(count)]
+    model = build_detector(cfg, tuple(classes))
+    if content is not None:
+        load_weights_into(model, weights_in(content), str(checkpoint))
+    model.cfg = cfg
+    model.classes = tuple(classes)
+    return model.to(device).eval()
+
+
+def inference_detector(
+    model: OneStageDetector, images: str | Path | np.ndarray | Sequence[str | Path | np.ndarray]
+) -> DetDataSample | list[DetDataSample]:
+    """Detects objects in one image or several.
+
+    Args:
+        model: From :func:`init_detector`.
+        images: A path or a BGR array (H, W, 3) uint8, or a sequence of them, run as one batch.
+
+    Returns:
+        A sample with ``pred_instances`` in pixels of the original image, or a list of them.
+    """
+    single = isinstance(images, str | Path | np.ndarray)
+    records = [_record(image, index) for index, image in enumerate([images] if single else images)]
+    pipeline = test_pipeline(model.cfg)
+    data = []
+    for record in records:
+        for transform in pipeline:
+            record = transform(record)
+        data.append(record)
+    with torch.no_grad():
+        samples = model.test_step(pseudo_collate(data))
+    return samples[0] if single else samples
+
+
+def test_pipeline(cfg: Config) -> list:
+    """The transforms that a config applies to images in evaluation."""
+    dataset = (cfg.get("test_dataloader") or cfg.val_dataloader).dataset
+    return [TRANSFORMS.build(copy.deepcopy(transform), where="pipeline") for transform in dataset.pipeline]
+
+
+def _record(image: str | Path | np.ndarray, index: int) -> dict:
+    record = {"img_id": index}
+    return record | ({"img": image} if isinstance(image, np.ndarray) else {"img_path": str(image)})

@@ -1,0 +1,97 @@
+"""Reading checkpoints, and loading weights with one summary of what fits."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer, print_log
+from torch import Tensor, nn
+
+# What a checkpoint of mmengine holds besides tensors: the log's history. Since torch 2.6,
+# `torch.load` refuses every class that is not named here; these only hold numbers.
+_SAFE_CLASSES = [
+    HistoryBuffer,
+    np.ndarray,
+    np.dtype,
+    np._core.multiarray._reconstruct if hasattr(np, "_core") else np.core.multiarray._reconstruct,
+    np._core.multiarray.scalar if hasattr(np, "_core") else np.core.multiarray.scalar,
+    *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")),
+]
+
+
+def allow_checkpoint_classes() -> None:
+    """Lets ``torch.load(weights_only=True)``, its safe default, read mmengine's checkpoints."""
+    torch.serialization.add_safe_globals(_SAFE_CLASSES)
+
+
+def read_checkpoint(source: str | Path, map_location: str = "cpu") -> dict:
+    """Reads a checkpoint from a path or an ``http(s)://`` address.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is not a checkpoint, is cut off, or holds objects that may run code.
+    """
+    source = str(source)
+    allow_checkpoint_classes()
+    if source.startswith(("http://", "https://")):
+        return torch.hub.load_state_dict_from_url(source, map_location=map_location, weights_only=True)
+    if not Path(source).is_file():
+        raise FileNotFoundError(f"no checkpoint at {source}")
+    try:
+        return torch.load(source, map_location=map_location, weights_only=True)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"{source} cannot be read as a checkpoint ({type(error).__name__}: {reason})") from error
+
+
+def weights_in(checkpoint: Mapping) -> dict[str, Tensor]:
+    """The weights of a checkpoint, under the key that the common trainers use, wrappers' prefixes removed."""
+    for key in ("state_dict", "model", "model_state_dict"):
+        if isinstance(checkpoint.get(key), Mapping):
+            checkpoint = checkpoint[key]
+            break
+    return {name.removeprefix("module."): value for name, value in checkpoint.items() if isinstance(value, Tensor)}
+
+
+def load_weights_into(module: nn.Module, weights: Mapping[str, Tensor], source: str, strict: bool = True) -> None:
+    """Loads ``weights`` by name and says in one message what did not fit.
+
+    Args:
+        module: What receives them.
+        weights: Name -> tensor.
+        source: Where they come from, for messages.
+        strict: Raise unless all of the module's weights are there with the right shape and
+            nothing is left over. Otherwise load what fits and log the summary.
+
+    Raises:
+        ValueError: ``strict`` and something does not fit, or nothing fits at all.
+    """
+    wanted = module.state_dict()
+    fitting = {name: value for name, value in weights.items() if name in wanted and value.shape == wanted[name].shape}
+    misshapen = [n for n in weights if n in wanted and n not in fitting]
+    missing = [n for n in wanted if n not in weights and not n.endswith("num_batches_tracked")]
+    unexpected = [n for n in weights if n not in wanted]
+    details = [
+        f"{source}: {len(fitting)} of {len(wanted)} weights fit",
+        *(
+            f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+            for what, names in (
+                (f"of another shape, as {_shapes(misshapen, weights, wanted)}", misshapen),
+                ("missing", missing),
+                ("unexpected", unexpected),
+            )
+            if names
+        ),
+    ]
+    summary = "; ".join(details)
+    complete = len(details) == 1
+    if not fitting or (strict and not complete):
+        raise ValueError(f"{summary}. The checkpoint is of another architecture than the config")
+    module.load_state_dict(fitting, strict=False)
+    if not complete:
+        print_log(summary, logger="current", level=30)
+
+
+def _shapes(names: list[str], weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+    return f"{tuple(weights[names[0]].shape)} for {tuple(wanted[names[0]].shape)}" if names else ""

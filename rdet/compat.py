@@ -1,0 +1,42 @@
+"""Guards against faults of mmengine 0.10.7 on current Python packages, each with its test.
+
+Two more are guarded where they bite: reading checkpoints in :mod:`rdet.checkpoint`, and mixed
+precision on the CPU in :mod:`rdet.engine.optim_wrapper`.
+"""
+
+import importlib.metadata
+import importlib.util
+
+from mmengine import registry
+from mmengine.utils import package_utils
+
+
+def guard_mmengine() -> None:
+    """Applies the guards. They must be there before ``mmengine.optim`` is first imported."""
+    _tolerate_second_adafactor()
+    package_utils.is_installed = _is_installed  # the original imports pkg_resources, gone since setuptools 82
+
+
+def _is_installed(package: str) -> bool:
+    """Whether a distribution or a module of this name is installed."""
+    try:
+        importlib.metadata.distribution(package)
+    except importlib.metadata.PackageNotFoundError:
+        return importlib.util.find_spec(package) is not None
+    return True
+
+
+def _tolerate_second_adafactor() -> None:
+    """mmengine registers transformers' ``Adafactor`` although torch's has that name by now, which raises.
+
+    torch's stays, whether transformers is installed or not.
+    """
+    optimizers = registry.OPTIMIZERS
+    register = type(optimizers).register_module
+
+    def register_module(name=None, force=False, module=None):
+        if name == "Adafactor" and name in optimizers.module_dict:
+            return module
+        return register(optimizers, name=name, force=force, module=module)
+
+    optimizers.register_module = register_module

@@ -1,0 +1,212 @@
+"""Reading configs: inheritance, overrides, and the check that every key is one that code reads.
+
+A config is a Python file of mmengine's kind. Top-level names are keys of rdet or begin with an
+underscore, which makes them helpers of that file alone.
+"""
+
+import ast
+import inspect
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from rdet import registry
+from rdet.registry import Registry, UnknownNameError, check_keys, import_custom_modules, nearest
+
+# Where `type` is looked up below each top-level key that holds parts.
+_REGISTRY_OF = {
+    "model": registry.MODELS,
+    "dataset": registry.DATASETS,
+    "datasets": registry.DATASETS,
+    "pipeline": registry.TRANSFORMS,
+    "transforms": registry.TRANSFORMS,
+    "optim_wrapper": registry.OPTIM_WRAPPERS,
+    "optimizer": registry.OPTIMIZERS,
+    "param_scheduler": registry.PARAM_SCHEDULERS,
+    "val_evaluator": registry.METRICS,
+    "test_evaluator": registry.METRICS,
+    "default_hooks": registry.HOOKS,
+    "custom_hooks": registry.HOOKS,
+    "log_processor": registry.LOG_PROCESSORS,
+    "visualizer": registry.VISUALIZERS,
+}
+_OTHER_KEYS = {
+    "train_dataloader",
+    "val_dataloader",
+    "test_dataloader",
+    "train_cfg",
+    "auto_scale_lr",
+    "randomness",
+    "env_cfg",
+    "data_root",
+    "work_dir",
+    "load_from",
+    "resume",
+    "launcher",
+    "log_level",
+    "experiment_name",
+    "custom_imports",
+    "find_unused_parameters",
+}
+TOP_LEVEL_KEYS = {*_REGISTRY_OF, *_OTHER_KEYS} - {"dataset", "datasets", "pipeline", "transforms", "optimizer"}
+
+# Keys of dicts that no class reads by itself.
+_PLAIN_KEYS = {
+    "auto_scale_lr": {"enable", "base_batch_size"},
+    "randomness": {"seed", "deterministic", "diff_rank_seed"},
+    "env_cfg": {"cudnn_benchmark", "mp_cfg", "dist_cfg", "resource_limit"},
+    "custom_imports": {"imports", "allow_failed_imports"},
+    "default_hooks": {"runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint", "loss_check"},
+}
+
+
+def load_config(path: str | Path, options: dict | None = None) -> Config:
+    """Reads a config file, applies overrides, imports the user's modules and checks every key.
+
+    Args:
+        path: A Python config.
+        options: Dotted key -> value, as ``--cfg-options`` gives them.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UnknownNameError: A key, an option or a type does not exist.
+    """
+    cfg = read_config(path)
+    if options:
+        _merge_options(cfg, options)
+    if "custom_imports" in cfg:
+        _check_names(cfg.custom_imports, _PLAIN_KEYS["custom_imports"], f"{path}: custom_imports")
+        import_custom_modules(**cfg.custom_imports)
+    try:
+        check_config(cfg)
+    except UnknownNameError as error:
+        raise UnknownNameError(f"{path}: {error}") from None
+    return cfg
+
+
+def read_config(path: str | Path) -> Config:
+    """Reads a config file and its bases, without the names that begin with an underscore."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no config at {path}")
+    # Unchecked imports are made by `load_config`, which keeps their tracebacks.
+    cfg = Config.fromfile(str(path), import_custom_modules=False)
+    for name in [name for name in cfg if name.startswith("_")]:
+        cfg.pop(name)
+    return cfg
+
+
+def check_config(cfg: Config) -> None:
+    """Raises :class:`UnknownNameError` for the first key or type in ``cfg`` that nothing would read."""
+    _check_names(cfg, TOP_LEVEL_KEYS, "config", " (a helper variable's name begins with '_')")
+    for key, value in cfg.items():
+        if key in _PLAIN_KEYS:
+            _check_names(value, _PLAIN_KEYS[key], key)
+        if key.endswith("_dataloader") and value is not None:
+            from torch.utils.data import DataLoader
+
+            _check_names(value, inspect.signature(DataLoader).parameters, key)
+        if key == "train_cfg" and value is not None:
+            loop = registry.LOOPS.get("EpochBasedTrainLoop" if value.get("by_epoch", True) else "IterBasedTrainLoop")
+            check_keys(set(value) - {"by_epoch"}, loop, key)
+        if key == "optim_wrapper":
+            value = {"type": "OptimWrapper", **value}
+            check_keys(
+                set(value) - {"type", "paramwise_cfg", "constructor"}, registry.OPTIM_WRAPPERS.get(value["type"]), key
+            )
+            _check_parts(value.get("optimizer"), registry.OPTIMIZERS, "optim_wrapper.optimizer")
+        elif key == "param_scheduler":
+            _check_parts(value, registry.PARAM_SCHEDULERS, key, extra={"convert_to_iter_based"})
+        else:
+            _check_parts(value, _REGISTRY_OF.get(key), key)
+
+
+def _check_parts(value: Any, parts: Registry | None, where: str, extra=frozenset()) -> None:
+    """Checks every dict with a ``type`` below ``value`` against the class that the type names."""
+    if isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _check_parts(item, parts, f"{where}.{index}", extra)
+    if not isinstance(value, dict):
+        return
+    if "type" in value and parts is not None:
+        cls = parts.get(value["type"]) if isinstance(value["type"], str) else value["type"]
+        check_keys(set(value) - {"type"} - extra, cls, where)
+    for key, item in value.items():
+        if not key.endswith("_cfg"):
+            _check_parts(item, _REGISTRY_OF.get(key, parts), f"{where}.{key}", extra)
+
+
+def _check_names(given, valid, where: str, hint: str = "") -> None:
+    for name in given:
+        if name not in valid:
+            raise UnknownNameError(f"{where} has no key {name!r}{hint}. {nearest(name, valid)}")
+
+
+def _merge_options(cfg: Config, options: dict) -> None:
+    """Applies dotted overrides. The first part of each must exist; the rest is for :func:`check_config`."""
+    for option in options:
+        name = option.split(".")[0]
+        if name not in TOP_LEVEL_KEYS:
+            raise UnknownNameError(f"--cfg-options has no key {option!r}. {nearest(name, TOP_LEVEL_KEYS)}")
+        _check_path(cfg, option)
+    cfg.merge_from_dict(options, allow_list_keys=True)
+
+
+def _check_path(cfg: Config, option: str) -> None:
+    """A number in ``option`` must be an index of the list it stands for, which mmengine does not say clearly."""
+    node: Any = cfg
+    for depth, part in enumerate(option.split(".")):
+        if isinstance(node, list | tuple):
+            if not part.isdigit() or int(part) >= len(node):
+                place = ".".join(option.split(".")[:depth])
+                raise UnknownNameError(
+                    f"--cfg-options {option}: {place} is a list of {len(node)}, use 0 to {len(node) - 1}"
+                )
+            node = node[int(part)]
+        else:
+            node = node.get(part) if isinstance(node, dict) else None
+
+
+def flatten(cfg: Config | dict) -> dict[str, Any]:
+    """Dotted key -> value for every leaf; lists of parts count as dicts by index."""
+    leaves: dict[str, Any] = {}
+
+    def walk(value: Any, key: str) -> None:
+        if isinstance(value, dict) and value:
+            for name, item in value.items():
+                walk(item, f"{key}.{name}" if key else name)
+        elif isinstance(value, list | tuple) and any(isinstance(item, dict) for item in value):
+            for index, item in enumerate(value):
+                walk(item, f"{key}.{index}")
+        else:
+            leaves[key] = value
+
+    walk(cfg._cfg_dict if isinstance(cfg, Config) else cfg, "")
+    return leaves
+
+
+def changes(path: str | Path, cfg: Config) -> list[tuple[str, Any, Any]]:
+    """What a config changes of its bases.
+
+    Args:
+        path: The config file.
+        cfg: What :func:`load_config` made of it, overrides included.
+
+    Returns:
+        (dotted key, value in the bases, value now) of each difference; ``...`` where it is absent.
+    """
+    base: dict = {}
+    for parent in base_files(path):
+        base |= read_config(parent).to_dict()  # bases of one config may not share a key
+    before, after = flatten(base), flatten(cfg)
+    keys = list(dict.fromkeys([*after, *before]))
+    return [(k, before.get(k, ...), after.get(k, ...)) for k in keys if before.get(k, ...) != after.get(k, ...)]
+
+
+def base_files(path: str | Path) -> list[Path]:
+    """The files that ``_base_`` of a config names."""
+    for node in ast.parse(Path(path).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "_base_":
+            bases = ast.literal_eval(node.value)
+            return [Path(path).parent / base for base in ([bases] if isinstance(bases, str) else bases)]
+    return []

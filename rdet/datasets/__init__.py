@@ -1,0 +1,20 @@
+"""Data sets: annotations read, checked and turned into the records that a pipeline gets."""
+
+from rdet.datasets.base import DetDataset
+from rdet.datasets.coco import CocoDataset
+from rdet.datasets.errors import BadImageError, DatasetError
+from rdet.datasets.report import LoadReport
+from rdet.datasets.summary import check_same_classes, classes_of, dataset_table
+from rdet.datasets.voc import VocDataset
+
+__all__ = [
+    "BadImageError",
+    "CocoDataset",
+    "DatasetError",
+    "DetDataset",
+    "LoadReport",
+    "VocDataset",
+    "check_same_classes",
+    "classes_of",
+    "dataset_table",
+]

@@ -1,0 +1,217 @@
+"""Base of the data sets of rdet: from a file's annotations to the records that a pipeline gets."""
+
+import logging
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
+
+from rdet.datasets.annotations import Annotations
+from rdet.datasets.classes import renamed, select_classes
+from rdet.datasets.errors import DatasetError
+from rdet.datasets.images import find_bad_images
+from rdet.datasets.records import build_records
+from rdet.datasets.report import LoadReport
+from rdet.registry import TRANSFORMS, UnknownNameError, nearest
+
+_NAMED = 3  # entries that a warning names before it only counts
+
+
+class DetDataset(BaseDataset):
+    """Images with boxes.
+
+    A pipeline gets one image's record: ``img_id``, ``img_path``, ``height``, ``width``,
+    ``gt_bboxes`` (n, 4) float32 ``xyxy`` in pixels, ``gt_bboxes_labels`` (n,) int64 counted from 0,
+    ``gt_ignore_flags`` (n,) bool (a crowd or a difficult object, neither object nor background) and
+    ``sample_idx``. Boxes are clipped to the image; one without width or height, or wholly outside,
+    is left out, counted and named. Images without boxes are kept: they teach the background.
+
+    All records are held once, serialized, and shared with the workers of a data loader.
+
+    Args:
+        ann_file: The annotations, relative to ``data_root`` unless absolute.
+        data_root: Folder of the data set.
+        data_prefix: Folders within ``data_root``: ``img`` for the images.
+        metainfo: ``classes`` picks some of the file's classes and sets the order of their labels;
+            default is all of them, in the file's order. ``palette`` gives their colours (RGB).
+        rename_classes: Class in the file -> its name here. Several may become one.
+        filter_empty_gt: Leave out images without a box that isn't ignored.
+        indices: Use only the first ``indices`` images (the last ones if negative), or these.
+        on_bad_image: ``error`` stops at the first image that cannot be read; ``skip`` reads all
+            images once at the start and leaves the bad ones out.
+        pipeline: Transforms of a record, or their configs.
+        test_mode: The data is not for training: the annotations may be absent.
+
+    Attributes:
+        report (LoadReport): What was kept and what was left out.
+
+    Raises:
+        DatasetError: The annotations cannot be used, lack a class, or no image is left.
+        UnknownNameError: ``data_prefix`` or ``metainfo`` has a key that does not exist.
+    """
+
+    PREFIXES: ClassVar[dict[str, str]] = {"img": ""}
+
+    def __init__(
+        self,
+        ann_file: str,
+        data_root: str = "",
+        data_prefix: Mapping[str, str] | None = None,
+        metainfo: Mapping | None = None,
+        rename_classes: Mapping[str, str] | None = None,
+        filter_empty_gt: bool = False,
+        indices: int | Sequence[int] | None = None,
+        on_bad_image: str = "error",
+        pipeline: Iterable[dict | Callable] = (),
+        test_mode: bool = False,
+    ):
+        if on_bad_image not in ("error", "skip"):
+            raise ValueError(f"on_bad_image must be 'error' or 'skip', got {on_bad_image!r}")
+        _check_keys("data_prefix", data_prefix or {}, self.PREFIXES)
+        _check_keys("metainfo", metainfo or {}, ("classes", "palette"))
+        metainfo = dict(metainfo or {})
+        self.rename_classes = dict(rename_classes or {})
+        self.filter_empty_gt = filter_empty_gt
+        self.on_bad_image = on_bad_image
+        self._wanted = metainfo.pop("classes", None)  # full_init sets the classes when it has seen the file
+        super().__init__(
+            ann_file=str(ann_file),
+            metainfo=metainfo,
+            data_root=str(data_root),
+            data_prefix={**self.PREFIXES, **(data_prefix or {})},
+            indices=indices,
+            pipeline=[TRANSFORMS.build(t) if isinstance(t, dict) else t for t in pipeline],
+            test_mode=test_mode,
+        )
+
+    @abstractmethod
+    def read_annotations(self) -> Annotations:
+        """Reads ``self.ann_file``. Raises :class:`DatasetError` if it cannot be used."""
+
+    def full_init(self) -> None:
+        """Loads, selects, counts and serializes the records."""
+        if self._fully_initialized:
+            return
+        dropped: dict[str, int] = {}
+        annotations = self.read_annotations()
+        self._metainfo["classes"], labels = self._select_classes(annotations)
+        records, left_out = build_records(annotations, labels, self.data_prefix["img"])
+        for reason, entries in left_out.items():
+            self._leave_out(reason, entries, dropped)
+        self.data_list = self._without_bad_images(self._without_empty_images(records, dropped), dropped)
+        if self._indices is not None:
+            self.data_list = self._take(self._indices)
+        if not self.data_list:
+            raise DatasetError(self._nothing_kept(annotations, dropped))
+        self.report = LoadReport.of(self.data_list, dropped)
+        self.data_bytes, self.data_address = self._serialize_data()
+        self._fully_initialized = True
+
+    def __getitem__(self, idx: int) -> dict:
+        """Returns the ``idx``-th record after the pipeline.
+
+        Raises:
+            DatasetError: An image cannot be read, or the pipeline returned None. Nothing is
+                replaced by another image in silence.
+            RuntimeError: A transform failed; the message names the image.
+        """
+        record = self.get_data_info(idx)
+        path = record["img_path"]
+        try:
+            data = self.pipeline(record)
+        except DatasetError:
+            raise
+        except Exception as error:
+            raise RuntimeError(f"{path}: the pipeline failed: {type(error).__name__}: {error}") from error
+        if data is None:
+            raise DatasetError(f"{path}: the pipeline returned None; every transform has to return a record")
+        return data
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Labels in the ``idx``-th image, as mmengine's ``ClassBalancedDataset`` asks for them."""
+        record = self.get_data_info(idx)
+        return record["gt_bboxes_labels"][~record["gt_ignore_flags"]].tolist()
+
+    def coco_ground_truth(self) -> dict:
+        """Returns the ground truth of exactly these images in COCO format.
+
+        The boxes are those of the file, also the ones that are left out of the records, so that
+        evaluating on them equals evaluating on the file. ``categories`` is ordered by label:
+        label i is ``categories[i]``.
+        """
+        annotations = self.read_annotations()
+        classes, labels = self._select_classes(annotations)
+        category_ids = list(range(1, len(classes) + 1))
+        if annotations.category_ids is not None:  # merged classes take the id of the first of them
+            category_ids = [annotations.category_ids[np.argmax(labels == label)] for label in range(len(classes))]
+        kept = {self.get_data_info(i)["img_id"] for i in range(len(self))}
+        image_ids = [image["id"] for image in annotations.images]
+        boxes = [
+            {
+                "id": annotations.box_ids[row],
+                "image_id": image_ids[annotations.image_index[row]],
+                "category_id": category_ids[labels[annotations.class_index[row]]],
+                "bbox": annotations.bboxes[row].tolist(),
+                "area": float(annotations.areas[row]),
+                "iscrowd": int(annotations.ignored[row]),
+            }
+            for row in np.flatnonzero(labels[annotations.class_index] >= 0)
+            if image_ids[annotations.image_index[row]] in kept
+        ]
+        return {
+            "images": [image for image in annotations.images if image["id"] in kept],
+            "annotations": boxes,
+            "categories": [{"id": i, "name": name} for i, name in zip(category_ids, classes, strict=True)],
+        }
+
+    def _select_classes(self, annotations: Annotations) -> tuple[tuple[str, ...], np.ndarray]:
+        names = renamed(annotations.classes, self.rename_classes, self.ann_file)
+        return select_classes(names, self._wanted, self.ann_file)
+
+    def _without_empty_images(self, records: list[dict], dropped: dict[str, int]) -> list[dict]:
+        if not self.filter_empty_gt:
+            return records
+        kept = [record for record in records if not record["gt_ignore_flags"].all()]
+        if len(kept) < len(records):
+            dropped["images without boxes"] = len(records) - len(kept)
+        return kept
+
+    def _without_bad_images(self, records: list[dict], dropped: dict[str, int]) -> list[dict]:
+        if self.on_bad_image == "error":
+            return records
+        print_log(f"{self.ann_file}: reading {len(records)} images to find bad ones", "current")
+        bad = find_bad_images((record["img_path"], (record["height"], record["width"])) for record in records)
+        for reason in sorted({error.reason for error in bad.values()}):
+            paths = [records[i]["img_path"] for i, error in bad.items() if error.reason == reason]
+            self._leave_out(f"images {reason}", paths, dropped)
+        return [record for i, record in enumerate(records) if i not in bad]
+
+    def _take(self, indices: int | Sequence[int]) -> list[dict]:
+        try:
+            return self._get_unserialized_subset(indices)
+        except IndexError as error:
+            raise DatasetError(f"{self.ann_file}: indices {indices} exceed its {len(self.data_list)} images") from error
+
+    def _leave_out(self, reason: str, entries: list[str], dropped: dict[str, int]) -> None:
+        dropped[reason] = len(entries)
+        some = ", ".join(entries[:_NAMED]) + (", ..." if len(entries) > _NAMED else "")
+        print_log(f"{self.ann_file}: left out {len(entries)} {reason}: {some}", "current", logging.WARNING)
+
+    def _nothing_kept(self, annotations: Annotations, dropped: dict[str, int]) -> str:
+        reasons = [f"left out {n} {what}" for what, n in dropped.items()]
+        if self._indices is not None:
+            reasons.append(f"indices is {self._indices}")
+        return (
+            f"{self.ann_file}: 0 of {len(annotations.images)} images kept ({', '.join(reasons) or 'it lists none'}); "
+            f"your classes are {', '.join(self._metainfo['classes']) or 'none'}, "
+            f"the file has {', '.join(annotations.classes) or 'none'}"
+        )
+
+
+def _check_keys(what: str, given: Iterable[str], valid: Iterable[str]) -> None:
+    for key in given:
+        if key not in valid:
+            raise UnknownNameError(f"{what} has no key {key!r}. {nearest(key, valid)}")

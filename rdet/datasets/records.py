@@ -1,0 +1,57 @@
+"""From the columns of a file to one record for each image."""
+
+import os
+
+import numpy as np
+
+from rdet.datasets.annotations import Annotations
+
+
+def build_records(
+    annotations: Annotations, labels: np.ndarray, img_dir: str
+) -> tuple[list[dict], dict[str, list[str]]]:
+    """Clips boxes to their images, leaves out those without area and groups the rest by image.
+
+    Args:
+        annotations: M images and B boxes.
+        labels: Label of each of the file's classes (C,), -1 for those that are not kept.
+        img_dir: Folder that ``file_name`` is relative to.
+
+    Returns:
+        M records as :class:`~rdet.datasets.DetDataset` describes them, and why boxes of kept
+        classes were left out -> where in the file they stand.
+    """
+    label_of_box = labels[annotations.class_index]  # (B,)
+    selected = label_of_box >= 0
+    sizes = np.array([(image["width"], image["height"]) for image in annotations.images], dtype=np.float64)
+    limits = sizes.reshape(-1, 2)[annotations.image_index]  # (B, 2)
+    upper_left, extent = annotations.bboxes[:, :2], annotations.bboxes[:, 2:]
+    first = np.clip(upper_left, 0, limits)
+    last = np.clip(upper_left + extent, 0, limits)
+
+    flat = selected & (extent <= 0).any(axis=1)
+    outside = selected & ~flat & (last <= first).any(axis=1)
+    left_out = {
+        reason: [annotations.entry_name(row) for row in np.flatnonzero(mask)]
+        for reason, mask in (("boxes without width or height", flat), ("boxes outside the image", outside))
+        if mask.any()
+    }
+
+    rows = np.flatnonzero(selected & ~flat & ~outside)
+    rows = rows[np.argsort(annotations.image_index[rows], kind="stable")]  # image by image
+    bounds = np.searchsorted(annotations.image_index[rows], np.arange(len(annotations.images) + 1)).tolist()
+    bboxes = np.concatenate([first[rows], last[rows]], axis=1).astype(np.float32)
+    box_labels, ignored = label_of_box[rows], annotations.ignored[rows]
+    records = [
+        {
+            "img_id": image["id"],
+            "img_path": os.path.join(img_dir, image["file_name"]),
+            "height": image["height"],
+            "width": image["width"],
+            "gt_bboxes": bboxes[start:stop],
+            "gt_bboxes_labels": box_labels[start:stop],
+            "gt_ignore_flags": ignored[start:stop],
+        }
+        for image, start, stop in zip(annotations.images, bounds[:-1], bounds[1:], strict=True)
+    ]
+    return records, left_out

@@ -1,0 +1,40 @@
+"""What loading a data set kept and what it left out."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """Counts of one loaded data set.
+
+    Attributes:
+        images: Images kept.
+        boxes: Boxes to learn or to find in them.
+        ignored: Boxes that are neither object nor background (crowd, difficult).
+        empty_images: Kept images without a box of the first kind.
+        dropped: What was left out of the file, "images missing" or "boxes outside the image" for
+            example, -> how many.
+    """
+
+    images: int
+    boxes: int
+    ignored: int
+    empty_images: int
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, records: list[dict], dropped: dict[str, int]) -> "LoadReport":
+        """Counts the ``gt_ignore_flags`` of all records."""
+        ignored = [int(record["gt_ignore_flags"].sum()) for record in records]
+        boxes = [len(record["gt_ignore_flags"]) - i for record, i in zip(records, ignored, strict=True)]
+        return cls(len(records), sum(boxes), sum(ignored), boxes.count(0), dict(dropped))
+
+    def __add__(self, other: "LoadReport") -> "LoadReport":
+        return LoadReport(
+            self.images + other.images,
+            self.boxes + other.boxes,
+            self.ignored + other.ignored,
+            self.empty_images + other.empty_images,
+            dict(Counter(self.dropped) + Counter(other.dropped)),
+        )

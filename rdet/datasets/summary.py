@@ -1,0 +1,71 @@
+"""What the splits of an experiment hold, and whether they fit together."""
+
+from collections.abc import Mapping
+
+from mmengine.dataset import BaseDataset
+from terminaltables import AsciiTable
+
+from rdet.datasets.errors import DatasetError
+from rdet.datasets.report import LoadReport
+
+
+def dataset_table(datasets: Mapping[str, object]) -> str:
+    """Tabulates what was loaded, and what was left out and why.
+
+    Args:
+        datasets: Name of each split -> its data set, which may be wrapped in mmengine's
+            ``ConcatDataset``, ``RepeatDataset`` or ``ClassBalancedDataset``.
+    """
+    rows = [["split", "images", "boxes", "ignored regions", "images without boxes", "left out"]]
+    for name, dataset in datasets.items():
+        report = load_report(dataset)
+        images = str(report.images)
+        if len(dataset) != report.images:
+            images += f" ({len(dataset)} an epoch)"
+        left_out = ", ".join(f"{n} {what}" for what, n in report.dropped.items()) or "none"
+        rows.append([name, images, report.boxes, report.ignored, report.empty_images, left_out])
+    return AsciiTable([[str(cell) for cell in row] for row in rows]).table
+
+
+def load_report(dataset) -> LoadReport:
+    """Adds up the reports of all data sets in ``dataset``, each counted once however often repeated."""
+    if hasattr(dataset, "datasets"):  # ConcatDataset
+        first, *others = map(load_report, dataset.datasets)
+        return sum(others, start=first)
+    if hasattr(dataset, "dataset"):  # RepeatDataset, ClassBalancedDataset
+        return load_report(dataset.dataset)
+    if hasattr(dataset, "report"):
+        return dataset.report
+    # A data set of the user's own: its records tell the same.
+    return LoadReport.of([dataset.get_data_info(i) for i in range(len(dataset))], {})
+
+
+def classes_of(dataset: BaseDataset) -> tuple[str, ...]:
+    """Class names in the order of their labels. Raises :class:`DatasetError` if there are none."""
+    if "classes" not in dataset.metainfo:
+        raise DatasetError(f"{type(dataset).__name__} does not say its classes; set metainfo['classes']")
+    return tuple(dataset.metainfo["classes"])
+
+
+def check_same_classes(train: BaseDataset, other: BaseDataset, names: tuple[str, str]) -> None:
+    """Raises :class:`DatasetError` unless both data sets have the same classes in the same order.
+
+    Args:
+        train: Data set that a model learns from.
+        other: Data set that it is evaluated on.
+        names: What to call the two in the message.
+    """
+    ours, theirs = classes_of(train), classes_of(other)
+    if ours == theirs:
+        return
+    only_ours, only_theirs = (sorted(set(a) - set(b)) for a, b in ((ours, theirs), (theirs, ours)))
+    differences = [
+        f"only {name} has {', '.join(only)}" for name, only in zip(names, (only_ours, only_theirs), strict=True) if only
+    ]
+    if not differences:
+        i = next(i for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b)
+        differences = [f"label {i} is {ours[i]!r} in {names[0]} and {theirs[i]!r} in {names[1]}"]
+    raise DatasetError(
+        f"{names[0]} and {names[1]} differ in their classes: {'; '.join(differences)}; "
+        "set the same metainfo=dict(classes=...) on both"
+    )

@@ -1,0 +1,126 @@
+"""Resizing an image and its boxes."""
+
+from collections.abc import Sequence
+
+import mmcv
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from rdet.registry import TRANSFORMS
+
+Scale = tuple[int, int]  # two sides in pixels
+
+
+def resize(results: dict, scale: Scale, keep_ratio: bool) -> dict:
+    """Resizes ``img`` and ``gt_bboxes``, and sets ``img_shape`` and ``scale_factor``.
+
+    ``scale_factor`` (x, y) is that of the boxes: the ratio of the rounded sizes, times the factor of
+    any resizing before.
+
+    Args:
+        results: Record with ``img``.
+        scale: With ``keep_ratio`` the bounds of the longer and the shorter side, in any order: the
+            result is as large as both allow. Without, the new width and height.
+        keep_ratio: Whether width and height are resized alike.
+    """
+    height, width = results["img"].shape[:2]
+    change = mmcv.imrescale if keep_ratio else mmcv.imresize
+    results["img"] = change(results["img"], tuple(scale))
+    results["img_shape"] = results["img"].shape[:2]
+    factor = results["img_shape"][1] / width, results["img_shape"][0] / height
+    before = results.get("scale_factor", (1.0, 1.0))
+    results["scale_factor"] = before[0] * factor[0], before[1] * factor[1]
+    if "gt_bboxes" in results:
+        boxes = results["gt_bboxes"] * np.array([*factor, *factor], dtype=np.float32)
+        size = results["img"].shape[1::-1]
+        results["gt_bboxes"] = np.minimum(boxes, np.array([*size, *size], dtype=np.float32))  # rounding
+    return results
+
+
+@TRANSFORMS.register_module()
+class Resize(BaseTransform):
+    """Resizes to one scale; see :func:`resize`.
+
+    mmcv has transforms of these names too. These check their keys, keep boxes float32, and multiply
+    the ``scale_factor`` of one resizing after another.
+
+    Args:
+        scale: Two sides in pixels, or one for both.
+        keep_ratio: Whether ``scale`` bounds the sides instead of setting them.
+    """
+
+    def __init__(self, scale: Scale | int, keep_ratio: bool = False):
+        self.scale = _sides(scale)
+        self.keep_ratio = keep_ratio
+
+    def transform(self, results: dict) -> dict:
+        """Resizes ``results``."""
+        return resize(results, self.scale, self.keep_ratio)
+
+    def __repr__(self) -> str:
+        return f"Resize(scale={self.scale}, keep_ratio={self.keep_ratio})"
+
+
+@TRANSFORMS.register_module()
+class RandomChoiceResize(BaseTransform):
+    """Resizes to one of several scales, each as likely; see :func:`resize`.
+
+    Args:
+        scales: Each two sides in pixels, or one for both.
+        keep_ratio: Whether a scale bounds the sides instead of setting them.
+    """
+
+    def __init__(self, scales: Sequence[Scale | int], keep_ratio: bool = False):
+        self.scales = [_sides(scale) for scale in scales]
+        self.keep_ratio = keep_ratio
+
+    def transform(self, results: dict) -> dict:
+        """Resizes ``results``."""
+        return resize(results, self.scales[np.random.randint(len(self.scales))], self.keep_ratio)
+
+    def __repr__(self) -> str:
+        return f"RandomChoiceResize(scales={self.scales}, keep_ratio={self.keep_ratio})"
+
+
+@TRANSFORMS.register_module()
+class RandomResize(BaseTransform):
+    """Resizes to a scale from a range; see :func:`resize`.
+
+    Args:
+        scale: Two scales; each side is drawn between those of the two, ends included. With
+            ``ratio_range`` one scale.
+        ratio_range: Least and greatest factor of ``scale``.
+        keep_ratio: Whether the scale bounds the sides instead of setting them.
+    """
+
+    def __init__(
+        self,
+        scale: Scale | Sequence[Scale],
+        ratio_range: tuple[float, float] | None = None,
+        keep_ratio: bool = False,
+    ):
+        self.scales = [_sides(scale)] if ratio_range else [_sides(s) for s in scale]
+        if len(self.scales) != (1 if ratio_range else 2):
+            raise ValueError(f"RandomResize: scale must be two scales, or one with ratio_range, got {scale}")
+        self.ratio_range = ratio_range
+        self.keep_ratio = keep_ratio
+
+    def transform(self, results: dict) -> dict:
+        """Resizes ``results``."""
+        if self.ratio_range:
+            ratio = np.random.uniform(*self.ratio_range)
+            scale = tuple(int(side * ratio) for side in self.scales[0])
+        else:
+            sides = zip(*self.scales, strict=True)
+            scale = tuple(np.random.randint(min(ends), max(ends) + 1) for ends in sides)
+        return resize(results, scale, self.keep_ratio)
+
+    def __repr__(self) -> str:
+        return f"RandomResize(scale={self.scales}, ratio_range={self.ratio_range}, keep_ratio={self.keep_ratio})"
+
+
+def _sides(scale: Scale | int) -> Scale:
+    sides = (scale, scale) if isinstance(scale, int) else tuple(scale)
+    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
+        raise ValueError(f"a scale must be two sides in whole pixels, got {scale!r}")
+    return sides

@@ -1,0 +1,146 @@
+"""Annotations in Pascal VOC's xml format."""
+
+import math
+import os
+from collections import Counter
+from pathlib import Path
+from typing import ClassVar
+from xml.etree import ElementTree
+
+import numpy as np
+
+from rdet.datasets.annotations import Annotations
+from rdet.datasets.base import DetDataset
+from rdet.datasets.errors import DatasetError
+from rdet.registry import DATASETS
+
+
+@DATASETS.register_module()
+class VocDataset(DetDataset):
+    """Images with boxes in one xml file each; ``difficult`` boxes are ignored ones.
+
+    ``ann_file`` lists the split, one id a line (``ImageSets/Main/train.txt``); ``data_prefix`` has
+    the folders ``img`` (``JPEGImages``) and ``xml`` (``Annotations``). ``img_id`` is the id's
+    line, counted from 1. The image is ``<id>`` with the extension of ``<filename>``, or ``.jpg``.
+
+    VOC files do not list their classes. Without ``metainfo['classes']`` they are the names in *all*
+    files of the xml folder, sorted, so that every split gets the same ones. With it, a class that
+    no file has is an error, unless your classes cover all that the files do have.
+
+    For the other arguments see :class:`DetDataset`.
+
+    Args:
+        one_based: Pascal VOC counts pixels from 1 and includes the last one, so the first pixel's
+            box is (1, 1, 1, 1), in edge coordinates (0, 0, 1, 1): 1 is taken from xmin and ymin
+            only. False reads the four numbers as edges, as tools that imitate the format write
+            them.
+    """
+
+    PREFIXES: ClassVar[dict[str, str]] = {"img": "JPEGImages", "xml": "Annotations"}
+
+    def __init__(self, ann_file: str, *, one_based: bool = True, **kwargs):
+        self.one_based = one_based
+        super().__init__(ann_file, **kwargs)
+
+    def read_annotations(self) -> Annotations:
+        """Reads the xml files of the split; images are in the list's order."""
+        images, names, bboxes, image_index, ignored, entries = [], [], [], [], [], []
+        for row, stem in enumerate(self._read_list()):
+            path = os.path.join(self.data_prefix["xml"], f"{stem}.xml")
+            root = _parse(path)
+            images.append({"id": row + 1, **_image(root, stem, path)})
+            for i, node in enumerate(root.findall("object"), start=1):
+                entry = f"object {i} of {path}"
+                names.append(_text(node, "name", entry))
+                bboxes.append(self._bbox(node, entry))
+                image_index.append(row)
+                ignored.append(node.findtext("difficult", "0").strip() == "1")
+                entries.append(entry)
+        classes = self._classes(set(names))
+        index_of = {name: i for i, name in enumerate(classes)}
+        boxes = np.array(bboxes, dtype=np.float64).reshape(-1, 4)
+        return Annotations(
+            classes=classes,
+            category_ids=None,
+            images=images,
+            box_ids=list(range(1, len(boxes) + 1)),
+            image_index=np.array(image_index, dtype=np.int64),
+            class_index=np.array([index_of[name] for name in names], dtype=np.int64),
+            bboxes=boxes,
+            areas=boxes[:, 2] * boxes[:, 3],
+            ignored=np.array(ignored, dtype=bool),
+            entry_name=entries.__getitem__,
+        )
+
+    def _read_list(self) -> list[str]:
+        try:
+            lines = Path(self.ann_file).read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError as error:
+            raise DatasetError(f"{self.ann_file}: no such file; check ann_file and data_root") from error
+        stems = [line.strip() for line in lines if line.strip()]
+        if not stems:
+            raise DatasetError(f"{self.ann_file} is empty; list the ids of the images, one a line")
+        for stem, count in Counter(stems).items():
+            if count > 1:
+                raise DatasetError(f"{self.ann_file} lists {stem!r} {count} times; list it once")
+        return stems
+
+    def _classes(self, in_split: set[str]) -> list[str]:
+        """Names in the files, and the user's classes too if these cover them all."""
+        rename = self.rename_classes
+        wanted = None if self._wanted is None else set(self._wanted)
+        found = set(in_split)
+        if wanted is None or not set(rename) <= found or not wanted <= {rename.get(n, n) for n in found}:
+            for path in Path(self.data_prefix["xml"]).glob("*.xml"):
+                found |= {_text(node, "name", str(path)) for node in _parse(path).findall("object")}
+        covered = {rename.get(n, n) for n in found}
+        if wanted is not None and covered <= wanted:
+            found |= wanted - covered
+        return sorted(found, key=lambda name: (rename.get(name, name), name))
+
+    def _bbox(self, node: ElementTree.Element, entry: str) -> tuple[float, float, float, float]:
+        box = node.find("bndbox")
+        if box is None:
+            raise DatasetError(f"{entry} lacks <bndbox>; add it or remove the object")
+        xmin, ymin, xmax, ymax = (_number(box, tag, entry) for tag in ("xmin", "ymin", "xmax", "ymax"))
+        if self.one_based:
+            xmin, ymin = xmin - 1, ymin - 1
+        return xmin, ymin, xmax - xmin, ymax - ymin
+
+
+def _parse(path: str | Path) -> ElementTree.Element:
+    try:
+        return ElementTree.parse(path).getroot()
+    except FileNotFoundError as error:
+        raise DatasetError(f"{path}: no such file; check data_prefix['xml'], or take the id off the list") from error
+    except ElementTree.ParseError as error:
+        raise DatasetError(f"{path} is not well-formed XML ({error}); write it again") from error
+
+
+def _image(root: ElementTree.Element, stem: str, path: str) -> dict:
+    size = root.find("size")
+    if size is None:
+        raise DatasetError(f"{path} lacks <size>; add the image's width and height in pixels")
+    width, height = (int(_number(size, tag, path)) for tag in ("width", "height"))
+    if width <= 0 or height <= 0:
+        raise DatasetError(f"{path} has the size {width}x{height}; give the image's width and height in pixels")
+    extension = Path(root.findtext("filename", "").strip()).suffix or ".jpg"
+    return {"file_name": stem + extension, "height": height, "width": width}
+
+
+def _text(node: ElementTree.Element, tag: str, where: str) -> str:
+    text = (node.findtext(tag) or "").strip()
+    if not text:
+        raise DatasetError(f"{where} lacks <{tag}>; add it or remove the <{node.tag}>")
+    return text
+
+
+def _number(node: ElementTree.Element, tag: str, where: str) -> float:
+    text = _text(node, tag, where)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise DatasetError(f"{where}: <{tag}> is {text!r}, not a finite number")
+    return value

@@ -1,0 +1,38 @@
+"""Process groups on machines without a GPU."""
+
+import os
+
+import torch
+import torch.distributed as dist
+
+# launcher -> environment variables that hold rank, number of processes and local rank.
+_VARIABLES = {
+    "pytorch": ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
+    "slurm": ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"),
+    "mpi": ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
+}
+
+
+def init_cpu_process_group(launcher: str) -> None:
+    """Joins the processes that ``launcher`` started, with gloo; mmengine's own call demands a GPU.
+
+    Raises:
+        ValueError: The launcher is unknown, or did not start this process.
+    """
+    if launcher not in _VARIABLES:
+        raise ValueError(f"launcher is {launcher!r}; valid: none, {', '.join(_VARIABLES)}")
+    names = _VARIABLES[launcher]
+    missing = [name for name in names if name not in os.environ]
+    if missing:
+        raise ValueError(
+            f"--launcher {launcher}, but {missing[0]} is not set; start it with tools/dist_train.sh or srun"
+        )
+    for target, name in zip(("RANK", "WORLD_SIZE", "LOCAL_RANK"), names, strict=True):
+        os.environ[target] = os.environ[name]
+    os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
+    os.environ.setdefault("MASTER_PORT", "29500")
+    dist.init_process_group("gloo")
+
+
+def cpu_only() -> bool:
+    return not torch.cuda.is_available()

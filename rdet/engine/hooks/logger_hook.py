@@ -1,0 +1,32 @@
+"""When to log."""
+
+from mmengine.hooks import LoggerHook as MMLoggerHook
+
+from rdet.registry import HOOKS
+
+
+@HOOKS.register_module()
+class LoggerHook(MMLoggerHook):
+    """mmengine's hook with an interval that suits the length of the run.
+
+    Args:
+        interval: Iterations between two lines. ``'auto'``: a quarter of an epoch, or a fortieth
+            of a run that counts iterations, at most 50.
+        **kwargs: Of mmengine's ``LoggerHook``.
+    """
+
+    def __init__(self, interval: int | str = "auto", **kwargs):
+        self._auto = interval == "auto"
+        super().__init__(interval=50 if self._auto else interval, **kwargs)
+
+    def before_train(self, runner) -> None:
+        if self._auto:
+            by_epoch = runner.log_processor.by_epoch
+            self.interval = max(1, min(50, len(runner.train_dataloader) // 4 if by_epoch else runner.max_iters // 40))
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        # Unlike mmengine's, without the experiment's name after every epoch.
+        if self.every_n_inner_iters(batch_idx, self.interval):
+            tag, line = runner.log_processor.get_log_after_iter(runner, batch_idx, "train")
+            runner.logger.info(line)
+            runner.visualizer.add_scalars(tag, step=runner.iter + 1, file_path=self.json_log_path)

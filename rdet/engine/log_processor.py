@@ -1,0 +1,34 @@
+"""What a line of the log says."""
+
+import resource
+import sys
+
+import torch
+from mmengine.runner import LogProcessor as MMLogProcessor
+
+from rdet.registry import LOG_PROCESSORS
+
+
+@LOG_PROCESSORS.register_module()
+class LogProcessor(MMLogProcessor):
+    """mmengine's line, with the time split in data and compute, and memory without a GPU too.
+
+    ``time`` = ``data_time`` (waiting for the batch) + ``compute_time``, in seconds an iteration.
+    ``memory`` is in MiB: the most that tensors took on the GPU, or that the process took.
+    """
+
+    def get_log_after_iter(self, runner, batch_idx: int, mode: str) -> tuple[dict, str]:
+        tag, line = super().get_log_after_iter(runner, batch_idx, mode)
+        if "time" in tag and "data_time" in tag:
+            tag["compute_time"] = tag["time"] - tag["data_time"]
+            line += f"  compute_time: {tag['compute_time']:.{self.num_digits}f}"
+        if not torch.cuda.is_available():
+            tag["memory"] = peak_process_memory()
+            line += f"  memory: {tag['memory']}"
+        return tag, line
+
+
+def peak_process_memory() -> int:
+    """Most memory that this process ever took, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, Linux KiB

@@ -1,0 +1,70 @@
+"""Training loops that continue at any iteration."""
+
+import torch
+from mmengine.runner import loops
+
+from rdet.engine.sampling import mix_seed
+from rdet.registry import LOOPS
+
+
+@LOOPS.register_module()
+class EpochBasedTrainLoop(loops.EpochBasedTrainLoop):
+    """mmengine's epochs over a :class:`~rdet.engine.sampling.TrainStream`, resumed within an epoch too."""
+
+    def run(self) -> torch.nn.Module:
+        self.runner.call_hook("before_train")
+        stream = _open_stream(self)
+        while self._epoch < self._max_epochs and not self.stop_training:
+            self._run_epoch(stream)
+            self._decide_current_val_interval()
+            if self.runner.val_loop is not None and _validation_is_due(self, self._epoch, self._max_epochs):
+                self.runner.val_loop.run()
+        self.runner.call_hook("after_train")
+        return self.runner.model
+
+    def _run_epoch(self, stream) -> None:
+        self.runner.call_hook("before_train_epoch")
+        self.runner.model.train()
+        length = len(self.dataloader)
+        for index in range(self._iter - self._epoch * length, length):
+            batch = next(stream)
+            _seed_iteration(self)
+            self.run_iter(index, batch)
+        self.runner.call_hook("after_train_epoch")
+        self._epoch += 1
+
+
+@LOOPS.register_module()
+class IterBasedTrainLoop(loops.IterBasedTrainLoop):
+    """mmengine's iterations over a :class:`~rdet.engine.sampling.TrainStream`, resumed without replaying it."""
+
+    def run(self) -> torch.nn.Module:
+        self.runner.call_hook("before_train")
+        self.runner.call_hook("before_train_epoch")
+        stream = _open_stream(self)
+        while self._iter < self._max_iters and not self.stop_training:
+            self.runner.model.train()
+            batch = next(stream)
+            _seed_iteration(self)
+            self.run_iter(batch)
+            self._decide_current_val_interval()
+            if self.runner.val_loop is not None and _validation_is_due(self, self._iter, self._max_iters):
+                self.runner.val_loop.run()
+        self.runner.call_hook("after_train_epoch")
+        self.runner.call_hook("after_train")
+        return self.runner.model
+
+
+def _open_stream(loop):
+    """The batches from the loop's iteration on."""
+    loop.dataloader.batch_sampler.start_at(loop.iter, loop.runner.seed)
+    return iter(loop.dataloader)
+
+
+def _seed_iteration(loop) -> None:
+    """Makes what is random in the model, such as dropout, a function of seed, process and iteration."""
+    torch.manual_seed(mix_seed(loop.runner.seed, loop.runner.rank, loop.iter))
+
+
+def _validation_is_due(loop, done: int, last: int) -> bool:
+    return done >= loop.val_begin and (done % loop.val_interval == 0 or done == last)

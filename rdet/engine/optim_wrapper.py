@@ -1,0 +1,61 @@
+"""Mixed precision on the CPU and the GPU."""
+
+from contextlib import contextmanager
+
+import torch
+from mmengine.device import get_device
+from mmengine.optim import OptimWrapper
+from torch import Tensor, nn
+
+from rdet.registry import OPTIM_WRAPPERS
+
+
+@OPTIM_WRAPPERS.register_module()
+class AmpOptimWrapper(OptimWrapper):
+    """Runs the forward pass under autocast; mmengine's class of this name demands a GPU.
+
+    Args:
+        dtype: ``'bfloat16'``, on CPU and GPU and without loss scaling, or ``'float16'``, on GPU
+            with loss scaling.
+        loss_scale: First scale of float16's dynamic loss scaling.
+        **kwargs: Of mmengine's ``OptimWrapper``: ``optimizer``, ``accumulative_counts``,
+            ``clip_grad``.
+    """
+
+    def __init__(self, dtype: str = "bfloat16", loss_scale: float = 2.0**16, **kwargs):
+        super().__init__(**kwargs)
+        self.device_type = torch.device(get_device()).type
+        if dtype not in ("bfloat16", "float16"):
+            raise ValueError(f"optim_wrapper.dtype is {dtype!r}; valid: 'bfloat16', 'float16'")
+        if dtype == "float16" and self.device_type == "cpu":
+            raise ValueError("optim_wrapper.dtype 'float16' needs a GPU; use 'bfloat16' on the CPU")
+        self.dtype = getattr(torch, dtype)
+        self.loss_scaler = torch.amp.GradScaler(
+            self.device_type, init_scale=loss_scale, enabled=self.dtype is torch.float16
+        )
+
+    def backward(self, loss: Tensor, **kwargs) -> None:
+        self.loss_scaler.scale(loss).backward(**kwargs)
+        self._inner_count += 1
+
+    def step(self, **kwargs) -> None:
+        if self.clip_grad_kwargs:
+            self.loss_scaler.unscale_(self.optimizer)
+            self._clip_grad()
+        self.loss_scaler.step(self.optimizer, **kwargs)
+        self.loss_scaler.update()
+
+    def state_dict(self) -> dict:
+        return {**super().state_dict(), "loss_scaler": self.loss_scaler.state_dict()}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        state_dict = dict(state_dict)
+        scaler_state = state_dict.pop("loss_scaler", None)
+        if scaler_state:  # empty for bfloat16
+            self.loss_scaler.load_state_dict(scaler_state)
+        super().load_state_dict(state_dict)
+
+    @contextmanager
+    def optim_context(self, model: nn.Module):
+        with super().optim_context(model), torch.autocast(self.device_type, dtype=self.dtype):
+            yield

@@ -1,0 +1,165 @@
+"""mmengine's Runner, with what rdet expects of it."""
+
+import torch.distributed as dist
+from mmengine import runner as mm
+from mmengine.dataset import pseudo_collate
+from mmengine.dist import get_dist_info
+from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from torch import nn
+from torch.utils.data import DataLoader
+
+from rdet.checkpoint import load_weights_into, read_checkpoint, weights_in
+from rdet.engine.distributed import cpu_only, init_cpu_process_group
+from rdet.engine.sampling import SeededDataset, StridedSampler, TrainStream
+from rdet.registry import LOOPS
+
+
+class Runner(mm.Runner):
+    """Trains, resumes and evaluates a detector; mmengine's Runner does the work.
+
+    What differs: the data order continues exactly after a resume; the learning rate is scaled to the real total batch;
+    a checkpoint of other classes or another architecture is one error; processes without a GPU
+    can train together.
+    """
+
+    # What mmengine's Runner calls while it sets itself up.
+
+    def setup_env(self, env_cfg: dict) -> None:
+        if self.distributed and cpu_only() and not dist.is_initialized():
+            init_cpu_process_group(self.launcher)
+        super().setup_env(env_cfg)
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        if self.distributed and cpu_only() and not is_model_wrapper(model):
+            unused = self.cfg.get("find_unused_parameters", False)
+            return MMDistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=unused)
+        return super().wrap_model(model_wrapper_cfg, model)
+
+    @staticmethod
+    def build_dataloader(dataloader, seed: int | None = None, diff_rank_seed: bool = False) -> DataLoader:
+        """A loader over a built data set: an endless stream to train, each image once to evaluate."""
+        if isinstance(dataloader, DataLoader):
+            return dataloader
+        options = dict(dataloader)
+        dataset, batch_size = options.pop("dataset"), options.pop("batch_size", 1)
+        rank, world_size = get_dist_info()
+        if isinstance(dataset, SeededDataset):
+            options["batch_sampler"] = TrainStream(len(dataset), batch_size, rank, world_size)
+        else:
+            options |= {"sampler": StridedSampler(len(dataset), rank, world_size), "batch_size": batch_size}
+        if not options.get("num_workers"):
+            options.pop("persistent_workers", None)  # torch refuses it without workers
+        return DataLoader(dataset, collate_fn=options.pop("collate_fn", pseudo_collate), **options)
+
+    def build_train_loop(self, loop):
+        if isinstance(self._train_dataloader, dict):
+            dataset = SeededDataset(self._train_dataloader["dataset"])
+            self._train_dataloader = {**self._train_dataloader, "dataset": dataset}
+        if isinstance(loop, dict):
+            options = {k: v for k, v in loop.items() if k != "by_epoch"}
+            by_epoch = loop.get("by_epoch", True)
+            kind = "EpochBasedTrainLoop" if by_epoch else "IterBasedTrainLoop"
+            self.log_processor.by_epoch = by_epoch
+            return LOOPS.build(
+                {"type": kind, **options}, default_args={"runner": self, "dataloader": self._train_dataloader}
+            )
+        return super().build_train_loop(loop)
+
+    def build_val_loop(self, loop):
+        return _attach_dataset(super().build_val_loop(loop))
+
+    def build_test_loop(self, loop):
+        return _attach_dataset(super().build_test_loop(loop))
+
+    def scale_lr(self, optim_wrapper, auto_scale_lr: dict | None = None) -> None:
+        """Scales the learning rate linearly to the real total batch (Goyal et al., 2017).
+
+        The total batch is processes x batch size x accumulated batches.
+        """
+        if not auto_scale_lr or not auto_scale_lr.get("enable", True):
+            return
+        counts = getattr(optim_wrapper, "_accumulative_counts", 1)
+        batch = self._train_dataloader["batch_size"] if isinstance(self._train_dataloader, dict) else None
+        batch = batch or self.train_dataloader.batch_sampler.batch_size
+        total, base = batch * self.world_size * counts, auto_scale_lr["base_batch_size"]
+        for group in optim_wrapper.optimizer.param_groups:
+            group["lr"] *= total / base
+        self.logger.info(
+            f"learning rate x {total / base:g}: the total batch is {total} ({self.world_size} processes x {batch} "
+            f"images x {counts} accumulated) and the config's rate is for {base}; --no-auto-scale-lr turns this off"
+        )
+
+    # Checkpoints.
+
+    def _init_model_weights(self) -> None:
+        if not self._resume:  # a resumed model gets all its weights from the checkpoint
+            super()._init_model_weights()
+
+    def load_checkpoint(self, filename: str, map_location="cpu", strict: bool = False, revise_keys=()) -> dict:
+        """Loads weights; what does not fit is one message.
+
+        Weights to resume or to test must fit entirely and be of the same classes; weights to start
+        from may lack, for example, the final layer of another number of classes.
+        """
+        checkpoint = read_checkpoint(filename, map_location)
+        starts_training = self._train_loop is not None and not self._resume
+        if not starts_training:
+            check_checkpoint_classes(checkpoint, self._dataset_classes(), filename)
+        self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        load_weights_into(model, weights_in(checkpoint), filename, strict=not starts_training)
+        self._has_loaded = True
+        self.logger.info(f"loaded {filename}")
+        return checkpoint
+
+    def save_checkpoint(self, out_dir: str, filename: str, *args, meta: dict | None = None, **kwargs) -> None:
+        super().save_checkpoint(
+            out_dir, filename, *args, meta={**(meta or {}), "data_order": self._data_order}, **kwargs
+        )
+
+    def resume(self, filename: str, *args, **kwargs) -> None:
+        """Continues a run; the data set and the total batch must be those of the checkpoint."""
+        super().resume(filename, *args, **kwargs)
+        meta = read_checkpoint(filename)["meta"]
+        for name, value in meta.get("data_order", {}).items():
+            if value != self._data_order[name]:
+                raise ValueError(
+                    f"cannot resume {filename}: its {name} is {value}, now it is {self._data_order[name]}, so the data "
+                    "order would not continue; restore the setting, or start anew with load_from"
+                )
+
+    @property
+    def _data_order(self) -> dict[str, int]:
+        """What the order of the training images depends on, besides the seed."""
+        stream = self.train_dataloader.batch_sampler
+        return {"number of images": stream.length, "total batch size": stream.batch_size * stream.world_size}
+
+    def _dataset_classes(self) -> tuple[str, ...]:
+        for loader in (self._train_dataloader, self._test_dataloader, self._val_dataloader):
+            if loader is not None:
+                dataset = loader["dataset"] if isinstance(loader, dict) else loader.dataset
+                return dataset.metainfo["classes"]
+        return ()
+
+
+def check_checkpoint_classes(checkpoint: dict, classes: tuple[str, ...], source: str) -> None:
+    """Raises ValueError if a checkpoint was trained on other classes, or on the same in another order."""
+    trained = (checkpoint.get("meta", {}).get("dataset_meta") or {}).get("classes")
+    if trained is not None and tuple(trained) != tuple(classes):
+        raise ValueError(
+            f"{source} was trained on {len(trained)} classes ({few(trained)}), but the data set has {len(classes)} "
+            f"({few(classes)}); give the data set metainfo=dict(classes=...) in the checkpoint's order"
+        )
+
+
+def few(names) -> str:
+    """The first names of a long list."""
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+
+
+def _attach_dataset(loop):
+    """Hands the data set to the metrics that take their ground truth from it."""
+    for metric in loop.evaluator.metrics:
+        if hasattr(metric, "set_dataset"):
+            metric.set_dataset(loop.dataloader.dataset)
+    return loop

@@ -1,0 +1,102 @@
+"""Which image comes when, and with which random numbers."""
+
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+
+def mix_seed(*numbers: int) -> int:
+    """A 32-bit seed that depends on all of ``numbers``."""
+    return int(np.random.SeedSequence([n & 0xFFFFFFFF for n in numbers]).generate_state(1)[0])
+
+
+class TrainStream(Sampler):
+    """Batches of one endless, shuffled stream of images.
+
+    The stream is one permutation of the data set after the other, all functions of the seed.
+    Iteration i of process r takes the stream's places (i * processes + r) * batch_size and
+    following. So every batch is full, every image comes equally often, no two processes see the
+    same place, and training goes on at any iteration without reading what came before.
+
+    Yields lists of (index, seed); :class:`SeededDataset` understands them.
+
+    Args:
+        length: Images in the data set.
+        batch_size: Images of one batch of one process.
+        rank: Of this process.
+        world_size: Number of processes.
+    """
+
+    def __init__(self, length: int, batch_size: int, rank: int = 0, world_size: int = 1):
+        self.length = length
+        self.batch_size = batch_size
+        self.rank = rank
+        self.world_size = world_size
+        self.seed = 0
+        self.first_iter = 0
+
+    def start_at(self, iteration: int, seed: int) -> None:
+        """Sets where the next iterator begins."""
+        self.first_iter = iteration
+        self.seed = seed
+
+    def __len__(self) -> int:
+        """Iterations of one epoch, rounded up; all batches are full nevertheless."""
+        return -(-self.length // (self.batch_size * self.world_size))
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        place = (self.first_iter * self.world_size + self.rank) * self.batch_size
+        shuffled, order = -1, None
+        while True:
+            batch = []
+            for position in range(place, place + self.batch_size):
+                turn, index = divmod(position, self.length)
+                if turn != shuffled:
+                    shuffled, order = turn, np.random.default_rng([self.seed, turn]).permutation(self.length)
+                batch.append((int(order[index]), mix_seed(self.seed, position)))
+            yield batch
+            place += self.batch_size * self.world_size
+
+
+class StridedSampler(Sampler):
+    """Every ``world_size``-th image from ``rank`` on, in order: none twice and none left out."""
+
+    def __init__(self, length: int, rank: int = 0, world_size: int = 1):
+        self.indices = range(rank, length, world_size)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.indices)
+
+
+class SeededDataset(Dataset):
+    """A data set whose random transforms depend on the seed that comes with each index.
+
+    Augmentation is then the same whatever the number of workers and after every resume. The
+    states of the global generators of Python, numpy and torch are put back afterwards.
+    """
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+        self.metainfo = dataset.metainfo
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index_and_seed: tuple[int, int]):
+        index, seed = index_and_seed
+        states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        try:
+            return self.dataset[index]
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
+            torch.set_rng_state(states[2])

@@ -1,0 +1,229 @@
+"""COCO's twelve numbers for boxes, from plain dicts and arrays.
+
+Definition: https://cocodataset.org/#detection-eval. pycocotools is the reference; hotcoco gives the
+same numbers tens of times faster.
+"""
+
+import contextlib
+import importlib.util
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from terminaltables import AsciiTable
+
+from rdet.evaluation.coco_results import name_some
+
+BACKENDS = ("auto", "pycocotools", "hotcoco")
+
+# Metric key and summary line of each number, in pycocotools' order.
+_AP, _AR = "Average Precision  (AP)", "Average Recall     (AR)"
+_NUMBERS = (
+    ("bbox_mAP", f"{_AP} @[ IoU=0.50:0.95 | area=   all | maxDets=100 ]"),
+    ("bbox_mAP_50", f"{_AP} @[ IoU=0.50      | area=   all | maxDets=100 ]"),
+    ("bbox_mAP_75", f"{_AP} @[ IoU=0.75      | area=   all | maxDets=100 ]"),
+    ("bbox_mAP_s", f"{_AP} @[ IoU=0.50:0.95 | area= small | maxDets=100 ]"),
+    ("bbox_mAP_m", f"{_AP} @[ IoU=0.50:0.95 | area=medium | maxDets=100 ]"),
+    ("bbox_mAP_l", f"{_AP} @[ IoU=0.50:0.95 | area= large | maxDets=100 ]"),
+    ("bbox_AR@1", f"{_AR} @[ IoU=0.50:0.95 | area=   all | maxDets=  1 ]"),
+    ("bbox_AR@10", f"{_AR} @[ IoU=0.50:0.95 | area=   all | maxDets= 10 ]"),
+    ("bbox_AR@100", f"{_AR} @[ IoU=0.50:0.95 | area=   all | maxDets=100 ]"),
+    ("bbox_AR_s@100", f"{_AR} @[ IoU=0.50:0.95 | area= small | maxDets=100 ]"),
+    ("bbox_AR_m@100", f"{_AR} @[ IoU=0.50:0.95 | area=medium | maxDets=100 ]"),
+    ("bbox_AR_l@100", f"{_AR} @[ IoU=0.50:0.95 | area= large | maxDets=100 ]"),
+)
+
+
+@dataclass(frozen=True)
+class CocoScores:
+    """What COCO's evaluation says about one set of detections.
+
+    Attributes:
+        stats: (12,) float64, the numbers in pycocotools' order. A number that no ground truth box
+            counts for is -1, as COCO has it.
+        class_ap: Class name -> AP at IoU 0.50:0.95 over all areas, in label order. It is nan for a
+            class without ground truth; such a class does not count in the means of ``stats``.
+        backend: The library that computed them, ``pycocotools`` or ``hotcoco``.
+    """
+
+    stats: np.ndarray
+    class_ap: dict[str, float]
+    backend: str
+
+    def metrics(self) -> dict[str, float]:
+        """The twelve numbers under their metric keys, ``bbox_mAP`` first."""
+        return {key: float(value) for (key, _), value in zip(_NUMBERS, self.stats, strict=True)}
+
+    def summary(self) -> str:
+        """The twelve numbers as pycocotools prints them, one a line."""
+        return "\n".join(f"{line} = {value:0.3f}" for (_, line), value in zip(_NUMBERS, self.stats, strict=True))
+
+    def class_table(self) -> str:
+        """A table of ``class_ap``, three classes a row; ``n/a`` stands for no ground truth."""
+        cells = [[name, "n/a" if np.isnan(ap) else f"{ap:.3f}"] for name, ap in self.class_ap.items()]
+        columns = min(3, len(cells))
+        rows = [list(chain(*cells[i : i + columns])) for i in range(0, len(cells), 3)]
+        return AsciiTable([["class", "AP"] * columns, *rows]).table
+
+
+def resolve_backend(backend: str) -> str:
+    """The library that ``backend`` stands for.
+
+    Args:
+        backend: ``pycocotools``, ``hotcoco``, or ``auto`` for hotcoco if it is installed.
+
+    Raises:
+        ValueError: ``backend`` is none of these.
+        ImportError: hotcoco is asked for and not installed.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"backend {backend!r} does not exist; valid: {', '.join(BACKENDS)}")
+    installed = importlib.util.find_spec("hotcoco") is not None
+    if backend == "auto":
+        return "hotcoco" if installed else "pycocotools"
+    if backend == "hotcoco" and not installed:
+        raise ImportError("backend 'hotcoco' is not installed: pip install hotcoco")
+    return backend
+
+
+def evaluate_coco(
+    ground_truth: dict,
+    results: Sequence[dict] | Mapping[int | str, np.ndarray],
+    backend: str = "auto",
+) -> CocoScores:
+    """Scores detections by COCO's rules.
+
+    Detections of equal score count in the order of their images' ids, and within an image in the
+    order given, so the order of ``results``' images does not matter.
+
+    Args:
+        ground_truth: A COCO dict with ``images``, ``annotations`` and ``categories``; the categories
+            in label order. Image ids are all int or all str. ``area`` defaults to the box's,
+            ``iscrowd`` to 0. Annotations of images or categories that are not listed do not count.
+        results: Either the content of a COCO results file (dicts with ``image_id``, ``category_id``,
+            ``bbox`` and ``score``), or for each image id an (n, 6) array of
+            ``x, y, width, height, score, category_id``. Boxes are in pixels of the original image.
+        backend: See :func:`resolve_backend`.
+
+    Raises:
+        ValueError: A detection's image or category is not in the ground truth, a box or a score is
+            not finite, or two categories have the same name.
+    """
+    backend = resolve_backend(backend)
+    names = [category["name"] for category in ground_truth["categories"]]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two categories have the same name: {names}")
+    dataset, image_numbers, category_numbers = _renumber(ground_truth)
+    detections = _as_rows(results, image_numbers, category_numbers)
+    run = _run_hotcoco if backend == "hotcoco" else _run_pycocotools
+    with contextlib.redirect_stdout(io.StringIO()):  # both print their progress and the summary
+        stats, precision = run(dataset, detections)
+    # precision: (T thresholds, R recalls, K categories, areas, maxDets), -1 without ground truth
+    class_precision = np.asarray(precision)[:, :, :, 0, -1]
+    class_ap = np.where((class_precision == -1).any((0, 1)), np.nan, class_precision.mean((0, 1)))
+    return CocoScores(np.asarray(stats, np.float64), dict(zip(names, class_ap.tolist(), strict=True)), backend)
+
+
+def _renumber(ground_truth: dict) -> tuple[dict, dict, dict]:
+    """The ground truth with images, annotations and categories numbered from 1, and their numbers by id.
+
+    hotcoco takes no strings as ids, and pycocotools counts a match with annotation 0 as a miss.
+    Images are numbered in the order of their ids, the order in which pycocotools breaks ties.
+    """
+    image_numbers = {id_: i for i, id_ in enumerate(sorted(image["id"] for image in ground_truth["images"]), 1)}
+    category_numbers = {category["id"]: i for i, category in enumerate(ground_truth["categories"], 1)}
+    annotations = []
+    for annotation in ground_truth["annotations"]:
+        image = image_numbers.get(annotation["image_id"])
+        category = category_numbers.get(annotation["category_id"])
+        if image is None or category is None:
+            continue
+        box = [float(v) for v in annotation["bbox"]]
+        annotations.append(
+            {
+                "id": len(annotations) + 1,
+                "image_id": image,
+                "category_id": category,
+                "bbox": box,
+                "area": float(annotation.get("area", box[2] * box[3])),
+                "iscrowd": int(annotation.get("iscrowd", 0)),
+            }
+        )
+    dataset = {
+        "images": [{"id": number} for number in image_numbers.values()],
+        "annotations": annotations,
+        "categories": [
+            {"id": number, "name": category["name"]} for number, category in enumerate(ground_truth["categories"], 1)
+        ],
+    }
+    return dataset, image_numbers, category_numbers
+
+
+def _as_rows(results, image_numbers: dict, category_numbers: dict) -> np.ndarray:
+    """Detections as (N, 7) float64: image number, x, y, width, height, score, category number."""
+    if not isinstance(results, Mapping):
+        by_image: dict = {}
+        for r in results:
+            by_image.setdefault(r["image_id"], []).append((*r["bbox"], r["score"], r["category_id"]))
+        results = by_image
+    unknown = [image for image in results if image not in image_numbers]
+    if unknown:
+        raise ValueError(f"{len(unknown)} images of the results are not in the ground truth: {name_some(unknown)}")
+    blocks = [np.zeros((0, 7))]
+    for image, number in image_numbers.items():
+        if image not in results or len(results[image]) == 0:
+            continue
+        rows = np.asarray(results[image], dtype=np.float64)
+        if not np.isfinite(rows).all():
+            raise ValueError(f"image {image!r} has a detection whose box or score is not finite")
+        ids, inverse = np.unique(rows[:, 5], return_inverse=True)
+        unknown = [int(id_) for id_ in ids if id_ not in category_numbers]
+        if unknown:
+            raise ValueError(
+                f"category {unknown[0]} of a detection in image {image!r} is not in the ground truth, "
+                f"whose categories are {name_some(list(category_numbers))}"
+            )
+        numbers = np.array([category_numbers[id_] for id_ in ids])[inverse]
+        blocks.append(np.column_stack((np.full(len(rows), number), rows[:, :5], numbers)))
+    return np.concatenate(blocks)
+
+
+def _run_pycocotools(dataset: dict, detections: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    # `loadRes` fails on an empty list, and a copy of each box as a polygon is not needed.
+    found = [
+        {
+            "id": i,
+            "image_id": int(row[0]),
+            "category_id": int(row[6]),
+            "bbox": row[1:5],
+            "area": row[3] * row[4],
+            "score": row[5],
+            "iscrowd": 0,
+        }
+        for i, row in enumerate(detections.tolist(), 1)
+    ]
+    apis = []
+    for annotations in (dataset["annotations"], found):
+        api = COCO()
+        api.dataset = {**dataset, "annotations": annotations}
+        api.createIndex()
+        apis.append(api)
+    evaluator = COCOeval(*apis, "bbox")
+    evaluator.evaluate()
+    evaluator.accumulate()
+    evaluator.summarize()
+    return evaluator.stats, evaluator.eval["precision"]
+
+
+def _run_hotcoco(dataset: dict, detections: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    from hotcoco import COCO, COCOeval  # 1.2 or newer: 1.1 prints past Python's stdout, 0.5 wants image sizes
+
+    truth = COCO(dataset)
+    evaluator = COCOeval(truth, truth.load_res(detections), "bbox")
+    evaluator.run()
+    return evaluator.stats, evaluator.eval["precision"]

@@ -1,0 +1,203 @@
+"""COCO's evaluation as mmengine's Runner calls it, on one process or many."""
+
+import logging
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as torch_dist
+from mmengine import fileio
+from mmengine.dist import broadcast_object_list, is_distributed, is_main_process
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+
+from rdet.evaluation.coco_eval import evaluate_coco, resolve_backend
+from rdet.evaluation.coco_results import check_images, from_labels, write_results
+from rdet.registry import METRICS
+
+
+@METRICS.register_module()
+class CocoMetric(BaseMetric):
+    """COCO's AP and AR of boxes, logged as a table and returned as ``coco/bbox_mAP`` and so on.
+
+    The detections of all processes are gathered on the main one, which insists on having each image
+    of the ground truth exactly once and puts the images in the order of their ids. So the numbers do
+    not depend on the number of processes, and a wrong file or a sampler that repeats images is an
+    error, never a low AP.
+
+    Args:
+        ann_file: COCO json file with the ground truth. By default it is taken from the data set under
+            evaluation (``coco_ground_truth()``, see :meth:`set_dataset`).
+        backend: ``pycocotools``, ``hotcoco``, or ``auto`` for hotcoco if it is installed. Both give
+            the same numbers.
+        classwise: Whether to log a table with the AP of each class.
+        format_only: Only write the detections, as for a test server. The ground truth then needs
+            images and categories, but no annotations.
+        outfile_prefix: Write the detections to ``<outfile_prefix>.bbox.json`` in COCO's results format.
+        collect_device: ``cpu`` gathers over gloo, ``gpu`` over the default process group.
+        prefix: Put before the metric keys, to tell several metrics apart.
+
+    Raises:
+        ValueError: An option has no valid value, or ``format_only`` is set without ``outfile_prefix``.
+        FileNotFoundError: ``ann_file`` does not exist.
+        ImportError: hotcoco is asked for and not installed.
+    """
+
+    default_prefix = "coco"
+
+    def __init__(
+        self,
+        ann_file: str | None = None,
+        backend: str = "auto",
+        classwise: bool = True,
+        format_only: bool = False,
+        outfile_prefix: str | None = None,
+        collect_device: str = "cpu",
+        prefix: str | None = None,
+    ):
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        if collect_device not in ("cpu", "gpu"):
+            raise ValueError(f"collect_device is {collect_device!r}; valid: 'cpu', 'gpu'")
+        if format_only and outfile_prefix is None:
+            raise ValueError("format_only writes the detections and nothing else: set outfile_prefix")
+        # All of this can go wrong before the first epoch of training, so better there than after it.
+        if ann_file is not None and not fileio.exists(ann_file):
+            raise FileNotFoundError(f"CocoMetric: ann_file {ann_file!r} does not exist")
+        self.ann_file = ann_file
+        self.backend = resolve_backend(backend)
+        self.classwise = classwise
+        self.format_only = format_only
+        self.outfile_prefix = outfile_prefix
+        self._dataset = None
+        self._gloo_group = None
+
+    def set_dataset(self, dataset) -> None:
+        """Tells which data set is under evaluation.
+
+        Args:
+            dataset: Has ``coco_ground_truth()``, which gives a COCO dict with its categories in label
+                order. It is not asked if ``ann_file`` is set.
+
+        Raises:
+            TypeError: There is no ``ann_file`` and ``dataset`` has no such method.
+        """
+        if self.ann_file is None and not hasattr(dataset, "coco_ground_truth"):
+            raise TypeError(
+                f"CocoMetric cannot get the ground truth from {type(dataset).__name__}, "
+                "which has no coco_ground_truth(): set ann_file"
+            )
+        self._dataset = dataset
+
+    def process(self, data_batch, data_samples: Sequence) -> None:
+        """Keeps the detections of a batch as one compact array an image.
+
+        Args:
+            data_batch: Not used.
+            data_samples: Dicts or :class:`~rdet.structures.DetDataSample` with ``img_id`` and
+                ``pred_instances``: ``bboxes`` (n, 4) xyxy in pixels of the original image,
+                ``scores`` (n,) and ``labels`` (n,).
+        """
+        for sample in data_samples:
+            if not isinstance(sample, dict):
+                sample = sample.to_dict()
+            pred = sample["pred_instances"]
+            columns = [pred["bboxes"], pred["scores"][:, None], pred["labels"][:, None]]
+            # (n, 6): x1, y1, x2, y2, score, label
+            rows = torch.cat([c.detach().cpu().double() for c in columns], dim=1).numpy()
+            self.results.append((sample["img_id"], rows))
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Scores what all processes have seen, and forgets it.
+
+        Args:
+            size: Not used: the ground truth says which images there are.
+
+        Returns:
+            The metrics, the same on every process; empty with ``format_only``.
+
+        Raises:
+            ValueError: The detections and the ground truth are not of the same images or classes.
+                Every process raises it, so that none is left waiting.
+        """
+        results, self.results = self._gather(self.results), []
+        outcome = [None]
+        if is_main_process():
+            try:
+                metrics = self.compute_metrics(results)
+                outcome = [{f"{self.prefix}/{key}": value for key, value in metrics.items()}]
+            except Exception as error:
+                outcome = [error]
+        broadcast_object_list(outcome)
+        if isinstance(outcome[0], Exception):
+            raise outcome[0]
+        return outcome[0]
+
+    def compute_metrics(self, results: list[tuple[int | str, np.ndarray]]) -> dict[str, float]:
+        """Scores the detections of all images.
+
+        Args:
+            results: ``(image id, (n, 6) array of x1, y1, x2, y2, score, label)`` of each image.
+
+        Returns:
+            The twelve numbers without the prefix; empty with ``format_only``.
+        """
+        truth = self._load_ground_truth()
+        category_ids = [category["id"] for category in truth["categories"]]
+        image_ids = [image["id"] for image in truth["images"]]
+        check_images([image_id for image_id, _ in results], image_ids)
+        detections = {image_id: from_labels(rows, category_ids, image_id) for image_id, rows in results}
+        if self.outfile_prefix is not None:
+            path = Path(f"{self.outfile_prefix}.bbox.json")
+            write_results(path, image_ids, detections)
+            print_log(f"Wrote {sum(map(len, detections.values()))} detections to {path}", logger="current")
+        if self.format_only:
+            return {}
+        scores = evaluate_coco(truth, detections, self.backend)
+        if scores.stats[0] == -1:
+            print_log(
+                "The ground truth has no boxes but crowds, if any: there is nothing to score, so AP and AR are -1.",
+                logger="current",
+                level=logging.WARNING,
+            )
+        print_log(f"Box detections by COCO's rules ({scores.backend}):\n{scores.summary()}", logger="current")
+        if self.classwise:
+            print_log(f"AP of each class:\n{scores.class_table()}", logger="current")
+        return scores.metrics()
+
+    def _gather(self, results: list) -> list | None:
+        """The results of all processes on the main one, None on the others.
+
+        Not mmengine's ``collect_results``: that one cuts the list to the size of the data set, which
+        hides repeated images and drops others in their place.
+        """
+        if not is_distributed():
+            return results
+        group = None
+        if self.collect_device == "cpu" and torch_dist.get_backend() != "gloo":
+            if self._gloo_group is None:
+                self._gloo_group = torch_dist.new_group(backend="gloo")
+            group = self._gloo_group
+        parts = [None] * torch_dist.get_world_size() if is_main_process() else None
+        torch_dist.gather_object(results, parts, dst=0, group=group)
+        return list(chain(*parts)) if is_main_process() else None
+
+    def _load_ground_truth(self) -> dict:
+        """The COCO dict to evaluate against, its categories in the order of the model's labels."""
+        if self.ann_file is not None:
+            truth, source = fileio.load(self.ann_file), f"ann_file {self.ann_file}"
+        elif self._dataset is not None:
+            truth, source = self._dataset.coco_ground_truth(), "the data set"
+        else:
+            raise ValueError("CocoMetric has no ground truth: set ann_file, or call set_dataset() before evaluate()")
+        categories = truth["categories"]
+        classes = (self.dataset_meta or {}).get("classes")
+        if classes is not None:
+            names = [category["name"] for category in categories]
+            if sorted(names) != sorted(classes):
+                raise ValueError(
+                    f"the classes of {source} are {names}, but the data set under evaluation has {list(classes)}"
+                )
+            categories = [categories[names.index(name)] for name in classes]
+        return {**truth, "categories": categories, "annotations": truth.get("annotations", [])}

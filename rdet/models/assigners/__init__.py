@@ -1,0 +1,1 @@
+"""Rules that give priors their ground truth boxes."""

@@ -1,0 +1,82 @@
+"""ResNet and ResNeXt as feature extractors."""
+
+from functools import partial
+
+from mmcv.cnn import build_norm_layer
+from torch import Tensor, nn
+from torchvision.models import resnet as tv
+
+from rdet.models.backbones.base import Backbone
+from rdet.registry import MODELS
+
+_DEPTHS = {
+    18: (tv.BasicBlock, [2, 2, 2, 2]),
+    34: (tv.BasicBlock, [3, 4, 6, 3]),
+    50: (tv.Bottleneck, [3, 4, 6, 3]),
+    101: (tv.Bottleneck, [3, 4, 23, 3]),
+    152: (tv.Bottleneck, [3, 8, 36, 3]),
+}
+
+
+@MODELS.register_module(name=["ResNet", "ResNeXt"])
+class ResNet(Backbone):
+    """torchvision's ResNet (He et al., CVPR 2016) or ResNeXt (Xie et al., CVPR 2017) without its classifier.
+
+    Names of weights are torchvision's, so its checkpoints load as they are.
+
+    Shapes: (N, 3, H, W) -> for each of ``out_indices`` (N, C, ceil(H / s), ceil(W / s)) with the
+    stride s in 4, 8, 16, 32.
+
+    Args:
+        depth: 18, 34, 50, 101 or 152.
+        groups: Groups of the 3x3 convolutions; ResNeXt-101-32x8d has 32.
+        base_width: Channels of one group in the first stage; ResNeXt-101-32x8d has 8.
+        out_indices: Stages whose maps are returned, 0 to 3 (C2 to C5).
+        norm_cfg: Normalisation, as mmcv's ``build_norm_layer`` takes it, for example
+            ``dict(type='GN', num_groups=32)`` or ``dict(type='BN', requires_grad=False)``.
+        frozen_stages, norm_eval, weights: See :class:`Backbone`.
+    """
+
+    def __init__(
+        self,
+        depth: int,
+        groups: int = 1,
+        base_width: int = 64,
+        out_indices: tuple[int, ...] = (1, 2, 3),
+        norm_cfg: dict | None = None,
+        frozen_stages: int = 1,
+        norm_eval: bool = True,
+        weights: str | None = None,
+    ):
+        super().__init__(frozen_stages, norm_eval, weights)
+        if depth not in _DEPTHS:
+            raise ValueError(f"ResNet has no depth {depth}; valid: {', '.join(map(str, _DEPTHS))}")
+        if not set(out_indices) <= {0, 1, 2, 3}:
+            raise ValueError(f"out_indices is {tuple(out_indices)}, but ResNet has the stages 0 to 3")
+        block, layers = _DEPTHS[depth]
+        norm_layer = partial(_norm, norm_cfg or {"type": "BN"})
+        net = tv.ResNet(block, layers, groups=groups, width_per_group=base_width, norm_layer=norm_layer)
+        self.conv1, self.bn1, self.relu, self.maxpool = net.conv1, net.bn1, net.relu, net.maxpool
+        for index in range(max(out_indices) + 1):
+            self.add_module(f"layer{index + 1}", getattr(net, f"layer{index + 1}"))
+        self.out_indices = tuple(out_indices)
+        self.out_channels = [64 * 2**i * block.expansion for i in out_indices]
+        self.strides = [4 * 2**i for i in out_indices]
+        self.freeze()
+
+    def stages(self) -> list[list[nn.Module]]:
+        layers = [getattr(self, f"layer{index + 1}") for index in range(max(self.out_indices) + 1)]
+        return [[self.conv1, self.bn1], *([layer] for layer in layers)]
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        maps = []
+        for index, (layer,) in enumerate(self.stages()[1:]):
+            x = layer(x)
+            if index in self.out_indices:
+                maps.append(x)
+        return maps
+
+
+def _norm(norm_cfg: dict, channels: int) -> nn.Module:
+    return build_norm_layer(dict(norm_cfg), channels)[1]

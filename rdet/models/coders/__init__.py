@@ -1,0 +1,1 @@
+"""Encodings of a box relative to a prior."""

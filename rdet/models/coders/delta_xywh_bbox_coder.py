@@ -1,0 +1,54 @@
+"""The box parameterisation of R-CNN."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from rdet.registry import MODELS
+
+
+@MODELS.register_module()
+class DeltaXYWHBBoxCoder:
+    """Offsets of centre and log size relative to a prior (R-CNN, Girshick et al., CVPR 2014, appendix C).
+
+    Args:
+        target_means, target_stds: Subtracted from, and divided into, the four numbers.
+        max_ratio: Largest factor by which decoding may grow a prior's side; 1000 / 16 as in
+            Detectron, so that a wild prediction stays finite.
+
+    Attributes:
+        box_dim: Numbers that encode one box, 4.
+    """
+
+    box_dim = 4
+
+    def __init__(
+        self,
+        target_means: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0),
+        target_stds: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0),
+        max_ratio: float = 1000 / 16,
+    ):
+        self.means = tuple(target_means)
+        self.stds = tuple(target_stds)
+        self.max_log_ratio = math.log(max_ratio)
+
+    def encode(self, priors: Tensor, boxes: Tensor) -> Tensor:
+        """(..., 4) priors and (..., 4) boxes, both xyxy -> (..., 4) deltas."""
+        prior_center, prior_size = _center_and_size(priors)
+        center, size = _center_and_size(boxes)
+        deltas = torch.cat([(center - prior_center) / prior_size, torch.log(size / prior_size)], dim=-1)
+        return (deltas - deltas.new_tensor(self.means)) / deltas.new_tensor(self.stds)
+
+    def decode(self, priors: Tensor, deltas: Tensor) -> Tensor:
+        """(..., 4) priors and (..., 4) deltas -> (..., 4) boxes, xyxy."""
+        prior_center, prior_size = _center_and_size(priors)
+        deltas = deltas * deltas.new_tensor(self.stds) + deltas.new_tensor(self.means)
+        center = prior_center + deltas[..., :2] * prior_size
+        size = prior_size * torch.exp(deltas[..., 2:].clamp(max=self.max_log_ratio))
+        return torch.cat([center - size / 2, center + size / 2], dim=-1)
+
+
+def _center_and_size(boxes: Tensor) -> tuple[Tensor, Tensor]:
+    size = boxes[..., 2:] - boxes[..., :2]
+    return boxes[..., :2] + size / 2, size

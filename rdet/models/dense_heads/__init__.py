@@ -1,0 +1,1 @@
+"""Networks that predict classes and boxes at each prior of a pyramid."""

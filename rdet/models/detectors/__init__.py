@@ -1,0 +1,1 @@
+"""Whole detectors: they assemble the parts and run them."""

@@ -1,0 +1,1 @@
+"""Losses, and what their sums are divided by."""

@@ -1,0 +1,35 @@
+"""Losses on encoded boxes."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rdet.registry import MODELS
+
+
+@MODELS.register_module()
+class SmoothL1Loss(nn.Module):
+    """Smooth L1 (Fast R-CNN, Girshick, ICCV 2015, equation 3): quadratic below ``beta``, linear above.
+
+    Shapes: prediction (..., D), target (..., D) -> (...,), summed over the D numbers.
+
+    Args:
+        beta: Where the two parts meet (Detectron: 0.11).
+        loss_weight: Factor of the result.
+    """
+
+    def __init__(self, beta: float = 0.11, loss_weight: float = 1.0):
+        super().__init__()
+        self.beta = beta
+        self.loss_weight = loss_weight
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        loss = F.smooth_l1_loss(prediction.float(), target, beta=self.beta, reduction="none")
+        return loss.sum(dim=-1) * self.loss_weight
+
+
+@MODELS.register_module()
+class L1Loss(SmoothL1Loss):
+    """L1, the limit of :class:`SmoothL1Loss` at ``beta`` 0. Same shapes."""
+
+    def __init__(self, loss_weight: float = 1.0):
+        super().__init__(beta=0.0, loss_weight=loss_weight)

@@ -1,0 +1,1 @@
+"""Networks that turn the maps of a backbone into a pyramid of equal width."""

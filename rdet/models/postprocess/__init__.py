@@ -1,0 +1,1 @@
+"""From dense predictions to the final detections."""

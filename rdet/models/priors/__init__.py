@@ -1,0 +1,1 @@
+"""Generators of the boxes that predictions are relative to."""

@@ -1,0 +1,218 @@
+"""Registries of rdet: names in a config, classes behind them.
+
+They are children of mmengine's registries with the scope ``rdet`` and differ from them in three
+ways. A part's module is imported when a config first asks for the part, so that ``import rdet``
+stays light. A name or a key that does not exist is an error that lists the nearest ones that do.
+And :func:`build_from_cfg` builds nested parts as well, checking every key on its way.
+"""
+
+import difflib
+import importlib
+import inspect
+import re
+import traceback
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mmengine import registry as root
+
+from rdet.compat import guard_mmengine
+
+guard_mmengine()
+
+# `custom_imports` of the current process: module -> None, or the traceback of its failed import.
+_custom_imports: dict[str, str | None] = {}
+
+_DECORATED_CLASS = re.compile(
+    r"^@(?P<registry>[A-Z_]+)\.register_module\((?:name=(?P<names>[^)]*))?\)\n(?:@.*\n)*(?:class|def) (?P<name>\w+)",
+    re.MULTILINE,
+)
+
+
+class UnknownNameError(KeyError):
+    """A type, key or option that does not exist. The message names the nearest valid ones."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # KeyError would print its repr, line breaks escaped
+
+
+def nearest(name: str, valid) -> str:
+    """Says which of ``valid`` the misspelled ``name`` may have meant, and lists all of them."""
+    valid = sorted(map(str, valid))
+    close = difflib.get_close_matches(name, valid, n=3, cutoff=0.5)
+    if not close:  # `resnet50` is not close to `ResNet` by letters alone
+        close = [v for v in valid if v.lower() in name.lower() or name.lower() in v.lower()][:3]
+    hint = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
+    return f"{hint}Valid: {', '.join(valid) if valid else 'none'}."
+
+
+class Registry(root.Registry):
+    """A child of mmengine's registry ``parent`` that finds rdet's own parts by reading its source.
+
+    Args:
+        name: Singular name of what it holds, used in messages.
+        parent: mmengine's root registry of the same kind.
+        packages: Packages of rdet whose modules are searched for
+            ``@<REGISTRY>.register_module()``.
+        fallback: Modules of other libraries to import when rdet does not have the name.
+    """
+
+    def __init__(self, name: str, parent: root.Registry, packages: tuple[str, ...], fallback: tuple[str, ...] = ()):
+        super().__init__(name, parent=parent, scope="rdet", build_func=build_from_cfg)
+        self._packages = packages
+        self._fallback = fallback
+
+    @cached_property
+    def _module_of(self) -> dict[str, str]:
+        """Name of each part of rdet -> the module that registers it, read without importing it."""
+        base = Path(__file__).parent
+        modules = {}
+        for path in sorted(path for package in self._packages for path in (base / package).rglob("*.py")):
+            module = ".".join(("rdet", *path.relative_to(base).with_suffix("").parts))
+            for match in _DECORATED_CLASS.finditer(path.read_text(encoding="utf-8")):
+                if globals().get(match["registry"]) is self:
+                    names = re.findall(r"\w+", match["names"]) if match["names"] else [match["name"]]
+                    modules |= dict.fromkeys(names, module)
+        return modules
+
+    def get(self, key: str):
+        """Returns the class that ``key`` names. Raises :class:`UnknownNameError` if there is none."""
+        name = key.removeprefix("rdet.")
+        if name in self._module_of:
+            importlib.import_module(self._module_of[name])
+        found = super().get(key)
+        if found is None:
+            for module in self._fallback:
+                importlib.import_module(module)
+            found = super().get(key)
+        if found is None:
+            raise UnknownNameError(self._unknown(key))
+        return found
+
+    def names(self) -> set[str]:
+        """All names that a config may use as ``type`` here, this process's own imports included."""
+        return {*self._module_of, *self._module_dict, *self.parent.module_dict}
+
+    def _unknown(self, key: str) -> str:
+        lines = [f"no {self.name} is called {key!r}. {nearest(key, self.names())}"]
+        loaded = [module for module, error in _custom_imports.items() if error is None]
+        lines.append(f"custom_imports imported: {', '.join(loaded) or 'nothing'}.")
+        for module, error in _custom_imports.items():
+            if error is not None:
+                lines.append(f"custom_imports could not import {module!r}:\n{error}")
+        return "\n".join(lines)
+
+
+def import_custom_modules(imports: list[str] | str, allow_failed_imports: bool = False) -> None:
+    """Imports the user's own modules, so that what they register can be named in a config.
+
+    Args:
+        imports: Dotted names of modules on the Python path.
+        allow_failed_imports: Keep the traceback of a failed import for the error message of a
+            part that is then not found, instead of raising at once.
+    """
+    for module in [imports] if isinstance(imports, str) else imports:
+        try:
+            importlib.import_module(module)
+        except Exception as error:
+            _custom_imports[module] = traceback.format_exc()
+            if not allow_failed_imports:
+                raise ImportError(
+                    f"custom_imports: cannot import {module!r} ({type(error).__name__}: {error}); "
+                    "is its folder on PYTHONPATH?"
+                ) from error
+        else:
+            _custom_imports[module] = None
+
+
+def parameters_of(cls) -> set[str] | None:
+    """Names that a config may set for ``cls``: its parameters and, behind ``**kwargs``, its bases'.
+
+    None if the last base takes any name too.
+    """
+    if not inspect.isclass(cls) or hasattr(cls, "from_cfg"):
+        parameters = inspect.signature(getattr(cls, "from_cfg", cls)).parameters.values()
+        return None if any(p.kind is p.VAR_KEYWORD for p in parameters) else {p.name for p in parameters}
+    names: set[str] = set()
+    for base in inspect.getmro(cls):
+        if "__init__" not in vars(base):
+            continue
+        if base is object:
+            return names
+        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
+        names |= {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return names
+    return None
+
+
+def check_keys(keys, cls, where: str) -> None:
+    """Raises :class:`UnknownNameError` if ``cls`` has no parameter for one of ``keys``."""
+    parameters = parameters_of(cls)
+    for key in keys:
+        if parameters is not None and key not in parameters:
+            raise UnknownNameError(f"{where}: {cls.__name__} has no key {key!r}. {nearest(key, parameters)}")
+
+
+def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = None, where: str = "") -> Any:
+    """Builds the object that ``cfg`` describes, and the objects that nested configs describe.
+
+    A class with a classmethod ``from_cfg`` gets its nested configs as they are and assembles its
+    parts itself. Keys that end in ``_cfg`` are values, never parts.
+
+    Args:
+        cfg: ``type`` (a name, or a class itself) and the keyword arguments.
+        registry: Where ``type`` is looked up.
+        default_args: Facts inferred elsewhere. A key that ``cfg`` sets too must agree.
+        where: Path of ``cfg`` in the whole config, for messages.
+
+    Raises:
+        UnknownNameError: ``type`` or a key does not exist.
+        ValueError: ``cfg`` contradicts ``default_args``.
+    """
+    if not isinstance(cfg, dict) or "type" not in cfg:
+        raise ValueError(f"{where or registry.name}: expected a dict with the key 'type', got {cfg!r}")
+    cfg = dict(cfg)
+    kind = cfg.pop("type")
+    cls = registry.get(kind) if isinstance(kind, str) else kind
+    where = where or cls.__name__
+    check_keys(cfg, cls, where)
+    for key, value in (default_args or {}).items():
+        if key in cfg and cfg[key] is not None and _as_list(cfg[key]) != _as_list(value):
+            raise ValueError(
+                f"{where}.{key} is {cfg[key]!r} in the config, but {value!r} follows from the parts around it; "
+                f"leave it out, or change what it contradicts"
+            )
+        cfg[key] = value
+    if hasattr(cls, "from_cfg"):
+        return cls.from_cfg(**cfg)
+    return cls(**{key: _build_nested(value, key, registry, f"{where}.{key}") for key, value in cfg.items()})
+
+
+def _build_nested(value: Any, key: str, registry: Registry, where: str) -> Any:
+    registry = {"pipeline": TRANSFORMS, "transforms": TRANSFORMS, "dataset": DATASETS, "datasets": DATASETS}.get(
+        key, registry
+    )
+    if isinstance(value, dict) and "type" in value and not key.endswith("_cfg"):
+        return build_from_cfg(value, registry, where=where)
+    if isinstance(value, list | tuple) and value and all(isinstance(v, dict) and "type" in v for v in value):
+        return [build_from_cfg(v, registry, where=f"{where}.{i}") for i, v in enumerate(value)]
+    return value
+
+
+def _as_list(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+MODELS = Registry("model part", root.MODELS, ("models",))
+DATASETS = Registry("dataset", root.DATASETS, ("datasets",), fallback=("mmengine.dataset",))
+TRANSFORMS = Registry("transform", root.TRANSFORMS, ("datasets",), fallback=("mmcv.transforms",))
+METRICS = Registry("metric", root.METRICS, ("evaluation",), fallback=("mmengine.evaluator",))
+HOOKS = Registry("hook", root.HOOKS, ("engine", "visualization"), fallback=("mmengine.hooks",))
+LOOPS = Registry("loop", root.LOOPS, ("engine",), fallback=("mmengine.runner",))
+LOG_PROCESSORS = Registry("log processor", root.LOG_PROCESSORS, ("engine",), fallback=("mmengine.runner",))
+OPTIM_WRAPPERS = Registry("optimizer wrapper", root.OPTIM_WRAPPERS, ("engine",), fallback=("mmengine.optim",))
+OPTIMIZERS = Registry("optimizer", root.OPTIMIZERS, ("engine",), fallback=("mmengine.optim",))
+PARAM_SCHEDULERS = Registry("parameter scheduler", root.PARAM_SCHEDULERS, ("engine",), fallback=("mmengine.optim",))
+VISUALIZERS = Registry("visualizer", root.VISUALIZERS, ("visualization",), fallback=("mmengine.visualization",))

@@ -1,0 +1,263 @@
+"""CocoDataset: records, counts, ground truth and messages."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from rdet.datasets import CocoDataset, DatasetError, LoadReport
+from rdet.registry import DATASETS
+
+
+def test_record(coco, write):
+    dataset = CocoDataset(**write(coco))
+    assert [dataset.get_data_info(i)["img_id"] for i in range(3)] == [7, 3, 9]
+    record = dataset.get_data_info(1)
+    assert record["img_path"].endswith("/img/3.png")
+    assert (record["height"], record["width"]) == (30, 40)
+    # xywh -> xyxy, the second one clipped to the image
+    np.testing.assert_array_equal(record["gt_bboxes"], [[1, 2, 11, 22], [30, 20, 40, 30], [0, 0, 40, 30]])
+    np.testing.assert_array_equal(record["gt_bboxes_labels"], [1, 2, 0])
+    np.testing.assert_array_equal(record["gt_ignore_flags"], [False, False, True])
+    assert record["gt_bboxes"].dtype == np.float32
+    assert record["gt_bboxes_labels"].dtype == np.int64
+    assert dataset.metainfo["classes"] == ("cat", "dog", "fox")
+    assert dataset.report == LoadReport(images=3, boxes=3, ignored=1, empty_images=1, dropped={})
+
+
+def test_image_without_boxes_has_empty_arrays(coco, write):
+    record = CocoDataset(**write(coco)).get_data_info(2)
+    assert record["gt_bboxes"].shape == (0, 4)
+    assert record["gt_bboxes_labels"].shape == record["gt_ignore_flags"].shape == (0,)
+
+
+@pytest.mark.parametrize("prefix", ["img", "img/"])
+def test_prefix_with_and_without_slash(coco, write, prefix):
+    kwargs = write(coco) | {"data_prefix": {"img": prefix}}
+    assert CocoDataset(**kwargs).get_data_info(0)["img_path"] == f"{kwargs['data_root']}/img/7.png"
+
+
+def test_absolute_file_name_ignores_the_prefix(coco, write):
+    coco["images"][0]["file_name"] = "/elsewhere/7.png"
+    assert CocoDataset(**write(coco, images=False)).get_data_info(0)["img_path"] == "/elsewhere/7.png"
+
+
+def test_classes_pick_and_order(coco, write):
+    dataset = CocoDataset(**write(coco), metainfo={"classes": ["fox", "cat"]})
+    assert dataset.metainfo["classes"] == ("fox", "cat")
+    np.testing.assert_array_equal(dataset.get_data_info(1)["gt_bboxes_labels"], [0, 1])
+    assert dataset.report == LoadReport(3, 2, 1, 1, {})
+
+
+def test_rename_merges(coco, write):
+    dataset = CocoDataset(**write(coco), rename_classes={"fox": "canine", "dog": "canine"})
+    assert dataset.metainfo["classes"] == ("cat", "canine")
+    np.testing.assert_array_equal(dataset.get_data_info(1)["gt_bboxes_labels"], [1, 1, 0])
+    truth = dataset.coco_ground_truth()
+    assert truth["categories"] == [{"id": 5, "name": "cat"}, {"id": 2, "name": "canine"}]
+    assert {a["id"]: a["category_id"] for a in truth["annotations"]} == {11: 2, 12: 5, 13: 2, 14: 5}
+
+
+def test_equal_names_in_the_file_are_one_class(coco, write):
+    coco["categories"][2]["name"] = "cat"
+    dataset = CocoDataset(**write(coco))
+    assert dataset.metainfo["classes"] == ("cat", "dog")
+    np.testing.assert_array_equal(dataset.get_data_info(1)["gt_bboxes_labels"], [1, 0, 0])
+
+
+def test_boxes_without_area_are_dropped_and_named(coco, write, log):
+    for i, bbox in enumerate([[5, 5, 0, 3], [5, 5, 3, -1], [50, 5, 3, 3], [5, -4, 3, 4]], start=20):
+        coco["annotations"].append({"id": i, "image_id": 9, "category_id": 5, "bbox": bbox})
+    dataset = CocoDataset(**write(coco))
+    assert dataset.report.dropped == {"boxes without width or height": 2, "boxes outside the image": 2}
+    assert dataset.report.boxes == 3
+    assert "ann.json: left out 2 boxes without width or height: annotation 20, annotation 21" in log.text
+    assert "left out 2 boxes outside the image: annotation 22, annotation 23" in log.text
+    # the evaluation still sees them
+    assert {20, 21, 22, 23} < {a["id"] for a in dataset.coco_ground_truth()["annotations"]}
+
+
+def test_warning_names_only_the_first_few(coco, write, log):
+    for i in range(20, 25):
+        coco["annotations"].append({"id": i, "image_id": 9, "category_id": 5, "bbox": [1, 1, 0, 0]})
+    CocoDataset(**write(coco))
+    assert "left out 5 boxes without width or height: annotation 20, annotation 21, annotation 22, ..." in log.text
+
+
+def test_filter_empty_gt(coco, write):
+    dataset = CocoDataset(**write(coco), filter_empty_gt=True, metainfo={"classes": ["cat"]})
+    # image 3 only has a crowd, image 9 nothing
+    assert [dataset.get_data_info(i)["img_id"] for i in range(len(dataset))] == [7]
+    assert dataset.report == LoadReport(1, 1, 0, 0, {"images without boxes": 2})
+
+
+@pytest.mark.parametrize(("indices", "ids"), [(2, [7, 3]), (-1, [9]), ([2, 0], [9, 7]), (100, [7, 3, 9])])
+def test_indices(coco, write, indices, ids):
+    dataset = CocoDataset(**write(coco), indices=indices)
+    assert [dataset.get_data_info(i)["img_id"] for i in range(len(dataset))] == ids
+    assert sorted(i["id"] for i in dataset.coco_ground_truth()["images"]) == sorted(ids)
+    assert dataset.report.images == len(ids)
+
+
+def test_get_cat_ids_are_the_labels_to_learn(coco, write):
+    assert CocoDataset(**write(coco)).get_cat_ids(1) == [1, 2]
+
+
+def test_ground_truth_is_the_file(coco, write):
+    truth = CocoDataset(**write(coco)).coco_ground_truth()
+    assert truth["images"] == coco["images"]
+    assert truth["annotations"] == coco["annotations"]
+    assert truth["categories"] == coco["categories"]
+
+
+def test_ground_truth_of_some_classes_is_in_label_order(coco, write):
+    truth = CocoDataset(**write(coco), metainfo={"classes": ("fox", "cat")}).coco_ground_truth()
+    assert truth["categories"] == [{"id": 8, "name": "fox"}, {"id": 5, "name": "cat"}]
+    assert [a["id"] for a in truth["annotations"]] == [12, 13, 14]
+    assert len(truth["images"]) == 3
+
+
+def test_ground_truth_fills_in_what_evaluation_needs(coco, write):
+    del coco["annotations"][0]["area"], coco["annotations"][0]["iscrowd"]
+    first = CocoDataset(**write(coco)).coco_ground_truth()["annotations"][0]
+    assert (first["area"], first["iscrowd"]) == (200, 0)
+
+
+def test_file_without_annotations_needs_test_mode(coco, write):
+    del coco["annotations"]
+    kwargs = write(coco)
+    dataset = CocoDataset(**kwargs, test_mode=True)
+    assert dataset.report == LoadReport(3, 0, 0, 3, {})
+    assert dataset.coco_ground_truth()["annotations"] == []
+    with pytest.raises(DatasetError, match=r"ann\.json has no 'annotations'; test_mode=True loads images alone"):
+        CocoDataset(**kwargs)
+
+
+def _drop(content, table, i, key):
+    del content[table][i][key]
+
+
+BROKEN = [
+    (lambda c: c.pop("categories"), "ann.json has no 'categories'; is it a COCO file?"),
+    (lambda c: c.update(images=None), "ann.json: 'images' is not a list but None"),
+    (lambda c: _drop(c, "images", 1, "file_name"), "ann.json: images[1] lacks 'file_name'; add it or remove it"),
+    (lambda c: _drop(c, "images", 1, "height"), "ann.json: images[1] lacks 'height'; add it or remove it"),
+    (lambda c: _drop(c, "annotations", 2, "bbox"), "ann.json: annotations[2] lacks 'bbox'; add it or remove it"),
+    (lambda c: _drop(c, "annotations", 0, "id"), "ann.json: annotations[0] lacks 'id'; add it or remove it"),
+    (lambda c: c["annotations"].append([1]), "ann.json: annotations[4] is no object but [1]"),
+    (lambda c: c["images"][0].update(width=0), "ann.json: images entry 7 is 0 wide and 30 high; give its size"),
+    (lambda c: c["images"][0].update(width="40"), "ann.json: images entry 7 is '40' wide and 30 high; give its size"),
+    (lambda c: c["images"][2].update(id=7), "ann.json: images[0] and images[2] have the same id 7; renumber them"),
+    (lambda c: c["annotations"][3].update(id=12), "ann.json: annotations[1] and annotations[3] have the same id 12"),
+    (lambda c: c["categories"][2].update(id=5), "ann.json: categories[0] and categories[2] have the same id 5"),
+    (lambda c: c["images"][0].update(id="x"), "ann.json: images[0] has the id 'x'; use a whole number"),
+    (
+        lambda c: c["annotations"][1].update(image_id=4),
+        "ann.json: annotation 12 refers to the image 4, which the file does not have; add the image or remove",
+    ),
+    (
+        lambda c: c["annotations"][1].update(category_id=6),
+        "ann.json: annotation 12 refers to the category 6, which the file does not have; add the category or remove",
+    ),
+    (lambda c: c["annotations"][1].update(bbox=[1, 2, 3]), "ann.json: annotation 12 has the bbox [1, 2, 3]; it must"),
+    (lambda c: c["annotations"][1].update(bbox=[1, 2, 3, float("nan")]), "annotation 12 has the bbox [1, 2, 3, nan]"),
+    (lambda c: c["annotations"][1].update(bbox=[1, 2, 3, None]), "annotation 12 has the bbox [1, 2, 3, None]"),
+    (lambda c: c["annotations"][1].update(bbox=["1", 2, 3, 4]), "annotation 12 has the bbox ['1', 2, 3, 4]; it must"),
+    (lambda c: c["annotations"][1].update(area="big"), "ann.json: annotation 12 has the area 'big'; it must be a"),
+    (lambda c: c.update(images=[], annotations=[]), "ann.json: 0 of 0 images kept (it lists none); your classes are"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "message"), BROKEN)
+def test_broken_file(coco, write, spoil, message):
+    spoil(coco)
+    kwargs = write(coco, images=False)
+    with pytest.raises(DatasetError, match=re.escape(message)) as error:
+        CocoDataset(**kwargs)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "ann.json is empty"), ("{'a'", "ann.json is not JSON (Expecting"), ("[]", "ann.json has no 'images'")],
+)
+def test_not_a_coco_file(tmp_path, text, message):
+    (tmp_path / "ann.json").write_text(text)
+    with pytest.raises(DatasetError, match=re.escape(message)):
+        CocoDataset("ann.json", data_root=tmp_path)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(DatasetError, match=r"no\.json: no such file; check ann_file and data_root"):
+        CocoDataset("no.json", data_root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"metainfo": {"classes": ["cat", "dgo"]}}, "ann.json has no class 'dgo'. Did you mean 'dog'? Valid: cat, dog"),
+        ({"metainfo": {"classes": "cat"}}, "metainfo.classes is the string 'cat'; write a tuple: ('cat',)"),
+        ({"metainfo": {"classes": ["cat", "cat"]}}, "metainfo.classes names 'cat' more than once"),
+        ({"rename_classes": {"act": "x"}}, "ann.json has no class 'act' to rename. Did you mean 'cat'? Valid: cat"),
+        ({"indices": [0, 3]}, "ann.json: indices [0, 3] exceed its 3 images"),
+        ({"indices": 0}, "ann.json: 0 of 3 images kept (indices is 0); your classes are cat, dog, fox, the file has"),
+    ],
+)
+def test_wrong_choice(coco, write, kwargs, message):
+    with pytest.raises(DatasetError, match=re.escape(message)):
+        CocoDataset(**write(coco), **kwargs)
+
+
+def test_no_image_has_a_box_of_the_classes(coco, write):
+    coco["categories"].append({"id": 1, "name": "owl"})
+    message = "0 of 3 images kept (left out 3 images without boxes); your classes are owl, the file has cat, dog, fox"
+    with pytest.raises(DatasetError, match=re.escape(message)):
+        CocoDataset(**write(coco), metainfo={"classes": ["owl"]}, filter_empty_gt=True)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"data_prefix": {"image": "img"}}, "data_prefix has no key 'image'. Did you mean 'img'"),
+        ({"metainfo": {"CLASSES": ["cat"]}}, "metainfo has no key 'CLASSES'. Did you mean 'classes'"),
+    ],
+)
+def test_unknown_key(coco, write, kwargs, message):
+    with pytest.raises(KeyError, match=re.escape(message)):
+        CocoDataset(**(write(coco) | kwargs))
+
+
+def test_on_bad_image_has_two_values(coco, write):
+    with pytest.raises(ValueError, match="on_bad_image must be 'error' or 'skip', got 'ignore'"):
+        CocoDataset(**write(coco), on_bad_image="ignore")
+
+
+def test_coco_mini(shared):
+    dataset = DATASETS.build(
+        {
+            "type": "CocoDataset",
+            "ann_file": "annotations/instances_train2017.json",
+            "data_root": str(shared / "coco_mini"),
+            "data_prefix": {"img": "train2017/"},
+        }
+    )
+    assert dataset.report == LoadReport(images=166, boxes=1565, ignored=15, empty_images=0, dropped={})
+    assert len(dataset.metainfo["classes"]) == 80
+
+
+def test_ground_truth_scores_as_the_raw_file(shared, capsys):
+    """The example of the COCO API, evaluated on the file and on what the data set makes of it."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    path = shared / "cocoapi100" / "instances_val2014_100.json"
+    found = json.loads((shared / "cocoapi100" / "instances_val2014_fakebbox100_results.json").read_text())
+    truth = COCO()
+    truth.dataset = CocoDataset(path).coco_ground_truth()
+    truth.createIndex()
+    evaluation = COCOeval(truth, truth.loadRes(found), "bbox")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    np.testing.assert_allclose(evaluation.stats[:3], [0.5045806987, 0.6969727247, 0.5729816670], atol=1e-9)

@@ -1,0 +1,179 @@
+"""Reading image files, and what the data set does about bad ones."""
+
+import io
+import re
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from rdet.datasets import BadImageError, CocoDataset, LoadReport
+from rdet.datasets.images import find_bad_images, read_image
+from rdet.datasets.transforms import LoadImageFromFile
+
+
+def picture(height=30, width=40) -> np.ndarray:
+    """RGB, red at the left, blue at the top."""
+    image = np.zeros((height, width, 3), np.uint8)
+    image[:, : width // 4, 0] = 255
+    image[: height // 3, :, 2] = 255
+    return image
+
+
+def encoded(image: np.ndarray, kind: str, **kwargs) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, kind, **kwargs)
+    return buffer.getvalue()
+
+
+def test_bgr(tmp_path):
+    (tmp_path / "a.png").write_bytes(encoded(picture(), "PNG"))
+    image = read_image(tmp_path / "a.png", (30, 40))
+    assert image.dtype == np.uint8
+    np.testing.assert_array_equal(image, picture()[..., ::-1])
+
+
+def test_grey_gets_three_channels(tmp_path):
+    (tmp_path / "a.png").write_bytes(encoded(picture()[..., 0], "PNG"))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), picture()[..., :1].repeat(3, axis=2))
+
+
+@pytest.fixture
+def rotated(tmp_path):
+    """Stored 40 wide and 30 high, with the note to turn it by 90 degrees clockwise."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "rotated.jpg"
+    path.write_bytes(encoded(picture(), "JPEG", exif=exif, quality=95, subsampling=0))
+    return path
+
+
+@pytest.mark.parametrize("size", [None, (40, 30)])
+def test_exif_orientation_is_applied(rotated, size):
+    expected = np.rot90(picture(), k=-1)[..., ::-1]
+    np.testing.assert_allclose(read_image(rotated, size), expected, atol=60)  # JPEG is not exact at edges
+    assert np.abs(read_image(rotated, size).astype(int) - expected).mean() < 5
+
+
+def test_exif_orientation_is_not_applied_if_the_boxes_were_drawn_without(rotated):
+    assert np.abs(read_image(rotated, (30, 40)).astype(int) - picture()[..., ::-1]).mean() < 5
+
+
+def test_other_size(rotated):
+    message = "rotated.jpg: the image is 30x40 pixels, its annotations say 41x30"
+    with pytest.raises(BadImageError, match=message) as error:
+        read_image(rotated, (30, 41))
+    assert error.value.reason == "of another size"
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "WEBP"])
+@pytest.mark.parametrize("part", [0.4, 0.95])
+def test_truncated(tmp_path, kind, part):
+    data = encoded(NOISE, kind)
+    path = tmp_path / "cut"
+    path.write_bytes(data[: int(len(data) * part)])
+    with pytest.raises(BadImageError, match=r"cut: (the image file is truncated|not an image)") as error:
+        read_image(path)
+    if kind in ("JPEG", "PNG"):
+        assert error.value.reason == "truncated"
+
+
+def test_truncated_even_if_the_decoder_fills_in(tmp_path, monkeypatch):
+    """OpenCV 4 decodes the part of a JPEG that is there and paints the rest grey."""
+    path = tmp_path / "cut.jpg"
+    path.write_bytes(encoded(NOISE, "JPEG")[:-500])
+    monkeypatch.setattr(cv2, "imdecode", lambda data, flags: NOISE)
+    with pytest.raises(BadImageError, match=r"cut\.jpg: the image file is truncated"):
+        read_image(path)
+
+
+def test_padding_after_the_end_is_fine(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(encoded(NOISE, "JPEG") + bytes(1000))
+    assert read_image(tmp_path / "a.jpg").shape == (60, 80, 3)
+
+
+@pytest.mark.parametrize("data", [b"", b"not an image", b"\xff\xd8\xff\xd9"])
+def test_no_image(tmp_path, data):
+    (tmp_path / "a.jpg").write_bytes(data)
+    with pytest.raises(BadImageError, match=r"a\.jpg: not an image that OpenCV can decode") as error:
+        read_image(tmp_path / "a.jpg")
+    assert error.value.reason == "unreadable"
+
+
+def test_missing(tmp_path):
+    with pytest.raises(BadImageError, match=r"none\.jpg: the image file is missing") as error:
+        read_image(tmp_path / "none.jpg")
+    assert error.value.reason == "missing"
+
+
+def test_folder(tmp_path):
+    with pytest.raises(BadImageError, match=r"cannot read the image file \(Is a directory\)"):
+        read_image(tmp_path)
+
+
+def test_find_bad_images(tmp_path):
+    for i in range(20):
+        (tmp_path / f"{i}.png").write_bytes(encoded(picture(), "PNG"))
+    (tmp_path / "3.png").unlink()
+    bad = find_bad_images((str(tmp_path / f"{i}.png"), (30, 40 + (i == 15))) for i in range(20))
+    assert {i: error.reason for i, error in bad.items()} == {3: "missing", 15: "of another size"}
+
+
+def spoil(root):
+    (root / "img/3.png").write_bytes((root / "img/3.png").read_bytes()[:-200])
+    (root / "img/9.png").unlink()
+
+
+def test_skip(coco, write, tmp_path, log):
+    kwargs = write(coco)
+    spoil(tmp_path)
+    dataset = CocoDataset(**kwargs, on_bad_image="skip")
+    assert dataset.report == LoadReport(1, 1, 0, 0, {"images missing": 1, "images truncated": 1})
+    assert f"left out 1 images missing: {tmp_path}/img/9.png" in log.text
+    assert f"left out 1 images truncated: {tmp_path}/img/3.png" in log.text
+    truth = dataset.coco_ground_truth()
+    assert [image["id"] for image in truth["images"]] == [7]
+    assert [box["id"] for box in truth["annotations"]] == [12]
+
+
+def test_error_names_the_file_and_the_remedy(coco, write, tmp_path):
+    kwargs = write(coco)
+    spoil(tmp_path)
+    dataset = CocoDataset(**kwargs, pipeline=[{"type": "LoadImageFromFile"}])
+    assert dataset[0]["img"].shape == (30, 40, 3)
+    message = f"{tmp_path}/img/9.png: the image file is missing; mend it, or set on_bad_image='skip' on the data set"
+    with pytest.raises(BadImageError, match=re.escape(message)) as error:
+        dataset[2]
+    assert "\n" not in str(error.value)
+
+
+def test_lone_file_has_no_data_set_to_set(tmp_path):
+    with pytest.raises(BadImageError, match="is missing$"):
+        LoadImageFromFile()({"img_path": str(tmp_path / "none.jpg")})
+
+
+def test_load_image_sets_the_keys(coco, write):
+    record = CocoDataset(**write(coco), pipeline=[{"type": "LoadImageFromFile"}])[0]
+    assert record["ori_shape"] == record["img_shape"] == (30, 40)
+    assert (record["scale_factor"], record["flip"], record["flip_direction"]) == ((1.0, 1.0), False, None)
+
+
+def test_load_image_takes_an_array():
+    record = LoadImageFromFile()({"img": picture()})
+    np.testing.assert_array_equal(record["img"], picture())
+    assert record["ori_shape"] == (30, 40)
+    assert record["img_path"] is None
+
+
+def test_every_coco_mini_image_can_be_read(shared):
+    dataset = CocoDataset(
+        "annotations/instances_train2017.json",
+        data_root=shared / "coco_mini",
+        data_prefix={"img": "train2017"},
+        on_bad_image="skip",
+    )
+    assert dataset.report.images == 166

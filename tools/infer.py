@@ -1,0 +1,35 @@
+"""Detect objects in pictures: python tools/infer.py CONFIG CHECKPOINT IMAGE_OR_FOLDER"""
+
+import argparse
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Detect objects in pictures", allow_abbrev=False)
+    parser.add_argument("config", help="path of a config file")
+    parser.add_argument("checkpoint", help="path or address of a checkpoint")
+    parser.add_argument("input", help="an image, or a folder of images")
+    parser.add_argument("--out-dir", default="detections", help="where pictures and detections.json go")
+    parser.add_argument("--score-thr", type=float, default=0.3, help="draw and write detections of at least this score")
+    parser.add_argument("--device", help="cpu, cuda:0 ... (default: a GPU if there is one)")
+    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="override keys of the config")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+
+    import torch
+
+    from rdet.apis.cli import one_line_errors, parse_options
+    from rdet.apis.folder import detect_folder
+    from rdet.apis.inference import init_detector
+
+    with one_line_errors():
+        device = args.device or ("cuda:0" if torch.cuda.is_available() else "cpu")
+        model = init_detector(args.config, args.checkpoint, device, parse_options(args.cfg_options))
+        found = detect_folder(model, args.input, args.out_dir, args.score_thr)
+        print(f"{len(found['annotations'])} detections in {len(found['images'])} images: {args.out_dir}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Evaluate a checkpoint: python tools/test.py CONFIG CHECKPOINT"""
+
+import argparse
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Evaluate a checkpoint", allow_abbrev=False)
+    parser.add_argument("config", help="path of a config file")
+    parser.add_argument("checkpoint", help="path or address of a checkpoint")
+    parser.add_argument("--work-dir", help="where logs go (default: work_dirs/NAME_OF_CONFIG)")
+    parser.add_argument("--out", metavar="FILE.json", help="write the detections in COCO's results format")
+    parser.add_argument("--show-dir", metavar="DIR", help="draw truth and detections of every image")
+    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="override keys of the config")
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+
+    from rdet.apis.cli import load_run_config, one_line_errors
+
+    with one_line_errors():
+        cfg = load_run_config(args.config, args.cfg_options, args.work_dir, args.launcher)
+        cfg.load_from = args.checkpoint
+        cfg.resume = False
+        if args.out:
+            if not args.out.endswith(".json"):
+                raise ValueError(f"--out {args.out}: expected a path that ends in .json")
+            cfg.merge_from_dict({"results_file": args.out})
+        if args.show_dir:
+            hook = {"type": "DrawHook", "out_dir": args.show_dir}
+            cfg.custom_hooks = [*cfg.get("custom_hooks", []), hook]
+
+        from rdet.apis.build import build_runner
+
+        build_runner(cfg, "test").test()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Train a detector: python tools/train.py CONFIG"""
+
+import argparse
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Train a detector", allow_abbrev=False)
+    parser.add_argument("config", help="path of a config file")
+    parser.add_argument("--work-dir", help="where logs and checkpoints go (default: work_dirs/NAME_OF_CONFIG)")
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="auto",
+        metavar="PATH",
+        help="continue from PATH, or from the work dir's last checkpoint",
+    )
+    parser.add_argument("--amp", action="store_true", help="mixed precision: bfloat16, unless the config says float16")
+    parser.add_argument(
+        "--auto-scale-lr",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="scale the learning rate to the total batch (default: as the config says, which is on)",
+    )
+    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="override keys of the config")
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    parser.add_argument("--seed", type=int, help="seed of weights, data order and augmentation")
+    parser.add_argument("--deterministic", action="store_true", help="same seed, same bits")
+    # torch.distributed.launch passes it; torchrun sets LOCAL_RANK.
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+
+    from rdet.apis.cli import load_run_config, one_line_errors
+
+    with one_line_errors():
+        cfg = load_run_config(args.config, args.cfg_options, args.work_dir, args.launcher)
+        if args.amp:
+            cfg.optim_wrapper.type = "AmpOptimWrapper"
+        if args.auto_scale_lr is not None:
+            cfg.setdefault("auto_scale_lr", {"base_batch_size": 16})
+            cfg.auto_scale_lr.enable = args.auto_scale_lr
+        if args.resume:
+            cfg.resume = True
+            cfg.load_from = None if args.resume == "auto" else args.resume
+        cfg.setdefault("randomness", {"seed": 0})
+        if args.seed is not None:
+            cfg.randomness.seed = args.seed
+        if args.deterministic:
+            cfg.randomness.deterministic = True
+
+        from rdet.apis.build import build_runner
+
+        build_runner(cfg, "train").train()
+
+
+if __name__ == "__main__":
+    main()
