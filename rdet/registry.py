@@ -129,17 +129,17 @@ def import_custom_modules(imports: list[str] | str, allow_failed_imports: bool =
 def parameters_of(cls) -> set[str] | None:
     """Names that a config may set for ``cls``: its parameters and, behind ``**kwargs``, its bases'.
 
-    None if the last base takes any name too.
+    None if they end in ``**kwargs`` of which the signatures do not say who reads them.
     """
     if not inspect.isclass(cls) or hasattr(cls, "from_cfg"):
         parameters = inspect.signature(getattr(cls, "from_cfg", cls)).parameters.values()
         return None if any(p.kind is p.VAR_KEYWORD for p in parameters) else {p.name for p in parameters}
+    if cls.__init__ is object.__init__:
+        return set()
     names: set[str] = set()
-    for base in inspect.getmro(cls):
+    for base in inspect.getmro(cls)[:-1]:
         if "__init__" not in vars(base):
             continue
-        if base is object:
-            return names
         parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
         names |= {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):

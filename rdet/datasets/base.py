@@ -36,7 +36,7 @@ class DetDataset(BaseDataset):
         data_root: Folder of the data set.
         data_prefix: Folders within ``data_root``: ``img`` for the images.
         metainfo: ``classes`` picks some of the file's classes and sets the order of their labels;
-            default is all of them, in the file's order. ``palette`` gives their colours (RGB).
+            default is all of them, in the file's order.
         rename_classes: Class in the file -> its name here. Several may become one.
         filter_empty_gt: Leave out images without a box that isn't ignored.
         indices: Use only the first ``indices`` images (the last ones if negative), or these.
@@ -71,15 +71,13 @@ class DetDataset(BaseDataset):
         if on_bad_image not in ("error", "skip"):
             raise ValueError(f"on_bad_image must be 'error' or 'skip', got {on_bad_image!r}")
         _check_keys("data_prefix", data_prefix or {}, self.PREFIXES)
-        _check_keys("metainfo", metainfo or {}, ("classes", "palette"))
-        metainfo = dict(metainfo or {})
+        _check_keys("metainfo", metainfo or {}, ("classes",))
         self.rename_classes = dict(rename_classes or {})
         self.filter_empty_gt = filter_empty_gt
         self.on_bad_image = on_bad_image
-        self._wanted = metainfo.pop("classes", None)  # full_init sets the classes when it has seen the file
+        self._wanted = (metainfo or {}).get("classes")
         super().__init__(
             ann_file=str(ann_file),
-            metainfo=metainfo,
             data_root=str(data_root),
             data_prefix={**self.PREFIXES, **(data_prefix or {})},
             indices=indices,

@@ -31,6 +31,11 @@ class CocoDataset(DetDataset):
         for key in ("file_name", "height", "width"):
             self._column(images, "images", key)
         for image in images:
+            if not isinstance(image["file_name"], str):
+                raise DatasetError(
+                    f"{self.ann_file}: images entry {image['id']} has the file_name {image['file_name']!r}; "
+                    "give the path of its file"
+                )
             if not all(isinstance(image[key], int) and image[key] > 0 for key in ("height", "width")):
                 raise DatasetError(
                     f"{self.ann_file}: images entry {image['id']} is {image['width']!r} wide and "
@@ -78,7 +83,9 @@ class CocoDataset(DetDataset):
                 if not isinstance(row, dict):
                     raise DatasetError(f"{self.ann_file}: {table}[{i}] is no object but {row!r:.40}") from None
                 if key not in row:
-                    raise DatasetError(f"{self.ann_file}: {table}[{i}] lacks {key!r}; add it or remove it") from None
+                    raise DatasetError(
+                        f"{self.ann_file}: {table}[{i}] lacks {key!r}; add it or drop the entry"
+                    ) from None
             raise
 
     def _ids(self, rows: list[dict], table: str) -> list[int]:

@@ -13,8 +13,8 @@ _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 def class_color(label: int) -> tuple[int, int, int]:
     """The RGB colour of a class, always the same and unlike those of the classes next to it.
 
-    The hue goes on by the golden ratio, which keeps any number of hues apart; every other round of
-    them is darker.
+    The hue goes on by the golden ratio, which keeps any number of hues apart; the brightness changes
+    every eight classes.
     """
     value = (1.0, 0.7, 0.85)[label // 8 % 3]
     rgb = colorsys.hsv_to_rgb(label * 0.6180339887 % 1, 0.9, value)

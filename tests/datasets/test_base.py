@@ -39,12 +39,6 @@ def test_records_live_in_one_buffer(coco, write):
     assert dataset.data_bytes.nbytes == dataset.data_address[-1]
 
 
-def test_palette_reaches_metainfo(coco, write):
-    palette = [(220, 20, 60), (0, 0, 1), (0, 0, 2)]
-    dataset = CocoDataset(**write(coco), metainfo={"palette": palette})
-    assert dataset.metainfo == {"classes": ("cat", "dog", "fox"), "palette": palette}
-
-
 def test_get_subset(coco, write):
     dataset = CocoDataset(**write(coco)).get_subset([2, 0])
     assert [image["id"] for image in dataset.coco_ground_truth()["images"]] == [7, 9]

@@ -85,6 +85,16 @@ def test_warning_names_only_the_first_few(coco, write, log):
     assert "left out 5 boxes without width or height: annotation 20, annotation 21, annotation 22, ..." in log.text
 
 
+def test_boxes_keep_the_order_of_the_file(coco, write):
+    coco["annotations"] = [
+        {"id": i, "image_id": (7, 3, 9)[i % 3], "category_id": 5, "bbox": [i / 10, 0, 1, 1]} for i in range(300)
+    ]
+    dataset = CocoDataset(**write(coco))
+    for i in range(3):
+        expected = np.arange(i, 300, 3, dtype=np.float32) / 10
+        np.testing.assert_allclose(dataset.get_data_info(i)["gt_bboxes"][:, 0], expected, rtol=1e-6)
+
+
 def test_filter_empty_gt(coco, write):
     dataset = CocoDataset(**write(coco), filter_empty_gt=True, metainfo={"classes": ["cat"]})
     # image 3 only has a crowd, image 9 nothing
@@ -141,11 +151,12 @@ def _drop(content, table, i, key):
 BROKEN = [
     (lambda c: c.pop("categories"), "ann.json has no 'categories'; is it a COCO file?"),
     (lambda c: c.update(images=None), "ann.json: 'images' is not a list but None"),
-    (lambda c: _drop(c, "images", 1, "file_name"), "ann.json: images[1] lacks 'file_name'; add it or remove it"),
-    (lambda c: _drop(c, "images", 1, "height"), "ann.json: images[1] lacks 'height'; add it or remove it"),
-    (lambda c: _drop(c, "annotations", 2, "bbox"), "ann.json: annotations[2] lacks 'bbox'; add it or remove it"),
-    (lambda c: _drop(c, "annotations", 0, "id"), "ann.json: annotations[0] lacks 'id'; add it or remove it"),
+    (lambda c: _drop(c, "images", 1, "file_name"), "ann.json: images[1] lacks 'file_name'; add it or drop the entry"),
+    (lambda c: _drop(c, "images", 1, "height"), "ann.json: images[1] lacks 'height'; add it or drop the entry"),
+    (lambda c: _drop(c, "annotations", 2, "bbox"), "ann.json: annotations[2] lacks 'bbox'; add it or drop the entry"),
+    (lambda c: _drop(c, "annotations", 0, "id"), "ann.json: annotations[0] lacks 'id'; add it or drop the entry"),
     (lambda c: c["annotations"].append([1]), "ann.json: annotations[4] is no object but [1]"),
+    (lambda c: c["images"][0].update(file_name=7), "ann.json: images entry 7 has the file_name 7; give the path"),
     (lambda c: c["images"][0].update(width=0), "ann.json: images entry 7 is 0 wide and 30 high; give its size"),
     (lambda c: c["images"][0].update(width="40"), "ann.json: images entry 7 is '40' wide and 30 high; give its size"),
     (lambda c: c["images"][2].update(id=7), "ann.json: images[0] and images[2] have the same id 7; renumber them"),
@@ -220,6 +231,7 @@ def test_no_image_has_a_box_of_the_classes(coco, write):
     ("kwargs", "message"),
     [
         ({"data_prefix": {"image": "img"}}, "data_prefix has no key 'image'. Did you mean 'img'"),
+        ({"metainfo": {"palette": []}}, "metainfo has no key 'palette'. Valid: classes"),
         ({"metainfo": {"CLASSES": ["cat"]}}, "metainfo has no key 'CLASSES'. Did you mean 'classes'"),
     ],
 )

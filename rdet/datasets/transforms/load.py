@@ -1,8 +1,9 @@
 """Loading the image of a record."""
 
+import numpy as np
 from mmcv.transforms import BaseTransform
 
-from rdet.datasets.errors import BadImageError
+from rdet.datasets.errors import BadImageError, DatasetError
 from rdet.datasets.images import read_image
 from rdet.registry import TRANSFORMS
 
@@ -15,6 +16,7 @@ class LoadImageFromFile(BaseTransform):
     has been through so far: ``scale_factor`` (1, 1), ``flip`` False, ``flip_direction`` None.
 
     Raises:
+        DatasetError: ``img`` is of another shape or type.
         BadImageError: The file cannot be used, or isn't of the record's ``height`` and ``width``.
     """
 
@@ -22,7 +24,10 @@ class LoadImageFromFile(BaseTransform):
         """Sets the keys above in ``results``."""
         if "img" not in results:
             results["img"] = self._read(results)
-        shape = results["img"].shape[:2]
+        image = results["img"]
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise DatasetError(f"img must be (H, W, 3) uint8 in BGR order, got {image.shape} {image.dtype}")
+        shape = image.shape[:2]
         for key in ("img_id", "img_path"):  # a lone picture has neither
             results.setdefault(key, None)
         results.update(img_shape=shape, ori_shape=shape, scale_factor=(1.0, 1.0), flip=False, flip_direction=None)

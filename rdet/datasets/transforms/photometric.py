@@ -75,7 +75,7 @@ def distort(
         pixels *= np.float32(contrast)
     if saturation != 1 or hue != 0:
         hsv = cv2.cvtColor(np.clip(pixels, 0, None), cv2.COLOR_BGR2HSV)  # degrees, 0..1, value
-        hsv[..., 0] = (hsv[..., 0] + np.float32(hue)) % 360
+        hsv[..., 0] += np.float32(hue)  # OpenCV takes any angle
         hsv[..., 1] = np.minimum(hsv[..., 1] * np.float32(saturation), 1)
         pixels = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
     if contrast_last:

@@ -72,6 +72,8 @@ class RandomChoiceResize(BaseTransform):
 
     def __init__(self, scales: Sequence[Scale | int], keep_ratio: bool = False):
         self.scales = [_sides(scale) for scale in scales]
+        if not self.scales:
+            raise ValueError("RandomChoiceResize: no scales to choose from")
         self.keep_ratio = keep_ratio
 
     def transform(self, results: dict) -> dict:
