@@ -8,14 +8,26 @@ import torch
 from mmengine.logging import HistoryBuffer, print_log
 from torch import Tensor, nn
 
+_multiarray = (np._core if hasattr(np, "_core") else np.core).multiarray
+
+
+def _statistics_method(owner: type, name: str):
+    """Stands in for ``getattr``, by which a pickle names the methods that a HistoryBuffer refers to."""
+    if owner is not HistoryBuffer or name.startswith("_"):
+        raise ValueError(f"a checkpoint may not ask for {owner}.{name}")
+    return getattr(owner, name)
+
+
 # What a checkpoint of mmengine holds besides tensors: the log's history. Since torch 2.6,
 # `torch.load` refuses every class that is not named here; these only hold numbers.
 _SAFE_CLASSES = [
     HistoryBuffer,
+    (_statistics_method, "__builtin__.getattr"),
+    (_statistics_method, "builtins.getattr"),
     np.ndarray,
     np.dtype,
-    np._core.multiarray._reconstruct if hasattr(np, "_core") else np.core.multiarray._reconstruct,
-    np._core.multiarray.scalar if hasattr(np, "_core") else np.core.multiarray.scalar,
+    _multiarray._reconstruct,
+    _multiarray.scalar,
     *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")),
 ]
 
@@ -30,19 +42,28 @@ def read_checkpoint(source: str | Path, map_location: str = "cpu") -> dict:
 
     Raises:
         FileNotFoundError: There is no such file.
+        ConnectionError: The download failed.
         ValueError: The file is not a checkpoint, is cut off, or holds objects that may run code.
     """
     source = str(source)
-    allow_checkpoint_classes()
-    if source.startswith(("http://", "https://")):
-        return torch.hub.load_state_dict_from_url(source, map_location=map_location, weights_only=True)
-    if not Path(source).is_file():
+    remote = source.startswith(("http://", "https://"))
+    if not remote and not Path(source).is_file():
         raise FileNotFoundError(f"no checkpoint at {source}")
+    allow_checkpoint_classes()
+    read = torch.hub.load_state_dict_from_url if remote else torch.load
     try:
-        return torch.load(source, map_location=map_location, weights_only=True)
+        checkpoint = read(source, map_location=map_location, weights_only=True)
+    except OSError as error:
+        raise (ConnectionError if remote else OSError)(f"cannot read {source} ({error})") from error
     except Exception as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(f"{source} cannot be read as a checkpoint ({type(error).__name__}: {reason})") from error
+        raise ValueError(f"{source} cannot be read as a checkpoint ({_first_line(error)})") from error
+    if not isinstance(checkpoint, Mapping):
+        raise ValueError(f"{source} cannot be read as a checkpoint (it holds a {type(checkpoint).__name__}, no dict)")
+    return checkpoint
+
+
+def _first_line(error: Exception) -> str:
+    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
 
 
 def weights_in(checkpoint: Mapping) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Guards against faults of mmengine 0.10.7 on current Python packages, each with its test.
+"""Guards against faults of mmengine on current Python packages, each with its test.
 
 Two more are guarded where they bite: reading checkpoints in :mod:`rdet.checkpoint`, and mixed
 precision on the CPU in :mod:`rdet.engine.optim_wrapper`.
@@ -7,14 +7,18 @@ precision on the CPU in :mod:`rdet.engine.optim_wrapper`.
 import importlib.metadata
 import importlib.util
 
+import mmengine.utils
 from mmengine import registry
+from mmengine.config import config
 from mmengine.utils import package_utils
 
 
 def guard_mmengine() -> None:
     """Applies the guards. They must be there before ``mmengine.optim`` is first imported."""
     _tolerate_second_adafactor()
-    package_utils.is_installed = _is_installed  # the original imports pkg_resources, gone since setuptools 82
+    # The original imports pkg_resources, gone since setuptools 82. These are all the places that hold it.
+    for module in (package_utils, mmengine.utils, config):
+        module.is_installed = _is_installed
 
 
 def _is_installed(package: str) -> bool:
@@ -27,9 +31,9 @@ def _is_installed(package: str) -> bool:
 
 
 def _tolerate_second_adafactor() -> None:
-    """mmengine registers transformers' ``Adafactor`` although torch's has that name by now, which raises.
+    """mmengine 0.10.5 registers transformers' ``Adafactor`` under the name that torch's has by now, which raises.
 
-    torch's stays, whether transformers is installed or not.
+    There, torch's stays. Later versions call torch's ``TorchAdafactor``.
     """
     optimizers = registry.OPTIMIZERS
     register = type(optimizers).register_module

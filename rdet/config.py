@@ -5,6 +5,7 @@ underscore, which makes them helpers of that file alone.
 """
 
 import ast
+import copy
 import inspect
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,7 @@ def _merge_options(cfg: Config, options: dict) -> None:
         if name not in TOP_LEVEL_KEYS:
             raise UnknownNameError(f"--cfg-options has no key {option!r}. {nearest(name, TOP_LEVEL_KEYS)}")
         _check_path(cfg, option)
-    cfg.merge_from_dict(options, allow_list_keys=True)
+    cfg.merge_from_dict(copy.deepcopy(options), allow_list_keys=True)  # it takes `_delete_` out of them
 
 
 def _check_path(cfg: Config, option: str) -> None:

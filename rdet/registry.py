@@ -205,7 +205,7 @@ def _as_list(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-MODELS = Registry("model part", root.MODELS, ("models",))
+MODELS = Registry("model part", root.MODELS, ("models",), fallback=("mmengine.model",))
 DATASETS = Registry("dataset", root.DATASETS, ("datasets",), fallback=("mmengine.dataset",))
 TRANSFORMS = Registry("transform", root.TRANSFORMS, ("datasets",), fallback=("mmcv.transforms",))
 METRICS = Registry("metric", root.METRICS, ("evaluation",), fallback=("mmengine.evaluator",))
@@ -216,3 +216,8 @@ OPTIM_WRAPPERS = Registry("optimizer wrapper", root.OPTIM_WRAPPERS, ("engine",),
 OPTIMIZERS = Registry("optimizer", root.OPTIMIZERS, ("engine",), fallback=("mmengine.optim",))
 PARAM_SCHEDULERS = Registry("parameter scheduler", root.PARAM_SCHEDULERS, ("engine",), fallback=("mmengine.optim",))
 VISUALIZERS = Registry("visualizer", root.VISUALIZERS, ("visualization",), fallback=("mmengine.visualization",))
+# rdet adds nothing to these; without them, mmengine warns that the scope has none.
+VISBACKENDS = Registry("visualizer backend", root.VISBACKENDS, (), fallback=("mmengine.visualization",))
+OPTIM_WRAPPER_CONSTRUCTORS = Registry(
+    "optimizer wrapper constructor", root.OPTIM_WRAPPER_CONSTRUCTORS, (), fallback=("mmengine.optim",)
+)

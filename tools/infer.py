@@ -1,17 +1,17 @@
 """Detect objects in pictures: python tools/infer.py CONFIG CHECKPOINT IMAGE_OR_FOLDER"""
 
-import argparse
+from rdet.args import ArgumentParser, add_cfg_options
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Detect objects in pictures", allow_abbrev=False)
+def parse_args():
+    parser = ArgumentParser("Detect objects in pictures")
     parser.add_argument("config", help="path of a config file")
     parser.add_argument("checkpoint", help="path or address of a checkpoint")
     parser.add_argument("input", help="an image, or a folder of images")
     parser.add_argument("--out-dir", default="detections", help="where pictures and detections.json go")
     parser.add_argument("--score-thr", type=float, default=0.3, help="draw and write detections of at least this score")
     parser.add_argument("--device", help="cpu, cuda:0 ... (default: a GPU if there is one)")
-    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="override keys of the config")
+    add_cfg_options(parser)
     return parser.parse_args()
 
 

@@ -3,15 +3,13 @@
 python tools/make_quickstart.py [data/quickstart]
 """
 
-import argparse
 from pathlib import Path
 
+from rdet.args import ArgumentParser
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description="Generate the quickstart's detection data set in COCO's format.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+
+def parse_args():
+    parser = ArgumentParser("Generate the quickstart's detection data set in COCO's format")
     parser.add_argument("out", nargs="?", type=Path, default=Path("data/quickstart"), help="folder to write to")
     parser.add_argument("--train", type=int, default=600, help="number of training images")
     parser.add_argument("--val", type=int, default=150, help="number of validation images")

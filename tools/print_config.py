@@ -1,12 +1,12 @@
 """Show a config with its bases merged, and what it changes of them: python tools/print_config.py CONFIG"""
 
-import argparse
+from rdet.args import ArgumentParser, add_cfg_options
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Show a resolved config", allow_abbrev=False)
+def parse_args():
+    parser = ArgumentParser("Show a resolved config")
     parser.add_argument("config", help="path of a config file")
-    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="override keys of the config")
+    add_cfg_options(parser)
     parser.add_argument("--changes", action="store_true", help="only what the config changes of its bases")
     return parser.parse_args()
 

@@ -1,18 +1,17 @@
 """Evaluate a checkpoint: python tools/test.py CONFIG CHECKPOINT"""
 
-import argparse
+from rdet.args import ArgumentParser, add_cfg_options, add_launcher
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Evaluate a checkpoint", allow_abbrev=False)
+def parse_args():
+    parser = ArgumentParser("Evaluate a checkpoint")
     parser.add_argument("config", help="path of a config file")
     parser.add_argument("checkpoint", help="path or address of a checkpoint")
     parser.add_argument("--work-dir", help="where logs go (default: work_dirs/NAME_OF_CONFIG)")
     parser.add_argument("--out", metavar="FILE.json", help="write the detections in COCO's results format")
     parser.add_argument("--show-dir", metavar="DIR", help="draw truth and detections of every image")
-    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="override keys of the config")
-    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
-    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+    add_cfg_options(parser)
+    add_launcher(parser)
     return parser.parse_args()
 
 
@@ -28,7 +27,8 @@ def main() -> None:
         if args.out:
             if not args.out.endswith(".json"):
                 raise ValueError(f"--out {args.out}: expected a path that ends in .json")
-            cfg.merge_from_dict({"results_file": args.out})
+            evaluator = cfg.get("test_evaluator") or cfg.get("val_evaluator") or {"type": "CocoMetric"}
+            cfg.test_evaluator = {**evaluator, "outfile_prefix": args.out}
         if args.show_dir:
             hook = {"type": "DrawHook", "out_dir": args.show_dir}
             cfg.custom_hooks = [*cfg.get("custom_hooks", []), hook]

@@ -1,10 +1,12 @@
 """Train a detector: python tools/train.py CONFIG"""
 
-import argparse
+from argparse import BooleanOptionalAction
+
+from rdet.args import ArgumentParser, add_cfg_options, add_launcher
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Train a detector", allow_abbrev=False)
+def parse_args():
+    parser = ArgumentParser("Train a detector")
     parser.add_argument("config", help="path of a config file")
     parser.add_argument("--work-dir", help="where logs and checkpoints go (default: work_dirs/NAME_OF_CONFIG)")
     parser.add_argument(
@@ -17,16 +19,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--amp", action="store_true", help="mixed precision: bfloat16, unless the config says float16")
     parser.add_argument(
         "--auto-scale-lr",
-        action=argparse.BooleanOptionalAction,
+        action=BooleanOptionalAction,
         default=None,
         help="scale the learning rate to the total batch (default: as the config says, which is on)",
     )
-    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="override keys of the config")
-    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    add_cfg_options(parser)
+    add_launcher(parser)
     parser.add_argument("--seed", type=int, help="seed of weights, data order and augmentation")
     parser.add_argument("--deterministic", action="store_true", help="same seed, same bits")
-    # torch.distributed.launch passes it; torchrun sets LOCAL_RANK.
-    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

@@ -2,6 +2,7 @@
 
 import copy
 
+import torch
 from mmengine.config import Config
 
 from rdet.datasets.summary import check_same_classes, classes_of, dataset_table
@@ -64,13 +65,16 @@ def build_runner(cfg: Config, mode: str = "train") -> Runner:
         options |= {"test_cfg": {}, "test_evaluator": cfg.get("test_evaluator", evaluator)}
     passed_on = ("custom_hooks", "load_from", "resume", "launcher", "env_cfg", "log_level", "visualizer")
     options |= {key: cfg[key] for key in passed_on if key in cfg}
+    randomness = {"seed": 0, **cfg.get("randomness", {})}
+    if randomness["seed"] is not None:  # the Runner seeds too, but only after the model has drawn its weights
+        torch.manual_seed(randomness["seed"])
     runner = Runner(
         model=build_detector(cfg, classes_of(next(iter(datasets.values())))),
         work_dir=cfg.work_dir,
         # The order of the data is the business of the stream, not of a hook.
         default_hooks={**cfg.get("default_hooks", {}), "sampler_seed": None},
         log_processor=cfg.get("log_processor", {"type": "LogProcessor"}),
-        randomness=cfg.get("randomness", {"seed": 0}),
+        randomness=randomness,
         experiment_name=cfg.get("experiment_name"),
         default_scope="rdet",
         cfg=cfg,

@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
-import cv2
+import numpy as np
 
 from rdet.apis.inference import inference_detector
+from rdet.datasets.images import read_image
 from rdet.visualization.draw import draw_boxes, save_image
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -57,7 +58,7 @@ def detect_folder(model, source: str | Path, out_dir: str | Path, score_thr: flo
                     "score": score,
                 }
             )
-        image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+        image = np.ascontiguousarray(read_image(str(path))[:, :, ::-1])
         save_image(
             out_dir / name,
             draw_boxes(image, detections.bboxes, detections.labels, model.classes, scores=detections.scores),

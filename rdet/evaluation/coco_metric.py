@@ -35,7 +35,8 @@ class CocoMetric(BaseMetric):
         classwise: Whether to log a table with the AP of each class.
         format_only: Only write the detections, as for a test server. The ground truth then needs
             images and categories, but no annotations.
-        outfile_prefix: Write the detections to ``<outfile_prefix>.bbox.json`` in COCO's results format.
+        outfile_prefix: Write the detections to ``<outfile_prefix>.bbox.json`` in COCO's results format,
+            or to the file itself if it ends in ``.json``.
         collect_device: ``cpu`` gathers over gloo, ``gpu`` over the default process group.
         prefix: Put before the metric keys, to tell several metrics apart.
 
@@ -149,7 +150,8 @@ class CocoMetric(BaseMetric):
         check_images([image_id for image_id, _ in results], image_ids)
         detections = {image_id: from_labels(rows, category_ids, image_id) for image_id, rows in results}
         if self.outfile_prefix is not None:
-            path = Path(f"{self.outfile_prefix}.bbox.json")
+            prefix = str(self.outfile_prefix)
+            path = Path(prefix if prefix.endswith(".json") else f"{prefix}.bbox.json")
             write_results(path, image_ids, detections)
             print_log(f"Wrote {sum(map(len, detections.values()))} detections to {path}", logger="current")
         if self.format_only:

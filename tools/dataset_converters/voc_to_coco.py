@@ -7,15 +7,14 @@ labels and boxes. Difficult objects become ``iscrowd`` ones, which both training
 evaluation ignore, and are marked ``difficult`` besides.
 """
 
-import argparse
 import json
 from pathlib import Path
 
-from rdet.datasets import VocDataset
+from rdet.args import ArgumentParser
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse_args():
+    parser = ArgumentParser("Write one split of a Pascal VOC data set as a COCO json file")
     parser.add_argument("root", help="folder of the data set")
     parser.add_argument("split", help="list of image ids, relative to root")
     parser.add_argument("out", type=Path, help="json file to write")
@@ -30,6 +29,16 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+
+    from rdet.apis.cli import one_line_errors
+
+    with one_line_errors():
+        convert(args)
+
+
+def convert(args) -> None:
+    from rdet.datasets import VocDataset
+
     dataset = VocDataset(
         args.split,
         data_root=args.root,

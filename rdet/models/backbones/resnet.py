@@ -51,7 +51,7 @@ class ResNet(Backbone):
         super().__init__(frozen_stages, norm_eval, weights)
         if depth not in _DEPTHS:
             raise ValueError(f"ResNet has no depth {depth}; valid: {', '.join(map(str, _DEPTHS))}")
-        if not set(out_indices) <= {0, 1, 2, 3}:
+        if not out_indices or not set(out_indices) <= {0, 1, 2, 3}:
             raise ValueError(f"out_indices is {tuple(out_indices)}, but ResNet has the stages 0 to 3")
         block, layers = _DEPTHS[depth]
         norm_layer = partial(_norm, norm_cfg or {"type": "BN"})

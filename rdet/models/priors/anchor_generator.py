@@ -20,8 +20,9 @@ class AnchorGenerator:
         scales_per_octave: Sizes at each level.
         ratios: Heights over widths.
         center_offset: Centre of the first anchor in strides from the image's corner.
-        rounded: Cut sides to whole pixels and round corners, as torchvision does; its weights
-            were trained so.
+        rounded: Whole numbers as in torchvision, whose weights were trained so: sides are cut and
+            corners rounded, and the step between anchors is the image's size divided by the
+            level's, which is less than the stride where the sizes do not divide evenly.
 
     Attributes:
         num_priors: Anchors at each cell.
@@ -64,15 +65,17 @@ class AnchorGenerator:
         if key not in self._cache:
             if len(self._cache) >= 64:  # multi-scale training must not grow it without end
                 self._cache.pop(next(iter(self._cache)))
+            image_size = [length * self.strides[0] for length in level_sizes[0]]
             self._cache[key] = torch.cat(
-                [self._level(*entry) for entry in zip(level_sizes, self.strides, self._shapes, strict=True)]
+                [self._level(*level, image_size) for level in zip(level_sizes, self.strides, self._shapes, strict=True)]
             ).to(device)
         return self._cache[key]
 
-    def _level(self, size: tuple[int, int], stride: int, shapes: Tensor) -> Tensor:
+    def _level(self, size: tuple[int, int], stride: int, shapes: Tensor, image_size: list[int]) -> Tensor:
         height, width = size
-        y = (torch.arange(height) + self.center_offset) * stride
-        x = (torch.arange(width) + self.center_offset) * stride
+        steps = (image_size[0] // height, image_size[1] // width) if self.rounded else (stride, stride)
+        y = (torch.arange(height) + self.center_offset) * steps[0]
+        x = (torch.arange(width) + self.center_offset) * steps[1]
         centers = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)  # (H, W, 2)
         corners = torch.cat([-shapes, shapes], dim=1) / 2  # (P, 4)
         if self.rounded:

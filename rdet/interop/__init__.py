@@ -1,0 +1,1 @@
+"""Weights of other projects' detectors in rdet's."""

@@ -1,0 +1,65 @@
+"""Weights of torchvision's RetinaNet in rdet's."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from rdet.checkpoint import load_weights_into, read_checkpoint, weights_in
+
+# torchvision's name -> rdet's, tried in turn. Optional groups are of names that torchvision itself has changed:
+# the released `retinanet_resnet50_fpn_coco` says `inner_blocks.0.weight` for today's `inner_blocks.0.0.weight`.
+_RULES = [
+    (re.compile(r"backbone\.body\.(.+)"), r"backbone.\1"),
+    (re.compile(r"backbone\.fpn\.inner_blocks\.(\d)(?:\.0)?\.(\w+)"), r"neck.lateral_convs.\1.\2"),
+    (re.compile(r"backbone\.fpn\.layer_blocks\.(\d)(?:\.0)?\.(\w+)"), r"neck.fpn_convs.\1.\2"),
+    (re.compile(r"backbone\.fpn\.extra_blocks\.p6\.(\w+)"), r"neck.extra_convs.0.\1"),
+    (re.compile(r"backbone\.fpn\.extra_blocks\.p7\.(\w+)"), r"neck.extra_convs.1.\1"),
+    (re.compile(r"head\.classification_head\.conv\.(\d)\.0\.(\w+)"), r"bbox_head.cls_convs.\1.conv.\2"),
+    (re.compile(r"head\.regression_head\.conv\.(\d)\.0\.(\w+)"), r"bbox_head.reg_convs.\1.conv.\2"),
+    (re.compile(r"head\.classification_head\.conv\.(\d)\.1\.(\w+)"), r"bbox_head.cls_convs.\1.gn.\2"),
+    (re.compile(r"head\.regression_head\.conv\.(\d)\.1\.(\w+)"), r"bbox_head.reg_convs.\1.gn.\2"),
+    (re.compile(r"head\.classification_head\.cls_logits\.(\w+)"), r"bbox_head.retina_cls.\1"),
+    (re.compile(r"head\.regression_head\.bbox_reg\.(\w+)"), r"bbox_head.retina_reg.\1"),
+]
+# Its old names of the subnets count the ReLUs too: convolutions 0, 2, 4, 6.
+_OLD_TOWER = re.compile(r"(head\.\w+\.conv\.)(\d)\.(weight|bias)")
+
+
+def convert_retinanet_state_dict(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Renames the weights of a torchvision RetinaNet with any ResNet-FPN backbone.
+
+    Class k of the result is torchvision's label k: 91 classes are COCO's category ids, and 0 is
+    never an object.
+
+    Args:
+        state: Its ``state_dict()``, old names or new.
+
+    Raises:
+        ValueError: A name is not one of torchvision's RetinaNet.
+    """
+    return {_rename(name): value for name, value in state.items()}
+
+
+def load_torchvision_retinanet(model: nn.Module, source: Mapping[str, Tensor] | str | Path) -> None:
+    """Loads a torchvision RetinaNet's weights into a detector of ``configs/retinanet/r50_fpn_torchvision.py``.
+
+    Args:
+        model: The detector.
+        source: The state dict, or a path or address of one.
+
+    Raises:
+        ValueError: The weights are of another architecture.
+    """
+    state = source if isinstance(source, Mapping) else weights_in(read_checkpoint(source))
+    name = "torchvision's state dict" if isinstance(source, Mapping) else str(source)
+    load_weights_into(model, convert_retinanet_state_dict(state), name)
+
+
+def _rename(name: str) -> str:
+    current = _OLD_TOWER.sub(lambda old: f"{old[1]}{int(old[2]) // 2}.0.{old[3]}", name)
+    for pattern, replacement in _RULES:
+        if match := pattern.fullmatch(current):
+            return match.expand(replacement)
+    raise ValueError(f"{name!r} is not a weight of torchvision's RetinaNet with a ResNet-FPN backbone")

@@ -1,0 +1,39 @@
+"""Pictures of a test run."""
+
+from pathlib import Path
+
+import cv2
+from mmengine.hooks import Hook
+
+from rdet.registry import HOOKS
+from rdet.visualization.draw import draw_comparison, save_image
+
+
+@HOOKS.register_module()
+class DrawHook(Hook):
+    """Draws the truth, left, and the detections, right, of every image that is tested.
+
+    Args:
+        out_dir: Where the pictures go, under the names of the images.
+        score_thr: Detections of a lower score are left out.
+    """
+
+    def __init__(self, out_dir: str, score_thr: float = 0.3):
+        self.out_dir = Path(out_dir)
+        self.score_thr = score_thr
+
+    def after_test_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Writes one picture for each sample of ``outputs``."""
+        classes = runner.test_dataloader.dataset.metainfo["classes"]
+        for sample in outputs:
+            image = cv2.cvtColor(cv2.imread(sample.img_path), cv2.COLOR_BGR2RGB)
+            truth, found = sample.gt_instances, sample.pred_instances
+            scale = truth.bboxes.new_tensor(sample.scale_factor).repeat(2)  # truth is in pixels of the network's input
+            picture = draw_comparison(
+                image,
+                {"bboxes": (truth.bboxes / scale).cpu(), "labels": truth.labels.cpu()},
+                {"bboxes": found.bboxes.cpu(), "labels": found.labels.cpu(), "scores": found.scores.cpu()},
+                classes,
+                self.score_thr,
+            )
+            save_image(self.out_dir / Path(sample.img_path).name, picture)

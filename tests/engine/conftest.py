@@ -1,0 +1,132 @@
+"""A detector and a data set so small that a run takes a second."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from rdet.apis.build import build_runner
+from rdet.config import load_config
+
+ROOT = Path(__file__).resolve().parents[2]
+NUM_IMAGES = 13  # odd, so that two processes cannot share them evenly
+
+CONFIG = """
+_base_ = "{root}/configs/_base_/default_runtime.py"
+custom_imports = dict(imports=["tiny_parts"])
+data_root = "{data}"
+model = dict(
+    type="RetinaNet",
+    backbone=dict(type="TinyBackbone"),
+    neck=dict(type="FPN", out_channels=16, num_extra=1),
+    bbox_head=dict(type="RetinaHead", feat_channels=16, stacked_convs=1),
+    anchor_generator=dict(type="AnchorGenerator", octave_base_scale=2, scales_per_octave=1),
+    assigner=dict(type="MaxIoUAssigner"),
+    bbox_coder=dict(type="DeltaXYWHBBoxCoder"),
+    loss_cls=dict(type="FocalLoss"),
+    loss_bbox=dict(type="SmoothL1Loss"),
+    postprocess=dict(type="NMSPostprocess", score_thr=0.0, max_per_img=20),
+)
+train_dataloader = dict(batch_size=2, num_workers=1, dataset=dict(
+    type="CocoDataset", ann_file="truth.json", pipeline=[
+        dict(type="LoadImageFromFile"),
+        dict(type="RandomFlip", prob=0.5),
+        dict(type="PhotoMetricDistortion"),
+        dict(type="PackDetInputs"),
+    ]))
+val_dataloader = dict(batch_size=2, num_workers=0, dataset=dict(
+    type="CocoDataset", ann_file="truth.json", test_mode=True, pipeline=[
+        dict(type="LoadImageFromFile"), dict(type="PackDetInputs")]))
+train_cfg = dict(by_epoch=False, max_iters=6, val_interval=1000)
+optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.02, momentum=0.9))
+param_scheduler = [dict(type="LinearLR", start_factor=0.1, by_epoch=False, begin=0, end=4)]
+default_hooks = dict(checkpoint=dict(interval=5, by_epoch=False, save_best=None, max_keep_ckpts=-1))
+randomness = dict(seed=3, deterministic=True)
+log_level = "WARNING"
+"""
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch) -> str:
+    """Path of a config whose data are 13 images with one or two bright boxes, one of them empty."""
+    rng = np.random.default_rng(0)
+    truth = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "bright"}, {"id": 2, "name": "red"}]}
+    for image_id in range(1, NUM_IMAGES + 1):
+        image = rng.integers(0, 60, (64, 64, 3), dtype=np.uint8)
+        for _ in range(0 if image_id == 4 else 1 + image_id % 2):
+            x, y, w, h = (int(v) for v in (*rng.integers(0, 36, 2), *rng.integers(12, 28, 2)))
+            category = int(rng.integers(1, 3))
+            image[y : y + h, x : x + w] = 230 if category == 1 else (20, 20, 230)
+            truth["annotations"].append(
+                {
+                    "id": len(truth["annotations"]) + 1,
+                    "image_id": image_id,
+                    "category_id": category,
+                    "bbox": [x, y, w, h],
+                    "area": w * h,
+                    "iscrowd": 0,
+                }
+            )
+        truth["images"].append({"id": image_id, "file_name": f"{image_id}.png", "width": 64, "height": 64})
+        cv2.imwrite(str(tmp_path / f"{image_id}.png"), image)
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    path = tmp_path / "tiny.py"
+    path.write_text(CONFIG.format(root=ROOT, data=tmp_path))
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    return str(path)
+
+
+@pytest.fixture
+def make_runner(config, tmp_path):
+    """Builds a runner of the tiny config with overrides."""
+    count = 0
+
+    def make(mode: str = "train", work_dir: str = "run", **overrides):
+        nonlocal count
+        count += 1
+        options = {key.replace("__", "."): value for key, value in overrides.items()}
+        cfg = load_config(config, options)
+        cfg.work_dir = str(tmp_path / work_dir)
+        cfg.experiment_name = f"{tmp_path.name}_{count}"
+        return build_runner(cfg, mode)
+
+    return make
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def command(config, tmp_path):
+    """Starts a tool of the checkout as a user would, on one thread."""
+
+    def start(*words: str, shell_script: bool = False) -> subprocess.Popen:
+        tool, *rest = words
+        program = ["bash"] if shell_script else [sys.executable]
+        environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "PORT": str(_free_port()),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)]),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        }
+        return subprocess.Popen(
+            [*program, str(ROOT / "tools" / tool), *rest],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    return start

@@ -1,0 +1,67 @@
+"""Two processes do what one does."""
+
+import json
+import re
+
+import pytest
+import torch
+
+from rdet.checkpoint import read_checkpoint
+from rdet.engine.distributed import init_cpu_process_group
+
+
+def metrics_of(output: str) -> list[float]:
+    """The numbers that mmengine's log says of the last evaluation."""
+    line = re.findall(r"coco/bbox_mAP: .*", output)[-1]
+    return [float(number) for number in re.findall(r": (-?[\d.]+)", line)]
+
+
+def test_training_step_equals_that_of_one_process_with_the_joint_batch(command, config, tmp_path):
+    options = ["--cfg-options", "train_cfg.max_iters=3", "default_hooks.checkpoint.interval=3"]
+    options += ["model.backbone.dropout=0.0"]  # each process has random numbers of its own
+    two = command("dist_train.sh", config, "2", "--work-dir", "two", *options, shell_script=True)
+    output, _ = two.communicate(timeout=200)
+    assert two.returncode == 0, output
+    one = command("train.py", config, "--work-dir", "one", *options, "train_dataloader.batch_size=4")
+    output, _ = one.communicate(timeout=200)
+    assert one.returncode == 0, output
+    states = [read_checkpoint(tmp_path / name / "iter_3.pth") for name in ("one", "two")]
+    for name, weight in states[0]["state_dict"].items():
+        torch.testing.assert_close(states[1]["state_dict"][name], weight, rtol=1e-5, atol=1e-7, msg=name)
+    momenta = [state["optimizer"]["state"] for state in states]
+    assert momenta[0].keys() == momenta[1].keys()
+    for key, value in momenta[0].items():
+        # Momentum is the sum of the gradients of the steps.
+        torch.testing.assert_close(momenta[1][key]["momentum_buffer"], value["momentum_buffer"], rtol=1e-4, atol=1e-6)
+
+
+def test_evaluation_equals_that_of_one_process(command, config, make_runner, tmp_path):
+    runner = make_runner(train_cfg__max_iters=1, default_hooks__checkpoint__interval=1)
+    runner.train()
+    checkpoint = str(tmp_path / "run" / "iter_1.pth")
+    options = ["--cfg-options", "log_level=INFO"]
+    two = command("dist_test.sh", config, checkpoint, "2", "--out", "two.json", *options, shell_script=True)
+    output_of_two, _ = two.communicate(timeout=200)
+    assert two.returncode == 0, output_of_two
+    one = command("test.py", config, checkpoint, "--out", "one.json", *options)
+    output_of_one, _ = one.communicate(timeout=200)
+    assert one.returncode == 0, output_of_one
+    detections = [json.loads((tmp_path / name).read_text()) for name in ("one.json", "two.json")]
+    assert len({d["image_id"] for d in detections[0]}) == 13
+    assert detections[0] == detections[1]
+    assert metrics_of(output_of_two) == pytest.approx(metrics_of(output_of_one), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("launcher", "message"),
+    [
+        ("pytorch", "--launcher pytorch, but RANK is not set"),
+        ("slurm", "--launcher slurm, but SLURM_PROCID is not set"),
+        ("ray", "launcher is 'ray'; valid: none, pytorch, slurm, mpi"),
+    ],
+)
+def test_wrong_launcher_is_said(launcher, message, monkeypatch):
+    for name in ("RANK", "SLURM_PROCID"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ValueError, match=message):
+        init_cpu_process_group(launcher)

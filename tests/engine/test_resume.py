@@ -1,0 +1,121 @@
+"""A run that was interrupted ends with the very weights of one that was not."""
+
+import os
+import signal
+import time
+
+import pytest
+import torch
+
+from rdet.checkpoint import read_checkpoint
+
+
+def final_state(path) -> dict:
+    checkpoint = read_checkpoint(path)
+    momentum = {key: value["momentum_buffer"] for key, value in checkpoint["optimizer"]["state"].items()}
+    return {**checkpoint["state_dict"], **{f"momentum {key}": value for key, value in momentum.items()}}
+
+
+def assert_same_bits(one: dict, other: dict) -> None:
+    assert one.keys() == other.keys()
+    assert [name for name in one if not torch.equal(one[name], other[name])] == []
+
+
+SCHEDULES = {
+    "iterations": {"train_cfg__max_iters": 18},
+    # 7 iterations an epoch: the checkpoint after 10 lies within the second epoch.
+    "epochs": {"train_cfg": {"_delete_": True, "by_epoch": True, "max_epochs": 3, "val_interval": 5}},
+}
+
+
+class PowerCut(Exception):
+    pass
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_resumed_run_ends_with_the_same_bits(make_runner, tmp_path, schedule):
+    last = "iter_18.pth" if schedule == "iterations" else "iter_21.pth"
+    overrides = {**SCHEDULES[schedule], "default_hooks__checkpoint__save_last": True}
+    make_runner(work_dir="whole", **overrides).train()
+
+    cut = make_runner(work_dir="cut", **overrides)
+    train_step = cut.model.train_step
+
+    def fail_in_iteration_14(*args, **kwargs):
+        if cut.iter == 13:
+            raise PowerCut
+        return train_step(*args, **kwargs)
+
+    cut.model.train_step = fail_in_iteration_14
+    with pytest.raises(PowerCut):
+        cut.train()
+    assert not (tmp_path / "cut" / last).exists()
+
+    resumed = make_runner(work_dir="cut", resume=True, **overrides)
+    resumed.train()
+    assert resumed.iter == int(last[5:7])
+    whole = {p.name for p in (tmp_path / "whole").glob("iter_*.pth")}
+    assert "iter_10.pth" in whole
+    newest = max(whole, key=lambda name: int(name[5:-4]))
+    assert_same_bits(final_state(tmp_path / "whole" / newest), final_state(tmp_path / "cut" / newest))
+
+
+def test_killed_process_resumes_to_the_same_bits(command, config, tmp_path):
+    options = ["--cfg-options", "train_cfg.max_iters=120", "default_hooks.checkpoint.interval=60"]
+    assert command("train.py", config, "--work-dir", "whole", *options).wait() == 0
+
+    killed = command("train.py", config, "--work-dir", "killed", *options)
+    deadline = time.time() + 120
+    while not (tmp_path / "killed" / "last_checkpoint").exists():
+        assert killed.poll() is None, killed.stdout.read()
+        assert time.time() < deadline
+        time.sleep(0.02)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert not (tmp_path / "killed" / "iter_120.pth").exists()
+
+    resumed = command("train.py", config, "--work-dir", "killed", "--resume", *options)
+    assert resumed.wait() == 0, resumed.stdout.read()
+    assert_same_bits(
+        final_state(tmp_path / "whole" / "iter_120.pth"), final_state(tmp_path / "killed" / "iter_120.pth")
+    )
+
+
+def test_resume_reads_no_image_again(make_runner, tmp_path):
+    make_runner(train_cfg__max_iters=5).train()
+    resumed = make_runner(resume=True, train_cfg__max_iters=7, train_dataloader__num_workers=0)
+    loaded = []
+    dataset = resumed._train_dataloader["dataset"]
+    get = type(dataset).__getitem__
+    resumed._train_dataloader["dataset"].__class__ = type(
+        "Counted", (type(dataset),), {"__getitem__": lambda self, index: (loaded.append(index), get(self, index))[1]}
+    )
+    resumed.train()
+    assert len(loaded) == 4  # two iterations of two images
+
+
+def test_another_total_batch_cannot_resume(make_runner):
+    make_runner(train_cfg__max_iters=5).train()
+    other = make_runner(resume=True, train_dataloader__batch_size=3)
+    with pytest.raises(ValueError, match=r"cannot resume .*iter_5\.pth: its total batch size is 2, now it is 3"):
+        other.train()
+
+
+def test_seed_of_the_checkpoint_wins(make_runner):
+    make_runner(train_cfg__max_iters=5).train()
+    resumed = make_runner(resume=True, randomness__seed=99)
+    resumed.train()
+    assert resumed.seed == 3
+
+
+def test_ema_resumes_to_the_same_bits(make_runner, tmp_path):
+    hooks = {"custom_hooks": [{"type": "EMAHook", "momentum": 0.1}]}
+    make_runner(work_dir="whole", train_cfg__max_iters=10, **hooks).train()
+    make_runner(work_dir="cut", train_cfg__max_iters=5, **hooks).train()
+    make_runner(work_dir="cut", train_cfg__max_iters=10, resume=True, **hooks).train()
+    states = [read_checkpoint(tmp_path / name / "iter_10.pth") for name in ("whole", "cut")]
+    assert_same_bits(states[0]["state_dict"], states[1]["state_dict"])
+    assert_same_bits(states[0]["ema_state_dict"], states[1]["ema_state_dict"])
+    weight = "bbox_head.retina_reg.weight"
+    raw = states[0]["ema_state_dict"][f"module.{weight}"]
+    assert not torch.equal(raw, states[0]["state_dict"][weight])  # averages and raw weights are both kept

@@ -1,0 +1,192 @@
+"""What a run does besides training."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from mmengine.optim import AmpOptimWrapper as MMAmpOptimWrapper
+from torch import nn
+
+from rdet.checkpoint import read_checkpoint
+from rdet.engine.hooks.logger_hook import LoggerHook
+from rdet.engine.optim_wrapper import AmpOptimWrapper
+
+
+@pytest.mark.parametrize(
+    ("overrides", "factor"),
+    [
+        ({}, 2 / 16),
+        ({"train_dataloader__batch_size": 4}, 4 / 16),
+        ({"optim_wrapper__accumulative_counts": 4}, 8 / 16),
+        ({"auto_scale_lr__enable": False}, 1),
+        ({"auto_scale_lr__base_batch_size": 2}, 1),
+    ],
+)
+def test_learning_rate_follows_the_total_batch(make_runner, overrides, factor):
+    runner = make_runner(train_cfg__max_iters=1, param_scheduler=[], **overrides)
+    runner.train()
+    assert runner.optim_wrapper.get_lr()["lr"][0] == pytest.approx(0.02 * factor)
+
+
+def test_accumulated_batches_step_together(make_runner):
+    runner = make_runner(
+        train_cfg__max_iters=4, optim_wrapper__accumulative_counts=4, default_hooks__checkpoint__interval=1
+    )
+    before = {name: value.clone() for name, value in runner.model.state_dict().items()}
+    runner.train()
+    saved = [read_checkpoint(f"{runner.work_dir}/iter_{i}.pth")["state_dict"] for i in (3, 4)]
+    name = "bbox_head.retina_cls.bias"
+    assert torch.equal(saved[0][name], before[name])
+    assert not torch.equal(saved[1][name], before[name])
+
+
+def test_gradients_are_clipped(make_runner):
+    runner = make_runner(train_cfg__max_iters=1, param_scheduler=[], optim_wrapper__clip_grad={"max_norm": 1e-6})
+    before = [p.detach().clone() for p in runner.model.parameters()]
+    runner.train()
+    change = sum((p - q).square().sum() for p, q in zip(runner.model.parameters(), before, strict=True)).sqrt()
+    assert 0 < change <= 1e-6 * 0.02 * 2 / 16 * 1.01 + 1e-9
+
+
+def test_bfloat16_on_the_cpu_keeps_float32_weights(make_runner):
+    runner = make_runner(train_cfg__max_iters=2, optim_wrapper__type="AmpOptimWrapper")
+    seen = []
+    runner.model.bbox_head.retina_cls.register_forward_hook(
+        lambda module, inputs, output: seen.append(output.dtype) if module.training else None
+    )
+    runner.train()
+    assert seen == [torch.bfloat16] * 2 * 2  # two levels, two iterations
+    assert {p.dtype for p in runner.model.parameters()} == {torch.float32}
+    assert np.isfinite(runner.message_hub.get_scalar("train/loss").data[0]).all()
+
+
+def test_mmengine_refuses_mixed_precision_on_the_cpu():
+    optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=1)
+    if not torch.cuda.is_available():
+        with pytest.raises(AssertionError, match="only available training"):
+            MMAmpOptimWrapper(optimizer=optimizer, dtype="bfloat16")  # why rdet has its own
+        with pytest.raises(ValueError, match="'float16' needs a GPU; use 'bfloat16'"):
+            AmpOptimWrapper(optimizer=optimizer, dtype="float16")
+    with pytest.raises(ValueError, match="valid: 'bfloat16', 'float16'"):
+        AmpOptimWrapper(optimizer=optimizer, dtype="int8")
+
+
+def test_loss_that_is_no_number_stops_the_run(make_runner, tmp_path):
+    runner = make_runner(train_cfg__max_iters=6, default_hooks__checkpoint__interval=1)
+    loss = runner.model.loss
+
+    def broken(*args):
+        losses = loss(*args)
+        return {k: v * (float("nan") if runner.iter == 3 and k == "loss_bbox" else 1) for k, v in losses.items()}
+
+    runner.model.loss = broken
+    with pytest.raises(FloatingPointError, match=r"iteration 4: the loss is not finite .*loss_bbox nan.*\.png"):
+        runner.train()
+    batch = torch.load(tmp_path / "run" / "nonfinite_iter_4_rank_0.pth", weights_only=True)
+    assert [image.shape for image in batch["inputs"]] == [(3, 64, 64)] * 2
+    assert len(batch["img_paths"]) == len(batch["bboxes"]) == 2
+    assert (tmp_path / "run" / "last_checkpoint").read_text().endswith("iter_3.pth")
+    assert not (tmp_path / "run" / "iter_4.pth").exists()
+
+
+def test_best_and_last_checkpoints_are_kept(make_runner, tmp_path):
+    make_runner(
+        train_cfg__max_iters=4,
+        train_cfg__val_interval=2,
+        default_hooks__checkpoint__interval=1,
+        default_hooks__checkpoint__max_keep_ckpts=2,
+        default_hooks__checkpoint__save_best="coco/bbox_mAP",
+    ).train()
+    names = sorted(path.name for path in (tmp_path / "run").glob("*.pth"))
+    assert [name for name in names if name.startswith("iter")] == ["iter_3.pth", "iter_4.pth"]
+    assert len([name for name in names if name.startswith("best_coco_bbox_mAP_iter")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("by_epoch", "length", "interval"), [(True, 3, 1), (True, 40, 10), (True, 9000, 50), (False, 80, 2)]
+)
+def test_log_interval_suits_the_length_of_the_run(by_epoch, length, interval):
+    class Run:
+        class log_processor:  # noqa: N801
+            pass
+
+        train_dataloader = range(length)
+        max_iters = length
+
+    Run.log_processor.by_epoch = by_epoch
+    hook = LoggerHook()
+    hook.before_train(Run)
+    assert hook.interval == interval
+
+
+def test_log_splits_time_and_says_memory(make_runner, tmp_path):
+    runner = make_runner(train_cfg__max_iters=2)
+    runner.train()
+    (path,) = (tmp_path / "run").rglob("scalars.json")
+    lines = [line for line in map(json.loads, path.read_text().splitlines()) if "loss" in line]
+    assert [line["step"] for line in lines] == [1, 2]
+    assert {"loss", "loss_cls", "loss_bbox", "lr"} <= lines[0].keys()
+    assert lines[1]["compute_time"] + lines[1]["data_time"] == pytest.approx(lines[1]["time"])
+    assert lines[1]["memory"] > 100
+
+
+def test_dataset_table_is_logged(make_runner, capfd):
+    make_runner(log_level="INFO")
+    assert "| train | 13 " in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("mode", ["train", "test"])
+def test_class_count_that_contradicts_the_data_is_said(make_runner, mode):
+    with pytest.raises(ValueError, match=r"model.num_classes is 80, but the data set has 2 classes \(bright, red\)"):
+        make_runner(mode, model__num_classes=80)
+
+
+def test_checkpoint_of_other_classes_is_no_ap_of_zero(make_runner, tmp_path):
+    make_runner(train_cfg__max_iters=5).train()
+    other = make_runner(
+        "test",
+        load_from=str(tmp_path / "run" / "iter_5.pth"),
+        val_dataloader__dataset__metainfo={"classes": ["red", "bright"]},
+    )
+    with pytest.raises(
+        ValueError, match=r"trained on 2 classes \(bright, red\), but the data set has 2 \(red, bright\)"
+    ):
+        other.test()
+
+
+def test_checkpoint_of_another_architecture_is_one_message(make_runner, tmp_path):
+    make_runner(train_cfg__max_iters=5).train()
+    other = make_runner("test", load_from=str(tmp_path / "run" / "iter_5.pth"), model__bbox_head__stacked_convs=2)
+    with pytest.raises(ValueError, match=r"of \d+ weights fit; \d+ missing .* of another architecture than the config"):
+        other.test()
+
+
+def test_training_may_start_from_a_checkpoint_of_other_classes(make_runner, tmp_path):
+    make_runner(train_cfg__max_iters=5).train()
+    one = {"metainfo": {"classes": ["red"]}}
+    runner = make_runner(
+        work_dir="fine_tuned",
+        train_cfg__max_iters=1,
+        load_from=str(tmp_path / "run" / "iter_5.pth"),
+        train_dataloader__dataset__metainfo=one["metainfo"],
+        val_dataloader__dataset__metainfo=one["metainfo"],
+        optim_wrapper__optimizer__lr=0.0,
+    )
+    runner.train()
+    saved = read_checkpoint(tmp_path / "run" / "iter_5.pth")["state_dict"]
+    now = runner.model.state_dict()
+    assert torch.equal(now["backbone.layers.0.weight"], saved["backbone.layers.0.weight"])
+    assert now["bbox_head.retina_cls.bias"].shape[0] * 2 == saved["bbox_head.retina_cls.bias"].shape[0]
+
+
+def test_splits_of_different_classes_are_said(make_runner):
+    with pytest.raises(ValueError, match="train.*val"):
+        make_runner(train_dataloader__dataset__metainfo={"classes": ["red"]})
+
+
+def test_same_seed_same_weights(make_runner):
+    states = [make_runner(randomness__seed=seed).model.state_dict() for seed in (1, 1, 2)]
+    name = "bbox_head.retina_cls.weight"
+    assert torch.equal(states[0][name], states[1][name])
+    assert not torch.equal(states[0][name], states[2][name])

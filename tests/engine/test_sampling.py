@@ -1,0 +1,85 @@
+"""Laws of the data order."""
+
+import random
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from rdet.engine.sampling import SeededDataset, StridedSampler, TrainStream
+
+
+def take(stream: TrainStream, count: int, first: int = 0, seed: int = 5) -> list:
+    stream.start_at(first, seed)
+    return list(islice(stream, count))
+
+
+@pytest.mark.parametrize(
+    ("length", "batch_size", "world_size"), [(13, 2, 1), (13, 2, 2), (3, 4, 1), (1, 1, 2), (8, 4, 2)]
+)
+def test_every_image_comes_equally_often(length, batch_size, world_size):
+    iterations = length * 3
+    streams = [take(TrainStream(length, batch_size, rank, world_size), iterations) for rank in range(world_size)]
+    joint = [index for batches in zip(*streams, strict=True) for batch in batches for index, _ in batch]
+    for turn in range(len(joint) // length):
+        assert sorted(joint[turn * length : (turn + 1) * length]) == list(range(length))
+
+
+def test_processes_share_the_batches_of_one():
+    one = take(TrainStream(13, 6), 9)
+    parts = [take(TrainStream(13, 2, rank, 3), 9) for rank in range(3)]
+    assert [sum(batches, []) for batches in zip(*parts, strict=True)] == one
+
+
+@pytest.mark.parametrize("first", [1, 6, 7, 40])
+def test_stream_continues_at_any_iteration(first):
+    stream = TrainStream(13, 2)
+    assert take(stream, 5, first) == take(stream, first + 5)[first:]
+
+
+def test_seed_and_turn_change_the_order():
+    stream = TrainStream(50, 50)
+    (first, second), (other,) = take(stream, 2, seed=1), take(stream, 1, seed=2)
+    assert len({tuple(index for index, _ in batch) for batch in (first, second, other)}) == 3
+    assert len({seed for _, seed in first + second}) == 100
+
+
+def test_length_is_that_of_an_epoch():
+    assert [len(TrainStream(13, 2, 0, world_size)) for world_size in (1, 2, 8)] == [7, 4, 1]
+
+
+@pytest.mark.parametrize(("length", "world_size"), [(13, 2), (13, 1), (2, 4)])
+def test_evaluation_sees_each_image_once(length, world_size):
+    parts = [list(StridedSampler(length, rank, world_size)) for rank in range(world_size)]
+    assert sorted(sum(parts, [])) == list(range(length))
+    assert [len(StridedSampler(length, rank, world_size)) for rank in range(world_size)] == [len(p) for p in parts]
+
+
+class RandomNumbers:
+    metainfo = {"classes": ("a",)}
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        return index, random.random(), np.random.rand(), torch.rand(()).item()
+
+
+def test_seed_of_an_image_decides_all_its_random_numbers():
+    dataset = SeededDataset(RandomNumbers())
+    first = dataset[2, 7]
+    assert dataset[2, 7] == first
+    assert all(a != b for a, b in zip(dataset[2, 8][1:], first[1:], strict=True))
+    assert dataset.metainfo == {"classes": ("a",)}
+
+
+def test_global_generators_are_put_back():
+    dataset = SeededDataset(RandomNumbers())
+    draws = []
+    for touch in (False, True):
+        random.seed(1), np.random.seed(1), torch.manual_seed(1)
+        if touch:
+            dataset[0, 3]
+        draws.append((random.random(), np.random.rand(), torch.rand(()).item()))
+    assert draws[0] == draws[1]

@@ -1,0 +1,58 @@
+import pytest
+import torch
+
+from rdet.models.detectors.data_preprocessor import DetDataPreprocessor
+
+
+def image(height, width, value=(10, 20, 30)):
+    return torch.tensor(value, dtype=torch.uint8).view(3, 1, 1).expand(3, height, width)
+
+
+def preprocess(images, **options):
+    defaults = {"mean": (1.0, 2.0, 3.0), "std": (2.0, 4.0, 8.0), "bgr_to_rgb": False, "pad_size_divisor": 1}
+    return DetDataPreprocessor(**{**defaults, **options})({"inputs": images})["inputs"]
+
+
+@pytest.mark.parametrize(
+    ("bgr_to_rgb", "expected"),
+    [(False, [4.5, 4.5, 3.375]), (True, [14.5, 4.5, 0.875])],  # mean and std are in the network's order
+)
+def test_normalisation(bgr_to_rgb, expected):
+    batch = preprocess([image(2, 3)], bgr_to_rgb=bgr_to_rgb)
+    assert batch.shape == (1, 3, 2, 3)
+    assert batch.dtype == torch.float32
+    assert torch.equal(batch, torch.tensor(expected).view(1, 3, 1, 1).expand_as(batch))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "divisor", "shape"),
+    [
+        ([(5, 7)], 1, (5, 7)),
+        ([(5, 7)], 4, (8, 8)),
+        ([(64, 32)], 32, (64, 32)),
+        ([(5, 40), (33, 7)], 32, (64, 64)),
+        ([(5, 9), (6, 3), (1, 1)], 1, (6, 9)),
+    ],
+)
+def test_padding_is_zero_and_at_the_right_and_the_bottom(sizes, divisor, shape):
+    batch = preprocess([image(h, w) for h, w in sizes], pad_size_divisor=divisor)
+    assert batch.shape == (len(sizes), 3, *shape)
+    for padded, (height, width) in zip(batch, sizes, strict=True):
+        assert (padded[0, :height, :width] == 4.5).all()
+        assert not padded[:, height:].any()
+        assert not padded[:, :, width:].any()
+
+
+def test_defaults_are_imagenets():
+    batch = DetDataPreprocessor()({"inputs": [image(32, 32, (103, 116, 124))]})["inputs"]
+    expected = [(124 - 123.675) / 58.395, (116 - 116.28) / 57.12, (103 - 103.53) / 57.375]
+    assert batch[0, :, 0, 0].tolist() == pytest.approx(expected, rel=1e-4)
+
+
+def test_memory_format_and_samples():
+    preprocessor = DetDataPreprocessor()
+    data = preprocessor({"inputs": [image(8, 8)], "data_samples": None})
+    assert data["inputs"].is_contiguous(memory_format=torch.channels_last)
+    assert data["data_samples"] is None
+    assert preprocessor({"inputs": [image(8, 8)]})["data_samples"] is None
+    assert not preprocessor.state_dict()  # mean and std are of the config, not of the checkpoint

@@ -1,0 +1,152 @@
+import pytest
+import torch
+from torch import nn
+from torchvision import models
+
+from rdet.models.backbones.resnet import ResNet
+
+
+def randomise_norms(network):
+    torch.manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, std=0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+            nn.init.uniform_(module.weight, 0.3, 0.7)
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_outputs_are_torchvisions(depth):
+    theirs = getattr(models, f"resnet{depth}")().eval()
+    randomise_norms(theirs)
+    ours = ResNet(depth, out_indices=(0, 1, 2, 3)).eval()
+    state = {name: value for name, value in theirs.state_dict().items() if not name.startswith("fc.")}
+    ours.load_state_dict(state)  # strict: names are torchvision's
+    x = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected, y = [], theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(x))))
+        for layer in (theirs.layer1, theirs.layer2, theirs.layer3, theirs.layer4):
+            y = layer(y)
+            expected.append(y)
+        maps = ours(x)
+    assert len(maps) == 4
+    for found, wanted in zip(maps, expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("depth", "out_indices", "channels", "strides"),
+    [
+        (18, (1, 2, 3), [128, 256, 512], [8, 16, 32]),
+        (34, (0,), [64], [4]),
+        (50, (1, 2, 3), [512, 1024, 2048], [8, 16, 32]),
+        (50, (0, 2), [256, 1024], [4, 16]),
+        (101, (3,), [2048], [32]),
+    ],
+)
+def test_channels_and_strides_are_true(depth, out_indices, channels, strides):
+    height, width = 75, 101
+    with torch.device("meta"):
+        network = ResNet(depth, out_indices=out_indices)
+        maps = network(torch.empty(2, 3, height, width))
+    assert network.out_channels == channels
+    assert network.strides == strides
+    assert [tuple(x.shape) for x in maps] == [
+        (2, c, -(-height // s), -(-width // s)) for c, s in zip(channels, strides, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "reference"),
+    [
+        ({"depth": 34}, "resnet34"),
+        ({"depth": 101, "groups": 32, "base_width": 8}, "resnext101_32x8d"),
+        ({"depth": 101, "groups": 64, "base_width": 4}, "resnext101_64x4d"),
+    ],
+)
+def test_number_of_weights_is_torchvisions(options, reference):
+    with torch.device("meta"):
+        ours, theirs = ResNet(**options), getattr(models, reference)()
+    count = sum(p.numel() for p in theirs.parameters()) - sum(p.numel() for p in theirs.fc.parameters())
+    assert sum(p.numel() for p in ours.parameters()) == count
+
+
+def test_resnext_101_32x4d():
+    with torch.device("meta"):
+        network = ResNet(101, groups=32, base_width=4)
+    # 44,177,704 with the classifier, as published with ResNeXt's and timm's models
+    assert sum(p.numel() for p in network.parameters()) == 44_177_704 - 1000 * 2049
+    assert network.out_channels == [512, 1024, 2048]
+
+
+@pytest.mark.parametrize("frozen_stages", [0, 1, 2, 4])
+def test_frozen_stages_have_no_gradient_and_are_in_eval_mode(frozen_stages):
+    network = ResNet(18, out_indices=(0, 1, 2, 3), frozen_stages=frozen_stages, norm_eval=False).train()
+    frozen = [["conv1", "bn1"], ["layer1"], ["layer2"], ["layer3"], ["layer4"]]
+    frozen = {name for names in frozen[: frozen_stages + 1] for name in names} if frozen_stages else set()
+    for name, child in network.named_children():
+        parameters = list(child.parameters())
+        if parameters:
+            assert {p.requires_grad for p in parameters} == {name not in frozen}, name
+            assert {m.training for m in child.modules()} == {name not in frozen}, name
+
+
+def statistics_after_a_step(network):
+    network.train()
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    before = [m.running_mean.clone() for m in norms]
+    network(torch.randn(2, 3, 32, 32))
+    return [not torch.equal(m.running_mean, old) for m, old in zip(norms, before, strict=True)]
+
+
+def test_norm_eval_keeps_the_statistics():
+    network = ResNet(18, frozen_stages=0, norm_eval=True)
+    assert not any(statistics_after_a_step(network))
+    assert network.layer2[0].bn1.weight.requires_grad  # the affine part still learns
+
+
+def test_without_norm_eval_only_frozen_statistics_stay():
+    changed = statistics_after_a_step(ResNet(18, frozen_stages=1, norm_eval=False))
+    assert changed == [False] * 5 + [True] * (len(changed) - 5)  # stem, two blocks of two
+
+
+def test_eval_mode_is_eval_everywhere_and_train_mode_comes_back():
+    network = ResNet(18, frozen_stages=1).eval()
+    assert not any(m.training for m in network.modules())
+    assert network.train() is network
+    assert network.layer3.training
+    assert not network.layer3[0].bn1.training
+    assert not network.layer1.training
+
+
+def test_group_normalisation():
+    network = ResNet(18, norm_cfg={"type": "GN", "num_groups": 8})
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in network.modules())
+    assert isinstance(network.bn1, nn.GroupNorm)
+    assert network.bn1.num_groups == 8
+    assert [x.shape[1] for x in network(torch.zeros(1, 3, 32, 32))] == [128, 256, 512]
+
+
+def test_norm_cfg_stays_and_fixes_affine_parts():
+    norm_cfg = {"type": "BN", "requires_grad": False, "eps": 0.0}
+    network = ResNet(18, norm_cfg=norm_cfg, frozen_stages=0)
+    assert norm_cfg == {"type": "BN", "requires_grad": False, "eps": 0.0}
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert {(m.eps, m.weight.requires_grad) for m in norms} == {(0.0, False)}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"depth": 51}, "ResNet has no depth 51; valid: 18, 34, 50, 101, 152"),
+        ({"depth": 18, "out_indices": (1, 4)}, r"out_indices is \(1, 4\), but ResNet has the stages 0 to 3"),
+        ({"depth": 18, "out_indices": (-1,)}, r"out_indices is \(-1,\), but ResNet has the stages 0 to 3"),
+        ({"depth": 18, "out_indices": ()}, r"out_indices is \(\), but"),
+        ({"depth": 18, "frozen_stages": 5}, "frozen_stages is 5, but there are stages 0 to 4"),
+        ({"depth": 18, "frozen_stages": -1}, "frozen_stages is -1, but there are stages 0 to 4"),
+        ({"depth": 18, "out_indices": (0,), "frozen_stages": 2}, "frozen_stages is 2, but there are stages 0 to 1"),
+    ],
+)
+def test_errors(options, message):
+    with torch.device("meta"), pytest.raises(ValueError, match=message):
+        ResNet(**options)
