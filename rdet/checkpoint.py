@@ -1,7 +1,10 @@
 """Reading checkpoints, and loading weights with one summary of what fits."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
+from urllib.error import URLError
 
 import numpy as np
 import torch
@@ -53,16 +56,21 @@ def read_checkpoint(source: str | Path, map_location: str = "cpu") -> dict:
     read = torch.hub.load_state_dict_from_url if remote else torch.load
     try:
         checkpoint = read(source, map_location=map_location, weights_only=True)
-    except OSError as error:
-        raise (ConnectionError if remote else OSError)(f"cannot read {source} ({error})") from error
+    except (URLError, TimeoutError, ConnectionError) as error:
+        raise ConnectionError(f"cannot download {source} ({error})") from error
     except Exception as error:
-        raise ValueError(f"{source} cannot be read as a checkpoint ({_first_line(error)})") from error
+        raise ValueError(f"{source} cannot be read as a checkpoint ({_reason(error)})") from error
     if not isinstance(checkpoint, Mapping):
         raise ValueError(f"{source} cannot be read as a checkpoint (it holds a {type(checkpoint).__name__}, no dict)")
     return checkpoint
 
 
-def _first_line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
+    """Why `torch.load` failed, in one line; its own first line advises to switch the safety off."""
+    if refused := re.search(r"GLOBAL (\S+)", str(error)):
+        return f"it holds {refused[1]}, which is no data and may run code"
+    if isinstance(error, UnpicklingError):
+        return "it is not what torch.save writes"
     return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
 
 

@@ -5,15 +5,14 @@ underscore, which makes them helpers of that file alone.
 """
 
 import ast
-import copy
 import inspect
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 from rdet import registry
-from rdet.registry import Registry, UnknownNameError, check_keys, import_custom_modules, nearest
+from rdet.registry import Registry, UnknownNameError, check_keys, class_of, import_custom_modules, nearest
 
 # Where `type` is looked up below each top-level key that holds parts.
 _REGISTRY_OF = {
@@ -51,6 +50,9 @@ _OTHER_KEYS = {
     "find_unused_parameters",
 }
 TOP_LEVEL_KEYS = {*_REGISTRY_OF, *_OTHER_KEYS} - {"dataset", "datasets", "pipeline", "transforms", "optimizer"}
+
+# What a dict without a `type` is.
+_DEFAULT_TYPES = {"optim_wrapper": "OptimWrapper", "log_processor": "LogProcessor", "visualizer": "Visualizer"}
 
 # Keys of dicts that no class reads by itself.
 _PLAIN_KEYS = {
@@ -110,11 +112,11 @@ def check_config(cfg: Config) -> None:
         if key == "train_cfg" and value is not None:
             loop = registry.LOOPS.get("EpochBasedTrainLoop" if value.get("by_epoch", True) else "IterBasedTrainLoop")
             check_keys(set(value) - {"by_epoch"}, loop, key)
+        if key in _DEFAULT_TYPES and isinstance(value, dict):
+            value = {"type": _DEFAULT_TYPES[key], **value}
         if key == "optim_wrapper":
-            value = {"type": "OptimWrapper", **value}
-            check_keys(
-                set(value) - {"type", "paramwise_cfg", "constructor"}, registry.OPTIM_WRAPPERS.get(value["type"]), key
-            )
+            wrapper = class_of(value["type"], registry.OPTIM_WRAPPERS, key)
+            check_keys(set(value) - {"type", "paramwise_cfg", "constructor"}, wrapper, key)
             _check_parts(value.get("optimizer"), registry.OPTIMIZERS, "optim_wrapper.optimizer")
         elif key == "param_scheduler":
             _check_parts(value, registry.PARAM_SCHEDULERS, key, extra={"convert_to_iter_based"})
@@ -130,8 +132,7 @@ def _check_parts(value: Any, parts: Registry | None, where: str, extra=frozenset
     if not isinstance(value, dict):
         return
     if "type" in value and parts is not None:
-        cls = parts.get(value["type"]) if isinstance(value["type"], str) else value["type"]
-        check_keys(set(value) - {"type"} - extra, cls, where)
+        check_keys(set(value) - {"type"} - extra, class_of(value["type"], parts, where), where)
     for key, item in value.items():
         if not key.endswith("_cfg"):
             _check_parts(item, _REGISTRY_OF.get(key, parts), f"{where}.{key}", extra)
@@ -145,27 +146,35 @@ def _check_names(given, valid, where: str, hint: str = "") -> None:
 
 def _merge_options(cfg: Config, options: dict) -> None:
     """Applies dotted overrides. The first part of each must exist; the rest is for :func:`check_config`."""
-    for option in options:
-        name = option.split(".")[0]
+    for option, value in options.items():
+        name, *below = option.split(".")
         if name not in TOP_LEVEL_KEYS:
             raise UnknownNameError(f"--cfg-options has no key {option!r}. {nearest(name, TOP_LEVEL_KEYS)}")
-        _check_path(cfg, option)
-    cfg.merge_from_dict(copy.deepcopy(options), allow_list_keys=True)  # it takes `_delete_` out of them
+        cfg[name] = _with(cfg.get(name), below, ConfigDict(value=value)["value"], name)
 
 
-def _check_path(cfg: Config, option: str) -> None:
-    """A number in ``option`` must be an index of the list it stands for, which mmengine does not say clearly."""
-    node: Any = cfg
-    for depth, part in enumerate(option.split(".")):
-        if isinstance(node, list | tuple):
-            if not part.isdigit() or int(part) >= len(node):
-                place = ".".join(option.split(".")[:depth])
-                raise UnknownNameError(
-                    f"--cfg-options {option}: {place} is a list of {len(node)}, use 0 to {len(node) - 1}"
-                )
-            node = node[int(part)]
-        else:
-            node = node.get(part) if isinstance(node, dict) else None
+def _with(node: Any, below: list[str], value: Any, place: str) -> Any:
+    """``node`` with ``value`` at the path ``below``; a number is an index of a list, and dicts are merged."""
+    if not below:
+        if not (isinstance(value, dict) and isinstance(node, dict)):
+            return value
+        merged = Config({"node": node})
+        merged.merge_from_dict({"node": value})
+        return merged.node
+    key, *below = below
+    if isinstance(node, list | tuple):
+        if not key.isdigit() or int(key) >= len(node):
+            raise UnknownNameError(
+                f"--cfg-options: {place} is a list of {len(node)} and has no item {key!r}; use 0 to {len(node) - 1}"
+            )
+        key, node = int(key), list(node)
+        node[key] = _with(node[key], below, value, f"{place}.{key}")
+        return node
+    if not isinstance(node, dict | None):
+        raise UnknownNameError(f"--cfg-options: {place} is {node!r} and has no key {key!r}")
+    node = ConfigDict() if node is None else node
+    node[key] = _with(node.get(key), below, value, f"{place}.{key}")
+    return node
 
 
 def flatten(cfg: Config | dict) -> dict[str, Any]:
@@ -173,7 +182,7 @@ def flatten(cfg: Config | dict) -> dict[str, Any]:
     leaves: dict[str, Any] = {}
 
     def walk(value: Any, key: str) -> None:
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict) and (value or not key):
             for name, item in value.items():
                 walk(item, f"{key}.{name}" if key else name)
         elif isinstance(value, list | tuple) and any(isinstance(item, dict) for item in value):

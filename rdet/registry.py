@@ -21,8 +21,14 @@ from rdet.compat import guard_mmengine
 
 guard_mmengine()
 
-# `custom_imports` of the current process: module -> None, or the traceback of its failed import.
+# `custom_imports` of the config in use: module -> None, or the traceback of its failed import.
 _custom_imports: dict[str, str | None] = {}
+
+# Names that mmengine's hooks pass on behind `**kwargs`, which their signatures do not say.
+_BEHIND_KWARGS = {
+    "CheckpointHook": set(),
+    "EMAHook": {"momentum", "gamma", "interval", "device", "update_buffers"},
+}
 
 _DECORATED_CLASS = re.compile(
     r"^@(?P<registry>[A-Z_]+)\.register_module\((?:name=(?P<names>[^)]*))?\)\n(?:@.*\n)*(?:class|def) (?P<name>\w+)",
@@ -37,12 +43,11 @@ class UnknownNameError(KeyError):
         return str(self.args[0])  # KeyError would print its repr, line breaks escaped
 
 
-def nearest(name: str, valid) -> str:
+def nearest(name, valid) -> str:
     """Says which of ``valid`` the misspelled ``name`` may have meant, and lists all of them."""
-    valid = sorted(map(str, valid))
-    close = difflib.get_close_matches(name, valid, n=3, cutoff=0.5)
-    if not close:  # `resnet50` is not close to `ResNet` by letters alone
-        close = [v for v in valid if v.lower() in name.lower() or name.lower() in v.lower()][:3]
+    valid = {str(v).lower(): str(v) for v in sorted(map(str, valid))}
+    close = [valid[match] for match in difflib.get_close_matches(str(name).lower(), valid, n=3, cutoff=0.5)]
+    valid = list(valid.values())
     hint = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
     return f"{hint}Valid: {', '.join(valid) if valid else 'none'}."
 
@@ -81,18 +86,27 @@ class Registry(root.Registry):
         name = key.removeprefix("rdet.")
         if name in self._module_of:
             importlib.import_module(self._module_of[name])
-        found = super().get(key)
+        found = self._find(key)
         if found is None:
             for module in self._fallback:
                 importlib.import_module(module)
-            found = super().get(key)
+            found = self._find(key)
         if found is None:
             raise UnknownNameError(self._unknown(key))
         return found
 
+    def _find(self, key: str):
+        try:
+            return super().get(key)
+        except RuntimeError:  # mmengine's, for what can be no name at all
+            return None
+
     def names(self) -> set[str]:
-        """All names that a config may use as ``type`` here, this process's own imports included."""
-        return {*self._module_of, *self._module_dict, *self.parent.module_dict}
+        """Names that a config may use as ``type`` here, this process's own imports included.
+
+        The parent's are left out where rdet uses none of them: mmengine has layers beside its models.
+        """
+        return {*self._module_of, *self._module_dict, *(self.parent.module_dict if self._fallback else ())}
 
     def _unknown(self, key: str) -> str:
         lines = [f"no {self.name} is called {key!r}. {nearest(key, self.names())}"]
@@ -112,6 +126,7 @@ def import_custom_modules(imports: list[str] | str, allow_failed_imports: bool =
         allow_failed_imports: Keep the traceback of a failed import for the error message of a
             part that is then not found, instead of raising at once.
     """
+    _custom_imports.clear()
     for module in [imports] if isinstance(imports, str) else imports:
         try:
             importlib.import_module(module)
@@ -144,7 +159,17 @@ def parameters_of(cls) -> set[str] | None:
         names |= {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             return names
-    return None
+    return names | _BEHIND_KWARGS[cls.__name__] if cls.__name__ in _BEHIND_KWARGS else None
+
+
+def class_of(kind: Any, registry: Registry, where: str) -> Any:
+    """What ``type`` of a config stands for: the class of that name in ``registry``, or the class itself."""
+    if not isinstance(kind, str):
+        return kind
+    try:
+        return registry.get(kind)
+    except UnknownNameError as error:
+        raise UnknownNameError(f"{where}: {error}" if where else str(error)) from None
 
 
 def check_keys(keys, cls, where: str) -> None:
@@ -175,7 +200,7 @@ def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = No
         raise ValueError(f"{where or registry.name}: expected a dict with the key 'type', got {cfg!r}")
     cfg = dict(cfg)
     kind = cfg.pop("type")
-    cls = registry.get(kind) if isinstance(kind, str) else kind
+    cls = class_of(kind, registry, where)
     where = where or cls.__name__
     check_keys(cfg, cls, where)
     for key, value in (default_args or {}).items():

@@ -7,3 +7,4 @@ _base_ = [
     "../_base_/default_runtime.py",
     "../_base_/schedules/schedule_90k.py",
 ]
+default_hooks = dict(checkpoint=dict(interval=10000, by_epoch=False))

@@ -202,8 +202,11 @@ class DetDataset(BaseDataset):
         reasons = [f"left out {n} {what}" for what, n in dropped.items()]
         if self._indices is not None:
             reasons.append(f"indices is {self._indices}")
+        kept = f"{self.ann_file}: 0 of {len(annotations.images)} images kept"
+        if any(what.startswith("images ") for what in dropped) and self._indices is None:
+            return f"{kept} ({', '.join(reasons)}); check data_root and data_prefix['img']"
         return (
-            f"{self.ann_file}: 0 of {len(annotations.images)} images kept ({', '.join(reasons) or 'it lists none'}); "
+            f"{kept} ({', '.join(reasons) or 'it lists none'}); "
             f"your classes are {', '.join(self._metainfo['classes']) or 'none'}, "
             f"the file has {', '.join(annotations.classes) or 'none'}"
         )

@@ -78,6 +78,8 @@ class VocDataset(DetDataset):
         except FileNotFoundError as error:
             raise DatasetError(f"{self.ann_file}: no such file; check ann_file and data_root") from error
         stems = [line.strip() for line in lines if line.strip()]
+        if any(len(stem) > 255 for stem in stems) or Path(self.ann_file).suffix in (".json", ".xml"):
+            raise DatasetError(f"{self.ann_file} is no list of image ids, one a line, such as ImageSets/Main/train.txt")
         if not stems:
             raise DatasetError(f"{self.ann_file} is empty; list the ids of the images, one a line")
         for stem, count in Counter(stems).items():

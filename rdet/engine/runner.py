@@ -78,22 +78,22 @@ class Runner(mm.Runner):
         """
         if not auto_scale_lr or not auto_scale_lr.get("enable", True):
             return
-        counts = getattr(optim_wrapper, "_accumulative_counts", 1)
-        batch = self._train_dataloader["batch_size"] if isinstance(self._train_dataloader, dict) else None
-        batch = batch or self.train_dataloader.batch_sampler.batch_size
+        counts = optim_wrapper._accumulative_counts
+        batch = self.train_dataloader.batch_sampler.batch_size
         total, base = batch * self.world_size * counts, auto_scale_lr["base_batch_size"]
         for group in optim_wrapper.optimizer.param_groups:
             group["lr"] *= total / base
         self.logger.info(
-            f"learning rate x {total / base:g}: the total batch is {total} ({self.world_size} processes x {batch} "
-            f"images x {counts} accumulated) and the config's rate is for {base}; --no-auto-scale-lr turns this off"
+            f"learning rate x {total / base:g}: the total batch is {total} ({self.world_size} process(es) x {batch} "
+            f"image(s) x {counts} accumulated) and the config's rate is for {base}; --no-auto-scale-lr turns this off"
         )
 
     # Checkpoints.
 
     def _init_model_weights(self) -> None:
-        if not self._resume:  # a resumed model gets all its weights from the checkpoint
-            super()._init_model_weights()
+        if self._resume and (self._load_from or mm.find_latest_checkpoint(self.work_dir)):
+            return  # a resumed model gets all its weights from the checkpoint
+        super()._init_model_weights()
 
     def load_checkpoint(self, filename: str, map_location="cpu", strict: bool = False, revise_keys=()) -> dict:
         """Loads weights; what does not fit is one message.
@@ -102,6 +102,8 @@ class Runner(mm.Runner):
         from may lack, for example, the final layer of another number of classes.
         """
         checkpoint = read_checkpoint(filename, map_location)
+        if "state_dict" not in checkpoint:  # bare weights, or another trainer's; hooks expect mmengine's keys
+            checkpoint = {"state_dict": weights_in(checkpoint)}
         starts_training = self._train_loop is not None and not self._resume
         if not starts_training:
             check_checkpoint_classes(checkpoint, self._dataset_classes(), filename)

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-import cv2
+import numpy as np
 from mmengine.hooks import Hook
 
+from rdet.datasets.images import read_image
 from rdet.registry import HOOKS
 from rdet.visualization.draw import draw_comparison, save_image
 
@@ -14,7 +15,7 @@ class DrawHook(Hook):
     """Draws the truth, left, and the detections, right, of every image that is tested.
 
     Args:
-        out_dir: Where the pictures go, under the names of the images.
+        out_dir: Where the pictures go, under the ids and names of the images.
         score_thr: Detections of a lower score are left out.
     """
 
@@ -26,7 +27,7 @@ class DrawHook(Hook):
         """Writes one picture for each sample of ``outputs``."""
         classes = runner.test_dataloader.dataset.metainfo["classes"]
         for sample in outputs:
-            image = cv2.cvtColor(cv2.imread(sample.img_path), cv2.COLOR_BGR2RGB)
+            image = np.ascontiguousarray(read_image(sample.img_path, sample.ori_shape)[:, :, ::-1])
             truth, found = sample.gt_instances, sample.pred_instances
             scale = truth.bboxes.new_tensor(sample.scale_factor).repeat(2)  # truth is in pixels of the network's input
             picture = draw_comparison(
@@ -36,4 +37,5 @@ class DrawHook(Hook):
                 classes,
                 self.score_thr,
             )
-            save_image(self.out_dir / Path(sample.img_path).name, picture)
+            # Names alone may be the same in two folders.
+            save_image(self.out_dir / f"{sample.img_id}_{Path(sample.img_path).name}", picture)

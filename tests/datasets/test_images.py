@@ -144,7 +144,7 @@ def test_error_names_the_file_and_the_remedy(coco, write, tmp_path):
     spoil(tmp_path)
     dataset = CocoDataset(**kwargs, pipeline=[{"type": "LoadImageFromFile"}])
     assert dataset[0]["img"].shape == (30, 40, 3)
-    message = f"{tmp_path}/img/9.png: the image file is missing; mend it, or set on_bad_image='skip' on the data set"
+    message = f"{tmp_path}/img/9.png: the image file is missing; check data_root and data_prefix['img'], or set on_bad_"
     with pytest.raises(BadImageError, match=re.escape(message)) as error:
         dataset[2]
     assert "\n" not in str(error.value)

@@ -108,7 +108,7 @@ def test_best_and_last_checkpoints_are_kept(make_runner, tmp_path):
 )
 def test_log_interval_suits_the_length_of_the_run(by_epoch, length, interval):
     class Run:
-        class log_processor:  # noqa: N801
+        class log_processor:
             pass
 
         train_dataloader = range(length)

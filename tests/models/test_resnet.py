@@ -105,6 +105,14 @@ def test_norm_eval_keeps_the_statistics():
     assert network.layer2[0].bn1.weight.requires_grad  # the affine part still learns
 
 
+def test_a_new_network_has_its_modes_at_once():
+    network = ResNet(18, frozen_stages=1, norm_eval=True)
+    assert network.training
+    assert not network.layer1.training
+    assert not network.layer3[0].bn1.training
+    assert network.layer3.training
+
+
 def test_without_norm_eval_only_frozen_statistics_stay():
     changed = statistics_after_a_step(ResNet(18, frozen_stages=1, norm_eval=False))
     assert changed == [False] * 5 + [True] * (len(changed) - 5)  # stem, two blocks of two

@@ -3,7 +3,7 @@
 data_root = "data/quickstart/"
 
 train_dataloader = dict(
-    batch_size=16,
+    batch_size=8,
     num_workers=1,
     persistent_workers=True,
     dataset=dict(

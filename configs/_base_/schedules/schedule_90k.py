@@ -8,4 +8,3 @@ param_scheduler = [
     dict(type="LinearLR", start_factor=0.001, by_epoch=False, begin=0, end=500),
     dict(type="MultiStepLR", by_epoch=False, begin=0, end=90000, milestones=[60000, 80000], gamma=0.1),
 ]
-default_hooks = dict(checkpoint=dict(interval=10000, by_epoch=False))

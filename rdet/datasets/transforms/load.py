@@ -40,7 +40,8 @@ class LoadImageFromFile(BaseTransform):
         try:
             return read_image(results["img_path"], (results["height"], results["width"]))
         except BadImageError as error:
-            remedy = "mend it, or set on_bad_image='skip' on the data set to leave such images out"
+            remedy = "check data_root and data_prefix['img']" if error.reason == "missing" else "mend it"
+            remedy += ", or set on_bad_image='skip' on the data set to leave such images out"
             raise BadImageError(f"{error}; {remedy}", error.reason) from error
 
     def __repr__(self) -> str:

@@ -34,12 +34,13 @@ class Backbone(nn.Module):
         raise NotImplementedError
 
     def freeze(self) -> None:
-        """Takes the gradient from the first ``frozen_stages`` stages and their stem."""
+        """Takes the gradient from the first ``frozen_stages`` stages and their stem, and sets all layers' modes."""
         stages = self.stages()
         if not 0 <= self.frozen_stages < len(stages):
             raise ValueError(f"frozen_stages is {self.frozen_stages}, but there are stages 0 to {len(stages) - 1}")
         for layer in self._frozen_layers():
             layer.requires_grad_(False)
+        self.train()
 
     def train(self, mode: bool = True) -> "Backbone":
         super().train(mode)

@@ -1,0 +1,293 @@
+"""The assembled detector, built from a config with few channels."""
+
+import copy
+import math
+
+import pytest
+import torch
+from mmengine.structures import InstanceData
+
+from rdet.models.losses.focal_loss import FocalLoss
+from rdet.registry import MODELS, UnknownNameError
+from rdet.structures import DensePredictions, DetDataSample
+
+CONFIG = {
+    "type": "RetinaNet",
+    "num_classes": 3,
+    "backbone": {"type": "ResNet", "depth": 18},
+    "neck": {"type": "FPN", "out_channels": 16},
+    "bbox_head": {"type": "RetinaHead", "feat_channels": 16, "stacked_convs": 1},
+    "anchor_generator": {"type": "AnchorGenerator"},
+    "assigner": {"type": "MaxIoUAssigner"},
+    "bbox_coder": {"type": "DeltaXYWHBBoxCoder"},
+    "loss_cls": {"type": "FocalLoss"},
+    "loss_bbox": {"type": "SmoothL1Loss"},
+    "postprocess": {"type": "NMSPostprocess"},
+}
+SIZE = (64, 96)
+PRIORS = sum(h * w for h, w in ((8, 12), (4, 6), (2, 3), (1, 2), (1, 1))) * 9
+
+
+def config(**changes):
+    """CONFIG with ``part__key=value``; a value of None removes the key."""
+    cfg = copy.deepcopy(CONFIG)
+    for path, value in changes.items():
+        *parts, key = path.split("__")
+        node = cfg
+        for part in parts:
+            node = node.setdefault(part, {})
+        if value is None:
+            del node[key]
+        else:
+            node[key] = value
+    return cfg
+
+
+def build(**changes):
+    torch.manual_seed(0)
+    return MODELS.build(config(**changes), where="model")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build()
+
+
+def sample(boxes=(), labels=(), ignored=(), **meta):
+    result = DetDataSample(metainfo={"img_shape": SIZE, "scale_factor": (1.0, 1.0), **meta})
+    result.gt_instances = InstanceData(
+        bboxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4), labels=torch.tensor(labels, dtype=torch.int64)
+    )
+    result.ignored_instances = InstanceData(bboxes=torch.tensor(ignored, dtype=torch.float32).reshape(-1, 4))
+    return result
+
+
+TWO = sample([[8, 8, 40, 40], [30, 10, 94, 60]], [0, 2])
+ONE = sample([[50, 5, 90, 60]], [1])
+EMPTY = sample()
+ALL_IGNORED = sample(ignored=[[-1000, -1000, 1000, 1000]])
+
+
+def images(count):
+    return torch.randn(count, 3, *SIZE, generator=torch.Generator().manual_seed(1))
+
+
+def test_tensor_mode(model):
+    predictions = model(images(2))
+    assert isinstance(predictions, DensePredictions)
+    assert predictions.logits.shape == (2, PRIORS, 3)
+    assert predictions.deltas.shape == (2, PRIORS, 4)
+    assert predictions.level_sizes == [(8, 12), (4, 6), (2, 3), (1, 2), (1, 1)]
+
+
+def test_unknown_mode(model):
+    with pytest.raises(ValueError, match="mode is 'losses'; valid: 'tensor', 'loss', 'predict'"):
+        model(images(1), [ONE], mode="losses")
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [[TWO], [EMPTY], [ALL_IGNORED], [TWO, EMPTY], [EMPTY, EMPTY], [ALL_IGNORED, ONE], [ALL_IGNORED, EMPTY]],
+    ids=["boxes", "empty", "ignored", "boxes_empty", "two_empty", "ignored_boxes", "ignored_empty"],
+)
+def test_losses_and_gradients_are_finite(model, samples):
+    model.zero_grad()
+    losses = model(images(len(samples)), samples, mode="loss")
+    assert set(losses) == {"loss_cls", "loss_bbox"}
+    assert all(value.shape == () and value.isfinite() for value in losses.values())
+    sum(losses.values()).backward()
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:  # every one takes part, with or without boxes
+            assert parameter.grad is not None, name
+            assert parameter.grad.isfinite().all(), name
+    positives = any(len(s.gt_instances) for s in samples)
+    assert (losses["loss_bbox"] > 0) == positives
+    assert (losses["loss_cls"] > 0) == any(s is not ALL_IGNORED for s in samples)
+
+
+def positives_of(model, samples):
+    labels, _ = model.targets(model.anchor_generator([(8, 12), (4, 6), (2, 3), (1, 2), (1, 1)]), samples)
+    return (labels >= 0).sum(dim=1).tolist()
+
+
+@pytest.mark.parametrize("samples", [[TWO, ONE], [TWO, EMPTY], [ONE, ALL_IGNORED], [EMPTY, EMPTY]])
+@pytest.mark.parametrize("normalizer", ["BatchNormalizer", "ImageNormalizer"])
+def test_batch_is_the_sum_of_its_images(model, samples, normalizer, monkeypatch):
+    monkeypatch.setattr(model, "normalizer", MODELS.build({"type": normalizer}))
+    inputs = images(2)
+    with torch.no_grad():
+        batch = model(inputs, samples, mode="loss")
+        singles = [model(inputs[i : i + 1], samples[i : i + 1], mode="loss") for i in range(2)]
+    counts = positives_of(model, samples)
+    assert (counts[0] > 0) == bool(len(samples[0].gt_instances))
+    weights = [max(1, count) for count in counts] if normalizer == "BatchNormalizer" else [1, 1]
+    divisor = max(1, sum(counts)) if normalizer == "BatchNormalizer" else 2
+    for key, value in batch.items():
+        expected = sum(w * single[key] for w, single in zip(weights, singles, strict=True)) / divisor
+        torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-7)
+
+
+def test_initial_loss_follows_from_the_prior(model):
+    """At the start p is 0.01: alpha (1-p)^2 log(1/p) for each target, (1-alpha) p^2 log(1/(1-p)) for all others."""
+    losses = model(images(1), [TWO], mode="loss")
+    (positives,) = positives_of(model, [TWO])
+    labels, _ = model.targets(model.anchor_generator([(8, 12), (4, 6), (2, 3), (1, 2), (1, 1)]), [TWO])
+    used = int((labels != -2).sum())
+    target, other = 0.25 * 0.99**2 * -math.log(0.01), 0.75 * 0.01**2 * -math.log(0.99)
+    expected = (positives * target + (3 * used - positives) * other) / positives
+    assert losses["loss_cls"].item() == pytest.approx(expected, rel=0.02)
+
+
+def test_targets(model):
+    priors = torch.tensor([[8.0, 8, 40, 40], [8, 8, 40, 36], [200, 200, 220, 220], [8, 8, 40, 23], [60, 0, 70, 10]])
+    labels, boxes = model.targets(priors, [sample([[0, 70, 9, 79], [8, 8, 40, 40]], [1, 2], [[60, 0, 70, 6]]), EMPTY])
+    assert labels.tolist() == [[2, 2, -1, -2, -2], [-1] * 5]  # the IoU of the fourth is 0.47; the fifth is in a crowd
+    assert boxes[0, :2].tolist() == [[8, 8, 40, 40]] * 2
+
+
+def test_losses_equal_their_formulas(model):
+    predictions = model(images(1))
+    priors = model.anchor_generator(predictions.level_sizes)
+    losses = model.loss(predictions, priors, [TWO])
+    labels, boxes = model.targets(priors, [TWO])
+    positive = labels[0] >= 0
+    expected = FocalLoss()(predictions.logits, labels).sum() / positive.sum()
+    torch.testing.assert_close(losses["loss_cls"], expected)
+    target = model.bbox_coder.encode(priors[positive], boxes[0, positive])
+    difference = (predictions.deltas[0, positive] - target).abs()
+    smooth = torch.where(difference < 0.11, difference**2 / 0.22, difference - 0.055)
+    torch.testing.assert_close(losses["loss_bbox"], smooth.sum() / positive.sum())
+
+
+def test_predictions_are_in_pixels_of_the_original_image(model):
+    """Scale factors are (w, h); boxes are clipped to the network's input before they are divided."""
+    sizes = [(2, 3), (1, 1), (1, 1), (1, 1), (1, 1)]
+    priors = model.anchor_generator(sizes)
+    logits = torch.full((2, len(priors), 3), -10.0)
+    logits[0, 0, 2], logits[1, 12, 1] = 3.0, 2.0
+    deltas = model.bbox_coder.encode(priors, torch.tensor([[4.0, 2, 16, 20]]).expand_as(priors)).expand(2, -1, -1)
+    samples = [sample(scale_factor=(0.5, 2.0), img_shape=(16, 24)), sample(scale_factor=(2.0, 1.0), img_shape=(30, 10))]
+    first, second = model.predict(DensePredictions(logits, deltas, sizes), priors, samples)
+    torch.testing.assert_close(first.pred_instances.bboxes, torch.tensor([[8.0, 1, 32, 8]]))
+    torch.testing.assert_close(second.pred_instances.bboxes, torch.tensor([[2.0, 2, 5, 20]]))
+    assert (first.pred_instances.labels.tolist(), second.pred_instances.labels.tolist()) == ([2], [1])
+    assert first is samples[0]
+
+
+def test_predict_mode_and_nothing_found(model):
+    with torch.no_grad():
+        (found,) = model(images(1), [sample()], mode="predict")
+    assert len(found.pred_instances) == 0  # scores are near 0.01
+    assert found.pred_instances.bboxes.shape == (0, 4)
+
+
+def test_parse_losses(model):
+    losses = {"loss_cls": torch.tensor(2.0, requires_grad=True), "loss_bbox": torch.tensor(0.5)}
+    total, logged = model.parse_losses(losses)
+    assert total.requires_grad
+    assert {name: value.item() for name, value in logged.items()} == {"loss": 2.5, "loss_cls": 2.0, "loss_bbox": 0.5}
+    assert not any(value.requires_grad for value in logged.values())
+
+
+def test_train_and_val_step(model):
+    data = {
+        "inputs": [torch.randint(0, 256, (3, 60, 90), dtype=torch.uint8)],
+        "data_samples": [sample(img_shape=(60, 90))],
+    }
+    (found,) = model.val_step(data)
+    assert "pred_instances" in found
+    assert model.data_preprocessor(data)["inputs"].shape == (1, 3, 64, 96)
+
+
+def test_parts_get_the_facts_that_follow_from_others():
+    detector = build(
+        backbone__depth=50,
+        backbone__out_indices=(2, 3),
+        neck__num_extra=1,
+        anchor_generator__scales_per_octave=1,
+        anchor_generator__ratios=[1.0, 2.0],
+    )
+    assert [conv.in_channels for conv in detector.neck.lateral_convs] == [1024, 2048]
+    assert detector.anchor_generator.strides == [16, 32, 64]
+    assert detector.bbox_head.retina_cls.out_channels == 2 * 3
+    assert detector.bbox_head.retina_reg.out_channels == 2 * 4
+    assert type(detector.normalizer).__name__ == "BatchNormalizer"
+    assert type(detector.data_preprocessor).__name__ == "DetDataPreprocessor"
+
+
+def test_config_stays_as_it_is():
+    cfg = config()
+    with torch.device("meta"):
+        MODELS.build(cfg, where="model")
+    assert cfg == CONFIG
+
+
+def test_model_is_in_channels_last(model):
+    assert model.bbox_head.retina_cls.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_frozen_parts_stay_frozen_in_the_detector(model):
+    model.train()
+    assert not model.backbone.layer1.training
+    assert not model.backbone.layer3[0].bn1.training
+    assert model.neck.training
+    assert not model.backbone.conv1.weight.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"backbon": {}}, "model: OneStageDetector has no key 'backbon'. Did you mean 'backbone'"),
+        ({"train_cfg": {}}, "model: OneStageDetector has no key 'train_cfg'. "),
+        ({"type": "RetinaNe"}, "model: no model part is called 'RetinaNe'. Did you mean 'RetinaNet'"),
+        ({"neck__type": "FPM"}, "model.neck: no model part is called 'FPM'. Did you mean 'FPN'"),
+        ({"neck__out_chanels": 8}, "model.neck: FPN has no key 'out_chanels'. Did you mean 'out_channels'"),
+        ({"loss_cls__gama": 8}, "model.loss_cls: FocalLoss has no key 'gama'. Did you mean 'gamma'"),
+        ({"normalizer": {"type": "Batch"}}, "model.normalizer: no model part is called 'Batch'. Did you mean 'Batch"),
+    ],
+)
+def test_unknown_names(changes, message):
+    with torch.device("meta"), pytest.raises(UnknownNameError) as caught:
+        build(**changes)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_classes": None}, r"model\.num_classes is not set, and no data set is there to take it from"),
+        (
+            {"neck__in_channels": [128, 256, 1024]},
+            r"model\.neck\.in_channels is \[128, 256, 1024\] in the config, but \[128, 256, 512\] follows from the",
+        ),
+        ({"bbox_head__in_channels": 256}, r"model\.bbox_head\.in_channels is 256 in the config, but 16 follows from"),
+        ({"bbox_head__num_priors": 3}, r"model\.bbox_head\.num_priors is 3 in the config, but 9 follows from"),
+        ({"bbox_head__num_classes": 80}, r"model\.bbox_head\.num_classes is 80 in the config, but 3 follows from"),
+        (
+            {"anchor_generator__strides": [4, 8]},
+            r"model\.anchor_generator\.strides is \[4, 8\] in the config, but \[8,",
+        ),
+        ({"neck": 3}, r"model\.neck: expected a dict with the key 'type', got 3"),
+        ({"neck__type": None}, r"model\.neck: expected a dict with the key 'type', got {'out_channels': 16}"),
+    ],
+)
+def test_contradictions_name_both_places(changes, message):
+    with torch.device("meta"), pytest.raises(ValueError, match=message):
+        build(**changes)
+
+
+def test_facts_may_be_repeated_where_they_agree():
+    with torch.device("meta"):
+        build(
+            neck__in_channels=(128, 256, 512), bbox_head__num_priors=9, anchor_generator__strides=[8, 16, 32, 64, 128]
+        )
+
+
+def test_init_weights_loads_the_backbone(tmp_path):
+    reference = build()
+    torch.nn.init.constant_(reference.backbone.bn1.running_mean, 0.25)
+    torch.save(reference.backbone.state_dict(), tmp_path / "w.pth")
+    detector = build(backbone__weights=str(tmp_path / "w.pth"))
+    assert not (detector.backbone.bn1.running_mean == 0.25).any()
+    detector.init_weights()
+    assert (detector.backbone.bn1.running_mean == 0.25).all()

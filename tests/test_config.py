@@ -1,0 +1,320 @@
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from rdet import registry
+from rdet.apis.build import build_detector
+from rdet.config import TOP_LEVEL_KEYS, base_files, changes, check_config, flatten, load_config, read_config
+from rdet.registry import UnknownNameError
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+EXPERIMENTS = sorted(path for path in CONFIGS.rglob("*.py") if "_base_" not in path.parts)
+R50 = CONFIGS / "retinanet" / "r50_fpn_1x_coco.py"
+
+
+@pytest.fixture(autouse=True)
+def no_custom_imports():
+    yield
+    registry._custom_imports.clear()
+
+
+def name_of(path):
+    return str(path.relative_to(CONFIGS))
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=name_of)
+def test_config_loads_and_its_model_builds(path):
+    cfg = load_config(path, {"model.backbone.weights": None})
+    assert set(cfg) <= TOP_LEVEL_KEYS
+    classes = cfg.model.get("num_classes") or 7
+    with torch.device("meta"):
+        model = build_detector(cfg, tuple(map(str, range(classes)))).eval()
+        if hasattr(model.backbone, "autocast"):
+            model.backbone.autocast = True  # tensors without data have no precision to switch off
+        logits, deltas, _ = model(torch.empty(1, 3, 64, 64))
+    priors = sum(n * n for n in (8, 4, 2, 1, 1)) * model.anchor_generator.num_priors
+    assert logits.shape == (1, priors, classes)
+    assert deltas.shape == (1, priors, 4)
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=name_of)
+def test_first_lines_say_what_it_is(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("# ")
+    assert all(len(line) <= 120 for line in lines)
+
+
+def test_there_are_configs():
+    assert len(EXPERIMENTS) >= 10
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"modle.x": 1}, "--cfg-options has no key 'modle.x'. Did you mean 'model'"),
+        ({"": 1}, "--cfg-options has no key ''. "),
+        ({"model.backbon.depth": 18}, "model: OneStageDetector has no key 'backbon'. Did you mean 'backbone'"),
+        ({"model.backbone.dept": 18}, "model.backbone: ResNet has no key 'dept'. Did you mean 'depth'"),
+        ({"model.backbone.type": "ResNot"}, "model.backbone: no model part is called 'ResNot'. Did you mean 'ResNet'"),
+        ({"model.backbone.depth.x": 1}, "--cfg-options: model.backbone.depth is 50 and has no key 'x'"),
+        ({"model.loss_cls": {"type": "FocalLos"}}, "model.loss_cls: no model part is called 'FocalLos'. Did you"),
+        (
+            {"train_dataloader.batchsize": 1},
+            "train_dataloader has no key 'batchsize'. Did you mean 'batch_size'",
+        ),
+        (
+            {"train_dataloader.dataset.pipeline.9.prob": 1},
+            "--cfg-options: train_dataloader.dataset.pipeline is a list of 4 and has no item '9'; use 0 to 3",
+        ),
+        (
+            {"train_dataloader.dataset.pipeline.flip.prob": 1},
+            "--cfg-options: train_dataloader.dataset.pipeline is a list of 4 and has no item 'flip'; use 0 to 3",
+        ),
+        (
+            {"train_dataloader.dataset.pipeline.2.probb": 1},
+            "train_dataloader.dataset.pipeline.2: RandomFlip has no key 'probb'. Did you mean 'prob'",
+        ),
+        (
+            {"train_dataloader.dataset.pipeline.0.type": "LoadImage"},
+            "train_dataloader.dataset.pipeline.0: no transform is called 'LoadImage'. Did you mean",
+        ),
+        ({"model.data_preprocessor.mean.3": 1}, "model.data_preprocessor.mean is a list of 3 and has no item '3'"),
+        ({"optim_wrapper.optimizer.lrr": 1}, "optim_wrapper.optimizer: SGD has no key 'lrr'. Did you mean 'lr'"),
+        ({"optim_wrapper.clipgrad": 1}, "optim_wrapper: OptimWrapper has no key 'clipgrad'. Did you mean 'clip_grad'"),
+        ({"optim_wrapper.type": "AmpWrapper"}, "optim_wrapper: no optimizer wrapper is called 'AmpWrapper'. Did you"),
+        ({"param_scheduler.0.start": 1}, "param_scheduler.0: LinearLR has no key 'start'. Did you mean 'start_factor'"),
+        ({"train_cfg.max_epoch": 1}, "train_cfg: EpochBasedTrainLoop has no key 'max_epoch'. Did you mean 'max_epo"),
+        ({"train_cfg.by_epoch": False}, "train_cfg: IterBasedTrainLoop has no key 'max_epochs'"),
+        (
+            {"default_hooks.checkpointt.interval": 1},
+            "default_hooks has no key 'checkpointt'. Did you mean 'checkpoint'",
+        ),
+        ({"default_hooks.checkpoint.intervall": 1}, "CheckpointHook has no key 'intervall'. Did you mean 'interval'"),
+        ({"custom_hooks": [{"type": "EMAHok"}]}, "custom_hooks.0: no hook is called 'EMAHok'. Did you mean 'EMAHook'"),
+        (
+            {"val_evaluator.class_wise": 1},
+            "val_evaluator: CocoMetric has no key 'class_wise'. Did you mean 'classwise'",
+        ),
+        ({"randomness.sed": 1}, "randomness has no key 'sed'. Did you mean 'seed'"),
+        ({"auto_scale_lr.base_batch": 1}, "auto_scale_lr has no key 'base_batch'. Did you mean 'base_batch_size'"),
+        ({"env_cfg.cudnn": True}, "env_cfg has no key 'cudnn'. Did you mean 'cudnn_benchmark'"),
+        (
+            {"log_processor.window_siz": 5},
+            "log_processor: LogProcessor has no key 'window_siz'. Did you mean 'window_size",
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_misspelled_option_names_the_place_and_the_nearest(options, message):
+    with pytest.raises(UnknownNameError) as caught:
+        load_config(R50, options)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("model.backbone.depth", 18),
+        ("model.num_classes", 3),
+        ("model.assigner.min_pos_iou", 0.4),  # not in the config, but a parameter of the class
+        ("model.bbox_head.norm_cfg.type", "GN"),
+        ("train_dataloader.dataset.pipeline.2.prob", 0.0),
+        ("train_dataloader.dataset.pipeline.3.type", "PackDetInputs"),
+        ("train_dataloader.dataset.pipeline", [{"type": "LoadImageFromFile"}]),
+        ("model.data_preprocessor.mean.1", 100.0),
+        ("model.anchor_generator.ratios", [1.0]),
+        ("param_scheduler.1.milestones.0", 6),
+        ("optim_wrapper.clip_grad.max_norm", 10.0),
+        ("log_processor.window_size", 5),
+        ("work_dir", "runs/a"),
+        ("load_from", None),
+        ("data_root", "elsewhere/"),
+        ("custom_hooks", [{"type": "EMAHook", "momentum": 0.01}]),
+    ],
+)
+def test_valid_option_is_applied(option, value):
+    node = load_config(R50, {option: value})
+    for part in option.split("."):
+        node = node[int(part)] if part.isdigit() else node[part]
+    assert node == value
+
+
+def test_option_changes_only_its_own_key():
+    before, after = (
+        flatten(load_config(R50)),
+        flatten(load_config(R50, {"train_dataloader.dataset.pipeline.2.prob": 0})),
+    )
+    assert {k for k in before if before[k] != after[k]} == {"train_dataloader.dataset.pipeline.2.prob"}
+    assert before.keys() == after.keys()
+    assert read_config(R50).train_dataloader.dataset.pipeline[2].prob == 0.5
+
+
+def test_dict_options_are_merged_or_replace():
+    cfg = load_config(R50, {"model.loss_cls": {"gamma": 5.0}})
+    assert cfg.model.loss_cls == {"type": "FocalLoss", "alpha": 0.25, "gamma": 5.0}
+    options = {"model.loss_bbox": {"_delete_": True, "type": "L1Loss"}}
+    for _ in range(2):  # the caller's options stay as they are
+        assert load_config(R50, options).model.loss_bbox == {"type": "L1Loss"}
+
+
+def write(tmp_path, text, name="config.py"):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "train_dataloder = dict()",
+            "config has no key 'train_dataloder' (a helper variable's name begins with '_'). Did",
+        ),
+        ("helper = 3", "config has no key 'helper' (a helper variable's name begins with '_')"),
+        (
+            "model = dict(neck=dict(out_chanels=8))",
+            "model.neck: FPN has no key 'out_chanels'. Did you mean 'out_channels'",
+        ),
+        ("model = dict(neck=dict(type='FPM'))", "model.neck: no model part is called 'FPM'. Did you mean 'FPN'"),
+        ("auto_scale_lr = dict(enabel=True)", "auto_scale_lr has no key 'enabel'. Did you mean 'enable'"),
+        ("custom_imports = dict(import_=['x'])", "custom_imports has no key 'import_'. Did you mean 'imports'"),
+        (
+            "val_dataloader = dict(dataset=dict(test_mod=True))",
+            "val_dataloader.dataset: CocoDataset has no key 'test_mod'. Did you mean 'test_mode'",
+        ),
+    ],
+)
+def test_misspelled_key_in_a_file_names_file_place_and_nearest(text, message, tmp_path):
+    path = write(tmp_path, f"_base_ = {str(R50)!r}\n{text}\n")
+    with pytest.raises(UnknownNameError) as caught:
+        load_config(path)
+    assert str(caught.value).startswith(f"{path}: {message}")
+
+
+def test_wrapped_data_sets_are_checked(tmp_path):
+    inner = "dict(type='CocoDataset', ann_file='a.json', pipeline=[dict(type='Resize', scal=(1, 1))])"
+    path = write(tmp_path, f"val_dataloader = dict(dataset=dict(type='ConcatDataset', datasets=[{inner}]))")
+    with pytest.raises(
+        UnknownNameError, match=r"val_dataloader.dataset.datasets.0.pipeline.0: Resize has no key 'scal'"
+    ):
+        load_config(path)
+
+
+def test_helpers_are_dropped(tmp_path):
+    path = write(tmp_path, f"_base_ = {str(R50)!r}\n_depth = 18\nmodel = dict(backbone=dict(depth=_depth))\n")
+    cfg = load_config(path)
+    assert cfg.model.backbone.depth == 18
+    assert not any(name.startswith("_") for name in cfg)
+
+
+def test_empty_config(tmp_path):
+    assert dict(load_config(write(tmp_path, "")).items()) == {}
+    check_config(Config())
+
+
+@pytest.mark.parametrize("name", ["nowhere.py", "."])
+def test_missing_file(name, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no config at "):
+        load_config(tmp_path / name)
+
+
+def test_part_in_a_users_own_module(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    write(
+        tmp_path,
+        "from rdet.models.losses.focal_loss import SigmoidLoss\nfrom rdet.registry import MODELS\n\n"
+        "@MODELS.register_module()\nclass QuadraticLoss(SigmoidLoss):\n"
+        "    def __init__(self, scale: float):\n        super().__init__(0.25, 1.0)\n        self.scale = scale\n"
+        "    def elementwise(self, x_t):\n        return self.scale * (x_t - 1) ** 2\n",
+        "quadratic_loss.py",
+    )
+    text = (
+        f"_base_ = {str(R50)!r}\ncustom_imports = dict(imports=['quadratic_loss'])\n"
+        "model = dict(loss_cls=dict(_delete_=True, type='QuadraticLoss', {}=2.0))\n"
+    )
+    cfg = load_config(write(tmp_path, text.format("scale"), "good.py"), {"model.backbone.weights": None})
+    with torch.device("meta"):
+        assert build_detector(cfg, ("a",)).loss_cls.scale == 2.0
+    with pytest.raises(
+        UnknownNameError, match=r"model.loss_cls: QuadraticLoss has no key 'scal'. Did you mean 'scale'"
+    ):
+        load_config(write(tmp_path, text.format("scal"), "bad.py"))
+
+
+def test_failed_custom_import_is_said(tmp_path):
+    path = write(tmp_path, f"_base_ = {str(R50)!r}\ncustom_imports = dict(imports=['no_such_module'])\n")
+    with pytest.raises(ImportError, match=r"custom_imports: cannot import 'no_such_module' .* on PYTHONPATH"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        (
+            "r50_fpn_1x_coco_fl_star.py",
+            {},
+            {
+                ("model.loss_cls.type", "FocalLoss", "FocalLossStar"),
+                ("model.loss_cls.beta", ..., 1.0),
+                ("model.loss_cls.alpha", 0.25, ...),
+            },
+        ),
+        (
+            "r50_fpn_1x_coco_one_anchor.py",
+            {"model.backbone.depth": 18},
+            {
+                ("model.anchor_generator.scales_per_octave", 3, 1),
+                ("model.anchor_generator.ratios", (0.5, 1.0, 2.0), (1.0,)),
+                ("model.backbone.depth", 50, 18),
+            },
+        ),
+        (
+            "r101_fpn_1x_coco.py",
+            {"work_dir": "w"},
+            {
+                ("model.backbone.depth", 50, 101),
+                ("model.backbone.weights", "torchvision://resnet50", "torchvision://resnet101"),
+                ("work_dir", ..., "w"),
+            },
+        ),
+        ("r50_fpn_1x_coco.py", {}, set()),
+        ("r50_fpn_1x_coco.py", {"param_scheduler.0.end": 9}, {("param_scheduler.0.end", 500, 9)}),
+    ],
+)
+def test_changes_of_a_child(name, options, expected):
+    path = CONFIGS / "retinanet" / name
+    found = {tuple(map(hashable, row)) for row in changes(path, load_config(path, options))}
+    assert found == expected
+
+
+def test_changes_of_a_config_without_bases(tmp_path):
+    path = write(tmp_path, "work_dir = 'w'\n")
+    assert changes(path, load_config(path)) == [("work_dir", ..., "w")]
+    path = write(tmp_path, "")
+    assert changes(path, load_config(path)) == []
+
+
+def hashable(value):
+    return tuple(value) if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("", []), ("_base_ = './a.py'", ["a.py"]), ("_base_ = ['../a.py', 'b/c.py']", ["../a.py", "b/c.py"])],
+)
+def test_base_files(text, expected, tmp_path):
+    assert base_files(write(tmp_path, text)) == [tmp_path / name for name in expected]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({}, {}),
+        ({"a": {"b": 1, "c": {}}, "d": []}, {"a.b": 1, "a.c": {}, "d": []}),
+        ({"a": [{"b": 1}, {"b": 2}], "c": (1, 2)}, {"a.0.b": 1, "a.1.b": 2, "c": (1, 2)}),
+    ],
+)
+def test_flatten(value, expected):
+    assert flatten(value) == expected

@@ -1,0 +1,291 @@
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+
+import pytest
+from torch import nn
+
+import rdet
+from rdet import registry
+from rdet.models.necks.fpn import FPN
+from rdet.registry import (
+    DATASETS,
+    HOOKS,
+    LOOPS,
+    METRICS,
+    MODELS,
+    OPTIMIZERS,
+    TRANSFORMS,
+    Registry,
+    UnknownNameError,
+    build_from_cfg,
+    import_custom_modules,
+    nearest,
+    parameters_of,
+)
+
+ALL = {name: value for name, value in vars(registry).items() if isinstance(value, Registry)}
+
+
+@pytest.fixture(autouse=True)
+def no_custom_imports():
+    yield
+    registry._custom_imports.clear()
+
+
+def test_import_is_light():
+    code = (
+        "import sys, rdet, rdet.registry\n"
+        "print([m for m in sys.modules if m.startswith(('rdet.models', 'torchvision', 'mmcv', 'cv2', 'timm'))])\n"
+        "rdet.registry.MODELS.get('FocalLoss')\n"
+        "print('rdet.models.losses.focal_loss' in sys.modules, 'torchvision' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert result.stdout.splitlines() == ["[]", "True False"], result.stderr
+
+
+@pytest.fixture(scope="module")
+def all_modules():
+    return [importlib.import_module(m.name) for m in pkgutil.walk_packages(rdet.__path__, "rdet.")]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_registered_class_is_found_by_reading_the_source(name, all_modules):
+    """What decorators register, once all of rdet is imported, is what the index says without an import."""
+    parts = ALL[name]
+    registered = {k: cls.__module__ for k, cls in parts.module_dict.items() if cls.__module__.startswith("rdet.")}
+    assert parts._module_of == registered
+    for key in registered:
+        assert parts.get(key) is parts.get(f"rdet.{key}") is parts.module_dict[key]
+
+
+def test_index_has_the_parts_of_the_design():
+    assert {"RetinaNet", "ResNet", "ResNeXt", "FPN", "RetinaHead", "FocalLoss", "FocalLossStar"} <= set(
+        MODELS._module_of
+    )
+    assert {"CocoDataset", "VocDataset"} <= set(DATASETS._module_of)
+    assert {"Resize", "RandomFlip", "PackDetInputs"} <= set(TRANSFORMS._module_of)
+    assert "CocoMetric" in METRICS._module_of
+
+
+@pytest.mark.parametrize(
+    ("parts", "name", "module"),
+    [
+        (OPTIMIZERS, "SGD", "torch.optim"),
+        (HOOKS, "EMAHook", "mmengine.hooks"),
+        (LOOPS, "TestLoop", "mmengine.runner"),
+        (DATASETS, "ConcatDataset", "mmengine.dataset"),
+        (TRANSFORMS, "CenterCrop", "mmcv.transforms"),
+    ],
+)
+def test_parts_of_other_libraries(parts, name, module):
+    assert parts.get(name).__module__.startswith(module)
+
+
+@pytest.mark.parametrize(
+    ("parts", "name", "message"),
+    [
+        (MODELS, "FocalLos", "no model part is called 'FocalLos'. Did you mean 'FocalLoss'"),
+        (MODELS, "resnet50", "no model part is called 'resnet50'. Did you mean 'ResNet'"),
+        (MODELS, "retinanet", "Did you mean 'RetinaNet'"),
+        (OPTIMIZERS, "Sgd", "no optimizer is called 'Sgd'. Did you mean 'SGD' or 'ASGD'"),
+        (HOOKS, "EmaHook", "no hook is called 'EmaHook'. Did you mean 'EMAHook'"),
+        (DATASETS, "CocoDatset", "no dataset is called 'CocoDatset'. Did you mean 'CocoDataset'"),
+        (MODELS, "", "no model part is called ''. "),
+        (MODELS, "mmdet.RetinaHead", "no model part is called 'mmdet.RetinaHead'. Did you mean 'RetinaHead'"),
+    ],
+)
+def test_unknown_type_names_the_nearest(parts, name, message):
+    with pytest.raises(UnknownNameError) as caught:
+        parts.get(name)
+    assert message in str(caught.value)
+    assert "custom_imports imported: nothing." in str(caught.value)
+
+
+def test_message_lists_valid_names_only():
+    with pytest.raises(UnknownNameError) as caught:
+        MODELS.get("Nope")
+    valid = re.search(r"Valid: (.+)\.", str(caught.value))[1].split(", ")
+    assert set(MODELS._module_of) <= set(valid)
+    for name in valid:
+        MODELS.get(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "valid", "expected"),
+    [
+        ("dept", ["depth", "groups"], "Did you mean 'depth'? Valid: depth, groups."),
+        ("xyz", ["depth"], "Valid: depth."),
+        ("Sgd", ["ASGD", "SGD"], "Did you mean 'SGD' or 'ASGD'? Valid: ASGD, SGD."),
+        (3, [30, 4], "Did you mean '30'? Valid: 30, 4."),
+        ("resnet50", ["ResNet", "FPN"], "Did you mean 'ResNet'? Valid: FPN, ResNet."),
+        ("a", [], "Valid: none."),
+    ],
+)
+def test_nearest(name, valid, expected):
+    assert nearest(name, valid) == expected
+
+
+@pytest.fixture
+def module_path(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    for path in tmp_path.glob("*.py"):
+        sys.modules.pop(path.stem, None)
+
+
+def test_custom_module_registers_a_part(module_path):
+    (module_path / "my_parts_a.py").write_text(
+        "from torch import nn\nfrom rdet.registry import MODELS\n"
+        "@MODELS.register_module()\nclass MyLossA(nn.Module):\n    def __init__(self, power: float): ...\n"
+    )
+    import_custom_modules(["my_parts_a"])
+    assert MODELS.get("MyLossA").__module__ == "my_parts_a"
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'MyLossA'.*\ncustom_imports imported: my_parts_a\.$"):
+        MODELS.get("MyLosA")
+
+
+def test_failed_custom_import_raises_at_once(module_path):
+    (module_path / "my_parts_b.py").write_text("import no_such_library\n")
+    with pytest.raises(
+        ImportError, match=r"cannot import 'my_parts_b' \(ModuleNotFoundError: No module named 'no_such"
+    ):
+        import_custom_modules("my_parts_b")
+    with pytest.raises(ImportError, match=r"cannot import 'nowhere_at_all' .* is its folder on PYTHONPATH"):
+        import_custom_modules(["nowhere_at_all"])
+
+
+def test_failed_custom_import_that_was_allowed_shows_its_traceback_when_a_part_is_missing(module_path):
+    (module_path / "my_parts_c.py").write_text("ratio = 1 / 0\n")
+    import_custom_modules(["json", "my_parts_c"], allow_failed_imports=True)
+    with pytest.raises(UnknownNameError) as caught:
+        MODELS.get("MyPartC")
+    message = str(caught.value)
+    assert "custom_imports imported: json." in message
+    assert "custom_imports could not import 'my_parts_c':\nTraceback" in message
+    assert "ZeroDivisionError: division by zero" in message
+    import_custom_modules([])
+    with pytest.raises(UnknownNameError) as caught:
+        MODELS.get("MyPartC")
+    assert "my_parts_c" not in str(caught.value)
+
+
+class Outer:
+    def __init__(self, inner, count: int = 1, norm_cfg: dict | None = None, parts: list | None = None):
+        self.inner, self.count, self.norm_cfg, self.parts = inner, count, norm_cfg, parts
+
+
+class OuterChild(Outer):
+    def __init__(self, extra: int, **kwargs):
+        super().__init__(**kwargs)
+        self.extra = extra
+
+
+class Opaque:
+    def __init__(self, **kwargs):
+        self.kwargs = kwargs
+
+
+class Bare:
+    pass
+
+
+LOSS = {"type": "FocalLoss", "gamma": 1.0}
+
+
+def test_class_itself_as_type():
+    part = build_from_cfg({"type": FPN, "in_channels": [1], "in_strides": [8], "out_channels": 2}, MODELS)
+    assert isinstance(part, FPN)
+    with pytest.raises(UnknownNameError, match=r"FPN: FPN has no key 'out_channel'. Did you mean 'out_channels'"):
+        build_from_cfg({"type": FPN, "in_channels": [1], "in_strides": [8], "out_channel": 2}, MODELS)
+
+
+def test_nested_parts_are_built_and_values_are_not():
+    norm_cfg = {"type": "FocalLoss", "gamma": 9}
+    cfg = {"type": Outer, "inner": {"type": Outer, "inner": LOSS}, "norm_cfg": norm_cfg, "parts": [LOSS, LOSS]}
+    built = build_from_cfg(cfg, MODELS)
+    assert built.inner.inner.gamma == 1.0
+    assert built.norm_cfg == norm_cfg
+    assert [part.gamma for part in built.parts] == [1.0, 1.0]
+    assert cfg["inner"]["inner"] == LOSS  # configs stay as they are
+
+
+@pytest.mark.parametrize("value", [[], (), [1, 2], [LOSS, 3], {}, {"a": 1}, None, "FocalLoss"])
+def test_what_is_no_part_stays(value):
+    assert build_from_cfg({"type": Outer, "inner": value}, MODELS).inner == value
+
+
+def test_lists_of_transforms_and_datasets_have_their_own_registry():
+    built = build_from_cfg({"type": OuterPipeline, "pipeline": [{"type": "RandomFlip", "prob": 0.5}]}, DATASETS)
+    assert type(built.pipeline[0]).__name__ == "RandomFlip"
+
+
+class OuterPipeline:
+    def __init__(self, pipeline):
+        self.pipeline = pipeline
+
+
+@pytest.mark.parametrize(
+    ("cfg", "message"),
+    [
+        ({"type": Outer, "inner": {"type": "FocalLos"}}, "Outer.inner: no model part is called 'FocalLos'. Did you"),
+        (
+            {"type": Outer, "inner": {**LOSS, "gama": 1}},
+            "Outer.inner: FocalLoss has no key 'gama'. Did you mean 'gamma'",
+        ),
+        ({"type": Outer, "inner": 1, "parts": [LOSS, {"type": "X"}]}, "Outer.parts.1: no model part is called 'X'."),
+        ({"type": Outer, "iner": 1}, "Outer: Outer has no key 'iner'. Did you mean 'inner'? Valid: count, inner, norm"),
+        (
+            {"type": OuterChild, "extras": 1},
+            "OuterChild has no key 'extras'. Did you mean 'extra'? Valid: count, extra",
+        ),
+        ({"type": Bare, "x": 1}, "Bare: Bare has no key 'x'. Valid: none."),
+    ],
+)
+def test_unknown_keys_say_where(cfg, message):
+    with pytest.raises(UnknownNameError) as caught:
+        build_from_cfg(cfg, MODELS)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("cfg", [{}, {"gamma": 1}, None, [LOSS], "FocalLoss"])
+def test_what_is_no_config_of_a_part(cfg):
+    with pytest.raises(ValueError, match=r"model\.loss_cls: expected a dict with the key 'type', got"):
+        build_from_cfg(cfg, MODELS, where="model.loss_cls")
+
+
+def test_inferred_facts_fill_in_and_must_agree():
+    neck = {"type": "FPN", "out_channels": 2}
+    facts = {"in_channels": [3, 4], "in_strides": [8, 16]}
+    assert build_from_cfg(neck, MODELS, facts).lateral_convs[1].in_channels == 4
+    assert build_from_cfg({**neck, "in_channels": (3, 4)}, MODELS, facts)
+    assert build_from_cfg({**neck, "in_channels": None}, MODELS, facts)
+    message = r"model\.neck\.in_channels is \[3, 5\] in the config, but \[3, 4\] follows from the parts around it"
+    with pytest.raises(ValueError, match=message):
+        build_from_cfg({**neck, "in_channels": [3, 5]}, MODELS, facts, where="model.neck")
+
+
+@pytest.mark.parametrize(
+    ("cls", "expected"),
+    [
+        (Outer, {"inner", "count", "norm_cfg", "parts"}),
+        (OuterChild, {"inner", "count", "norm_cfg", "parts", "extra"}),
+        (Opaque, None),
+        (Bare, set()),
+        (nn.Identity, None),
+        (dict.fromkeys, {"iterable", "value"}),
+        (lambda a, b=1: None, {"a", "b"}),
+        (lambda **kwargs: None, None),
+    ],
+)
+def test_parameters_of(cls, expected):
+    assert parameters_of(cls) == expected
+
+
+def test_keyword_arguments_that_mmengines_hooks_pass_on_are_known():
+    assert {"interval", "save_best", "max_keep_ckpts"} <= parameters_of(HOOKS.get("CheckpointHook"))
+    assert {"ema_type", "momentum"} <= parameters_of(HOOKS.get("EMAHook"))
+    with pytest.raises(UnknownNameError, match=r"EMAHook has no key 'momentun'. Did you mean 'momentum'"):
+        build_from_cfg({"type": "EMAHook", "momentun": 0.1}, HOOKS)
