@@ -4,26 +4,26 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CONFIG := configs/quickstart/retinanet_r18_fpn_quickstart.py
+CONFIG := configs/quickstart/retinanet_lite0_fpn_quickstart.py
 WORK_DIR := work_dirs/quickstart
 
 .PHONY: demo test lint clean
 
-$(VENV)/runtime: setup.py requirements/runtime.txt
+# Optional packages only as wheels: one that has none for this Python is not built from source.
+$(VENV)/installed: setup.py requirements/runtime.txt requirements/optional.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable .
-	touch $@
-
-# Only wheels: an optional package that has none for this Python is not built from source.
-$(VENV)/tests: $(VENV)/runtime requirements/tests.txt requirements/optional.txt
-	$(BIN)/python -m pip install --quiet --requirement requirements/tests.txt
 	$(BIN)/python -m pip install --quiet --only-binary :all: --requirement requirements/optional.txt
 	touch $@
 
-demo: $(VENV)/runtime
+$(VENV)/tests: $(VENV)/installed requirements/tests.txt
+	$(BIN)/python -m pip install --quiet --requirement requirements/tests.txt
+	touch $@
+
+demo: $(VENV)/installed
 	$(BIN)/python tools/make_quickstart.py data/quickstart
 	$(BIN)/python tools/train.py $(CONFIG) --work-dir $(WORK_DIR)
-	$(BIN)/python tools/test.py $(CONFIG) $$(cat $(WORK_DIR)/last_checkpoint) --work-dir $(WORK_DIR)/test \
+	$(BIN)/python tools/test.py $(CONFIG) "$$(cat $(WORK_DIR)/last_checkpoint)" --work-dir $(WORK_DIR)/test \
 		--out $(WORK_DIR)/detections.json --show-dir $(WORK_DIR)/pictures
 	@echo "Truth and detections side by side: $(WORK_DIR)/pictures"
 

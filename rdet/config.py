@@ -30,6 +30,7 @@ _REGISTRY_OF = {
     "custom_hooks": registry.HOOKS,
     "log_processor": registry.LOG_PROCESSORS,
     "visualizer": registry.VISUALIZERS,
+    "vis_backends": registry.VISBACKENDS,
 }
 _OTHER_KEYS = {
     "train_dataloader",
@@ -47,12 +48,26 @@ _OTHER_KEYS = {
     "log_level",
     "experiment_name",
     "custom_imports",
+    # Read by mmengine's Runner itself.
     "find_unused_parameters",
+    "activation_checkpointing",
+    "compile",
+    "sync_bn",
 }
-TOP_LEVEL_KEYS = {*_REGISTRY_OF, *_OTHER_KEYS} - {"dataset", "datasets", "pipeline", "transforms", "optimizer"}
+TOP_LEVEL_KEYS = {*_REGISTRY_OF, *_OTHER_KEYS} - {
+    "dataset",
+    "datasets",
+    "pipeline",
+    "transforms",
+    "optimizer",
+    "vis_backends",
+}
 
 # What a dict without a `type` is.
 _DEFAULT_TYPES = {"optim_wrapper": "OptimWrapper", "log_processor": "LogProcessor", "visualizer": "Visualizer"}
+
+# Which image comes when is rdet's business: torch would refuse these beside the Runner's own.
+_SET_BY_RUNNER = {"sampler", "batch_sampler", "shuffle", "drop_last"}
 
 # Keys of dicts that no class reads by itself.
 _PLAIN_KEYS = {
@@ -60,7 +75,7 @@ _PLAIN_KEYS = {
     "randomness": {"seed", "deterministic", "diff_rank_seed"},
     "env_cfg": {"cudnn_benchmark", "mp_cfg", "dist_cfg", "resource_limit"},
     "custom_imports": {"imports", "allow_failed_imports"},
-    "default_hooks": {"runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint", "loss_check"},
+    "default_hooks": {"runtime_info", "timer", "logger", "param_scheduler", "checkpoint", "loss_check"},
 }
 
 
@@ -89,14 +104,31 @@ def load_config(path: str | Path, options: dict | None = None) -> Config:
 
 
 def read_config(path: str | Path) -> Config:
-    """Reads a config file and its bases, without the names that begin with an underscore."""
+    """Reads a config file and its bases, without the names that begin with an underscore or were imported.
+
+    A class as ``type`` is replaced by its dotted name, which can be printed, saved and found again.
+    """
     if not Path(path).is_file():
         raise FileNotFoundError(f"no config at {path}")
     # Unchecked imports are made by `load_config`, which keeps their tracebacks.
     cfg = Config.fromfile(str(path), import_custom_modules=False)
-    for name in [name for name in cfg if name.startswith("_")]:
+    for name in [name for name, value in cfg.items() if name.startswith("_") or _is_imported(value)]:
         cfg.pop(name)
+    for name, value in cfg.items():
+        cfg[name] = _with_names_for_classes(value)
     return cfg
+
+
+def _is_imported(value: Any) -> bool:
+    return inspect.ismodule(value) or inspect.isclass(value) or inspect.isroutine(value)
+
+
+def _with_names_for_classes(value: Any) -> Any:
+    if isinstance(value, dict):
+        return type(value)({key: _with_names_for_classes(item) for key, item in value.items()})
+    if isinstance(value, list | tuple):
+        return type(value)(_with_names_for_classes(item) for item in value)
+    return f"{value.__module__}.{value.__qualname__}" if _is_imported(value) and not inspect.ismodule(value) else value
 
 
 def check_config(cfg: Config) -> None:
@@ -108,7 +140,7 @@ def check_config(cfg: Config) -> None:
         if key.endswith("_dataloader") and value is not None:
             from torch.utils.data import DataLoader
 
-            _check_names(value, inspect.signature(DataLoader).parameters, key)
+            _check_names(value, set(inspect.signature(DataLoader).parameters) - _SET_BY_RUNNER, key)
         if key == "train_cfg" and value is not None:
             loop = registry.LOOPS.get("EpochBasedTrainLoop" if value.get("by_epoch", True) else "IterBasedTrainLoop")
             check_keys(set(value) - {"by_epoch"}, loop, key)

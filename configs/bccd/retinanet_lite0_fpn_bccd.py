@@ -5,7 +5,7 @@ _base_ = [
     "../_base_/default_runtime.py",
 ]
 model = dict(bbox_head=dict(norm_cfg=dict(type="GN", num_groups=16)))
-_iters = 760
+_iters = 800
 train_cfg = dict(by_epoch=False, max_iters=_iters, val_interval=_iters)
 optim_wrapper = dict(
     type="AmpOptimWrapper",

@@ -35,4 +35,5 @@ def init_cpu_process_group(launcher: str) -> None:
 
 
 def cpu_only() -> bool:
+    """Whether torch has no GPU to run on."""
     return not torch.cuda.is_available()

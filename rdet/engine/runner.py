@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from rdet.checkpoint import load_weights_into, read_checkpoint, weights_in
 from rdet.engine.distributed import cpu_only, init_cpu_process_group
+from rdet.engine.memory import keep_freed_memory
 from rdet.engine.sampling import SeededDataset, StridedSampler, TrainStream
 from rdet.registry import LOOPS
 
@@ -25,6 +26,8 @@ class Runner(mm.Runner):
     # What mmengine's Runner calls while it sets itself up.
 
     def setup_env(self, env_cfg: dict) -> None:
+        if cpu_only():
+            keep_freed_memory()
         if self.distributed and cpu_only() and not dist.is_initialized():
             init_cpu_process_group(self.launcher)
         super().setup_env(env_cfg)

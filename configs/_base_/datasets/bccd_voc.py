@@ -15,7 +15,8 @@ train_dataloader = dict(
             dict(type="LoadImageFromFile"),
             dict(
                 type="RandomChoiceResize",
-                scales=[(600, s) for s in (256, 288, 320, 352, 384)],
+                # A batch is padded to its largest image: a wider choice would cost time at every step.
+                scales=[(600, s) for s in (288, 304, 320, 336)],
                 keep_ratio=True,
             ),
             # Cells have no upright position.

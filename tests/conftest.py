@@ -14,7 +14,7 @@ import pytest
 from rdet.apis.build import build_runner
 from rdet.config import load_config
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 NUM_IMAGES = 13  # odd, so that two processes cannot share them evenly
 
 CONFIG = """

@@ -1,0 +1,24 @@
+"""How the process gets its memory on a CPU."""
+
+import ctypes
+
+# Parameters of glibc's mallopt(3).
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_MAX = -4
+
+
+def keep_freed_memory() -> bool:
+    """Makes the C library keep the memory of freed tensors for the next ones.
+
+    By default glibc gives every large block back to the system and gets zeroed pages for it anew,
+    at each layer of each step. Keeping it took 10 to 15 percent off a training step on a CPU, for
+    about 15 percent more memory.
+
+    Returns:
+        Whether the C library did so; one that is not glibc has no such setting.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # macOS, musl; Windows
+        return False
+    return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))

@@ -1,0 +1,104 @@
+"""Detection on single pictures and folders gives what evaluation gives."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from pycocotools.coco import COCO
+
+from rdet.apis.folder import detect_folder
+from rdet.apis.inference import inference_detector, init_detector
+from rdet.evaluation.coco_results import write_results
+
+
+@pytest.fixture
+def trained(make_runner, tmp_path) -> str:
+    make_runner(train_cfg__max_iters=5).train()
+    return str(tmp_path / "run" / "iter_5.pth")
+
+
+def test_inference_gives_what_evaluation_gives(config, trained, make_runner, tmp_path):
+    out = tmp_path / "out.json"
+    make_runner("test", load_from=trained, test_evaluator={"type": "CocoMetric", "outfile_prefix": str(out)}).test()
+    written = [d for d in json.loads(out.read_text()) if d["image_id"] == 3]
+    model = init_detector(config, trained)
+    assert model.classes == ("bright", "red")
+    found = inference_detector(model, tmp_path / "3.png").pred_instances
+    boxes = torch.tensor([d["bbox"] for d in written], dtype=torch.float32)
+    boxes[:, 2:] += boxes[:, :2]
+    torch.testing.assert_close(found.bboxes, boxes, atol=1e-3, rtol=0)
+    np.testing.assert_allclose(found.scores, [d["score"] for d in written], atol=1e-5)
+
+
+def test_a_path_an_array_and_a_batch_give_the_same(config, trained, tmp_path):
+    model = init_detector(config, trained)
+    path = tmp_path / "5.png"
+    one = inference_detector(model, str(path)).pred_instances
+    array = inference_detector(model, cv2.imread(str(path))).pred_instances
+    batch = inference_detector(model, [path, tmp_path / "6.png"])
+    assert len(batch) == 2
+    for other in (array, batch[0].pred_instances):
+        torch.testing.assert_close(other.bboxes, one.bboxes, atol=1e-3, rtol=0)
+        assert torch.equal(other.labels, one.labels)
+
+
+def test_folder_gives_pictures_and_a_coco_json(config, trained, tmp_path):
+    folder = tmp_path / "pictures" / "sub"
+    folder.mkdir(parents=True)
+    for name in ("a.jpg", "b.png"):
+        cv2.imwrite(str(folder / name), np.full((40, 50, 3), 90, np.uint8))
+    model = init_detector(config, trained)
+    found = detect_folder(model, tmp_path / "pictures", tmp_path / "out", score_thr=0.0)
+    assert found == json.loads((tmp_path / "out" / "detections.json").read_text())
+    assert [image["file_name"] for image in found["images"]] == ["sub/a.jpg", "sub/b.png"]
+    assert cv2.imread(str(tmp_path / "out" / "sub" / "b.png")).shape == (40, 50, 3)
+    coco = COCO(str(tmp_path / "out" / "detections.json"))
+    assert len(coco.getAnnIds(imgIds=[2])) == sum(a["image_id"] == 2 for a in found["annotations"]) > 0
+    assert all(a["score"] > 0.9 for a in detect_folder(model, folder / "a.jpg", tmp_path / "few", 0.9)["annotations"])
+
+
+@pytest.mark.parametrize(("name", "message"), [("none", "no image or folder at"), ("empty", "no image in .*empty")])
+def test_no_image_is_said(config, trained, tmp_path, name, message):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=message):
+        detect_folder(init_detector(config, trained), tmp_path / name, tmp_path / "out")
+
+
+def test_class_count_must_come_from_somewhere(config):
+    with pytest.raises(ValueError, match="neither the checkpoint nor model.num_classes says"):
+        init_detector(config)
+    assert init_detector(config, cfg_options={"model.num_classes": 3}).classes == ("0", "1", "2")
+
+
+def test_pictures_of_a_test_run(trained, make_runner, tmp_path):
+    make_runner(
+        "test", load_from=trained, custom_hooks=[{"type": "DrawHook", "out_dir": str(tmp_path / "drawn")}]
+    ).test()
+    pictures = sorted(path.name for path in Path(tmp_path / "drawn").iterdir())
+    assert pictures == sorted(f"{i}_{i}.png" for i in range(1, 14))
+    drawn, plain = (cv2.imread(str(path)) for path in (tmp_path / "drawn" / "1_1.png", tmp_path / "1.png"))
+    assert drawn.shape[1] >= 2 * plain.shape[1]
+    assert (drawn[:, : plain.shape[1]] != plain).any()  # the truth is drawn on the left half
+
+
+def test_data_root_of_the_config_reaches_wrapped_data_sets(make_runner, tmp_path):
+    inner = {
+        "type": "CocoDataset",
+        "ann_file": "truth.json",
+        "pipeline": [{"type": "LoadImageFromFile"}, {"type": "PackDetInputs"}],
+    }
+    wrapped = {"type": "ConcatDataset", "datasets": [inner, {**inner, "data_root": str(tmp_path)}]}
+    twice = {"_delete_": True, "type": "RepeatDataset", "times": 2, "dataset": wrapped}
+    runner = make_runner(train_dataloader__dataset=twice, train_cfg__max_iters=2)
+    assert len(runner._train_dataloader["dataset"]) == 4 * 13
+    runner.train()
+    assert len(runner.train_dataloader) == 26
+
+
+def test_written_results_need_no_folder(tmp_path):
+    path = tmp_path / "new" / "out.json"
+    write_results(path, [1], {1: np.array([[1.0, 2, 3, 4, 0.5, 7]])})
+    assert json.loads(path.read_text()) == [{"image_id": 1, "category_id": 7, "bbox": [1, 2, 3, 4], "score": 0.5}]

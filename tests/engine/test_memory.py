@@ -1,0 +1,30 @@
+"""The C library keeps freed memory, where it is glibc."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import resource
+import torch
+{setup}
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+torch.ones(2**26)  # 256 MiB
+before = faults()
+for _ in range(4):
+    torch.ones(2**26)
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
+def test_freed_memory_is_used_again():
+    def page_faults(setup: str) -> int:
+        output = subprocess.run([sys.executable, "-c", CODE.format(setup=setup)], capture_output=True, text=True)
+        return int(output.stdout)
+
+    kept = page_faults("from rdet.engine.memory import keep_freed_memory; assert keep_freed_memory()")
+    assert kept * 10 < page_faults("")
