@@ -318,3 +318,32 @@ def test_base_files(text, expected, tmp_path):
 )
 def test_flatten(value, expected):
     assert flatten(value) == expected
+
+
+def test_class_as_type_is_kept_by_its_dotted_name(tmp_path, monkeypatch):
+    (tmp_path / "parts_by_class.py").write_text(
+        "from rdet.models.losses.focal_loss import FocalLoss\n\n\nclass MyLoss(FocalLoss):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = f"_base_ = {str(R50)!r}\nfrom parts_by_class import MyLoss\nmodel = dict(loss_cls=dict(type=MyLoss))\n"
+    cfg = load_config(write(tmp_path, text), {"model.backbone.weights": None})
+    assert cfg.model.loss_cls.type == "parts_by_class.MyLoss"
+    cfg.dump(tmp_path / "dumped.py")
+    with torch.device("meta"):
+        detector = build_detector(load_config(tmp_path / "dumped.py"), ("a",))
+    assert type(detector.loss_cls).__name__ == "MyLoss"
+
+
+@pytest.mark.parametrize("key", ["sampler", "shuffle", "drop_last"])
+def test_order_of_images_is_no_option(tmp_path, key):
+    text = f"_base_ = {str(R50)!r}\ntrain_dataloader = dict({key}=None)\n"
+    with pytest.raises(UnknownNameError, match=f"train_dataloader has no key '{key}'"):
+        load_config(write(tmp_path, text))
+
+
+def test_tensorboard_can_be_asked_for(tmp_path):
+    backends = "[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]"
+    text = f"_base_ = {str(R50)!r}\nvisualizer = dict(type='Visualizer', vis_backends={backends})\n"
+    assert len(load_config(write(tmp_path, text)).visualizer.vis_backends) == 2
+    with pytest.raises(UnknownNameError, match="Did you mean 'TensorboardVisBackend'"):
+        load_config(write(tmp_path, text.replace("TensorboardVis", "TensorBoardVis")))
