@@ -15,7 +15,7 @@ model = dict(
     anchor_generator=dict(octave_base_scale=3),
     bbox_head=dict(stacked_convs=2, norm_cfg=dict(type="GN", num_groups=16)),
 )
-_iters = 320
+_iters = 280
 train_cfg = dict(by_epoch=False, max_iters=_iters, val_interval=_iters)
 optim_wrapper = dict(
     type="AmpOptimWrapper",
