@@ -76,7 +76,7 @@ def test_index_has_the_parts_of_the_design():
         (OPTIMIZERS, "SGD", "torch.optim"),
         (HOOKS, "EMAHook", "mmengine.hooks"),
         (LOOPS, "TestLoop", "mmengine.runner"),
-        (DATASETS, "ConcatDataset", "mmengine.dataset"),
+        (DATASETS, "ClassBalancedDataset", "mmengine.dataset"),
         (TRANSFORMS, "CenterCrop", "mmcv.transforms"),
     ],
 )

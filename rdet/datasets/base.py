@@ -203,7 +203,7 @@ class DetDataset(BaseDataset):
         if self._indices is not None:
             reasons.append(f"indices is {self._indices}")
         kept = f"{self.ann_file}: 0 of {len(annotations.images)} images kept"
-        if any(what.startswith("images ") for what in dropped) and self._indices is None:
+        if "images missing" in dropped and self._indices is None:
             return f"{kept} ({', '.join(reasons)}); check data_root and data_prefix['img']"
         return (
             f"{kept} ({', '.join(reasons) or 'it lists none'}); "

@@ -98,6 +98,16 @@ def test_data_root_of_the_config_reaches_wrapped_data_sets(make_runner, tmp_path
     assert len(runner.train_dataloader) == 26
 
 
+def test_concatenated_data_sets_of_other_classes_are_said(make_runner):
+    parts = [
+        {"type": "CocoDataset", "ann_file": "truth.json", "metainfo": {"classes": classes}}
+        for classes in (["bright", "red"], ["red", "bright"])
+    ]
+    wrapped = {"_delete_": True, "type": "ConcatDataset", "datasets": parts}
+    with pytest.raises(ValueError, match=r"label 0 is 'bright' in datasets\.0 and 'red' in datasets\.1"):
+        make_runner(train_dataloader__dataset=wrapped)
+
+
 def test_written_results_need_no_folder(tmp_path):
     path = tmp_path / "new" / "out.json"
     write_results(path, [1], {1: np.array([[1.0, 2, 3, 4, 0.5, 7]])})

@@ -11,9 +11,11 @@ from rdet.engine.distributed import init_cpu_process_group
 
 
 def metrics_of(output: str) -> list[float]:
-    """The numbers that mmengine's log says of the last evaluation."""
+    """COCO's twelve numbers, as mmengine's log says them of the last evaluation; times follow them."""
     line = re.findall(r"coco/bbox_mAP: .*", output)[-1]
-    return [float(number) for number in re.findall(r": (-?[\d.]+)", line)]
+    numbers = [float(number) for number in re.findall(r"coco/bbox_[\w@]+: (-?[\d.]+)", line)]
+    assert len(numbers) == 12
+    return numbers
 
 
 def test_training_step_equals_that_of_one_process_with_the_joint_batch(command, config, tmp_path):
