@@ -1,4 +1,4 @@
-# make demo: install, make the data, train, test and draw (about 8 minutes on 2 CPU cores)
+# make demo: install, make the data, train, test and draw (about 6 minutes on 2 CPU cores)
 # make test: install, run the linter and the whole test suite
 # Another Python: make demo PYTHON=python3.12
 PYTHON ?= python3
