@@ -32,7 +32,7 @@ lint: $(VENV)/tests
 	$(BIN)/ruff format --check .
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -154,6 +154,14 @@ class CocoMetric(BaseMetric):
             path = Path(prefix if prefix.endswith(".json") else f"{prefix}.bbox.json")
             write_results(path, image_ids, detections)
             print_log(f"Wrote {sum(map(len, detections.values()))} detections to {path}", logger="current")
+        if not any(map(len, detections.values())):
+            print_log(
+                f"No detection in any of the {len(image_ids)} images: AP is 0, and pycocotools cannot load an empty "
+                "results file. A model that has learnt little scores below model.postprocess.score_thr; lower it to "
+                "see what it finds.",
+                logger="current",
+                level=logging.WARNING,
+            )
         if self.format_only:
             return {}
         scores = evaluate_coco(truth, detections, self.backend)

@@ -214,3 +214,13 @@ def test_ground_truth_must_come_from_somewhere():
         CocoMetric().set_dataset([])
     with pytest.raises(ValueError, match="no ground truth: set ann_file"):
         run(CocoMetric(), Dataset().samples())
+
+
+def test_no_detections_is_said(log):
+    dataset = Dataset()
+    samples = dataset.samples()
+    for sample in samples:
+        sample.pred_instances = sample.pred_instances[sample.pred_instances.scores > 1]
+    assert run(CocoMetric(), samples, dataset)["coco/bbox_mAP"] == 0
+    assert log[0][0] == logging.WARNING
+    assert "lower it" in log[0][1]

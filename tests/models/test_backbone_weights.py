@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from rdet.models.backbones import base
 from rdet.models.backbones.resnet import ResNet
 from rdet.models.backbones.weights import load_weights
 
@@ -109,3 +110,13 @@ def test_failed_download_says_what_to_do(monkeypatch):
         ConnectionError, match=r"cannot download https://.*resnet18.*pth \(no route to host\); give a p"
     ):
         load_weights(ResNet(18), "torchvision://resnet18")
+
+
+@pytest.mark.parametrize(("frozen_stages", "norm_eval", "warned"), [(1, False, 1), (0, True, 1), (0, False, 0)])
+def test_random_weights_that_cannot_learn_are_said(monkeypatch, frozen_stages, norm_eval, warned):
+    said = []
+    monkeypatch.setattr(base, "print_log", lambda message, *_: said.append(message))
+    with torch.device("meta"):
+        ResNet(18, frozen_stages=frozen_stages, norm_eval=norm_eval).init_weights()
+    assert len(said) == warned
+    assert all("model.backbone.frozen_stages=0" in message for message in said)

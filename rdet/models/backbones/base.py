@@ -1,5 +1,8 @@
 """What all backbones share: frozen stages and the mode of their normalisation layers."""
 
+import logging
+
+from mmengine.logging import print_log
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -54,11 +57,19 @@ class Backbone(nn.Module):
         return self
 
     def init_weights(self) -> None:
-        """Loads the pretrained weights, if any are configured."""
+        """Loads the pretrained weights; without any, warns of what then stays random."""
         if self.weights:
             from rdet.models.backbones.weights import load_weights
 
             load_weights(self, self.weights)
+        elif self.frozen_stages or self.norm_eval:
+            print_log(
+                f"the backbone starts from random weights, but frozen_stages={self.frozen_stages} and "
+                f"norm_eval={self.norm_eval} keep part of it as it starts; unless load_from brings weights, set "
+                "model.backbone.frozen_stages=0 and model.backbone.norm_eval=False",
+                "current",
+                logging.WARNING,
+            )
 
     def _frozen_layers(self) -> list[nn.Module]:
         if not self.frozen_stages:
