@@ -20,8 +20,8 @@ _RULES = [
     (re.compile(r"head\.regression_head\.conv\.(\d)\.0\.(\w+)"), r"bbox_head.reg_convs.\1.conv.\2"),
     (re.compile(r"head\.classification_head\.conv\.(\d)\.1\.(\w+)"), r"bbox_head.cls_convs.\1.gn.\2"),
     (re.compile(r"head\.regression_head\.conv\.(\d)\.1\.(\w+)"), r"bbox_head.reg_convs.\1.gn.\2"),
-    (re.compile(r"head\.classification_head\.cls_logits\.(\w+)"), r"bbox_head.retina_cls.\1"),
-    (re.compile(r"head\.regression_head\.bbox_reg\.(\w+)"), r"bbox_head.retina_reg.\1"),
+    (re.compile(r"head\.classification_head\.cls_logits\.(\w+)"), r"bbox_head.conv_cls.\1"),
+    (re.compile(r"head\.regression_head\.bbox_reg\.(\w+)"), r"bbox_head.conv_reg.\1"),
 ]
 # Its old names of the subnets count the ReLUs too: convolutions 0, 2, 4, 6.
 _OLD_TOWER = re.compile(r"(head\.\w+\.conv\.)(\d)\.(weight|bias)")

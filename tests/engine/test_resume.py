@@ -116,6 +116,6 @@ def test_ema_resumes_to_the_same_bits(make_runner, tmp_path):
     states = [read_checkpoint(tmp_path / name / "iter_10.pth") for name in ("whole", "cut")]
     assert_same_bits(states[0]["state_dict"], states[1]["state_dict"])
     assert_same_bits(states[0]["ema_state_dict"], states[1]["ema_state_dict"])
-    weight = "bbox_head.retina_reg.weight"
+    weight = "bbox_head.conv_reg.weight"
     raw = states[0]["ema_state_dict"][f"module.{weight}"]
     assert not torch.equal(raw, states[0]["state_dict"][weight])  # averages and raw weights are both kept

@@ -36,7 +36,7 @@ def test_accumulated_batches_step_together(make_runner):
     before = {name: value.clone() for name, value in runner.model.state_dict().items()}
     runner.train()
     saved = [read_checkpoint(f"{runner.work_dir}/iter_{i}.pth")["state_dict"] for i in (3, 4)]
-    name = "bbox_head.retina_cls.bias"
+    name = "bbox_head.conv_cls.bias"
     assert torch.equal(saved[0][name], before[name])
     assert not torch.equal(saved[1][name], before[name])
 
@@ -52,7 +52,7 @@ def test_gradients_are_clipped(make_runner):
 def test_bfloat16_on_the_cpu_keeps_float32_weights(make_runner):
     runner = make_runner(train_cfg__max_iters=2, optim_wrapper__type="AmpOptimWrapper")
     seen = []
-    runner.model.bbox_head.retina_cls.register_forward_hook(
+    runner.model.bbox_head.conv_cls.register_forward_hook(
         lambda module, inputs, output: seen.append(output.dtype) if module.training else None
     )
     runner.train()
@@ -177,7 +177,7 @@ def test_training_may_start_from_a_checkpoint_of_other_classes(make_runner, tmp_
     saved = read_checkpoint(tmp_path / "run" / "iter_5.pth")["state_dict"]
     now = runner.model.state_dict()
     assert torch.equal(now["backbone.layers.0.weight"], saved["backbone.layers.0.weight"])
-    assert now["bbox_head.retina_cls.bias"].shape[0] * 2 == saved["bbox_head.retina_cls.bias"].shape[0]
+    assert now["bbox_head.conv_cls.bias"].shape[0] * 2 == saved["bbox_head.conv_cls.bias"].shape[0]
 
 
 def test_splits_of_different_classes_are_said(make_runner):
@@ -187,6 +187,6 @@ def test_splits_of_different_classes_are_said(make_runner):
 
 def test_same_seed_same_weights(make_runner):
     states = [make_runner(randomness__seed=seed).model.state_dict() for seed in (1, 1, 2)]
-    name = "bbox_head.retina_cls.weight"
+    name = "bbox_head.conv_cls.weight"
     assert torch.equal(states[0][name], states[1][name])
     assert not torch.equal(states[0][name], states[2][name])

@@ -105,9 +105,13 @@ def test_losses_and_gradients_are_finite(model, samples):
     assert (losses["loss_cls"] > 0) == any(s is not ALL_IGNORED for s in samples)
 
 
+def targets_of(model, samples):
+    """Targets of the priors of the images' size; MaxIoUAssigner needs no predictions."""
+    return model.targets(None, model.anchor_generator([(8, 12), (4, 6), (2, 3), (1, 2), (1, 1)]), samples)
+
+
 def positives_of(model, samples):
-    labels, _ = model.targets(model.anchor_generator([(8, 12), (4, 6), (2, 3), (1, 2), (1, 1)]), samples)
-    return (labels >= 0).sum(dim=1).tolist()
+    return (targets_of(model, samples).labels >= 0).sum(dim=1).tolist()
 
 
 @pytest.mark.parametrize("samples", [[TWO, ONE], [TWO, EMPTY], [ONE, ALL_IGNORED], [EMPTY, EMPTY]])
@@ -131,8 +135,7 @@ def test_initial_loss_follows_from_the_prior(model):
     """At the start p is 0.01: alpha (1-p)^2 log(1/p) for each target, (1-alpha) p^2 log(1/(1-p)) for all others."""
     losses = model(images(1), [TWO], mode="loss")
     (positives,) = positives_of(model, [TWO])
-    labels, _ = model.targets(model.anchor_generator([(8, 12), (4, 6), (2, 3), (1, 2), (1, 1)]), [TWO])
-    used = int((labels != -2).sum())
+    used = int((targets_of(model, [TWO]).labels != -2).sum())
     target, other = 0.25 * 0.99**2 * -math.log(0.01), 0.75 * 0.01**2 * -math.log(0.99)
     expected = (positives * target + (3 * used - positives) * other) / positives
     assert losses["loss_cls"].item() == pytest.approx(expected, rel=0.02)
@@ -140,20 +143,23 @@ def test_initial_loss_follows_from_the_prior(model):
 
 def test_targets(model):
     priors = torch.tensor([[8.0, 8, 40, 40], [8, 8, 40, 36], [200, 200, 220, 220], [8, 8, 40, 23], [60, 0, 70, 10]])
-    labels, boxes = model.targets(priors, [sample([[0, 70, 9, 79], [8, 8, 40, 40]], [1, 2], [[60, 0, 70, 6]]), EMPTY])
-    assert labels.tolist() == [[2, 2, -1, -2, -2], [-1] * 5]  # the IoU of the fourth is 0.47; the fifth is in a crowd
-    assert boxes[0, :2].tolist() == [[8, 8, 40, 40]] * 2
+    two = sample([[0, 70, 9, 79], [8, 8, 40, 40]], [1, 2], [[60, 0, 70, 6]])
+    labels, objects, boxes = model.targets(None, priors, [EMPTY, two, EMPTY, two])
+    # The IoU of the fourth is 0.47; the fifth is in a crowd.
+    assert labels.tolist() == [[-1] * 5, [2, 2, -1, -2, -2]] * 2
+    assert objects.tolist() == [[-1] * 5, [1, 1, -1, -2, -2], [-1] * 5, [3, 3, -1, -2, -2]]
+    assert boxes.tolist() == [[0, 70, 9, 79], [8, 8, 40, 40]] * 2
 
 
 def test_losses_equal_their_formulas(model):
     predictions = model(images(1))
     priors = model.anchor_generator(predictions.level_sizes)
     losses = model.loss(predictions, priors, [TWO])
-    labels, boxes = model.targets(priors, [TWO])
+    labels, objects, boxes = model.targets(predictions, priors, [TWO])
     positive = labels[0] >= 0
     expected = FocalLoss()(predictions.logits, labels).sum() / positive.sum()
     torch.testing.assert_close(losses["loss_cls"], expected)
-    target = model.bbox_coder.encode(priors[positive], boxes[0, positive])
+    target = model.bbox_coder.encode(priors[positive], boxes[objects[0, positive]])
     difference = (predictions.deltas[0, positive] - target).abs()
     smooth = torch.where(difference < 0.11, difference**2 / 0.22, difference - 0.055)
     torch.testing.assert_close(losses["loss_bbox"], smooth.sum() / positive.sum())
@@ -209,8 +215,8 @@ def test_parts_get_the_facts_that_follow_from_others():
     )
     assert [conv.in_channels for conv in detector.neck.lateral_convs] == [1024, 2048]
     assert detector.anchor_generator.strides == [16, 32, 64]
-    assert detector.bbox_head.retina_cls.out_channels == 2 * 3
-    assert detector.bbox_head.retina_reg.out_channels == 2 * 4
+    assert detector.bbox_head.conv_cls.out_channels == 2 * 3
+    assert detector.bbox_head.conv_reg.out_channels == 2 * 4
     assert type(detector.normalizer).__name__ == "BatchNormalizer"
     assert type(detector.data_preprocessor).__name__ == "DetDataPreprocessor"
 
@@ -223,7 +229,7 @@ def test_config_stays_as_it_is():
 
 
 def test_model_is_in_channels_last(model):
-    assert model.bbox_head.retina_cls.weight.is_contiguous(memory_format=torch.channels_last)
+    assert model.bbox_head.conv_cls.weight.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_frozen_parts_stay_frozen_in_the_detector(model):

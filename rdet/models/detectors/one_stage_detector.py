@@ -1,13 +1,38 @@
 """A one-stage detector, assembled from its parts."""
 
+from typing import NamedTuple
+
 import torch
 import torch.distributed as dist
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from rdet.registry import MODELS
+from rdet.models.detectors.offers import Offers, check_inputs
+from rdet.registry import MODELS, class_of, parameters_of
 from rdet.structures import DensePredictions, DetDataSample
-from rdet.structures.assignment import BACKGROUND, IGNORE
+from rdet.structures.assignment import BACKGROUND
+
+# What a part may name in its call, see Offers.
+_IMAGE = ("priors", "boxes", "ignored", "labels", "level_lengths", "scores", "predicted")
+_POSITIVES = (
+    *("priors", "boxes", "labels", "objects", "num_objects", "deltas", "target_deltas", "predicted", "scores"),
+    *("quality", "quality_logits"),
+)
+_DENSE = ("logits", "labels", "quality")
+
+
+class Targets(NamedTuple):
+    """What each prior of N images shall learn.
+
+    Attributes:
+        labels: (N, A) int64, class, ``BACKGROUND`` or ``IGNORE``.
+        objects: (N, A) int64, index in ``boxes`` where the label is a class.
+        boxes: (G, 4) ground truth of all images.
+    """
+
+    labels: Tensor
+    objects: Tensor
+    boxes: Tensor
 
 
 @MODELS.register_module(name=["OneStageDetector", "RetinaNet"])
@@ -15,19 +40,36 @@ class OneStageDetector(BaseModel):
     """Dense detector: backbone, neck and head predict classes and boxes at every prior.
 
     With the default parts it is RetinaNet (Lin et al., "Focal Loss for Dense Object Detection",
-    ICCV 2017).
+    ICCV 2017); with others FCOS, ATSS, GFL or TOOD. Assigner, losses, quality and weights name in
+    the signature of their call which of these they see (N images, A priors, K classes, G boxes of
+    an image, P positives of the batch, D numbers that encode a box):
+
+    - an assigner, for each image: ``priors`` (A, 4), ``boxes`` (G, 4), ``ignored`` (I, 4),
+      ``labels`` (G,), ``level_lengths`` (priors of each level), ``scores`` (A, K) and
+      ``predicted`` (A, 4) boxes; without gradient;
+    - ``loss_cls``: ``logits`` (N, A, K), ``labels`` (N, A), ``quality`` (N, A), 0 but at positives;
+    - all others: ``priors``, ``boxes`` and ``predicted`` (P, 4), ``deltas`` (P, D) and
+      ``target_deltas``, ``labels``, ``scores`` of these labels, ``quality``, ``quality_logits`` and
+      ``objects`` (P,), the last below ``num_objects`` and equal for priors of one object.
 
     Args:
         backbone: (N, 3, H, W) -> list of maps.
         neck: list of maps -> list of maps, one a level.
         bbox_head: list of maps -> :class:`DensePredictions`.
         anchor_generator: level sizes -> priors (A, 4).
-        assigner: priors, boxes, ignored boxes of one image -> (A,) indices.
+        assigner: -> (A,) index of each prior's box, ``BACKGROUND`` or ``IGNORE``.
         bbox_coder: Encodes and decodes boxes relative to priors.
-        loss_cls: logits (..., K), labels (...,) -> (...,).
-        loss_bbox: deltas (P, D), target (P, D) -> (P,).
-        normalizer: positives of each image (N,) -> divisors (N,).
+        loss_cls: -> (N, A).
+        loss_bbox: -> (P,).
+        normalizer: mass of positives of each image (N,) -> divisors (N,).
         postprocess: predictions -> detections.
+        loss_dfl: -> (P,), a second loss of the boxes, weighted as ``loss_bbox`` is.
+        loss_quality: -> (P,), the loss of the head's quality branch, which exists only with it.
+        quality: -> (P,) in [0, 1], how good each prediction is; default its IoU. Computed if a
+            part names it.
+        bbox_weight: -> (P,), weights in ``loss_bbox`` and ``loss_dfl``, which are then divided by
+            their sum; default 1.
+        cls_mass: -> (P,), what a positive counts in the divisor of ``loss_cls``; default 1.
         data_preprocessor: Images as loaded -> batch.
     """
 
@@ -43,6 +85,11 @@ class OneStageDetector(BaseModel):
         loss_bbox: nn.Module,
         normalizer,
         postprocess,
+        loss_dfl: nn.Module | None = None,
+        loss_quality: nn.Module | None = None,
+        quality=None,
+        bbox_weight=None,
+        cls_mass=None,
         data_preprocessor: nn.Module | None = None,
     ):
         super().__init__(data_preprocessor=data_preprocessor)
@@ -56,6 +103,20 @@ class OneStageDetector(BaseModel):
         self.loss_bbox = loss_bbox
         self.normalizer = normalizer
         self.postprocess = postprocess
+        self.loss_dfl = loss_dfl
+        self.loss_quality = loss_quality
+        self.quality = quality
+        self.bbox_weight = bbox_weight
+        self.cls_mass = cls_mass
+        for name, offered in {
+            **dict.fromkeys(
+                ("loss_bbox", "loss_dfl", "loss_quality", "quality", "bbox_weight", "cls_mass"), _POSITIVES
+            ),
+            "assigner": _IMAGE,
+            "loss_cls": _DENSE,
+        }.items():
+            if getattr(self, name) is not None:
+                check_inputs(getattr(self, name), offered, f"model.{name}")
         # Convolutions are faster so on every device, and the head's permute becomes a view.
         self.to(memory_format=torch.channels_last)
 
@@ -71,6 +132,11 @@ class OneStageDetector(BaseModel):
         loss_cls: dict,
         loss_bbox: dict,
         postprocess: dict,
+        loss_dfl: dict | None = None,
+        loss_quality: dict | None = None,
+        quality: dict | None = None,
+        bbox_weight: dict | None = None,
+        cls_mass: dict | None = None,
         normalizer: dict | None = None,
         data_preprocessor: dict | None = None,
         num_classes: int | None = None,
@@ -79,8 +145,14 @@ class OneStageDetector(BaseModel):
         if num_classes is None:
             raise ValueError("model.num_classes is not set, and no data set is there to take it from")
 
-        def build(name: str, cfg: dict, **inferred):
-            return MODELS.build(cfg, default_args=inferred, where=f"model.{name}")
+        def build(name: str, cfg: dict | None, **facts):
+            """Builds a part; it gets those facts that its constructor names."""
+            if cfg is None:
+                return None
+            if isinstance(cfg, dict) and "type" in cfg:
+                named = parameters_of(class_of(cfg["type"], MODELS, f"model.{name}"))
+                facts = {key: value for key, value in facts.items() if named is None or key in named}
+            return MODELS.build(cfg, default_args=facts, where=f"model.{name}")
 
         backbone = build("backbone", backbone)
         neck = build("neck", neck, in_channels=backbone.out_channels, in_strides=backbone.strides)
@@ -94,9 +166,11 @@ class OneStageDetector(BaseModel):
             "bbox_head",
             bbox_head,
             in_channels=neck.out_channels[0],
+            num_levels=len(neck.out_channels),
             num_classes=num_classes,
             num_priors=priors.num_priors,
             box_dim=coder.box_dim,
+            with_quality=loss_quality is not None,
         )
         return cls(
             backbone,
@@ -105,10 +179,15 @@ class OneStageDetector(BaseModel):
             priors,
             build("assigner", assigner),
             coder,
-            build("loss_cls", loss_cls),
+            build("loss_cls", loss_cls, num_classes=num_classes),
             build("loss_bbox", loss_bbox),
             build("normalizer", normalizer or {"type": "BatchNormalizer"}),
             build("postprocess", postprocess),
+            build("loss_dfl", loss_dfl),
+            build("loss_quality", loss_quality),
+            build("quality", quality or {"type": "IoUQuality"}),
+            build("bbox_weight", bbox_weight),
+            build("cls_mass", cls_mass),
             build("data_preprocessor", data_preprocessor or {"type": "DetDataPreprocessor"}),
         )
 
@@ -138,30 +217,87 @@ class OneStageDetector(BaseModel):
     def loss(
         self, predictions: DensePredictions, priors: Tensor, data_samples: list[DetDataSample]
     ) -> dict[str, Tensor]:
-        """The two losses of section 4.1, each divided once by what ``normalizer`` says."""
-        labels, boxes = self.targets(priors, data_samples)  # (N, A), (N, A, 4)
-        positive = labels >= 0
-        divisor = self.normalizer(positive.sum(dim=1))  # (N,)
-
-        loss_cls = self.loss_cls(predictions.logits, labels).sum(dim=1)  # (N,)
+        """The two losses of section 4.1, and those of the optional slots, each divided once by what ``normalizer`` says."""
+        targets = self.targets(predictions, priors, data_samples)
+        positive = targets.labels >= 0
         image, prior = positive.nonzero(as_tuple=True)  # (P,), (P,)
-        target = self.bbox_coder.encode(priors[prior], boxes[image, prior])
-        loss_bbox = self.loss_bbox(predictions.deltas[image, prior], target)  # (P,)
-        return {"loss_cls": (loss_cls / divisor).sum(), "loss_bbox": (loss_bbox / divisor[image]).sum()}
+        at = self._at_positives(predictions, priors, targets, image, prior)
 
-    def targets(self, priors: Tensor, data_samples: list[DetDataSample]) -> tuple[Tensor, Tensor]:
-        """Label (N, A) and box (N, A, 4) of every prior; boxes count only where the label is a class."""
-        labels, boxes = [], []
-        for sample in data_samples:
+        def divisor(mass: Tensor) -> Tensor:
+            """(P,) what each positive counts -> (N,)"""
+            return self.normalizer(mass.new_zeros(len(positive)).index_add(0, image, mass))
+
+        ones = torch.ones_like(prior, dtype=torch.float32)
+        number = divisor(ones)
+        loss_cls = Offers(
+            logits=predictions.logits,
+            labels=targets.labels,
+            quality=lambda: ones.new_zeros(positive.shape).index_put((image, prior), at["quality"]),
+        ).give(self.loss_cls)  # (N, A)
+        cls_divisor = number if self.cls_mass is None else divisor(at.give(self.cls_mass).detach())
+        losses = {"loss_cls": (loss_cls.sum(dim=1) / cls_divisor).sum()}
+
+        weight, box_divisor = ones, number
+        if self.bbox_weight is not None:
+            weight = at.give(self.bbox_weight).detach()
+            box_divisor = divisor(weight)
+        losses["loss_bbox"] = (at.give(self.loss_bbox) * weight / box_divisor[image]).sum()
+        if self.loss_dfl is not None:
+            losses["loss_dfl"] = (at.give(self.loss_dfl) * weight / box_divisor[image]).sum()
+        if self.loss_quality is not None:
+            losses["loss_quality"] = (at.give(self.loss_quality) / number[image]).sum()
+        return losses
+
+    @torch.no_grad()
+    def targets(self, predictions: DensePredictions, priors: Tensor, data_samples: list[DetDataSample]) -> Targets:
+        """Assigns the priors of every image."""
+        objects, classes, boxes = [], [], []
+        for index, sample in enumerate(data_samples):
             truth = sample.gt_instances
-            assigned = self.assigner(priors, truth.bboxes, sample.ignored_instances.bboxes)  # (A,)
-            # A last row for BACKGROUND and IGNORE, so that an image without boxes needs no case of its own.
-            padded = torch.cat([truth.bboxes, truth.bboxes.new_zeros(1, 4)])
-            index = torch.where(assigned >= 0, assigned, len(truth.labels))
-            boxes.append(padded[index])
-            padded = torch.cat([truth.labels, truth.labels.new_full((1,), BACKGROUND)])
-            labels.append(torch.where(assigned == IGNORE, IGNORE, padded[index]))
-        return torch.stack(labels), torch.stack(boxes)
+            assigned = Offers(
+                priors=priors,
+                boxes=truth.bboxes,
+                ignored=sample.ignored_instances.bboxes,
+                labels=truth.labels,
+                level_lengths=lambda: predictions.level_lengths,
+                scores=lambda i=index: predictions.logits[i].float().sigmoid(),
+                predicted=lambda i=index: self.bbox_coder.decode(priors, predictions.deltas[i].float()),
+            ).give(self.assigner)  # (A,)
+            objects.append(torch.where(assigned >= 0, assigned + sum(map(len, boxes)), assigned))
+            classes.append(truth.labels)
+            boxes.append(truth.bboxes)
+        objects = torch.stack(objects)  # (N, A)
+        # A last row, for priors without a box, so that images without boxes need no case of their own.
+        classes = torch.cat([*classes, classes[0].new_full((1,), BACKGROUND)])
+        labels = torch.where(objects >= 0, classes[objects.clamp(min=-1)], objects)
+        return Targets(labels, objects, torch.cat(boxes))
+
+    def _at_positives(
+        self, predictions: DensePredictions, priors: Tensor, targets: Targets, image: Tensor, prior: Tensor
+    ) -> Offers:
+        """What losses, quality and weights may ask for, at the P positives (``image``, ``prior``)."""
+
+        def quality_logits() -> Tensor:
+            if predictions.quality is None:
+                raise ValueError(
+                    f"{type(self.bbox_head).__name__} predicts no quality, which a loss of the model needs"
+                )
+            return predictions.quality[image, prior]
+
+        at = Offers(
+            priors=lambda: priors[prior],
+            boxes=lambda: targets.boxes[at["objects"]],
+            labels=lambda: targets.labels[image, prior],
+            objects=lambda: targets.objects[image, prior],
+            num_objects=len(targets.boxes),
+            deltas=lambda: predictions.deltas[image, prior],
+            target_deltas=lambda: self.bbox_coder.encode(at["priors"], at["boxes"]),
+            predicted=lambda: self.bbox_coder.decode(at["priors"], at["deltas"].float()),
+            scores=lambda: predictions.logits[image, prior, at["labels"]].detach().float().sigmoid(),
+            quality=lambda: at.give(self.quality).detach(),
+            quality_logits=quality_logits,
+        )
+        return at
 
     def predict(
         self, predictions: DensePredictions, priors: Tensor, data_samples: list[DetDataSample]

@@ -10,7 +10,7 @@ from rdet.registry import MODELS
 class SmoothL1Loss(nn.Module):
     """Smooth L1 (Fast R-CNN, Girshick, ICCV 2015, equation 3): quadratic below ``beta``, linear above.
 
-    Shapes: prediction (..., D), target (..., D) -> (...,), summed over the D numbers.
+    Shapes: deltas (..., D), target_deltas (..., D) -> (...,), summed over the D numbers.
 
     Args:
         beta: Where the two parts meet (Detectron: 0.11).
@@ -22,8 +22,8 @@ class SmoothL1Loss(nn.Module):
         self.beta = beta
         self.loss_weight = loss_weight
 
-    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        loss = F.smooth_l1_loss(prediction.float(), target, beta=self.beta, reduction="none")
+    def forward(self, deltas: Tensor, target_deltas: Tensor) -> Tensor:
+        loss = F.smooth_l1_loss(deltas.float(), target_deltas, beta=self.beta, reduction="none")
         return loss.sum(dim=-1) * self.loss_weight
 
 

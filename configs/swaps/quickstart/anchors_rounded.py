@@ -1,0 +1,3 @@
+# torchvision's whole-numbered anchors.
+_base_ = "./base.py"
+model = dict(anchor_generator=dict(rounded=True))

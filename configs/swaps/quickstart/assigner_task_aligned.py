@@ -1,0 +1,3 @@
+# Task-aligned assignment (TOOD, ICCV 2021), which sees the predictions.
+_base_ = "./base.py"
+model = dict(assigner=dict(_delete_=True, type="TaskAlignedAssigner"))

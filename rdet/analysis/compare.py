@@ -1,0 +1,154 @@
+"""Trains a list of detectors for several seeds, and sets their results side by side."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+from mmengine.config import Config
+
+from rdet.config import flatten, load_config
+
+METRICS = {"AP": "coco/bbox_mAP", "AP50": "coco/bbox_mAP_50", "AP75": "coco/bbox_mAP_75"}
+
+
+class ComparisonError(RuntimeError):
+    """A training of the comparison failed, or left no metrics."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One config, trained with one seed.
+
+    Attributes:
+        config: Path of the config.
+        seed: Of weights, data order and augmentation.
+        folder: Its work dir.
+    """
+
+    config: Path
+    seed: int
+    folder: Path
+
+    def run(self, train_tool: Path, options: Sequence[str] = ()) -> dict[str, float]:
+        """Trains unless that was done before, continuing where an interrupted run stopped.
+
+        Args:
+            train_tool: Path of ``tools/train.py``.
+            options: ``KEY=VALUE`` overrides of the config.
+
+        Returns:
+            The metrics of the last evaluation.
+
+        Raises:
+            ComparisonError: The training failed; the message names its log.
+        """
+        done = self.folder / "metrics.json"
+        if not done.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            command = [sys.executable, str(train_tool), str(self.config), "--work-dir", str(self.folder), "--resume"]
+            command += ["--seed", str(self.seed), *(["--cfg-options", *options] if options else [])]
+            log = self.folder / "output.txt"
+            with log.open("a") as output:
+                code = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
+            if code:
+                raise ComparisonError(f"{self.config}, seed {self.seed}: training ended with code {code}; see {log}")
+            done.write_text(json.dumps(last_metrics(self.folder), indent=1))
+        return json.loads(done.read_text())
+
+
+def last_metrics(folder: Path) -> dict[str, float]:
+    """The metrics of a run's last evaluation. Raises :class:`ComparisonError` if it has none."""
+    for scalars in sorted(folder.glob("*/vis_data/scalars.json"), reverse=True):
+        for line in reversed(scalars.read_text().splitlines()):
+            values = json.loads(line)
+            if METRICS["AP"] in values:
+                return {name: values[key] for name, key in METRICS.items()}
+    raise ComparisonError(f"{folder}: no evaluation in its logs; does the config evaluate at its end?")
+
+
+def differing_slots(base: Config, other: Config) -> list[str]:
+    """Where two configs differ: a slot of the model (``loss_cls``), or a top-level key (``train_dataloader``)."""
+    before, after = flatten(base), flatten(other)
+    differing = [key for key in {**before, **after} if before.get(key, ...) != after.get(key, ...)]
+    return list(dict.fromkeys(key.removeprefix("model.").split(".")[0] for key in differing))
+
+
+def compare(
+    configs: Sequence[Path],
+    seeds: Sequence[int],
+    work_dir: Path,
+    train_tool: Path,
+    rounds: int = 5,
+    options: Sequence[str] = (),
+) -> list[dict]:
+    """Trains every config with every seed and measures the costs. What was done before is not done again.
+
+    Args:
+        configs: Paths of the configs; the first is what the others are compared with.
+        seeds: Seeds of each.
+        work_dir: Where runs and results are kept.
+        train_tool: Path of ``tools/train.py``.
+        rounds: Timings of each detector; 0 leaves the costs out.
+        options: ``KEY=VALUE`` overrides of all configs.
+
+    Returns:
+        One row for each config: ``name``, ``differs`` (slots), ``seeds`` (seed -> metrics or
+        ``{'failed': message}``), ``cost``.
+    """
+    from rdet.apis.cli import parse_options
+
+    cfgs = {path.stem: load_config(path, parse_options(list(options))) for path in configs}
+    if len(cfgs) < len(configs):
+        raise ValueError("two of the configs have the same file name, which is their name in the table")
+    base = next(iter(cfgs.values()))
+    rows = [{"name": name, "differs": differing_slots(base, cfg), "seeds": {}} for name, cfg in cfgs.items()]
+    for seed in seeds:  # all configs with one seed first: an unfinished comparison is still a fair one
+        for row, path in zip(rows, configs, strict=True):
+            try:
+                trial = Trial(path, seed, work_dir / path.stem / f"seed_{seed}")
+                row["seeds"][seed] = trial.run(train_tool, options)
+                print(f"{path.stem}, seed {seed}: AP {row['seeds'][seed]['AP']:.3f}", flush=True)
+            except ComparisonError as error:
+                row["seeds"][seed] = {"failed": str(error)}
+                print(f"error: {error}", file=sys.stderr, flush=True)
+    if rounds:
+        from rdet.analysis.cost import measure_costs
+
+        for name, cost in measure_costs(cfgs, rounds).items():
+            next(row for row in rows if row["name"] == name)["cost"] = cost.to_dict()
+    return rows
+
+
+def markdown_table(rows: Sequence[dict]) -> str:
+    """The rows of :func:`compare` as a Markdown table, times as multiples of the first row's."""
+    lines = [
+        "| detector | differs in | AP | AP50 | parameters | GFLOPs | step | latency |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    first = rows[0].get("cost")
+    for row in rows:
+        cells = [row["name"], ", ".join(row["differs"]) or "(base)"]
+        cells += [_spread(row["seeds"].values(), name) for name in ("AP", "AP50")]
+        if cost := row.get("cost"):
+            cells += [f"{cost['parameters'] / 1e6:.2f} M", f"{cost['flops'] / 1e9:.2f}"]
+            cells += [_time(cost[name], first[name]) for name in ("step_ms", "latency_ms")]
+        else:
+            cells += ["", "", "", ""]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _spread(results, name: str) -> str:
+    """Mean of the seeds and half their range; failures are counted, not left out in silence."""
+    values = [result[name] for result in results if name in result]
+    failed = len(results) - len(values)
+    text = f"{mean(values):.3f} ± {(max(values) - min(values)) / 2:.3f}" if values else ""
+    return f"{text} ({failed} failed)".strip() if failed else text
+
+
+def _time(milliseconds: float, reference: float) -> str:
+    return f"{milliseconds:.0f} ms ({milliseconds / reference:.2f})"

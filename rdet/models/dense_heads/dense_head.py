@@ -1,0 +1,129 @@
+"""What all dense heads share: two towers of convolutions, and their outputs in the order of the priors."""
+
+import math
+
+import torch
+from mmcv.cnn import ConvModule
+from torch import Tensor, nn
+
+from rdet.structures import DensePredictions
+
+_SHARING = ("all", "convs", "none")
+
+
+class DenseHead(nn.Module):
+    """Base of heads with a classification and a box tower.
+
+    Each tower is ``stacked_convs`` 3x3 convolutions with ReLU; a final 3x3 convolution follows it.
+    A subclass may change how the box output is read from its tower (:meth:`regress`).
+
+    Shapes: list of L maps (N, C, H_l, W_l) -> logits (N, A, K), deltas (N, A, D) and, with
+    quality, quality (N, A), with A = sum of H_l * W_l * num_priors in the order of the priors.
+
+    Args:
+        in_channels: C (inferred).
+        num_classes: K (inferred from the data set if the config leaves it out).
+        num_priors: Priors at each cell (inferred).
+        num_levels: L (inferred); it matters where something is not shared between levels.
+        box_dim: D (inferred).
+        with_quality: Predict a quality at every prior, from the box tower (inferred: whether
+            there is a ``loss_quality``).
+        feat_channels: Channels inside the towers.
+        stacked_convs: Convolutions of a tower.
+        prior_prob: Probability pi that every prior is foreground, as the final bias says it at
+            the start of training (Focal Loss paper, section 4.1, "Initialization").
+        norm_cfg: Normalisation after each convolution of the towers, for example
+            ``dict(type='GN', num_groups=32)`` or ``dict(type='SyncBN')``; None as in the paper.
+        conv_bias: Bias of the towers' convolutions; ``'auto'``: where no normalisation follows.
+        share: What the levels share of the towers: ``'all'``; ``'convs'``, with own normalisation
+            each, since levels differ in their statistics; or ``'none'``.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        num_priors: int,
+        num_levels: int = 5,
+        box_dim: int = 4,
+        with_quality: bool = False,
+        feat_channels: int = 256,
+        stacked_convs: int = 4,
+        prior_prob: float = 0.01,
+        norm_cfg: dict | None = None,
+        conv_bias: bool | str = "auto",
+        share: str = "all",
+    ):
+        super().__init__()
+        if share not in _SHARING:
+            raise ValueError(f"bbox_head.share is {share!r}; valid: {', '.join(map(repr, _SHARING))}")
+        if share == "convs" and norm_cfg is None:
+            raise ValueError("bbox_head.share='convs' gives each level its own normalisation: set norm_cfg")
+        self.num_classes = num_classes
+        self.box_dim = box_dim
+        self.share = share
+
+        def towers() -> nn.Module:
+            def tower() -> nn.Sequential:
+                return nn.Sequential(
+                    *(
+                        ConvModule(
+                            in_channels if i == 0 else feat_channels,
+                            feat_channels,
+                            3,
+                            padding=1,
+                            norm_cfg=norm_cfg,
+                            bias=conv_bias,
+                        )
+                        for i in range(stacked_convs)
+                    )
+                )
+
+            if share == "all":
+                return tower()
+            levels = nn.ModuleList(tower() for _ in range(num_levels))
+            if share == "convs":
+                for level in levels[1:]:
+                    for own, first in zip(level, levels[0], strict=True):
+                        own.conv = first.conv
+            return levels
+
+        width = feat_channels if stacked_convs else in_channels
+        self.cls_convs = towers()
+        self.reg_convs = towers()
+        self.conv_cls = nn.Conv2d(width, num_priors * num_classes, 3, padding=1)
+        self.conv_reg = nn.Conv2d(width, num_priors * box_dim, 3, padding=1)
+        self.conv_quality = nn.Conv2d(width, num_priors, 3, padding=1) if with_quality else None
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(module.weight, std=0.01)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        nn.init.constant_(self.conv_cls.bias, -math.log((1 - prior_prob) / prior_prob))
+
+    def forward(self, levels: list[Tensor]) -> DensePredictions:
+        logits, deltas, quality = [], [], []
+        for level, x in enumerate(levels):
+            cls_convs, reg_convs = self.cls_convs, self.reg_convs
+            if self.share != "all":
+                cls_convs, reg_convs = cls_convs[level], reg_convs[level]
+            box_features = reg_convs(x)
+            logits.append(flatten(self.conv_cls(cls_convs(x)), self.num_classes))
+            deltas.append(flatten(self.regress(box_features, level), self.box_dim))
+            if self.conv_quality is not None:
+                quality.append(flatten(self.conv_quality(box_features), 1).squeeze(2))
+        return DensePredictions(
+            torch.cat(logits, dim=1),
+            torch.cat(deltas, dim=1),
+            [tuple(x.shape[-2:]) for x in levels],
+            torch.cat(quality, dim=1) if quality else None,
+        )
+
+    def regress(self, x: Tensor, level: int) -> Tensor:
+        """Features of the box tower (N, C, H, W) of one level -> (N, num_priors * D, H, W)."""
+        return self.conv_reg(x)
+
+
+def flatten(x: Tensor, width: int) -> Tensor:
+    """(N, P * width, H, W) -> (N, H * W * P, width)"""
+    return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, width)

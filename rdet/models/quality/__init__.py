@@ -1,0 +1,1 @@
+"""How good a prediction is: soft targets and weights of positives."""

@@ -1,0 +1,17 @@
+"""Overlap as quality."""
+
+from torch import Tensor
+
+from rdet.registry import MODELS
+from rdet.structures.boxes import paired_iou
+
+
+@MODELS.register_module()
+class IoUQuality:
+    """IoU of the predicted box and its object (GFL, Li et al., NeurIPS 2020; VarifocalNet, Zhang et al., CVPR 2021).
+
+    Shapes: predicted (P, 4), boxes (P, 4) -> (P,) in [0, 1].
+    """
+
+    def __call__(self, predicted: Tensor, boxes: Tensor) -> Tensor:
+        return paired_iou(predicted, boxes)

@@ -1,0 +1,40 @@
+"""Train several configs with several seeds and tabulate them: python tools/compare.py BASE CONFIG ... --seeds 0 1"""
+
+from pathlib import Path
+
+from rdet.args import ArgumentParser, add_cfg_options
+
+
+def parse_args():
+    parser = ArgumentParser("Train and compare detectors; run it again to go on where it stopped")
+    parser.add_argument("configs", nargs="+", type=Path, help="configs; the first is the base of the comparison")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1], help="seeds of each (default: 0 1)")
+    parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/compare"), help="where the runs are kept")
+    parser.add_argument("--out", type=Path, help="where results go, .json and .md (default: WORK_DIR/results)")
+    parser.add_argument("--rounds", type=int, default=5, help="timings of each detector; 0: no costs (default: 5)")
+    add_cfg_options(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+
+    import json
+
+    from rdet.analysis.compare import compare, markdown_table
+    from rdet.apis.cli import one_line_errors
+
+    with one_line_errors():
+        rows = compare(
+            args.configs, args.seeds, args.work_dir, Path(__file__).with_name("train.py"), args.rounds, args.cfg_options
+        )
+        out = args.out or args.work_dir / "results"
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
+        table = markdown_table(rows)
+        out.with_suffix(".md").write_text(table + "\n")
+        print(table)
+
+
+if __name__ == "__main__":
+    main()
