@@ -47,4 +47,4 @@ def check_inputs(part: Callable, offered: tuple[str, ...], where: str) -> None:
 
 
 def _call(part: Callable) -> Callable:
-    return part.forward if isinstance(part, nn.Module) else part.__call__
+    return part.forward if isinstance(part, nn.Module) else part

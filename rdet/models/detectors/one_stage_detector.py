@@ -217,7 +217,7 @@ class OneStageDetector(BaseModel):
     def loss(
         self, predictions: DensePredictions, priors: Tensor, data_samples: list[DetDataSample]
     ) -> dict[str, Tensor]:
-        """The two losses of section 4.1, and those of the optional slots, each divided once by what ``normalizer`` says."""
+        """The two losses of section 4.1 and those of the optional slots, each divided once."""
         targets = self.targets(predictions, priors, data_samples)
         positive = targets.labels >= 0
         image, prior = positive.nonzero(as_tuple=True)  # (P,), (P,)

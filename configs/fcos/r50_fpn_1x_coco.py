@@ -1,0 +1,14 @@
+# FCOS (Tian et al., TPAMI 2021), with centre sampling, GIoU and the centerness read from the box tower.
+_base_ = "../retinanet/r50_fpn_1x_coco.py"
+model = dict(
+    neck=dict(extra_levels="on_p5"),
+    bbox_head=dict(_delete_=True, type="FCOSHead", norm_cfg=dict(type="GN", num_groups=32)),
+    anchor_generator=dict(_delete_=True, type="PointGenerator"),
+    assigner=dict(_delete_=True, type="FCOSAssigner"),
+    bbox_coder=dict(type="DistancePointBBoxCoder"),
+    loss_bbox=dict(_delete_=True, type="GIoULoss"),
+    loss_quality=dict(type="BinaryCrossEntropyLoss"),
+    quality=dict(type="Centerness"),
+    bbox_weight=dict(type="SameQuality"),
+    postprocess=dict(iou_threshold=0.6),
+)

@@ -1,0 +1,165 @@
+"""The task-aligned head of TOOD."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn import ConvModule, Scale
+from torch import Tensor, nn
+
+from rdet.models.dense_heads.dense_head import flatten
+from rdet.registry import MODELS
+from rdet.structures import DensePredictions
+
+
+class TaskDecomposition(nn.Module):
+    """Features for one task, from those that both tasks share (TOOD, section 3.1, equations 2 and 3).
+
+    An attention over the S shared layers weighs them before a 1x1 convolution mixes them.
+
+    Shapes: shared (N, S * C, H, W), its spatial mean (N, S * C, 1, 1) -> (N, C, H, W).
+    """
+
+    def __init__(self, channels: int, layers: int, norm_cfg: dict | None):
+        super().__init__()
+        self.attention = nn.Sequential(
+            nn.Conv2d(layers * channels, max(layers * channels // 8, 1), 1),
+            nn.ReLU(),
+            nn.Conv2d(max(layers * channels // 8, 1), layers, 1),
+            nn.Sigmoid(),
+        )
+        self.mix = ConvModule(layers * channels, channels, 1, norm_cfg=norm_cfg)
+        self.channels = channels
+
+    def forward(self, shared: Tensor, pooled: Tensor) -> Tensor:
+        attention = self.attention(pooled).flatten(1)  # (N, S)
+        weights = attention.repeat_interleave(self.channels, dim=1)  # (N, S * C)
+        return self.mix(shared * weights[:, :, None, None])
+
+
+@MODELS.register_module()
+class TOODHead(nn.Module):
+    """Head of TOOD (Feng et al., "TOOD: Task-aligned One-stage Object Detection", ICCV 2021, section 3.1).
+
+    Both tasks read the same ``stacked_convs`` layers, each through its own
+    :class:`TaskDecomposition`. Two maps learned from all layers then align them: the score becomes
+    the geometric mean of the class's and the cell's own, and each side of the box is taken from
+    where the cell's offset points to.
+
+    It predicts distances in strides at one point a cell: use ``PointGenerator`` and
+    ``DistancePointBBoxCoder``.
+
+    Shapes: list of L maps (N, C, H_l, W_l) -> logits (N, A, K) and deltas (N, A, 4) with
+    A = sum of H_l * W_l.
+
+    Args:
+        in_channels: C (inferred).
+        num_classes: K (inferred from the data set if the config leaves it out).
+        num_priors: Priors at each cell (inferred); must be 1.
+        num_levels: L (inferred).
+        box_dim: Numbers that encode one box (inferred); must be 4.
+        feat_channels: Channels of each layer.
+        stacked_convs: Shared layers, S.
+        prior_prob: Initial probability of the foreground; see :class:`DenseHead`.
+        norm_cfg: Normalisation after each layer; the paper has ``dict(type='GN', num_groups=32)``.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        num_priors: int = 1,
+        num_levels: int = 5,
+        box_dim: int = 4,
+        feat_channels: int = 256,
+        stacked_convs: int = 6,
+        prior_prob: float = 0.01,
+        norm_cfg: dict | None = None,
+    ):
+        super().__init__()
+        if num_priors != 1 or box_dim != 4:
+            raise ValueError(
+                f"TOODHead predicts four distances at one point of a cell, not {box_dim} numbers at {num_priors}; "
+                "set model.anchor_generator to PointGenerator and model.bbox_coder to DistancePointBBoxCoder"
+            )
+        self.num_classes = num_classes
+        self.shared_convs = nn.ModuleList(
+            ConvModule(in_channels if i == 0 else feat_channels, feat_channels, 3, padding=1, norm_cfg=norm_cfg)
+            for i in range(stacked_convs)
+        )
+        self.cls_decomposition = TaskDecomposition(feat_channels, stacked_convs, norm_cfg)
+        self.reg_decomposition = TaskDecomposition(feat_channels, stacked_convs, norm_cfg)
+        self.conv_cls = nn.Conv2d(feat_channels, num_classes, 3, padding=1)
+        self.conv_reg = nn.Conv2d(feat_channels, 4, 3, padding=1)
+        self.scales = nn.ModuleList(Scale(1.0) for _ in range(num_levels))
+
+        def from_all_layers(out_channels: int) -> nn.Sequential:
+            hidden = max(feat_channels // 4, 1)
+            return nn.Sequential(
+                nn.Conv2d(feat_channels * stacked_convs, hidden, 1),
+                nn.ReLU(),
+                nn.Conv2d(hidden, out_channels, 3, padding=1),
+            )
+
+        self.conv_alignment = from_all_layers(1)
+        self.conv_offset = from_all_layers(8)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(module.weight, std=0.01)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        nn.init.zeros_(self.conv_offset[-1].weight)  # each side starts at its own cell
+        bias = -math.log((1 - prior_prob) / prior_prob)
+        nn.init.constant_(self.conv_cls.bias, bias)
+        nn.init.constant_(self.conv_alignment[-1].bias, bias)
+
+    def forward(self, levels: list[Tensor]) -> DensePredictions:
+        logits, deltas = [], []
+        for level, x in enumerate(levels):
+            layers = []
+            for conv in self.shared_convs:
+                x = conv(x)
+                layers.append(x)
+            shared = torch.cat(layers, dim=1)  # (N, S * C, H, W)
+            pooled = shared.mean(dim=(2, 3), keepdim=True)
+            alignment = self.conv_alignment(shared)  # (N, 1, H, W)
+            score = aligned_logit(self.conv_cls(self.cls_decomposition(shared, pooled)), alignment)
+            distance = self.scales[level](self.conv_reg(self.reg_decomposition(shared, pooled)).float().exp())
+            logits.append(flatten(score, self.num_classes))
+            deltas.append(flatten(displaced(distance, self.conv_offset(shared)), 4))
+        sizes = [tuple(x.shape[-2:]) for x in levels]
+        return DensePredictions(torch.cat(logits, dim=1), torch.cat(deltas, dim=1), sizes)
+
+
+def aligned_logit(first: Tensor, second: Tensor) -> Tensor:
+    """Logit of sqrt(sigmoid(first) * sigmoid(second)), finite for finite logits; float32."""
+    log_p = (F.logsigmoid(first.float()) + F.logsigmoid(second.float())) / 2
+    log_p = log_p.clamp(max=-torch.finfo(log_p.dtype).eps)  # p stays below 1
+    return log_p - torch.log(-torch.expm1(log_p))
+
+
+def displaced(distance: Tensor, offset: Tensor) -> Tensor:
+    """Each side of every cell's box, taken from another place of the map (TOOD, equation 5).
+
+    Args:
+        distance: (N, 4, H, W) distances to left, top, right and bottom in cells.
+        offset: (N, 8, H, W), for each side where to look, x and y in cells.
+
+    Returns:
+        (N, 4, H, W) distances from the cell's own centre to these sides.
+    """
+    number, _, height, width = distance.shape
+    offset = offset.float().reshape(number * 4, 2, height, width)
+    y, x = torch.meshgrid(
+        torch.arange(height, device=offset.device), torch.arange(width, device=offset.device), indexing="ij"
+    )
+    # A place outside of the map is its nearest cell; the shift below must be the real one.
+    x_from = (x + offset[:, 0]).clamp(0, width - 1)  # (4 N, H, W)
+    y_from = (y + offset[:, 1]).clamp(0, height - 1)
+    grid = torch.stack([2 * x_from / max(width - 1, 1) - 1, 2 * y_from / max(height - 1, 1) - 1], dim=-1)
+    sampled = F.grid_sample(distance.reshape(number * 4, 1, height, width), grid, align_corners=True)
+    sampled = sampled.reshape(number, 4, height, width)
+    shift = torch.stack([x_from - x, y_from - y], dim=1).reshape(number, 4, 2, height, width)
+    # A side that a cell to the right sees l to its left is l - 1 to the left of this cell.
+    along = torch.stack([-shift[:, 0, 0], -shift[:, 1, 1], shift[:, 2, 0], shift[:, 3, 1]], dim=1)
+    return sampled + along

@@ -1,0 +1,165 @@
+"""Heads beside RetinaNet's, and what a head's levels may share."""
+
+import pytest
+import torch
+
+from rdet.models.dense_heads.atss_head import ATSSHead
+from rdet.models.dense_heads.dense_head import DenseHead
+from rdet.models.dense_heads.fcos_head import FCOSHead
+from rdet.models.dense_heads.tood_head import TOODHead, aligned_logit, displaced
+
+GN = {"type": "GN", "num_groups": 2}
+
+
+def build(cls, **options):
+    torch.manual_seed(0)
+    defaults = {"in_channels": 4, "num_classes": 3, "num_priors": 1, "num_levels": 2, "feat_channels": 4}
+    return cls(**{**defaults, "stacked_convs": 2, **options})
+
+
+def maps(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(2, 4, *size, generator=generator) for size in ((4, 5), (2, 3))]
+
+
+@pytest.mark.parametrize("num_priors", [1, 3])
+@pytest.mark.parametrize("cls", [DenseHead, ATSSHead, FCOSHead])
+def test_quality_is_one_number_a_prior_from_the_box_tower(cls, num_priors):
+    head = build(cls, num_priors=num_priors, with_quality=True)
+    predictions = head(maps())
+    assert predictions.quality.shape == predictions.logits.shape[:2] == (2, 26 * num_priors)
+    predictions.quality.sum().backward()
+    assert all(p.grad is None for p in head.cls_convs.parameters())
+    assert all(p.grad.any() for p in head.reg_convs.parameters())
+    assert build(cls)(maps()).quality is None
+
+
+def test_level_lengths():
+    predictions = build(DenseHead, num_priors=3)(maps())
+    assert predictions.level_lengths == [60, 18]
+
+
+def test_conv_bias():
+    assert build(DenseHead, norm_cfg=GN).cls_convs[0].conv.bias is None
+    assert build(DenseHead, norm_cfg=GN, conv_bias=True).cls_convs[0].conv.bias is not None
+    assert build(DenseHead).cls_convs[0].conv.bias is not None
+
+
+def test_unshared_towers_learn_for_their_level_only():
+    head = build(DenseHead, share="none")
+    predictions = head(maps())
+    predictions.logits[:, 20:].sum().backward()
+    assert not any(p.grad.any() for p in head.cls_convs[0].parameters())
+    assert all(p.grad.any() for p in head.cls_convs[1].parameters())
+    shared = sum(p.numel() for p in build(DenseHead).parameters())
+    final = sum(p.numel() for p in [*head.conv_cls.parameters(), *head.conv_reg.parameters()])
+    assert sum(p.numel() for p in head.parameters()) - final == 2 * (shared - final)
+
+
+def test_separate_norms_share_the_convolutions():
+    head = build(DenseHead, share="convs", norm_cfg={"type": "BN"})
+    first, second = head.cls_convs
+    assert first[0].conv.weight is second[0].conv.weight
+    assert first[0].norm.weight is not second[0].norm.weight
+    first_map, second_map = maps()
+    head([first_map, second_map + 5])
+    means = [tower[0].norm.running_mean for tower in head.cls_convs]
+    assert not torch.allclose(*means)
+    # A state dict with the same convolution under two names loads as it is.
+    other = build(DenseHead, share="convs", norm_cfg={"type": "BN"})
+    other.load_state_dict(head.state_dict())
+    assert torch.equal(other.cls_convs[1][0].norm.running_mean, means[1])
+
+
+def test_sharing_needs_a_known_word_and_a_norm():
+    with pytest.raises(ValueError, match=r"bbox_head\.share is 'some'; valid: 'all', 'convs', 'none'"):
+        build(DenseHead, share="some")
+    with pytest.raises(ValueError, match=r"bbox_head\.share='convs' gives each level its own normalisation: set norm"):
+        build(DenseHead, share="convs")
+
+
+def test_scales_are_factors_of_their_levels():
+    head = build(ATSSHead, box_dim=8)
+    before = head(maps())
+    with torch.no_grad():
+        head.scales[1].scale.fill_(3.0)
+    after = head(maps())
+    torch.testing.assert_close(after.deltas[:, :20], before.deltas[:, :20])
+    torch.testing.assert_close(after.deltas[:, 20:], 3 * before.deltas[:, 20:])
+    assert after.deltas.shape == (2, 26, 8)
+    torch.testing.assert_close(after.logits, before.logits)
+
+
+@pytest.mark.parametrize("scale_levels", [True, False])
+def test_fcos_distances_are_not_negative(scale_levels):
+    head = build(FCOSHead, scale_levels=scale_levels)
+    plain = build(DenseHead)
+    plain.load_state_dict(head.state_dict(), strict=False)
+    expected = plain(maps()).deltas
+    assert (expected < 0).any()
+    torch.testing.assert_close(head(maps()).deltas, expected.clamp(min=0))
+    assert ("scales.0.scale" in head.state_dict()) == scale_levels
+
+
+def test_aligned_logit():
+    first, second = torch.randn(2, 50, generator=torch.Generator().manual_seed(0)) * 6
+    probability = (first.double().sigmoid() * second.double().sigmoid()).sqrt()
+    torch.testing.assert_close(aligned_logit(first, second).double(), torch.logit(probability), rtol=1e-4, atol=1e-4)
+    wild = torch.tensor([-1e4, 80.0, 1e4], requires_grad=True)
+    result = aligned_logit(wild, wild)
+    result.sum().backward()
+    assert result.isfinite().all()
+    assert wild.grad.isfinite().all()
+
+
+def test_displaced_without_offset_changes_nothing():
+    distance = torch.rand(2, 4, 3, 5)
+    torch.testing.assert_close(displaced(distance, torch.zeros(2, 8, 3, 5)), distance)
+
+
+def test_displaced_sides_are_seen_from_the_own_cell():
+    """All cells see the same box, so that wherever a side is looked up, it stays where it is."""
+    x, y = torch.meshgrid(torch.arange(6.0), torch.arange(4.0), indexing="xy")
+    left, top, right, bottom = 0.5, -1.0, 4.25, 3.0
+    distance = torch.stack([x - left, y - top, right - x, bottom - y])[None]
+    offset = torch.randn(1, 8, 4, 6, generator=torch.Generator().manual_seed(0)) * 3  # some lead out of the map
+    torch.testing.assert_close(displaced(distance, offset), distance)
+
+
+def test_displaced_by_one_cell():
+    distance = torch.zeros(1, 4, 1, 3)
+    distance[0, :, 0] = torch.tensor([1.0, 10, 100])
+    offset = torch.zeros(1, 8, 1, 3)
+    offset[0, 0] = 1  # left is looked up one cell to the right
+    offset[0, 4] = -0.5  # right half a cell to the left
+    result = displaced(distance, offset)
+    assert result[0, 0, 0].tolist() == [9, 99, 100]
+    assert result[0, 2, 0].tolist() == [1, 5, 54.5]
+    assert torch.equal(result[0, 1::2], distance[0, 1::2])
+
+
+def test_tood_starts_at_the_prior_probability_and_one_stride():
+    predictions = build(TOODHead)(maps())
+    torch.testing.assert_close(predictions.logits.sigmoid(), torch.full((2, 26, 3), 0.01), rtol=0.05, atol=0)
+    torch.testing.assert_close(predictions.deltas, torch.ones(2, 26, 4), rtol=0.05, atol=0)
+
+
+def test_tood_order_is_by_level_row_and_column():
+    head = build(TOODHead)
+    for conv in head.modules():  # no cell sees another, but for the attention
+        if isinstance(conv, torch.nn.Conv2d) and conv.kernel_size == (3, 3):
+            conv.weight.data *= 30 * (torch.arange(9).reshape(3, 3) == 4)
+    first, second = maps()
+    before = head([first, second])
+    second[:, :, 1, 2] += 10
+    after = head([first, second])
+    assert torch.equal(before.logits[:, :20], after.logits[:, :20])
+    change = (after.logits - before.logits).abs().sum(dim=(0, 2))
+    assert change.argmax() == 20 + 1 * 3 + 2
+
+
+def test_tood_needs_points_and_distances():
+    with pytest.raises(ValueError, match=r"not 4 numbers at 9; set model\.anchor_generator to PointGenerator"):
+        build(TOODHead, num_priors=9)
+    with pytest.raises(ValueError, match="not 68 numbers at 1"):
+        build(TOODHead, box_dim=68)

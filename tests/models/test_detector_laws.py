@@ -1,0 +1,155 @@
+"""What holds for every head and every assigner, whatever the ground truth."""
+
+import functools
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+import torch
+from mmengine.structures import InstanceData
+
+import rdet.models.assigners
+import rdet.models.dense_heads
+from rdet.registry import MODELS
+from rdet.structures import DetDataSample
+from rdet.structures.assignment import BACKGROUND, IGNORE
+
+SIZE = 64
+HEADS = {
+    "RetinaHead": {},
+    "ATSSHead": {"loss_quality": {"type": "BinaryCrossEntropyLoss"}},
+    "FCOSHead": {
+        "bbox_coder": {"type": "DistancePointBBoxCoder"},
+        "loss_bbox": {"type": "GIoULoss"},
+        "loss_quality": {"type": "BinaryCrossEntropyLoss"},
+        "quality": {"type": "Centerness"},
+        "bbox_weight": {"type": "SameQuality"},
+    },
+    "GFLHead": {
+        "bbox_coder": {"type": "DistributionBBoxCoder", "reg_max": 4, "prior_scale": 4.0},
+        "loss_cls": {"type": "QualityFocalLoss"},
+        "loss_bbox": {"type": "GIoULoss"},
+        "loss_dfl": {"type": "DistributionFocalLoss"},
+        "bbox_weight": {"type": "ClassScore"},
+    },
+    "TOODHead": {
+        "anchor_generator": {"type": "PointGenerator"},
+        "bbox_coder": {"type": "DistancePointBBoxCoder"},
+        "loss_cls": {"type": "VarifocalLoss"},
+        "loss_bbox": {"type": "GIoULoss"},
+        "quality": {"type": "TaskAlignedQuality"},
+        "bbox_weight": {"type": "SameQuality"},
+        "cls_mass": {"type": "SameQuality"},
+    },
+}
+ASSIGNERS = ["MaxIoUAssigner", "ATSSAssigner", "FCOSAssigner", "TaskAlignedAssigner", "SimOTAAssigner"]
+
+
+def registered(package) -> set[str]:
+    """Names of the parts that a package registers."""
+    names = set()
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        content = importlib.import_module(module.name)
+        names |= {n for n, c in MODELS._module_dict.items() if inspect.getmodule(c) is content}
+    return names
+
+
+def test_every_head_and_assigner_is_here():
+    assert registered(rdet.models.dense_heads) == set(HEADS)
+    assert registered(rdet.models.assigners) == set(ASSIGNERS)
+
+
+@functools.cache
+def build(head, assigner):
+    torch.manual_seed(0)
+    cfg = {
+        "type": "OneStageDetector",
+        "num_classes": 3,
+        "backbone": {"type": "ResNet", "depth": 18, "out_indices": (1, 2)},
+        "neck": {"type": "FPN", "out_channels": 8, "num_extra": 1},
+        "bbox_head": {"type": head, "feat_channels": 8, "stacked_convs": 1},
+        "anchor_generator": {"type": "AnchorGenerator", "scales_per_octave": 1, "ratios": [1.0]},
+        "assigner": {"type": assigner},
+        "bbox_coder": {"type": "DeltaXYWHBBoxCoder"},
+        "loss_cls": {"type": "FocalLoss"},
+        "loss_bbox": {"type": "SmoothL1Loss"},
+        "postprocess": {"type": "NMSPostprocess"},
+    }
+    return MODELS.build({**cfg, **HEADS[head]}, where="model")
+
+
+def sample(boxes=(), ignored=()):
+    result = DetDataSample(metainfo={"img_shape": (SIZE, SIZE), "scale_factor": (1.0, 1.0)})
+    boxes = torch.as_tensor(boxes, dtype=torch.float32).reshape(-1, 4)
+    result.gt_instances = InstanceData(bboxes=boxes, labels=torch.arange(len(boxes)) % 3)
+    result.ignored_instances = InstanceData(bboxes=torch.as_tensor(ignored, dtype=torch.float32).reshape(-1, 4))
+    return result
+
+
+def many(count):
+    corner = torch.rand(count, 2, generator=torch.Generator().manual_seed(2)) * 40
+    return torch.cat([corner, corner + 4 + torch.rand(count, 2, generator=torch.Generator().manual_seed(3)) * 20], 1)
+
+
+ONE = [[8, 8, 44, 40]]
+EVERYWHERE = [[-1000, -1000, 1000, 1000]]
+CASES = {
+    "one box": [sample(ONE)],
+    "no box": [sample()],
+    "no box in one image": [sample(ONE), sample()],
+    "2000 boxes": [sample(many(2000))],
+    "box outside every prior": [sample([[5000, 5000, 5040, 5060]])],
+    "all ignored": [sample(ignored=EVERYWHERE)],
+    "all ignored in one image": [sample(ONE), sample(ignored=EVERYWHERE)],
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("assigner", ASSIGNERS)
+@pytest.mark.parametrize("head", HEADS)
+def test_losses_gradients_and_targets(head, assigner, case):
+    model, samples = build(head, assigner).train(), CASES[case]
+    model.zero_grad()
+    inputs = torch.randn(len(samples), 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+    predictions = model(inputs)
+    priors = model.anchor_generator(predictions.level_sizes)
+
+    labels, objects, boxes = model.targets(predictions, priors, samples)
+    assert labels.shape == objects.shape == (len(samples), len(priors))
+    offset = 0
+    for image, sample_ in enumerate(samples):
+        truth = sample_.gt_instances
+        positive = labels[image] >= 0
+        own = objects[image, positive] - offset
+        assert ((own >= 0) & (own < len(truth))).all()
+        assert torch.equal(labels[image, positive], truth.labels[own])
+        offset += len(truth)
+        if case.startswith("all ignored") and not len(truth):
+            assert (labels[image] == IGNORE).all()
+        elif not len(truth) or "outside" in case:
+            assert (labels[image] == BACKGROUND).all()
+    assert torch.equal(boxes, torch.cat([s.gt_instances.bboxes for s in samples]))
+
+    losses = model.loss(predictions, priors, samples)
+    assert all(value.shape == () and value.isfinite() for value in losses.values()), losses
+    assert (losses["loss_bbox"] > 0) == bool((labels >= 0).any())
+    assert (losses["loss_cls"] > 0) == (case != "all ignored")
+    sum(losses.values()).backward()
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:  # every one takes part, as DistributedDataParallel expects
+            assert parameter.grad is not None, name
+            assert parameter.grad.isfinite().all(), name
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_detections(head):
+    model = build(head, "MaxIoUAssigner").eval()
+    model.postprocess.score_thr = 0.0
+    with torch.no_grad():
+        first, second = model(torch.randn(2, 3, SIZE, SIZE), [sample(), sample()], mode="predict")
+    for found in (first.pred_instances, second.pred_instances):
+        assert 0 < len(found) <= 100
+        assert found.bboxes.isfinite().all()
+        assert ((found.bboxes >= 0) & (found.bboxes <= SIZE)).all()
+        assert found.scores.max() < 0.2  # the prior probability is 0.01
