@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from rdet.models.losses.focal_loss import FocalLoss, FocalLossStar, focal_loss, focal_loss_star
+from rdet.registry import MODELS
 from rdet.structures.assignment import BACKGROUND, IGNORE
 
 GAMMAS = [0.0, 0.5, 1.0, 2.0, 5.0]
@@ -168,9 +169,46 @@ def test_shapes(shape, num_classes):
     torch.testing.assert_close(loss, expected.expand(shape))
 
 
+@pytest.mark.parametrize("loss", [FocalLoss, FocalLossStar])
+def test_class_weight_weighs_the_binary_loss_of_each_class(loss):
+    logits, labels = random_case()
+    weight = [0.5, 2.0, 0.0, 1.0, 3.0]
+    per_class = [
+        loss()(logits[..., k : k + 1], torch.where(labels == k, 0, BACKGROUND)) for k in range(5)
+    ]  # K detectors of one class each
+    expected = sum(w * part for w, part in zip(weight, per_class, strict=True))
+    torch.testing.assert_close(loss(class_weight=weight, num_classes=5)(logits, labels), expected)
+
+
+def test_class_weights_of_1_change_nothing():
+    logits, labels = random_case(dtype=torch.float32)
+    labels[0] = IGNORE
+    assert torch.equal(FocalLoss(class_weight=[1] * 5)(logits, labels), FocalLoss()(logits, labels))
+    assert not FocalLoss(class_weight=[3.0] * 5)(logits, labels)[0].any()
+
+
+def test_class_weight_moves_with_the_module_and_is_not_in_checkpoints():
+    loss = FocalLoss(class_weight=[1.0, 2.0])
+    assert loss.to("meta").class_weight.device.type == "meta"
+    assert not loss.state_dict()
+
+
+def test_class_weight_of_a_wrong_length():
+    message = "model.loss_cls.class_weight has 2 numbers, but there are 5 classes; give one number for each"
+    config = {"type": "FocalLoss", "class_weight": [1.0, 2.0]}
+    with pytest.raises(ValueError, match=message):
+        MODELS.build(config, default_args={"num_classes": 5}, where="model.loss_cls")
+    logits, labels = random_case()
+    with pytest.raises(ValueError, match=message):
+        FocalLoss(class_weight=[1.0, 2.0])(logits, labels)
+    with pytest.raises(ValueError, match="has 1 numbers, but there are 5 classes"):  # it would broadcast
+        FocalLoss(class_weight=[1.0])(logits, labels)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: FocalLoss(class_weight=[1, -2]), "model.loss_cls.class_weight is .1, -2.; no weight may be negative"),
         (lambda: FocalLoss(alpha=1.5), "alpha is 1.5; it must be None or lie in"),
         (lambda: FocalLossStar(alpha=-0.1), "alpha is -0.1; it must be None or lie in"),
         (lambda: FocalLoss(gamma=-1), "gamma is -1; it must not be negative"),

@@ -22,18 +22,18 @@ def test_value(beta, difference, expected):
 
 
 def test_sums_over_the_numbers_of_a_box():
-    prediction, target = torch.tensor([[1.0, 2, 3, 4], [0, 0, 0, 0]]), torch.tensor([[0.0, 0, 0, 0], [0, 0, 0, -2]])
-    assert L1Loss()(prediction, target).tolist() == [10, 2]
-    assert SmoothL1Loss(beta=1.0)(prediction, target).tolist() == [8, 1.5]
+    deltas, target_deltas = torch.tensor([[1.0, 2, 3, 4], [0, 0, 0, 0]]), torch.tensor([[0.0, 0, 0, 0], [0, 0, 0, -2]])
+    assert L1Loss()(deltas, target_deltas).tolist() == [10, 2]
+    assert SmoothL1Loss(beta=1.0)(deltas, target_deltas).tolist() == [8, 1.5]
 
 
 @pytest.mark.parametrize("loss", [L1Loss(), SmoothL1Loss()])
 def test_no_box(loss):
-    prediction = torch.zeros(0, 4, requires_grad=True)
-    value = loss(prediction, torch.zeros(0, 4))
+    deltas = torch.zeros(0, 4, requires_grad=True)
+    value = loss(deltas=deltas, target_deltas=torch.zeros(0, 4))
     assert value.shape == (0,)
     value.sum().backward()
-    assert prediction.grad.shape == (0, 4)
+    assert deltas.grad.shape == (0, 4)
 
 
 def test_gradient_is_continuous_at_beta():

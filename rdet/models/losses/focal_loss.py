@@ -2,10 +2,10 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from rdet.models.losses.sigmoid_loss import SigmoidLoss
 from rdet.registry import MODELS
-from rdet.structures.assignment import IGNORE
 
 
 def focal_loss(x_t: Tensor, gamma: float) -> Tensor:
@@ -33,39 +33,6 @@ def focal_loss_star(x_t: Tensor, gamma: float, beta: float) -> Tensor:
     return F.softplus(-(gamma * x_t + beta)) / gamma
 
 
-class SigmoidLoss(nn.Module):
-    """Base of losses on K independent binary predictions, weighted by alpha_t.
-
-    Shapes: logits (..., K), labels (...,) int64 -> (...,) float32, summed over the K classes.
-    A label is a class index, ``BACKGROUND`` (all K targets are 0) or ``IGNORE`` (the loss is 0).
-
-    Args:
-        alpha: Weight of the one target that is 1; the others weigh 1 - alpha (equation 3). None
-            weighs all of them 1.
-        loss_weight: Factor of the result.
-    """
-
-    def __init__(self, alpha: float | None, loss_weight: float):
-        super().__init__()
-        if alpha is not None and not 0 <= alpha <= 1:
-            raise ValueError(f"alpha is {alpha}; it must be None or lie in [0, 1]")
-        self.alpha = alpha
-        self.loss_weight = loss_weight
-
-    def elementwise(self, x_t: Tensor) -> Tensor:
-        """The loss of each signed logit."""
-        raise NotImplementedError
-
-    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        # Half precision cannot hold 1 - p_t near 1.
-        logits = logits.float()
-        target = labels[..., None] == torch.arange(logits.shape[-1], device=logits.device)  # (..., K)
-        loss = self.elementwise(torch.where(target, logits, -logits))
-        if self.alpha is not None:
-            loss = loss * torch.where(target, self.alpha, 1 - self.alpha)
-        return loss.sum(dim=-1) * (labels != IGNORE) * self.loss_weight
-
-
 @MODELS.register_module()
 class FocalLoss(SigmoidLoss):
     """Focal Loss, FL(p_t) = -alpha_t (1 - p_t)^gamma log(p_t) (Lin et al., ICCV 2017, equation 5).
@@ -74,10 +41,19 @@ class FocalLoss(SigmoidLoss):
         alpha: Weight of the foreground; see :class:`SigmoidLoss` for it and the shapes.
         gamma: Focusing parameter; 0 gives the alpha-balanced cross entropy.
         loss_weight: Factor of the result.
+        class_weight: K factors of the classes' losses; see :class:`SigmoidLoss`.
+        num_classes: K (inferred).
     """
 
-    def __init__(self, alpha: float | None = 0.25, gamma: float = 2.0, loss_weight: float = 1.0):
-        super().__init__(alpha, loss_weight)
+    def __init__(
+        self,
+        alpha: float | None = 0.25,
+        gamma: float = 2.0,
+        loss_weight: float = 1.0,
+        class_weight: list[float] | None = None,
+        num_classes: int | None = None,
+    ):
+        super().__init__(alpha, loss_weight, class_weight, num_classes)
         if gamma < 0:
             raise ValueError(f"gamma is {gamma}; it must not be negative")
         self.gamma = gamma
@@ -95,10 +71,20 @@ class FocalLossStar(SigmoidLoss):
         beta: Its shift.
         alpha: Weight of the foreground; see :class:`SigmoidLoss` for it and the shapes.
         loss_weight: Factor of the result.
+        class_weight: K factors of the classes' losses; see :class:`SigmoidLoss`.
+        num_classes: K (inferred).
     """
 
-    def __init__(self, gamma: float = 2.0, beta: float = 1.0, alpha: float | None = 0.25, loss_weight: float = 1.0):
-        super().__init__(alpha, loss_weight)
+    def __init__(
+        self,
+        gamma: float = 2.0,
+        beta: float = 1.0,
+        alpha: float | None = 0.25,
+        loss_weight: float = 1.0,
+        class_weight: list[float] | None = None,
+        num_classes: int | None = None,
+    ):
+        super().__init__(alpha, loss_weight, class_weight, num_classes)
         if gamma <= 0:
             raise ValueError(f"gamma is {gamma}; it must be positive")
         self.gamma = gamma

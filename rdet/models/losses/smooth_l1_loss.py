@@ -3,6 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rdet.models.losses.precision import at_least_float32
 from rdet.registry import MODELS
 
 
@@ -23,7 +24,7 @@ class SmoothL1Loss(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, deltas: Tensor, target_deltas: Tensor) -> Tensor:
-        loss = F.smooth_l1_loss(deltas.float(), target_deltas, beta=self.beta, reduction="none")
+        loss = F.smooth_l1_loss(at_least_float32(deltas), target_deltas, beta=self.beta, reduction="none")
         return loss.sum(dim=-1) * self.loss_weight
 
 

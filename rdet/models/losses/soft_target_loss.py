@@ -1,0 +1,33 @@
+"""What losses on K binary predictions with targets between 0 and 1 share."""
+
+import torch
+from torch import Tensor, nn
+
+from rdet.models.losses.precision import at_least_float32
+from rdet.structures.assignment import IGNORE
+
+
+class SoftTargetLoss(nn.Module):
+    """Base of losses whose target is the quality of the prediction instead of 1.
+
+    Shapes: logits (..., K), labels (...,) int64, quality (...,) in [0, 1] -> (...,) float32, summed
+    over the K classes. The target is ``quality`` at the label's class and 0 elsewhere; a label is a
+    class index, ``BACKGROUND`` (all K targets are 0) or ``IGNORE`` (the loss is 0).
+
+    Args:
+        loss_weight: Factor of the result.
+    """
+
+    def __init__(self, loss_weight: float):
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    def elementwise(self, logits: Tensor, target: Tensor) -> Tensor:
+        """The loss of each logit with its target in [0, 1]."""
+        raise NotImplementedError
+
+    def forward(self, logits: Tensor, labels: Tensor, quality: Tensor) -> Tensor:
+        logits = at_least_float32(logits)
+        positive = labels[..., None] == torch.arange(logits.shape[-1], device=logits.device)  # (..., K)
+        target = positive * quality.to(logits.dtype)[..., None]
+        return self.elementwise(logits, target).sum(dim=-1) * (labels != IGNORE) * self.loss_weight
