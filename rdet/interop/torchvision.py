@@ -1,4 +1,4 @@
-"""Weights of torchvision's RetinaNet in rdet's."""
+"""Weights of torchvision's RetinaNet and FCOS in rdet's."""
 
 import re
 from collections.abc import Mapping
@@ -23,12 +23,18 @@ _RULES = [
     (re.compile(r"head\.classification_head\.cls_logits\.(\w+)"), r"bbox_head.conv_cls.\1"),
     (re.compile(r"head\.regression_head\.bbox_reg\.(\w+)"), r"bbox_head.conv_reg.\1"),
 ]
-# Its old names of the subnets count the ReLUs too: convolutions 0, 2, 4, 6.
-_OLD_TOWER = re.compile(r"(head\.\w+\.conv\.)(\d)\.(weight|bias)")
+_FURTHER_RULES = {
+    "RetinaNet": [],
+    "FCOS": [(re.compile(r"head\.regression_head\.bbox_ctrness\.(\w+)"), r"bbox_head.conv_quality.\1")],
+}
+# Towers that are one flat list count every module: a layer is a convolution and a ReLU in RetinaNet's old names,
+# a convolution, a norm and a ReLU in FCOS's. Its new names say layer and module, as the rules above.
+_FLAT_TOWER = re.compile(r"(head\.\w+\.conv\.)(\d+)\.(weight|bias)")
+_MODULES_OF_LAYER = {"RetinaNet": 2, "FCOS": 3}
 
 
 def convert_retinanet_state_dict(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Renames the weights of a torchvision RetinaNet with any ResNet-FPN backbone.
+    """Renames the weights of a torchvision RetinaNet, first or second version, with any ResNet-FPN backbone.
 
     Class k of the result is torchvision's label k: 91 classes are COCO's category ids, and 0 is
     never an object.
@@ -39,11 +45,18 @@ def convert_retinanet_state_dict(state: Mapping[str, Tensor]) -> dict[str, Tenso
     Raises:
         ValueError: A name is not one of torchvision's RetinaNet.
     """
-    return {_rename(name): value for name, value in state.items()}
+    return {_rename(name, "RetinaNet"): value for name, value in state.items()}
+
+
+def convert_fcos_state_dict(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Renames the weights of a torchvision FCOS; see :func:`convert_retinanet_state_dict`."""
+    return {_rename(name, "FCOS"): value for name, value in state.items()}
 
 
 def load_torchvision_retinanet(model: nn.Module, source: Mapping[str, Tensor] | str | Path) -> None:
     """Loads a torchvision RetinaNet's weights into a detector of ``configs/retinanet/r50_fpn_torchvision.py``.
+
+    Those of ``retinanet_resnet50_fpn_v2`` are for ``configs/retinanet/r50_fpn_v2_torchvision.py``.
 
     Args:
         model: The detector.
@@ -52,14 +65,27 @@ def load_torchvision_retinanet(model: nn.Module, source: Mapping[str, Tensor] | 
     Raises:
         ValueError: The weights are of another architecture.
     """
+    _load(model, source, convert_retinanet_state_dict)
+
+
+def load_torchvision_fcos(model: nn.Module, source: Mapping[str, Tensor] | str | Path) -> None:
+    """Loads a torchvision FCOS's weights into a detector of ``configs/fcos/r50_fpn_torchvision.py``.
+
+    For the arguments see :func:`load_torchvision_retinanet`.
+    """
+    _load(model, source, convert_fcos_state_dict)
+
+
+def _load(model: nn.Module, source: Mapping[str, Tensor] | str | Path, convert) -> None:
     state = source if isinstance(source, Mapping) else weights_in(read_checkpoint(source))
     name = "torchvision's state dict" if isinstance(source, Mapping) else str(source)
-    load_weights_into(model, convert_retinanet_state_dict(state), name)
+    load_weights_into(model, convert(state), name)
 
 
-def _rename(name: str) -> str:
-    current = _OLD_TOWER.sub(lambda old: f"{old[1]}{int(old[2]) // 2}.0.{old[3]}", name)
-    for pattern, replacement in _RULES:
+def _rename(name: str, architecture: str) -> str:
+    modules = _MODULES_OF_LAYER[architecture]
+    current = _FLAT_TOWER.sub(lambda m: f"{m[1]}{int(m[2]) // modules}.{int(m[2]) % modules}.{m[3]}", name)
+    for pattern, replacement in _RULES + _FURTHER_RULES[architecture]:
         if match := pattern.fullmatch(current):
             return match.expand(replacement)
-    raise ValueError(f"{name!r} is not a weight of torchvision's RetinaNet with a ResNet-FPN backbone")
+    raise ValueError(f"{name!r} is not a weight of torchvision's {architecture} with a ResNet-FPN backbone")

@@ -104,5 +104,5 @@ def test_cache_gives_the_same_tensor_and_stays_small():
 
 
 def test_wrong_number_of_levels():
-    with pytest.raises(ValueError, match=r"anchors for 5 levels \[8, 16, 32, 64, 128\], but 4 maps"):
+    with pytest.raises(ValueError, match=r"priors for 5 levels \[8, 16, 32, 64, 128\], but 4 maps"):
         AnchorGenerator(STRIDES)([(4, 4)] * 4)

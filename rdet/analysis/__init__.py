@@ -1,0 +1,1 @@
+"""What can be learnt of detectors and data, beside their metrics."""

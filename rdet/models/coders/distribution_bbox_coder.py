@@ -1,0 +1,44 @@
+"""A box as four distributions of distances."""
+
+import torch
+from torch import Tensor
+
+from rdet.models.coders.distance_point_bbox_coder import DistancePointBBoxCoder
+from rdet.registry import MODELS
+
+
+@MODELS.register_module()
+class DistributionBBoxCoder:
+    """Each side's distance in strides as a distribution over 0, 1, ..., n (GFL, Li et al., NeurIPS 2020, section 3.2).
+
+    A box is decoded from the expectations of the four (equation 4). A distance beyond ``reg_max``
+    strides cannot be expressed.
+
+    Args:
+        reg_max: n, the last of the distances.
+        prior_scale: Side of a prior in strides: 1 for points, 8 for the anchors of GFL.
+
+    Attributes:
+        box_dim: Logits that encode one box, 4 * (reg_max + 1): all of left, then top, right, bottom.
+    """
+
+    def __init__(self, reg_max: int = 16, prior_scale: float = 1.0):
+        if reg_max < 1:
+            raise ValueError(f"DistributionBBoxCoder.reg_max is {reg_max}; it must be at least 1")
+        self.reg_max = reg_max
+        self.box_dim = 4 * (reg_max + 1)
+        self._distances = DistancePointBBoxCoder(prior_scale)
+
+    def encode(self, priors: Tensor, boxes: Tensor) -> Tensor:
+        """(..., 4) priors and (..., 4) boxes, both xyxy -> (..., 4) distances in strides, in [0, reg_max).
+
+        Short of ``reg_max``, so that each lies between two of the distribution's values.
+        """
+        return self._distances.encode(priors, boxes).clamp(0, self.reg_max - 0.01)
+
+    def decode(self, priors: Tensor, deltas: Tensor) -> Tensor:
+        """(..., 4) priors and (..., 4 * (reg_max + 1)) logits -> (..., 4) boxes, xyxy."""
+        # Half precision is too coarse for coordinates.
+        probabilities = deltas.float().unflatten(-1, (4, self.reg_max + 1)).softmax(dim=-1)  # (..., 4, n + 1)
+        values = torch.arange(self.reg_max + 1, device=deltas.device, dtype=torch.float32)
+        return self._distances.decode(priors, (probabilities * values).sum(dim=-1))

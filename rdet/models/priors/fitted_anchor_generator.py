@@ -1,0 +1,37 @@
+"""Anchor boxes of given sizes."""
+
+import torch
+
+from rdet.models.priors.grid_priors import GridPriors
+from rdet.registry import MODELS
+
+
+@MODELS.register_module()
+class FittedAnchorGenerator(GridPriors):
+    """Anchors whose sizes are given one by one, for example fitted to a data set by ``tools/fit_anchors.py``.
+
+    Args:
+        strides: Stride of each level in pixels (inferred).
+        sizes: For each level (width, height) of its anchors in pixels, as many as for any other level.
+        center_offset: Centre of the first anchor in strides from the image's corner.
+
+    Attributes:
+        num_priors: Anchors at each cell.
+    """
+
+    def __init__(self, strides: list[int], sizes: list[list[tuple[float, float]]], center_offset: float = 0.0):
+        if len(sizes) != len(strides):
+            raise ValueError(
+                f"anchor_generator.sizes are of {len(sizes)} levels, but there are {len(strides)} "
+                f"with strides {list(strides)}; give one list for each level"
+            )
+        if not sizes[0] or len({len(level) for level in sizes}) != 1:
+            raise ValueError(
+                f"anchor_generator.sizes has {', '.join(str(len(level)) for level in sizes)} anchors on its levels; "
+                "the head is shared, so give each level the same number, at least one"
+            )
+        for level in sizes:
+            for size in level:
+                if len(size) != 2 or min(size) <= 0:
+                    raise ValueError(f"anchor_generator.sizes has {size!r}; expected a width and a height above 0")
+        super().__init__(strides, [torch.tensor(level, dtype=torch.float32) for level in sizes], center_offset)
