@@ -24,6 +24,8 @@ _REGISTRY_OF = {
     "optim_wrapper": registry.OPTIM_WRAPPERS,
     "optimizer": registry.OPTIMIZERS,
     "param_scheduler": registry.PARAM_SCHEDULERS,
+    "tta_model": registry.MODELS,
+    "tta_pipeline": registry.TRANSFORMS,
     "val_evaluator": registry.METRICS,
     "test_evaluator": registry.METRICS,
     "default_hooks": registry.HOOKS,

@@ -33,10 +33,11 @@ def test_config_loads_and_its_model_builds(path):
         model = build_detector(cfg, tuple(map(str, range(classes)))).eval()
         if hasattr(model.backbone, "autocast"):
             model.backbone.autocast = True  # tensors without data have no precision to switch off
-        logits, deltas, _ = model(torch.empty(1, 3, 64, 64))
+        predictions = model(torch.empty(1, 3, 64, 64))
     priors = sum(n * n for n in (8, 4, 2, 1, 1)) * model.anchor_generator.num_priors
-    assert logits.shape == (1, priors, classes)
-    assert deltas.shape == (1, priors, 4)
+    assert predictions.logits.shape == (1, priors, classes)
+    assert predictions.deltas.shape == (1, priors, model.bbox_coder.box_dim)
+    assert (predictions.quality is not None) == ("loss_quality" in cfg.model)
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=name_of)

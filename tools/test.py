@@ -10,6 +10,7 @@ def parse_args():
     parser.add_argument("--work-dir", help="where logs go (default: work_dirs/NAME_OF_CONFIG)")
     parser.add_argument("--out", metavar="FILE.json", help="write the detections in COCO's results format")
     parser.add_argument("--show-dir", metavar="DIR", help="draw truth and detections of every image")
+    parser.add_argument("--tta", action="store_true", help="detect in several views of each image and merge them")
     add_cfg_options(parser)
     add_launcher(parser)
     return parser.parse_args()
@@ -35,7 +36,7 @@ def main() -> None:
 
         from rdet.apis.build import build_runner
 
-        build_runner(cfg, "test").test()
+        build_runner(cfg, "test", tta=args.tta).test()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """From a config to the objects of a run. Here the floors below are joined."""
 
 import copy
+from collections.abc import Iterator
 
 import torch
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
 from rdet.datasets.summary import check_same_classes, classes_of, dataset_table
 from rdet.engine.runner import Runner, few
@@ -18,12 +20,13 @@ def build_datasets(cfg: Config, splits: tuple[str, ...]) -> dict:
     """
     datasets = {}
     for split in splits:
-        loader = _loader_cfg(cfg, split)
+        loader = loader_cfg(cfg, split)
         if loader is not None:
             dataset = copy.deepcopy(loader.dataset)
             if cfg.get("data_root"):
                 _set_data_root(dataset, cfg.data_root)
-            datasets[split] = DATASETS.build(dataset, where=f"{split}_dataloader.dataset")
+            with DefaultScope.overwrite_default_scope("rdet"):  # where mmcv's transforms look up those they hold
+                datasets[split] = DATASETS.build(dataset, where=f"{split}_dataloader.dataset")
     if not datasets:
         raise ValueError(f"the config has no {' or '.join(f'{split}_dataloader' for split in splits)}")
     first, *others = datasets
@@ -43,16 +46,21 @@ def build_detector(cfg: Config, classes: tuple[str, ...]):
     return MODELS.build(cfg.model, default_args={"num_classes": len(classes)}, where="model")
 
 
-def build_runner(cfg: Config, mode: str = "train") -> Runner:
+def build_runner(cfg: Config, mode: str = "train", tta: bool = False) -> Runner:
     """Builds everything that training or testing needs, and logs the table of the data.
 
     Args:
         cfg: As :func:`rdet.config.load_config` returns it, with a ``work_dir``.
         mode: ``'train'`` or ``'test'``.
+        tta: Test with augmentation: ``tta_pipeline`` gives the views, ``tta_model`` merges them.
     """
+    if tta:
+        from rdet.apis.tta import with_views
+
+        cfg = with_views(cfg)
     datasets = build_datasets(cfg, ("train", "val") if mode == "train" else ("test",))
     loaders = {
-        f"{split}_dataloader": {**_loader_cfg(cfg, split), "dataset": dataset} for split, dataset in datasets.items()
+        f"{split}_dataloader": {**loader_cfg(cfg, split), "dataset": dataset} for split, dataset in datasets.items()
     }
     evaluator = cfg.get("val_evaluator", {"type": "CocoMetric"})
     options: dict = {}
@@ -68,8 +76,12 @@ def build_runner(cfg: Config, mode: str = "train") -> Runner:
     randomness = {"seed": 0, **cfg.get("randomness", {})}
     if randomness["seed"] is not None:  # the Runner seeds too, but only after the model has drawn its weights
         torch.manual_seed(randomness["seed"])
+    model = build_detector(cfg, classes_of(next(iter(datasets.values()))))
+    if tta:
+        tta_model = cfg.get("tta_model", {"type": "DetTTAModel"})
+        model = MODELS.build(tta_model, default_args={"module": model}, where="tta_model")
     runner = Runner(
-        model=build_detector(cfg, classes_of(next(iter(datasets.values())))),
+        model=model,
         work_dir=cfg.work_dir,
         # The order of the data is the business of the stream, not of a hook.
         default_hooks={**cfg.get("default_hooks", {}), "sampler_seed": None},
@@ -85,14 +97,21 @@ def build_runner(cfg: Config, mode: str = "train") -> Runner:
     return runner
 
 
-def _loader_cfg(cfg: Config, split: str):
+def loader_cfg(cfg: Config, split: str):
+    """The data loader of a split; that of ``'test'`` falls back to ``val_dataloader``."""
     return cfg.get(f"{split}_dataloader") or (cfg.get("val_dataloader") if split == "test" else None)
 
 
 def _set_data_root(dataset: dict, data_root: str) -> None:
     """Sets the root of a data set, or of those that it wraps, where they have none."""
+    for inner in innermost(dataset):
+        inner.setdefault("data_root", data_root)
+
+
+def innermost(dataset: dict) -> Iterator[dict]:
+    """A data set, or those that it wraps."""
     wrapped = dataset.get("datasets") or ([dataset["dataset"]] if "dataset" in dataset else None)
     if wrapped is None:
-        dataset.setdefault("data_root", data_root)
+        yield dataset
     for inner in wrapped or ():
-        _set_data_root(inner, data_root)
+        yield from innermost(inner)

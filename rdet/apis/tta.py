@@ -1,0 +1,48 @@
+"""Which views of an image a test with augmentation takes."""
+
+import copy
+
+from mmengine.config import Config
+
+from rdet.apis.build import innermost, loader_cfg
+
+
+def with_views(cfg: Config) -> Config:
+    """A copy of ``cfg`` whose test data go through ``tta_pipeline``, by default :func:`default_tta_pipeline`.
+
+    Raises:
+        ValueError: ``tta_pipeline`` does not end in ``TestTimeAug``.
+    """
+    cfg = copy.deepcopy(cfg)
+    cfg.test_dataloader = loader_cfg(cfg, "test")
+    if cfg.test_dataloader is None:
+        raise ValueError("the config has no test_dataloader or val_dataloader")
+    for dataset in innermost(cfg.test_dataloader.dataset):
+        pipeline = cfg.get("tta_pipeline") or default_tta_pipeline(dataset.get("pipeline", ()))
+        if not _is_type(pipeline[-1], "TestTimeAug"):
+            raise ValueError("tta_pipeline must end in dict(type='TestTimeAug', transforms=[[...], [...]])")
+        dataset.pipeline = copy.deepcopy(pipeline)
+    return cfg
+
+
+def default_tta_pipeline(pipeline: list[dict]) -> list[dict]:
+    """Each image as it is and flipped and, if ``pipeline`` resizes, at three scales, as MMDetection's retinanet_tta."""
+    if len(pipeline) < 2:
+        raise ValueError("the pipeline of the test data is too short to take views from; set tta_pipeline")
+    load, *rest = pipeline
+    stages = [
+        [{**step, "scale": _times(step["scale"], factor)} for factor in (1, 0.5, 1.5)]
+        if _is_type(step, "Resize") and "scale" in step
+        else [step]
+        for step in rest
+    ]
+    stages.insert(-1, [{"type": "RandomFlip", "prob": prob} for prob in (0.0, 1.0)])
+    return [load, {"type": "TestTimeAug", "transforms": stages}]
+
+
+def _times(scale: int | tuple[int, int], factor: float) -> int | tuple[int, ...]:
+    return round(scale * factor) if isinstance(scale, int) else tuple(round(side * factor) for side in scale)
+
+
+def _is_type(step: dict, name: str) -> bool:
+    return str(step["type"]).rpartition(".")[2] == name

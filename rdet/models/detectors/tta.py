@@ -1,0 +1,86 @@
+"""Test-time augmentation: one result from several views of an image."""
+
+import inspect
+
+import torch
+from mmengine.model import BaseTTAModel
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from rdet.registry import MODELS
+from rdet.structures import DetDataSample
+
+
+@MODELS.register_module()
+class DetTTAModel(BaseTTAModel):
+    """Detects in each view of an image and merges what was found in pixels of the original.
+
+    Views are what ``TestTimeAug`` makes: resized (``scale_factor``) and flipped (``flip``,
+    ``flip_direction``). Weights load and save as those of the detector itself.
+
+    Args:
+        module: The detector.
+        postprocess: Its ``suppress`` merges the detections of all views, the best ``max_per_img``
+            of which stay. If ``suppress`` names ``num_views``, it is told how many views there are.
+            Default is the detector's own.
+
+    Raises:
+        ValueError: The postprocess has no ``suppress``.
+    """
+
+    def __init__(self, module: nn.Module, postprocess=None):
+        super().__init__(module)
+        self.postprocess = module.postprocess if postprocess is None else postprocess
+        if not hasattr(self.postprocess, "suppress"):
+            raise ValueError(
+                f"{type(self.postprocess).__name__} has no suppress() to merge views with; "
+                "set tta_model=dict(type='DetTTAModel', postprocess=dict(type='NMSPostprocess'))"
+            )
+
+    @torch.no_grad()
+    def merge_preds(self, data_samples_list: list[tuple[DetDataSample, ...]]) -> list[DetDataSample]:
+        """The views of each image, with ``pred_instances`` -> one sample each, all in pixels of the original image."""
+        return [self._merge(views) for views in data_samples_list]
+
+    def state_dict(self, *args, **kwargs) -> dict[str, Tensor]:
+        """Weights of the detector, under its own names."""
+        return self.module.state_dict(*args, **kwargs)
+
+    def load_state_dict(self, *args, **kwargs):
+        """Loads weights of the detector."""
+        return self.module.load_state_dict(*args, **kwargs)
+
+    def _merge(self, views: tuple[DetDataSample, ...]) -> DetDataSample:
+        offered = {
+            "boxes": torch.cat([unflip(view.pred_instances.bboxes, view) for view in views]),
+            "scores": torch.cat([view.pred_instances.scores for view in views]),
+            "labels": torch.cat([view.pred_instances.labels for view in views]),
+            "num_views": len(views),
+        }
+        wanted = inspect.signature(self.postprocess.suppress).parameters
+        boxes, scores, labels = self.postprocess.suppress(**{name: offered[name] for name in wanted})
+        first = views[0]
+        merged = DetDataSample(metainfo=first.metainfo)
+        merged.set_metainfo(
+            {"img_shape": first.ori_shape, "scale_factor": (1.0, 1.0), "flip": False, "flip_direction": None}
+        )
+        for name in ("gt_instances", "ignored_instances"):
+            if name in first:
+                truth = first.get(name)
+                bboxes = unflip(truth.bboxes / truth.bboxes.new_tensor(first.scale_factor).repeat(2), first)
+                merged.set_field(InstanceData(bboxes=bboxes, labels=truth.labels), name)
+        merged.pred_instances = InstanceData(bboxes=boxes, scores=scores, labels=labels)[: self.postprocess.max_per_img]
+        return merged
+
+
+def unflip(boxes: Tensor, view: DetDataSample) -> Tensor:
+    """Boxes (n, 4) in pixels of the original size, as a view shows them -> as the original image does."""
+    if not view.flip:
+        return boxes
+    height, width = view.ori_shape
+    boxes = boxes.clone()
+    if view.flip_direction in ("horizontal", "diagonal"):
+        boxes[:, 0::2] = width - boxes[:, [2, 0]]
+    if view.flip_direction in ("vertical", "diagonal"):
+        boxes[:, 1::2] = height - boxes[:, [3, 1]]
+    return boxes

@@ -1,0 +1,116 @@
+"""What all ways from dense predictions to detections share: candidates before, a cap after."""
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from mmengine.structures import InstanceData
+from torch import Tensor
+from torchvision.ops import clip_boxes_to_image
+
+from rdet.structures import DensePredictions
+
+
+class DensePostprocess(ABC):
+    """Candidates of each image, then :meth:`suppress`, then the best ``max_per_img``.
+
+    On each level the best ``topk_per_level`` predictions above ``score_thr`` are decoded and
+    clipped to the image (Focal Loss paper, section 4, "Inference"). Where the head predicts a
+    quality, the score of a class is the geometric mean sqrt(sigmoid(logit) * sigmoid(quality)), as
+    in the published code of FCOS and ATSS and in torchvision, and threshold and rank are those of
+    this score.
+
+    Args:
+        score_thr: Smallest score; 0 keeps all.
+        topk_per_level: Predictions of one level that are decoded.
+        max_per_img: Detections kept.
+        class_agnostic: Whether boxes of different classes compete too.
+    """
+
+    def __init__(
+        self,
+        score_thr: float = 0.05,
+        topk_per_level: int = 1000,
+        max_per_img: int = 100,
+        class_agnostic: bool = False,
+    ):
+        if not 0 <= score_thr < 1:
+            raise ValueError(f"score_thr is {score_thr}; it must lie in [0, 1)")
+        self.score_thr = score_thr
+        self.topk_per_level = topk_per_level
+        self.max_per_img = max_per_img
+        self.class_agnostic = class_agnostic
+
+    @abstractmethod
+    def suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Makes one box of many around the same object.
+
+        Args:
+            boxes: (n, 4) xyxy of one image, in any order; n may be 0.
+            scores: (n,) in [0, 1].
+            labels: (n,) int64.
+
+        Returns:
+            Boxes (m, 4), scores (m,), labels (m,), best first. At least the best ``max_per_img``.
+        """
+
+    @torch.no_grad()
+    def __call__(
+        self, predictions: DensePredictions, priors: Tensor, coder, image_sizes: list[tuple[int, int]]
+    ) -> list[InstanceData]:
+        """Detections of each image, best first, clipped to it.
+
+        Args:
+            predictions: Of N images.
+            priors: (A, 4) xyxy.
+            coder: Decodes (n, 4) priors and (n, D) deltas.
+            image_sizes: (height, width) of each image before padding.
+
+        Returns:
+            For each image ``bboxes`` (n, 4), ``scores`` (n,), ``labels`` (n,).
+        """
+        lengths = predictions.level_lengths
+        qualities = [None] * len(image_sizes) if predictions.quality is None else predictions.quality
+        detections = []
+        for logits, deltas, quality, size in zip(
+            predictions.logits, predictions.deltas, qualities, image_sizes, strict=True
+        ):
+            levels = zip(
+                logits.float().split(lengths),
+                [None] * len(lengths) if quality is None else quality.float().split(lengths),
+                deltas.float().split(lengths),
+                priors.split(lengths),
+                strict=True,
+            )
+            kept = [self._candidates(*level, coder) for level in levels]
+            boxes, scores, labels = (torch.cat(parts) for parts in zip(*kept, strict=True))
+            boxes, scores, labels = self.suppress(clip_boxes_to_image(boxes, size), scores, labels)
+            found = InstanceData(bboxes=boxes, scores=scores, labels=labels)
+            detections.append(found[: self.max_per_img])
+        return detections
+
+    def _candidates(
+        self, logits: Tensor, quality: Tensor | None, deltas: Tensor, priors: Tensor, coder
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One level of one image, (A_l, K) logits, (A_l,) quality -> boxes (n, 4), scores (n,), labels (n,)."""
+        num_classes = logits.shape[-1]
+        if quality is None:  # ranked and compared as logits, so that only survivors need a sigmoid
+            rank = logits.flatten()
+            threshold = math.log(self.score_thr / (1 - self.score_thr)) if self.score_thr > 0 else None
+        else:
+            rank = (logits.sigmoid() * quality.sigmoid()[:, None]).sqrt().flatten()
+            threshold = self.score_thr if self.score_thr > 0 else None
+        if threshold is not None:
+            index = (rank > threshold).nonzero().squeeze(1)
+            rank = rank[index]
+        else:
+            index = torch.arange(len(rank), device=rank.device)
+        rank, order = rank.topk(min(self.topk_per_level, len(rank)))
+        index = index[order]
+        prior = index // num_classes
+        scores = rank.sigmoid() if quality is None else rank
+        return coder.decode(priors[prior], deltas[prior]), scores, index % num_classes
+
+    def _groups(self, labels: Tensor) -> Tensor:
+        """(n,) int64; boxes of the same number compete."""
+        return torch.zeros_like(labels) if self.class_agnostic else labels

@@ -1,0 +1,46 @@
+"""Non-maximum suppression that looks at the distance of the centres too."""
+
+from torch import Tensor
+from torchvision.ops import distance_box_iou
+
+from rdet.models.postprocess.dense_postprocess import DensePostprocess
+from rdet.models.postprocess.greedy import take_best_first
+from rdet.registry import MODELS
+
+
+@MODELS.register_module()
+class DIoUNMSPostprocess(DensePostprocess):
+    """A box drops the weaker ones whose DIoU with it exceeds a threshold.
+
+    Zheng et al., "Distance-IoU Loss: Faster and Better Learning for Bounding Box Regression", AAAI
+    2020, section "Non-Maximum Suppression using DIoU": DIoU is the IoU less the squared distance
+    of the centres over that of the corners of the box around both. Two objects that overlap but
+    stand apart both stay more often than with NMS.
+
+    Args:
+        score_thr: Smallest score.
+        topk_per_level: Predictions of one level that are decoded.
+        iou_threshold: DIoU above which the weaker of two boxes of a class is dropped.
+        max_per_img: Detections kept.
+        class_agnostic: Whether a box drops those of other classes too.
+    """
+
+    def __init__(
+        self,
+        score_thr: float = 0.05,
+        topk_per_level: int = 1000,
+        iou_threshold: float = 0.5,
+        max_per_img: int = 100,
+        class_agnostic: bool = False,
+    ):
+        super().__init__(score_thr, topk_per_level, max_per_img, class_agnostic)
+        self.iou_threshold = iou_threshold
+
+    def suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(n, 4), (n,), (n,) -> the best ``max_per_img`` boxes that no better one drops, best first."""
+        index, scores = take_best_first(boxes, scores, self._groups(labels), self._rescore, self.max_per_img)
+        return boxes[index], scores, labels[index]
+
+    def _rescore(self, box: Tensor, boxes: Tensor, scores: Tensor) -> Tensor:
+        # NaN, of two boxes without area, does not exceed the threshold.
+        return scores.masked_fill(distance_box_iou(box, boxes)[0] > self.iou_threshold, -1.0)

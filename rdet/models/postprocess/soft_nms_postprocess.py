@@ -1,0 +1,70 @@
+"""Soft non-maximum suppression."""
+
+from torch import Tensor
+from torchvision.ops import box_iou
+
+from rdet.models.postprocess.dense_postprocess import DensePostprocess
+from rdet.models.postprocess.greedy import take_best_first
+from rdet.registry import MODELS
+
+_METHODS = ("linear", "gaussian")
+
+
+@MODELS.register_module()
+class SoftNMSPostprocess(DensePostprocess):
+    """A box lowers the scores of those that overlap it instead of dropping them.
+
+    Bodla et al., "Soft-NMS -- Improving Object Detection With One Line of Code", ICCV 2017,
+    section 3: ``linear`` multiplies a score by 1 - IoU where the IoU exceeds ``iou_threshold``,
+    ``gaussian`` every score by exp(-IoU^2 / sigma).
+
+    Args:
+        score_thr: Smallest score of a candidate.
+        topk_per_level: Predictions of one level that are decoded.
+        method: ``linear`` or ``gaussian``.
+        iou_threshold: Of ``linear``; default 0.3.
+        sigma: Of ``gaussian``; default 0.5.
+        min_score: Smallest score in the end.
+        max_per_img: Detections kept.
+        class_agnostic: Whether a box lowers the scores of other classes too.
+
+    Raises:
+        ValueError: The method does not exist or does not read ``iou_threshold`` or ``sigma``.
+    """
+
+    def __init__(
+        self,
+        score_thr: float = 0.05,
+        topk_per_level: int = 1000,
+        method: str = "linear",
+        iou_threshold: float | None = None,
+        sigma: float | None = None,
+        min_score: float = 0.001,
+        max_per_img: int = 100,
+        class_agnostic: bool = False,
+    ):
+        super().__init__(score_thr, topk_per_level, max_per_img, class_agnostic)
+        if method not in _METHODS:
+            raise ValueError(f"SoftNMSPostprocess: no method {method!r}; valid: {', '.join(_METHODS)}")
+        unread = ("sigma", sigma) if method == "linear" else ("iou_threshold", iou_threshold)
+        if unread[1] is not None:
+            raise ValueError(f"SoftNMSPostprocess: {unread[0]} is not read by method={method!r}; leave it out")
+        if sigma is not None and sigma <= 0:
+            raise ValueError(f"SoftNMSPostprocess: sigma is {sigma}; it must be greater than 0")
+        self.method = method
+        self.iou_threshold = 0.3 if iou_threshold is None else iou_threshold
+        self.sigma = 0.5 if sigma is None else sigma
+        self.min_score = min_score
+
+    def suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(n, 4), (n,), (n,) -> the best ``max_per_img`` boxes with their lowered scores, best first."""
+        index, scores = take_best_first(boxes, scores, self._groups(labels), self._rescore, self.max_per_img)
+        enough = scores >= self.min_score
+        index = index[enough]
+        return boxes[index], scores[enough], labels[index]
+
+    def _rescore(self, box: Tensor, boxes: Tensor, scores: Tensor) -> Tensor:
+        iou = box_iou(box, boxes)[0].nan_to_num()  # (n,); boxes without area overlap nothing
+        if self.method == "gaussian":
+            return scores * (-(iou**2) / self.sigma).exp()
+        return scores * (1 - iou).where(iou > self.iou_threshold, 1.0)

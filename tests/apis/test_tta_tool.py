@@ -1,0 +1,137 @@
+"""tools/test.py --tta, and the runner behind it."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from rdet.apis.build import build_runner
+from rdet.apis.tta import default_tta_pipeline, with_views
+from rdet.apis.inference import init_detector
+from rdet.config import load_config
+
+LOAD, PACK = {"type": "LoadImageFromFile"}, {"type": "PackDetInputs"}
+FLIPS = [{"type": "RandomFlip", "prob": 0.0}, {"type": "RandomFlip", "prob": 1.0}]
+KEYS = """
+tta_model = dict(type="DetTTAModel", postprocess=dict(type="WBFPostprocess", max_per_img=9))
+tta_pipeline = [
+    dict(type="LoadImageFromFile"),
+    dict(type="TestTimeAug", transforms=[
+        [dict(type="Resize", scale=(s, s), keep_ratio=True) for s in (64, 96)],
+        [dict(type="RandomFlip", prob=p, direction="vertical") for p in (0.0, 1.0)],
+        [dict(type="PackDetInputs")],
+    ]),
+]
+"""
+
+
+@pytest.fixture
+def checkpoint(config, tmp_path) -> str:
+    torch.manual_seed(0)
+    model = init_detector(config, cfg_options={"model.num_classes": 2})
+    torch.save({"state_dict": model.state_dict()}, tmp_path / "weights.pth")
+    return str(tmp_path / "weights.pth")
+
+
+@pytest.fixture
+def detections(config, checkpoint, tmp_path):
+    """Tests with keys added to the tiny config; returns the detections as the evaluation writes them."""
+    count = 0
+
+    def run(tta: bool, **keys) -> list[dict]:
+        nonlocal count
+        count += 1
+        out = tmp_path / f"{count}.json"
+        cfg = load_config(config)
+        cfg.merge_from_dict(
+            {
+                "work_dir": str(tmp_path / "test"),
+                "experiment_name": f"{tmp_path.name}_tta_{count}",
+                "load_from": checkpoint,
+                "test_evaluator": {"type": "CocoMetric", "outfile_prefix": str(out)},
+                **keys,
+            }
+        )
+        build_runner(cfg, "test", tta=tta).test()
+        return json.loads(out.read_text())
+
+    return run
+
+
+def test_one_plain_view_equals_the_plain_test(detections):
+    plain = detections(tta=False)
+    view = [LOAD, {"type": "TestTimeAug", "transforms": [[PACK]]}]
+    assert len(plain) > 13
+    assert detections(tta=True, tta_pipeline=view) == plain
+
+
+def test_default_views_and_ema(detections):
+    """The averaged weights of EMAHook, which tests with them, are those of the checkpoint, in TTA too."""
+    found = detections(tta=True)
+    assert {d["image_id"] for d in found} == set(range(1, 14))
+    assert found != detections(tta=False)
+    assert detections(tta=True, custom_hooks=[{"type": "EMAHook"}]) == found
+
+
+def test_config_is_not_changed(config):
+    cfg = load_config(config)
+    before = cfg.pretty_text
+    with_views(cfg)
+    assert cfg.pretty_text == before
+
+
+def test_views_reach_wrapped_data_sets(config):
+    cfg = load_config(config)
+    inner = cfg.val_dataloader.dataset
+    cfg.val_dataloader.dataset = {"type": "ConcatDataset", "datasets": [inner, inner]}
+    loader = with_views(cfg).test_dataloader
+    assert [d.pipeline[-1].type for d in loader.dataset.datasets] == ["TestTimeAug"] * 2
+    assert loader.batch_size == 2
+
+
+def test_default_pipeline():
+    resize = {"type": "Resize", "scale": (1333, 800), "keep_ratio": True}
+    assert default_tta_pipeline([LOAD, resize, PACK]) == [
+        LOAD,
+        {
+            "type": "TestTimeAug",
+            "transforms": [
+                [{**resize, "scale": scale} for scale in ((1333, 800), (666, 400), (2000, 1200))],
+                FLIPS,
+                [PACK],
+            ],
+        },
+    ]
+    assert default_tta_pipeline([LOAD, PACK]) == [LOAD, {"type": "TestTimeAug", "transforms": [FLIPS, [PACK]]}]
+    square = default_tta_pipeline([LOAD, {"type": "Resize", "scale": 512}, PACK])
+    assert [step["scale"] for step in square[1]["transforms"][0]] == [512, 256, 768]
+
+
+@pytest.mark.parametrize("pipeline", [[LOAD, PACK], [LOAD, {"type": "TestTimeAug", "transforms": [FLIPS]}, PACK]])
+def test_pipeline_without_views_is_said(config, pipeline):
+    cfg = load_config(config)
+    cfg.tta_pipeline = pipeline
+    with pytest.raises(ValueError, match="tta_pipeline must end in dict"):
+        with_views(cfg)
+
+
+def test_nothing_to_take_views_from_is_said(config):
+    cfg = load_config(config)
+    cfg.val_dataloader.dataset.pipeline = [LOAD]
+    with pytest.raises(ValueError, match="too short to take views from; set tta_pipeline"):
+        with_views(cfg)
+    cfg.val_dataloader = None
+    with pytest.raises(ValueError, match="no test_dataloader or val_dataloader"):
+        with_views(cfg)
+
+
+def test_tool_with_keys_of_the_config(command, config, checkpoint, tmp_path):
+    Path(config).write_text(Path(config).read_text() + KEYS)
+    process = command("test.py", config, checkpoint, "--tta", "--out", "found.json", "--show-dir", "drawn")
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert {d["image_id"] for d in found} == set(range(1, 14))
+    assert max(sum(d["image_id"] == i for d in found) for i in range(1, 14)) == 9  # the config's cap, of WBF
+    assert len(list((tmp_path / "drawn").iterdir())) == 13
