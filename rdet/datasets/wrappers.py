@@ -24,6 +24,10 @@ class RepeatDataset(mm.RepeatDataset):
         self._fully_initialized = False
         self.full_init()
 
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Labels in the ``idx``-th image."""
+        return self.dataset.get_cat_ids(self._get_ori_dataset_idx(idx))
+
 
 @DATASETS.register_module()
 class ConcatDataset(mm.ConcatDataset):
@@ -43,3 +47,8 @@ class ConcatDataset(mm.ConcatDataset):
         self._metainfo = self.datasets[0].metainfo
         self._fully_initialized = False
         self.full_init()
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Labels in the ``idx``-th image."""
+        which, inner = self._get_ori_dataset_idx(idx)
+        return self.datasets[which].get_cat_ids(inner)

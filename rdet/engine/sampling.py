@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +14,19 @@ def mix_seed(*numbers: int) -> int:
     return int(np.random.SeedSequence([n & 0xFFFFFFFF for n in numbers]).generate_state(1)[0])
 
 
+class Draw(NamedTuple):
+    """One image of the stream: which, with which random numbers, and how far training is there.
+
+    Iteration and epoch are counted from 0 as the loops count them: an epoch has ``len(stream)``
+    iterations.
+    """
+
+    index: int
+    seed: int
+    iteration: int | None = None
+    epoch: int | None = None
+
+
 class TrainStream(Sampler):
     """Batches of one endless, shuffled stream of images.
 
@@ -21,7 +35,7 @@ class TrainStream(Sampler):
     following. So every batch is full, every image comes equally often, no two processes see the
     same place, and training goes on at any iteration without reading what came before.
 
-    Yields lists of (index, seed); :class:`SeededDataset` understands them.
+    Yields lists of :class:`Draw`; :class:`SeededDataset` understands them.
 
     Args:
         length: Images in the data set.
@@ -47,7 +61,8 @@ class TrainStream(Sampler):
         """Iterations of one epoch, rounded up; all batches are full nevertheless."""
         return -(-self.length // (self.batch_size * self.world_size))
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+    def __iter__(self) -> Iterator[list[Draw]]:
+        iteration = self.first_iter
         place = (self.first_iter * self.world_size + self.rank) * self.batch_size
         shuffled, order = -1, None
         while True:
@@ -56,8 +71,10 @@ class TrainStream(Sampler):
                 turn, index = divmod(position, self.length)
                 if turn != shuffled:
                     shuffled, order = turn, np.random.default_rng([self.seed, turn]).permutation(self.length)
-                batch.append((int(order[index]), mix_seed(self.seed, position)))
+                seed = mix_seed(self.seed, position)
+                batch.append(Draw(int(order[index]), seed, iteration, iteration // len(self)))
             yield batch
+            iteration += 1
             place += self.batch_size * self.world_size
 
 
@@ -79,17 +96,24 @@ class SeededDataset(Dataset):
 
     Augmentation is then the same whatever the number of workers and after every resume. The
     states of the global generators of Python, numpy and torch are put back afterwards.
+
+    A data set in it, however wrapped, that has a method ``set_progress(iteration, epoch)`` is told
+    before each image how far training is at that image. So a change of the data at an iteration is
+    exact, although workers prepare images ahead of time.
     """
 
     def __init__(self, dataset):
         self.dataset = dataset
         self.metainfo = dataset.metainfo
+        self._told = [part for part in _nested(dataset) if hasattr(part, "set_progress")]
 
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, index_and_seed: tuple[int, int]):
-        index, seed = index_and_seed
+    def __getitem__(self, draw: Draw | tuple[int, int]):
+        index, seed, iteration, epoch = Draw(*draw)
+        for part in self._told:
+            part.set_progress(iteration, epoch)
         states = random.getstate(), np.random.get_state(), torch.get_rng_state()
         random.seed(seed)
         np.random.seed(seed)
@@ -100,3 +124,12 @@ class SeededDataset(Dataset):
             random.setstate(states[0])
             np.random.set_state(states[1])
             torch.set_rng_state(states[2])
+
+
+def _nested(dataset) -> Iterator:
+    """The data set and all those that it wraps."""
+    yield dataset
+    inner = getattr(dataset, "datasets", None) or [getattr(dataset, "dataset", None)]
+    for part in inner:
+        if part is not None:
+            yield from _nested(part)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from rdet.engine.sampling import SeededDataset, StridedSampler, TrainStream
+from rdet.engine.sampling import Draw, SeededDataset, StridedSampler, TrainStream
 
 
 def take(stream: TrainStream, count: int, first: int = 0, seed: int = 5) -> list:
@@ -23,7 +23,7 @@ def take(stream: TrainStream, count: int, first: int = 0, seed: int = 5) -> list
 def test_every_image_comes_equally_often(length, batch_size, world_size):
     iterations = length * 3
     streams = [take(TrainStream(length, batch_size, rank, world_size), iterations) for rank in range(world_size)]
-    joint = [index for batches in zip(*streams, strict=True) for batch in batches for index, _ in batch]
+    joint = [index for batches in zip(*streams, strict=True) for batch in batches for index, *_ in batch]
     for turn in range(len(joint) // length):
         assert sorted(joint[turn * length : (turn + 1) * length]) == list(range(length))
 
@@ -43,8 +43,26 @@ def test_stream_continues_at_any_iteration(first):
 def test_seed_and_turn_change_the_order():
     stream = TrainStream(50, 50)
     (first, second), (other,) = take(stream, 2, seed=1), take(stream, 1, seed=2)
-    assert len({tuple(index for index, _ in batch) for batch in (first, second, other)}) == 3
-    assert len({seed for _, seed in first + second}) == 100
+    assert len({tuple(draw.index for draw in batch) for batch in (first, second, other)}) == 3
+    assert len({draw.seed for draw in first + second}) == 100
+
+
+def test_order_and_seeds_are_those_of_earlier_versions():
+    """So that a checkpoint of theirs is resumed with the images that came next."""
+    draws = [draw for batch in take(TrainStream(5, 3), 2, first=1) for draw in batch]
+    assert [draw.index for draw in draws] == [2, 0, 2, 0, 4, 3]
+    assert [draw.seed for draw in draws] == [727168946, 278233753, 1608096988, 1827940263, 2524741263, 881582233]
+
+
+@pytest.mark.parametrize("first", [0, 5, 6, 20])
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_draws_know_their_iteration_and_epoch(first, world_size):
+    """Thirteen images, two an iteration: seven iterations an epoch; with two processes, four."""
+    for rank in range(world_size):
+        batches = take(TrainStream(13, 2, rank, world_size), 20, first)
+        for iteration, batch in enumerate(batches, start=first):
+            epoch = iteration // (7 if world_size == 1 else 4)
+            assert [(draw.iteration, draw.epoch) for draw in batch] == [(iteration, epoch)] * 2
 
 
 def test_length_is_that_of_an_epoch():
@@ -74,6 +92,25 @@ def test_seed_of_an_image_decides_all_its_random_numbers():
     assert dataset[2, 7] == first
     assert all(a != b for a, b in zip(dataset[2, 8][1:], first[1:], strict=True))
     assert dataset.metainfo == {"classes": ("a",)}
+
+
+class Told(RandomNumbers):
+    def __init__(self, **inner):
+        vars(self).update(inner)
+        self.progress = []
+
+    def set_progress(self, iteration, epoch):
+        self.progress.append((iteration, epoch))
+
+
+def test_data_sets_are_told_how_far_training_is():
+    leaf, deep = RandomNumbers(), Told()
+    beside = Told(dataset=deep)
+    dataset = SeededDataset(Told(datasets=[leaf, beside]))
+    dataset[Draw(1, 7, 30, 4)]
+    dataset[2, 7]
+    for told in (deep, beside, dataset.dataset):
+        assert told.progress == [(30, 4), (None, None)]
 
 
 def test_global_generators_are_put_back():

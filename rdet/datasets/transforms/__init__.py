@@ -1,14 +1,24 @@
 """What a pipeline does to one record. Everything random draws from numpy's global generator."""
 
+from rdet.datasets.transforms.copy_paste import CopyPaste
 from rdet.datasets.transforms.crop import RandomCrop
 from rdet.datasets.transforms.flip import RandomFlip
+from rdet.datasets.transforms.jitter import LargeScaleJitter
 from rdet.datasets.transforms.load import LoadImageFromFile
+from rdet.datasets.transforms.mix_transform import MixTransform
+from rdet.datasets.transforms.mixup import MixUp
+from rdet.datasets.transforms.mosaic import Mosaic
 from rdet.datasets.transforms.pack import PackDetInputs
 from rdet.datasets.transforms.photometric import PhotoMetricDistortion
 from rdet.datasets.transforms.resize import RandomChoiceResize, RandomResize, Resize
 
 __all__ = [
+    "CopyPaste",
+    "LargeScaleJitter",
     "LoadImageFromFile",
+    "MixTransform",
+    "MixUp",
+    "Mosaic",
     "PackDetInputs",
     "PhotoMetricDistortion",
     "RandomChoiceResize",

@@ -37,10 +37,10 @@ class RandomCrop(BaseTransform):
         if "gt_bboxes" in results:
             boxes = results["gt_bboxes"]
             wanted = ~results["gt_ignore_flags"]
-            cropped, kept = _crop_boxes(boxes, (left, top), window)
+            cropped, kept = crop_boxes(boxes, (left, top), window)
             if not self.allow_negative_crop and wanted.any() and not (kept & wanted).any():
                 left, top = _offset_around(boxes[np.random.choice(np.flatnonzero(wanted))], window, room)
-                cropped, kept = _crop_boxes(boxes, (left, top), window)
+                cropped, kept = crop_boxes(boxes, (left, top), window)
             results["gt_bboxes"] = cropped[kept]
             for key in ("gt_bboxes_labels", "gt_ignore_flags"):
                 results[key] = results[key][kept]
@@ -52,8 +52,11 @@ class RandomCrop(BaseTransform):
         return f"RandomCrop(crop_size={self.crop_size}, allow_negative_crop={self.allow_negative_crop})"
 
 
-def _crop_boxes(boxes: np.ndarray, offset: tuple[int, int], window: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the boxes (n, 4) as the window shows them, and which of them (n,) it keeps."""
+def crop_boxes(boxes: np.ndarray, offset: tuple[int, int], window: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the boxes (n, 4) as the window shows them, and which of them (n,) it keeps.
+
+    A box goes if it has no area left, or was cut to less than a pixel in width or height.
+    """
     shifted = boxes - np.array([*offset, *offset], dtype=boxes.dtype)
     cropped = np.clip(shifted, 0, np.array([*window, *window], dtype=boxes.dtype))
     side = (cropped[:, 2:] - cropped[:, :2]).min(axis=1)

@@ -37,6 +37,16 @@ def resize(results: dict, scale: Scale, keep_ratio: bool) -> dict:
     return results
 
 
+def fit(results: dict, size: Scale, ratio: float = 1.0) -> dict:
+    """Resizes to the largest picture of the same shape within ``ratio`` times ``size`` (width, height).
+
+    Unlike with a ``scale``, the order of the two sides matters. A side has at least one pixel.
+    """
+    height, width = results["img"].shape[:2]
+    factor = ratio * min(size[0] / width, size[1] / height)
+    return resize(results, tuple(max(1, round(side * factor)) for side in (width, height)), keep_ratio=False)
+
+
 @TRANSFORMS.register_module()
 class Resize(BaseTransform):
     """Resizes to one scale; see :func:`resize`.
@@ -50,7 +60,7 @@ class Resize(BaseTransform):
     """
 
     def __init__(self, scale: Scale | int, keep_ratio: bool = False):
-        self.scale = _sides(scale)
+        self.scale = sides_of(scale)
         self.keep_ratio = keep_ratio
 
     def transform(self, results: dict) -> dict:
@@ -71,7 +81,7 @@ class RandomChoiceResize(BaseTransform):
     """
 
     def __init__(self, scales: Sequence[Scale | int], keep_ratio: bool = False):
-        self.scales = [_sides(scale) for scale in scales]
+        self.scales = [sides_of(scale) for scale in scales]
         if not self.scales:
             raise ValueError("RandomChoiceResize: no scales to choose from")
         self.keep_ratio = keep_ratio
@@ -101,7 +111,7 @@ class RandomResize(BaseTransform):
         ratio_range: tuple[float, float] | None = None,
         keep_ratio: bool = False,
     ):
-        self.scales = [_sides(scale)] if ratio_range else [_sides(s) for s in scale]
+        self.scales = [sides_of(scale)] if ratio_range else [sides_of(s) for s in scale]
         if len(self.scales) != (1 if ratio_range else 2):
             raise ValueError(f"RandomResize: scale must be two scales, or one with ratio_range, got {scale}")
         self.ratio_range = ratio_range
@@ -121,7 +131,7 @@ class RandomResize(BaseTransform):
         return f"RandomResize(scale={self.scales}, ratio_range={self.ratio_range}, keep_ratio={self.keep_ratio})"
 
 
-def _sides(scale: Scale | int) -> Scale:
+def sides_of(scale: Scale | int) -> Scale:
     sides = (scale, scale) if isinstance(scale, int) else tuple(scale)
     if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
         raise ValueError(f"a scale must be two sides in whole pixels, got {scale!r}")
