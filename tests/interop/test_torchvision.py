@@ -154,9 +154,7 @@ def real_case():
         scale = SHORT_SIDE / min(image.shape[:2])
         image = cv2.resize(image, (round(image.shape[1] * scale), round(image.shape[0] * scale)))
         truth = [a for a in content["annotations"] if a["image_id"] == image_id and not a["iscrowd"]]
-        # Boxes that end with the image have points at exactly 64 pixels from a side, the limit of two levels.
-        # There FCOSAssigner takes the lower level and torchvision none: a little to the left and up, nothing is equal.
-        xywh = torch.tensor([a["bbox"] for a in truth]) * scale - torch.tensor([0.03, 0.03, 0, 0])
+        xywh = torch.tensor([a["bbox"] for a in truth]) * scale
         images.append(torch.from_numpy(image).permute(2, 0, 1) / 255)
         boxes.append(torch.cat([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], dim=1))
         labels.append(torch.tensor([a["category_id"] for a in truth]))

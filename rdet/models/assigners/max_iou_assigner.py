@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from rdet.models.assigners.geometry import ignore_background
 from rdet.registry import MODELS
 from rdet.structures.assignment import BACKGROUND, IGNORE
-from rdet.structures.boxes import box_coverage
 
 
 @MODELS.register_module()
@@ -77,8 +77,5 @@ class MaxIoUAssigner:
 
         positive = (best_iou >= self.pos_iou_thr) & (best_box >= 0) | low_quality
         assigned = torch.where(best_iou < self.neg_iou_thr, BACKGROUND, IGNORE)
-        if ignored is not None and len(ignored):
-            for chunk in ignored.split(self.chunk_size):
-                inside = box_coverage(priors, chunk).amax(dim=0) > self.ignore_iof_thr
-                assigned = torch.where(inside, IGNORE, assigned)
-        return torch.where(positive, best_box, assigned)
+        assigned = torch.where(positive, best_box, assigned)
+        return ignore_background(assigned, priors, ignored, self.ignore_iof_thr, self.chunk_size)

@@ -1,0 +1,79 @@
+"""Assignment of points to boxes by position and size."""
+
+import torch
+from torch import Tensor
+
+from rdet.models.assigners.claims import Claims
+from rdet.models.assigners.geometry import box_centers, ignore_background, is_near, side_distances
+from rdet.registry import MODELS
+
+
+@MODELS.register_module()
+class FCOSAssigner:
+    """A point inside a box is positive if the box fits its level (FCOS, Tian et al., ICCV 2019, section 3.2).
+
+    The box fits if the largest distance of the point from its four sides lies in
+    (``regress_range[0]``, ``regress_range[1]``] strides; the first level has no lower limit and the
+    last no upper one. With strides 8 to 128, these are the paper's limits of 64, 128, 256 and 512
+    pixels. The point must also be within ``center_sampling_radius`` of the box's centre (TPAMI
+    version of the paper, 2021). Of several boxes it gets the smallest. For ``ignore_iof_thr`` see
+    :class:`MaxIoUAssigner`.
+
+    Memory: O(A * ``chunk_size``), whatever the number of boxes.
+
+    Args:
+        regress_range: Limits of the largest distance, in strides.
+        center_sampling_radius: Half-side of the square around a box's centre, in strides; None:
+            the whole box, as in the ICCV paper.
+        include_upper: Whether a distance of exactly the upper limit fits; in torchvision it does
+            not, and fits no level. All else is as there by default.
+        ignore_iof_thr: Share of a point's square inside an ignored region.
+        chunk_size: Boxes that are compared with all priors at once.
+    """
+
+    def __init__(
+        self,
+        regress_range: tuple[float, float] = (4.0, 8.0),
+        center_sampling_radius: float | None = 1.5,
+        include_upper: bool = True,
+        ignore_iof_thr: float = 0.5,
+        chunk_size: int = 64,
+    ):
+        if not 0 <= regress_range[0] < regress_range[1]:
+            raise ValueError(f"expected 0 <= low < high in regress_range, got {regress_range}")
+        if center_sampling_radius is not None and center_sampling_radius <= 0:
+            raise ValueError(f"expected center_sampling_radius > 0, or None, got {center_sampling_radius}")
+        self.regress_range = regress_range
+        self.center_sampling_radius = center_sampling_radius
+        self.include_upper = include_upper
+        self.ignore_iof_thr = ignore_iof_thr
+        self.chunk_size = chunk_size
+
+    @torch.no_grad()
+    def __call__(self, priors: Tensor, boxes: Tensor, ignored: Tensor | None = None) -> Tensor:
+        """Assigns the points of one image.
+
+        Args:
+            priors: (A, 4) xyxy, the square of side = stride around each point.
+            boxes: (G, 4) xyxy ground truth.
+            ignored: (I, 4) xyxy regions that are neither object nor background.
+
+        Returns:
+            (A,) int64: index of the point's box, ``BACKGROUND`` or ``IGNORE``.
+        """
+        claims, centers = Claims(priors), box_centers(priors)
+        stride = priors[:, 2] - priors[:, 0]
+        # The margin is for rounding.
+        low = torch.where(stride < 1.01 * stride.amin(), 0, self.regress_range[0] * stride)
+        high = torch.where(stride > 0.99 * stride.amax(), torch.inf, self.regress_range[1] * stride)
+        for start in range(0, len(boxes), self.chunk_size):
+            chunk = boxes[start : start + self.chunk_size]
+            distances = side_distances(centers, chunk[:, None])  # (4, chunk, A)
+            farthest = distances.amax(dim=0)
+            below = farthest <= high if self.include_upper else farthest < high
+            fits = (distances.amin(dim=0) > 0) & (farthest > low) & below
+            if self.center_sampling_radius is not None:
+                fits &= is_near(centers, box_centers(chunk)[:, None], self.center_sampling_radius * stride)
+            area = (chunk[:, 2:] - chunk[:, :2]).prod(dim=1, keepdim=True)  # (chunk, 1)
+            claims.add(torch.where(fits, -area, -torch.inf), start)
+        return ignore_background(claims.boxes, priors, ignored, self.ignore_iof_thr, self.chunk_size)

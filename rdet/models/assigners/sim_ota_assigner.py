@@ -1,0 +1,106 @@
+"""Assignment by the cost of predictions, as many to each box as predict it well."""
+
+import torch
+from torch import Tensor
+from torchvision.ops import box_iou
+
+from rdet.models.assigners.claims import Claims, mark_largest
+from rdet.models.assigners.geometry import box_centers, ignore_background, is_inside, is_near, strides_of
+from rdet.registry import MODELS
+
+
+@MODELS.register_module()
+class SimOTAAssigner:
+    """Each box gets its k cheapest priors, k by its predictions (YOLOX, Ge et al., arXiv:2107.08430, section 2.1).
+
+    Candidates of a box are the priors whose centre lies inside it or within ``center_radius`` of
+    its centre; those with both come first. The cost of a candidate is ``cls_weight`` times the
+    cross entropy of its scores plus ``iou_weight`` times -log IoU of its predicted box. k is the
+    sum of the ``candidate_topk`` largest IoUs of candidates, cut to a whole number, at least 1. A
+    prior that several boxes claim goes to the one it costs least. For ``ignore_iof_thr`` see
+    :class:`MaxIoUAssigner`.
+
+    The authors' code differs where a box has fewer than k candidates, or a prior is claimed twice:
+    there a box may get candidates of others, and a prior a box that does not claim it.
+
+    Memory: O(A * (``chunk_size`` + K)), whatever the number of boxes.
+
+    Args:
+        center_radius: Half-side of the square around a box's centre, in strides.
+        candidate_topk: Largest IoUs whose sum is k.
+        iou_weight, cls_weight: Weights in the cost.
+        ignore_iof_thr: Share of a prior's area inside an ignored region.
+        chunk_size: Boxes that are compared with all priors at once.
+    """
+
+    def __init__(
+        self,
+        center_radius: float = 2.5,
+        candidate_topk: int = 10,
+        iou_weight: float = 3.0,
+        cls_weight: float = 1.0,
+        ignore_iof_thr: float = 0.5,
+        chunk_size: int = 64,
+    ):
+        if center_radius <= 0 or candidate_topk < 1:
+            raise ValueError(
+                f"expected center_radius > 0 and candidate_topk >= 1, got {center_radius} and {candidate_topk}"
+            )
+        if iou_weight < 0 or cls_weight < 0:
+            raise ValueError(f"expected iou_weight >= 0 and cls_weight >= 0, got {iou_weight} and {cls_weight}")
+        self.center_radius = center_radius
+        self.candidate_topk = candidate_topk
+        self.iou_weight = iou_weight
+        self.cls_weight = cls_weight
+        self.ignore_iof_thr = ignore_iof_thr
+        self.chunk_size = chunk_size
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        priors: Tensor,
+        boxes: Tensor,
+        labels: Tensor,
+        scores: Tensor,
+        predicted: Tensor,
+        ignored: Tensor | None = None,
+        level_lengths: list[int] | None = None,
+    ) -> Tensor:
+        """Assigns the priors of one image.
+
+        Args:
+            priors: (A, 4) xyxy.
+            boxes: (G, 4) xyxy ground truth.
+            labels: (G,) int64, their classes.
+            scores: (A, K) probabilities of the classes.
+            predicted: (A, 4) xyxy.
+            ignored: (I, 4) xyxy regions that are neither object nor background.
+            level_lengths: Priors of each level, by which strides are read from the steps between
+                priors; None: a prior's width is its stride, as with points.
+
+        Returns:
+            (A,) int64: index of the prior's box, ``BACKGROUND`` or ``IGNORE``.
+        """
+        claims, centers, predicted = Claims(priors), box_centers(priors), predicted.float()
+        strides = priors[:, 2] - priors[:, 0] if level_lengths is None else strides_of(priors, level_lengths)
+        nothing = _negative_log(1 - scores.float()).sum(dim=1)  # (A,) cross entropy if there were no object
+        for start in range(0, len(boxes), self.chunk_size):
+            chunk, classes = (values[start : start + self.chunk_size] for values in (boxes, labels))
+            inside = is_inside(centers, chunk[:, None])  # (chunk, A)
+            near = is_near(centers, box_centers(chunk)[:, None], self.center_radius * strides)
+            iou = torch.where(inside | near, box_iou(chunk, predicted), 0)
+            count = iou.topk(min(self.candidate_topk, len(priors)), dim=1).values.sum(dim=1).long().clamp(min=1)
+
+            score = scores[:, classes].T.float()
+            cls_cost = nothing + _negative_log(score) - _negative_log(1 - score)
+            cost = self.cls_weight * cls_cost + self.iou_weight * -(iou + 1e-8).log()
+            # In (0, 1] if inside and near, in (-1, 0] if one of them: falls with the cost.
+            value = 1 / (1 + cost.clamp(min=0)) - (inside ^ near).float()
+            value = torch.where(inside | near, value, -torch.inf)
+            chosen = mark_largest(value, self.candidate_topk, count)
+            claims.add(torch.where(chosen, value, -torch.inf), start)
+        return ignore_background(claims.boxes, priors, ignored, self.ignore_iof_thr, self.chunk_size)
+
+
+def _negative_log(probability: Tensor) -> Tensor:
+    return -probability.log().clamp(min=-100)  # as torch's binary_cross_entropy, finite at 0

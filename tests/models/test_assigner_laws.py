@@ -1,0 +1,223 @@
+"""What holds for every assigner. A new one needs a line in ``CASES``."""
+
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from rdet.models import assigners
+from rdet.models.priors.anchor_generator import AnchorGenerator
+from rdet.models.priors.point_generator import PointGenerator
+from rdet.registry import MODELS
+from rdet.structures.assignment import BACKGROUND, IGNORE
+from rdet.structures.boxes import box_coverage
+
+STRIDES, SIZES = [8, 16, 32], [(16, 20), (8, 10), (4, 5)]  # over 160 x 128 pixels
+PRIORS = {
+    "points": PointGenerator(STRIDES)(SIZES),
+    "anchors": AnchorGenerator(STRIDES, octave_base_scale=2, scales_per_octave=2, ratios=(0.5, 2.0))(SIZES),
+}
+EVERYWHERE = torch.tensor([[-1e4, -1e4, 1e4, 1e4]])
+NUM_CLASSES = 5
+
+# Name -> the priors it is for.
+CASES = {
+    "ATSSAssigner": ["points", "anchors"],
+    "FCOSAssigner": ["points"],
+    "MaxIoUAssigner": ["points", "anchors"],
+    "SimOTAAssigner": ["points", "anchors"],
+    "TaskAlignedAssigner": ["points", "anchors"],
+}
+every_assigner = pytest.mark.parametrize(
+    ("name", "kind"), [(name, kind) for name, kinds in CASES.items() for kind in kinds]
+)
+
+
+def test_every_assigner_has_a_case():
+    modules = [
+        importlib.import_module(f"{assigners.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(assigners.__path__)
+    ]
+    registered = set(MODELS.module_dict.values())
+    found = {
+        name
+        for module in modules
+        for name, part in inspect.getmembers(module, inspect.isclass)
+        if part.__module__ == module.__name__ and part in registered
+    }
+    assert found == set(CASES)
+
+
+def scene(kind, count, seed=0, largest=90.0):
+    """Everything that a detector offers of one image."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def rand(*shape):
+        return torch.rand(*shape, generator=generator)
+
+    priors, levels = PRIORS[kind], len(PRIORS[kind]) // sum(h * w for h, w in SIZES)
+    corners = rand(count, 2) * torch.tensor([130.0, 100.0])
+    centers = (priors[:, :2] + priors[:, 2:]) / 2
+    return {
+        "priors": priors,
+        "boxes": torch.cat([corners, corners + 6 + rand(count, 2) * largest], dim=1),
+        "ignored": torch.zeros(0, 4),
+        "labels": torch.randint(NUM_CLASSES, (count,), generator=generator),
+        "level_lengths": [h * w * levels for h, w in SIZES],
+        "scores": 0.02 + 0.9 * rand(len(priors), NUM_CLASSES),
+        "predicted": torch.cat([centers - 2 - rand(len(priors), 2) * 50, centers + 2 + rand(len(priors), 2) * 50], 1),
+    }
+
+
+def assign(name, offered, **options):
+    assigner = MODELS.get(name)(**options)
+    return assigner(**{key: offered[key] for key in inspect.signature(assigner.__call__).parameters})
+
+
+@every_assigner
+def test_no_box_is_all_background(name, kind):
+    offered = scene(kind, 0)
+    assert assign(name, offered).tolist() == [BACKGROUND] * len(offered["priors"])
+    assert assign(name, offered | {"ignored": None}).tolist() == [BACKGROUND] * len(offered["priors"])
+
+
+@every_assigner
+def test_no_box_but_an_ignored_region_everywhere_is_all_ignored(name, kind):
+    offered = scene(kind, 0) | {"ignored": EVERYWHERE.expand(3, 4)}
+    assert assign(name, offered).tolist() == [IGNORE] * len(offered["priors"])
+    assert assign(name, offered, chunk_size=2).tolist() == [IGNORE] * len(offered["priors"])
+    assert assign(name, offered, ignore_iof_thr=1.0).tolist() == [BACKGROUND] * len(offered["priors"])
+
+
+@every_assigner
+def test_ignored_regions_change_background_only(name, kind):
+    offered = scene(kind, 6, seed=1)
+    regions = scene(kind, 5, seed=2)["boxes"]
+    plain, found = assign(name, offered), assign(name, offered | {"ignored": regions})
+    inside = (box_coverage(offered["priors"], regions) > 0.5).any(dim=0)
+    assert (inside & (plain == BACKGROUND)).any()
+    assert torch.equal(found, torch.where(inside & (plain == BACKGROUND), IGNORE, plain))
+
+
+@every_assigner
+def test_two_thousand_boxes(name, kind):
+    offered = scene(kind, 2000, seed=3, largest=30.0)
+    found = assign(name, offered)
+    assert found.dtype == torch.int64
+    assert found.shape == (len(offered["priors"]),)
+    assert found.min() >= IGNORE
+    assert found.max() < 2000
+    assert found.unique().numel() > 100
+    assert torch.equal(assign(name, offered, chunk_size=700), found)
+
+
+@every_assigner
+@pytest.mark.parametrize("chunk_size", [7, 50, 128, 300])
+def test_chunks_of_any_size(name, kind, chunk_size):
+    offered = scene(kind, 300, seed=4)
+    assert torch.equal(assign(name, offered, chunk_size=chunk_size), assign(name, offered))
+
+
+@every_assigner
+@pytest.mark.parametrize("count", [1, 5, 40])
+def test_chunks_of_one(name, kind, count):
+    offered = scene(kind, count, seed=count)
+    assert torch.equal(assign(name, offered, chunk_size=1), assign(name, offered))
+
+
+class _LargestTensor(TorchDispatchMode):
+    nbytes = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        sizes = [value.untyped_storage().nbytes() for value in tree_leaves(result) if torch.is_tensor(value)]
+        self.nbytes = max([self.nbytes, *sizes])
+        return result
+
+
+@every_assigner
+def test_memory_is_bounded_by_the_chunk(name, kind):
+    offered = scene(kind, 600)
+    with _LargestTensor() as mode:
+        assign(name, offered, chunk_size=8)
+    assert 0 < mode.nbytes <= 4 * 8 * len(offered["priors"]) * 4  # distances from four sides, float32
+
+
+@every_assigner
+def test_boxes_away_from_every_prior(name, kind):
+    offered = scene(kind, 4, seed=5)
+    away = offered["boxes"] + 5000
+    assert (assign(name, offered | {"boxes": away}) == BACKGROUND).all()
+    assert (assign(name, scene(kind, 4, seed=5)) >= 0).any()
+    one_away = torch.cat([away[:1], offered["boxes"][1:]])
+    assert not (assign(name, offered | {"boxes": one_away}) == 0).any()
+
+
+@every_assigner
+def test_boxes_without_area_get_nothing_in_the_middle_of_others(name, kind):
+    offered = scene(kind, 4, seed=6)
+    flat = offered["boxes"].clone()
+    flat[2, 2] = flat[2, 0]
+    without = offered | {key: offered[key][[0, 1, 3]] for key in ("boxes", "labels")}
+    if name != "SimOTAAssigner":  # its square around the centre has an area
+        found = assign(name, offered | {"boxes": flat})
+        assert torch.equal(found, torch.tensor([0, 1, 3, IGNORE, BACKGROUND])[assign(name, without)])
+
+
+@every_assigner
+@pytest.mark.parametrize("seed", range(3))
+def test_order_of_the_boxes_does_not_matter(name, kind, seed):
+    offered = scene(kind, 12, seed)
+    order = torch.randperm(12, generator=torch.Generator().manual_seed(seed))
+    found = assign(name, offered | {key: offered[key][order] for key in ("boxes", "labels")})
+    assert torch.equal(torch.where(found >= 0, order[found.clamp(min=0)], found), assign(name, offered))
+
+
+@every_assigner
+@pytest.mark.parametrize("side", [12.0, 30.0, 64.0, 100.0])
+def test_a_box_among_the_priors_gets_some(name, kind, side):
+    box = torch.tensor([[70 - side / 2, 61 - side / 2, 70 + side / 2, 61 + side / 2]])
+    found = assign(name, scene(kind, 1) | {"boxes": box})
+    assert 0 < (found == 0).sum() < len(found) / 2
+
+
+@every_assigner
+def test_gradients_do_not_matter_and_inputs_stay(name, kind):
+    offered = scene(kind, 9, seed=7) | {"ignored": torch.tensor([[0.0, 0, 60, 60]])}
+    expected = assign(name, offered)
+    copies = {
+        k: v.clone().requires_grad_(v.is_floating_point()) if torch.is_tensor(v) else v for k, v in offered.items()
+    }
+    with torch.enable_grad():
+        found = assign(name, copies)
+    assert torch.equal(found, expected)
+    assert not found.requires_grad
+    with torch.inference_mode():
+        assert torch.equal(assign(name, offered), expected)
+    for key, value in scene(kind, 9, seed=7).items():
+        if torch.is_tensor(value) and key != "ignored":
+            assert torch.equal(offered[key], value)
+            assert torch.equal(copies[key], value)
+
+
+@every_assigner
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_in_float32(name, kind, dtype):
+    offered = scene(kind, 9, seed=8)
+    half = {key: offered[key].to(dtype) for key in ("scores", "predicted")}
+    whole = {key: value.float() for key, value in half.items()}
+    assert torch.equal(assign(name, offered | half), assign(name, offered | whole))
+
+
+@every_assigner
+def test_predictions_that_are_not_numbers_raise_nothing(name, kind):
+    offered = scene(kind, 5)
+    broken = {key: offered[key].clone() for key in ("scores", "predicted")}
+    broken["scores"][::3] = torch.nan
+    broken["predicted"][::2] = torch.inf
+    assert (assign(name, offered | broken) < 5).all()
+    assert (assign(name, offered | {key: torch.full_like(value, torch.nan) for key, value in broken.items()}) < 5).all()
