@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 from mmengine.structures import InstanceData
+from torchvision.ops import box_iou
 
 from rdet.models.losses.focal_loss import FocalLoss
 from rdet.registry import MODELS, UnknownNameError
@@ -163,6 +164,110 @@ def test_losses_equal_their_formulas(model):
     difference = (predictions.deltas[0, positive] - target).abs()
     smooth = torch.where(difference < 0.11, difference**2 / 0.22, difference - 0.055)
     torch.testing.assert_close(losses["loss_bbox"], smooth.sum() / positive.sum())
+
+
+class Half:
+    """A weight that no formula of another part gives."""
+
+    def __call__(self, labels):
+        return 0.5 + labels.float()
+
+
+def one_positive(model, at, label, box):
+    """Predictions of zeros for one image, and targets of one positive prior ``at``."""
+    sizes = [(8, 12), (4, 6), (2, 3), (1, 2), (1, 1)]
+    priors = model.anchor_generator(sizes)
+    predictions = DensePredictions(
+        torch.zeros(1, PRIORS, 3), torch.zeros(1, PRIORS, model.bbox_coder.box_dim), sizes, torch.zeros(1, PRIORS)
+    )
+    assigned = torch.full((PRIORS,), -1)
+    assigned[list(at)] = 0
+    model.assigner = lambda priors: assigned
+    return predictions, priors, [sample([box], [label])]
+
+
+def test_weights_divide_the_box_loss_by_their_sum():
+    model = build(bbox_weight={"type": Half}, loss_bbox={"type": "L1Loss"})
+    predictions, priors, samples = one_positive(model, (5, 900), 2, [8, 8, 40, 40])
+    samples[0].gt_instances = InstanceData(
+        bboxes=torch.tensor([[8.0, 8, 40, 40], [30, 10, 94, 60]]), labels=torch.tensor([0, 2])
+    )
+    assigned = torch.full((PRIORS,), -1)
+    assigned[5], assigned[900] = 0, 1
+    model.assigner = lambda priors: assigned
+    loss = model.loss(predictions, priors, samples)["loss_bbox"]
+    targets = model.bbox_coder.encode(priors[[5, 900]], samples[0].gt_instances.bboxes).abs().sum(dim=1)
+    torch.testing.assert_close(loss, (0.5 * targets[0] + 2.5 * targets[1]) / 3.0)
+
+
+def test_cls_mass_replaces_the_number_of_positives():
+    plain, massive = build(), build(cls_mass={"type": Half})
+    losses = [model.loss(*one_positive(model, (5, 900), 1, [8, 8, 40, 40])) for model in (plain, massive)]
+    torch.testing.assert_close(losses[0]["loss_cls"] * 2, losses[1]["loss_cls"] * 3)
+    torch.testing.assert_close(losses[0]["loss_bbox"], losses[1]["loss_bbox"])
+
+
+def test_quality_is_the_soft_target_of_positives():
+    """Zero deltas decode to the priors, whose IoU with the box is the target."""
+    seen = {}
+
+    class Loss(torch.nn.Module):
+        def forward(self, logits, labels, quality):
+            seen.update(labels=labels, quality=quality)
+            return logits.sum(dim=2)
+
+    model = build(loss_cls={"type": Loss})
+    predictions, priors, samples = one_positive(model, (5, 900), 1, [8, 8, 40, 40])
+    model.loss(predictions, priors, samples)
+    expected = torch.zeros(1, PRIORS)
+    expected[0, [5, 900]] = box_iou(priors[[5, 900]], samples[0].gt_instances.bboxes)[:, 0]
+    torch.testing.assert_close(seen["quality"], expected)
+    assert seen["labels"][0, [5, 900]].tolist() == [1, 1]
+
+
+def test_quality_loss_is_divided_by_the_positives():
+    model = build(loss_quality={"type": "BinaryCrossEntropyLoss"}, quality={"type": "Centerness"})
+    assert model.bbox_head.conv_quality is not None
+    loss = model.loss(*one_positive(model, (5, 900, 901), 1, [8, 8, 40, 40]))["loss_quality"]
+    torch.testing.assert_close(loss, torch.tensor(2.0).log())  # of a logit of 0, whatever the target
+
+
+def test_boxes_are_decoded_with_their_gradient_where_a_part_saw_them_before():
+    model = build(loss_bbox={"type": "GIoULoss"}, loss_cls={"type": "QualityFocalLoss"})
+    predictions, priors, samples = one_positive(model, (5, 900), 1, [8, 8, 40, 40])
+    predictions.deltas.requires_grad_()
+    model.loss(predictions, priors, samples)["loss_bbox"].backward()
+    assert predictions.deltas.grad[0, [5, 900]].any(dim=1).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"bbox_coder": {"type": "DistributionBBoxCoder", "reg_max": 4}},
+            r"model\.loss_bbox: SmoothL1Loss compares encoded boxes, but DistributionBBoxCoder predicts 20 numbers for",
+        ),
+        (
+            {"loss_dfl": {"type": "DistributionFocalLoss"}},
+            r"model\.loss_dfl needs a distribution of each side, which DeltaXYWHBBoxCoder has not",
+        ),
+        (
+            {
+                "bbox_head": {"type": "TOODHead", "feat_channels": 8, "stacked_convs": 1},
+                "anchor_generator": {"type": "PointGenerator"},
+                "loss_quality": {"type": "BinaryCrossEntropyLoss"},
+            },
+            r"model\.bbox_head: TOODHead has no quality branch for model\.loss_quality",
+        ),
+        (
+            {"quality": {"type": "L1Loss"}, "loss_bbox": {"type": "CrossEntropyLoss"}},
+            r"model\.loss_bbox: the call of CrossEntropyLoss names 'logits', which is not offered here; valid: priors,",
+        ),
+    ],
+)
+def test_parts_that_do_not_go_together(changes, message):
+    with pytest.raises(ValueError, match=message):
+        build(**changes)
 
 
 def test_predictions_are_in_pixels_of_the_original_image(model):

@@ -7,7 +7,7 @@ import torch.distributed as dist
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from rdet.models.detectors.offers import Offers, check_inputs
+from rdet.models.detectors.offers import Offers, check_inputs, inputs_of
 from rdet.registry import MODELS, class_of, parameters_of
 from rdet.structures import DensePredictions, DetDataSample
 from rdet.structures.assignment import BACKGROUND
@@ -117,6 +117,7 @@ class OneStageDetector(BaseModel):
         }.items():
             if getattr(self, name) is not None:
                 check_inputs(getattr(self, name), offered, f"model.{name}")
+        self._check_box_losses()
         # Convolutions are faster so on every device, and the head's permute becomes a view.
         self.to(memory_format=torch.channels_last)
 
@@ -150,7 +151,10 @@ class OneStageDetector(BaseModel):
             if cfg is None:
                 return None
             if isinstance(cfg, dict) and "type" in cfg:
-                named = parameters_of(class_of(cfg["type"], MODELS, f"model.{name}"))
+                kind = class_of(cfg["type"], MODELS, f"model.{name}")
+                named = parameters_of(kind)
+                if facts.get("with_quality") and named is not None and "with_quality" not in named:
+                    raise ValueError(f"model.bbox_head: {kind.__name__} has no quality branch for model.loss_quality")
                 facts = {key: value for key, value in facts.items() if named is None or key in named}
             return MODELS.build(cfg, default_args=facts, where=f"model.{name}")
 
@@ -190,6 +194,20 @@ class OneStageDetector(BaseModel):
             build("cls_mass", cls_mass),
             build("data_preprocessor", data_preprocessor or {"type": "DetDataPreprocessor"}),
         )
+
+    def _check_box_losses(self) -> None:
+        """Raises ValueError if a loss would compare what the head predicts with targets of another width."""
+        corners = torch.zeros(1, 4)
+        corners[:, 2:] = 8
+        encoded = self.bbox_coder.encode(corners, corners).shape[-1]
+        coder, predicted = type(self.bbox_coder).__name__, self.bbox_coder.box_dim
+        if "deltas" in inputs_of(self.loss_bbox) and predicted != encoded:
+            raise ValueError(
+                f"model.loss_bbox: {type(self.loss_bbox).__name__} compares encoded boxes, but {coder} predicts "
+                f"{predicted} numbers for the {encoded} it encodes; take a loss on decoded boxes, such as GIoULoss"
+            )
+        if self.loss_dfl is not None and predicted == encoded:
+            raise ValueError(f"model.loss_dfl needs a distribution of each side, which {coder} has not; remove it")
 
     def init_weights(self) -> None:
         """Loads the backbone's pretrained weights. All other layers are initialised when they are made."""
