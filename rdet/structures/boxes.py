@@ -21,16 +21,31 @@ def box_coverage(boxes: Tensor, regions: Tensor) -> Tensor:
     return intersection / area.clamp(min=torch.finfo(boxes.dtype).eps)
 
 
-def paired_iou(first: Tensor, second: Tensor) -> Tensor:
-    """IoU of boxes in pairs; 0 where both have no area.
+def sides_of(boxes: Tensor) -> Tensor:
+    """Width and height, (..., 4) -> (..., 2); 0 for a box whose corners are in the wrong order."""
+    return (boxes[..., 2:] - boxes[..., :2]).clamp(min=0)
+
+
+def area(sides: Tensor) -> Tensor:
+    """Product of width and height, (..., 2) -> (...)."""
+    return sides[..., 0] * sides[..., 1]  # not `prod`, whose gradient waits for the device
+
+
+def iou_and_union(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Overlap of boxes in pairs, with finite gradients for any boxes.
 
     Args:
         first, second: (..., 4) xyxy.
 
     Returns:
-        (...) in [0, 1].
+        IoU (...) in [0, 1], 0 where both have no area, and area of the union (...).
     """
     overlap = torch.minimum(first[..., 2:], second[..., 2:]) - torch.maximum(first[..., :2], second[..., :2])
-    intersection = overlap.clamp(min=0).prod(dim=-1)
-    areas = sum((box[..., 2:] - box[..., :2]).clamp(min=0).prod(dim=-1) for box in (first, second))
-    return intersection / (areas - intersection).clamp(min=torch.finfo(first.dtype).eps)
+    intersection = area(overlap.clamp(min=0))
+    union = area(sides_of(first)) + area(sides_of(second)) - intersection
+    return intersection / union.clamp(min=torch.finfo(union.dtype).eps), union
+
+
+def paired_iou(first: Tensor, second: Tensor) -> Tensor:
+    """IoU of boxes in pairs, (..., 4) and (..., 4) -> (...) in [0, 1]."""
+    return iou_and_union(first, second)[0]

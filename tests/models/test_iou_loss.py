@@ -7,8 +7,8 @@ import pytest
 import torch
 from torchvision.ops import complete_box_iou_loss, distance_box_iou_loss, generalized_box_iou_loss
 
-from rdet.models.losses.iou_loss import CIoULoss, DIoULoss, EIoULoss, GIoULoss, IoULoss, iou_and_union
-from rdet.structures.boxes import paired_iou
+from rdet.models.losses.iou_loss import CIoULoss, DIoULoss, EIoULoss, GIoULoss, IoULoss
+from rdet.structures.boxes import iou_and_union, paired_iou
 
 LOSSES = {
     "log": IoULoss(),

@@ -11,13 +11,9 @@ from torch import Tensor, nn
 
 from rdet.models.losses.precision import at_least_float32
 from rdet.registry import MODELS
+from rdet.structures.boxes import area, iou_and_union, sides_of
 
 # ---- geometry of boxes in pairs, (..., 4) xyxy; finite in value and gradient for any boxes
-
-
-def sides_of(boxes: Tensor) -> Tensor:
-    """Width and height, (..., 2); 0 for a box whose corners are in the wrong order."""
-    return (boxes[..., 2:] - boxes[..., :2]).clamp(min=0)
 
 
 def enclosing_sides(first: Tensor, second: Tensor) -> Tensor:
@@ -25,22 +21,10 @@ def enclosing_sides(first: Tensor, second: Tensor) -> Tensor:
     return torch.maximum(first[..., 2:], second[..., 2:]) - torch.minimum(first[..., :2], second[..., :2])
 
 
-def iou_and_union(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """IoU (...,), 0 where both have no area, and area of the union (...,)."""
-    overlap = torch.minimum(first[..., 2:], second[..., 2:]) - torch.maximum(first[..., :2], second[..., :2])
-    intersection = _area(overlap.clamp(min=0))
-    union = _area(sides_of(first)) + _area(sides_of(second)) - intersection
-    return intersection / _positive(union), union
-
-
 def center_distance(first: Tensor, second: Tensor) -> Tensor:
     """Squared distance of the centres over the squared diagonal of the enclosing box, (...,) in [0, 1]."""
     offset = ((first[..., :2] + first[..., 2:]) - (second[..., :2] + second[..., 2:])) / 2
     return offset.square().sum(dim=-1) / _positive(enclosing_sides(first, second).square().sum(dim=-1))
-
-
-def _area(sides: Tensor) -> Tensor:
-    return sides[..., 0] * sides[..., 1]  # not `prod`, whose gradient waits for the device
 
 
 def _positive(x: Tensor) -> Tensor:
@@ -103,7 +87,7 @@ class GIoULoss(OverlapLoss):
 
     def paired(self, predicted: Tensor, boxes: Tensor) -> Tensor:
         iou, union = iou_and_union(predicted, boxes)
-        enclosing = _area(enclosing_sides(predicted, boxes))
+        enclosing = area(enclosing_sides(predicted, boxes))
         return 1 - iou + (enclosing - union) / _positive(enclosing)
 
 
