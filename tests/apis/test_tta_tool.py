@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from rdet.apis.build import build_runner
-from rdet.apis.tta import default_tta_pipeline, with_views
 from rdet.apis.inference import init_detector
+from rdet.apis.tta import default_tta_pipeline, with_views
 from rdet.config import load_config
 
 LOAD, PACK = {"type": "LoadImageFromFile"}, {"type": "PackDetInputs"}

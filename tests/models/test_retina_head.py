@@ -19,7 +19,8 @@ def levels(*sizes, channels=8):
 @pytest.mark.parametrize("sizes", [[(4, 5), (2, 3)], [(1, 1)], [(3, 7), (2, 4), (1, 2), (1, 1)]])
 @pytest.mark.parametrize(("num_classes", "num_priors", "box_dim"), [(3, 2, 4), (1, 1, 4), (80, 9, 5)])
 def test_shapes(sizes, num_classes, num_priors, box_dim):
-    logits, deltas, level_sizes, _ = head(num_classes=num_classes, num_priors=num_priors, box_dim=box_dim)(levels(*sizes))
+    network = head(num_classes=num_classes, num_priors=num_priors, box_dim=box_dim)
+    logits, deltas, level_sizes, _ = network(levels(*sizes))
     priors = sum(h * w for h, w in sizes) * num_priors
     assert logits.shape == (2, priors, num_classes)
     assert deltas.shape == (2, priors, box_dim)
