@@ -3,7 +3,7 @@ _base_ = "./base.py"
 model = dict(
     neck=dict(extra_levels="on_p5"),
     bbox_head=dict(
-        _delete_=True, type="ATSSHead", feat_channels=128, stacked_convs=2, norm_cfg=dict(type="GN", num_groups=16)
+        _delete_=True, type="ATSSHead", share="convs", feat_channels=128, stacked_convs=2, norm_cfg=dict(type="BN")
     ),
     anchor_generator=dict(octave_base_scale=8, scales_per_octave=1, ratios=[1.0]),
     assigner=dict(_delete_=True, type="ATSSAssigner"),
