@@ -1,6 +1,8 @@
 # The BCCD detector on a quarter of its schedule: what the other configs here are compared with.
+# Its head has batch normalisation for each level, which learns faster than group normalisation.
 # Each of them differs from it in one slot; see docs/swaps.md for what they reach.
 _base_ = "../../bccd/retinanet_lite0_fpn_bccd.py"
+model = dict(bbox_head=dict(share="convs", norm_cfg=dict(_delete_=True, type="BN")))
 _iters = 200
 train_cfg = dict(max_iters=_iters, val_interval=_iters)
 param_scheduler = [

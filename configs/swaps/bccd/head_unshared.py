@@ -1,0 +1,3 @@
+# Towers of their own for each level.
+_base_ = "./base.py"
+model = dict(bbox_head=dict(share="none"))
