@@ -3,6 +3,7 @@ import importlib.metadata
 import pytest
 import torch
 
+from rdet.models.backbones import timm_backbone
 from rdet.models.backbones.timm_backbone import TimmBackbone
 
 timm = pytest.importorskip("timm")
@@ -13,9 +14,12 @@ LITE0 = "tf_efficientnet_lite0"
     ("model_name", "out_indices", "channels", "strides"),
     [
         (LITE0, (2, 3, 4), [40, 112, 320], [8, 16, 32]),
-        ("resnet18", (2, 3, 4), [128, 256, 512], [8, 16, 32]),
-        ("convnext_tiny", (1, 2, 3), [192, 384, 768], [8, 16, 32]),
         (LITE0, (1,), [24], [4]),
+        ("resnet18", None, [128, 256, 512], [8, 16, 32]),
+        ("convnext_atto", None, [80, 160, 320], [8, 16, 32]),
+        ("regnety_002", None, [56, 152, 368], [8, 16, 32]),
+        ("vgg11_bn", None, [512, 512, 512], [8, 16, 32]),  # whose first map is of stride 1
+        ("vit_tiny_patch16_224", (11,), [192], [16]),
     ],
 )
 def test_channels_and_strides_are_true(model_name, out_indices, channels, strides):
@@ -26,21 +30,45 @@ def test_channels_and_strides_are_true(model_name, out_indices, channels, stride
     assert [tuple(x.shape) for x in maps] == [(1, c, 96 // s, 64 // s) for c, s in zip(channels, strides, strict=True)]
 
 
+def test_maps_with_channels_last_are_turned():
+    """timm's Swin returns (N, H, W, C)."""
+    torch.manual_seed(0)
+    network = TimmBackbone("swin_tiny_patch4_window7_224", out_indices=(0,)).eval()
+    x = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        for found, theirs in zip(network(x), network.net(x), strict=True):
+            torch.testing.assert_close(found, theirs.permute(0, 3, 1, 2), rtol=0, atol=0)
+
+
+def test_measuring_takes_no_random_numbers():
+    """The weights and all that follows are those of timm's own extractor with the same seed."""
+    name = "mobilenetv3_small_050"
+    torch.manual_seed(0)
+    theirs, after = timm.create_model(name, features_only=True, out_indices=(2, 3, 4)), torch.rand(1)
+    torch.manual_seed(0)
+    ours, then = TimmBackbone(name).net, torch.rand(1)
+    assert torch.equal(after, then)
+    for (name, value), (other, expected) in zip(ours.state_dict().items(), theirs.state_dict().items(), strict=True):
+        assert name == other
+        assert torch.equal(value, expected), name
+
+
 @pytest.mark.parametrize(
-    ("model_name", "out_indices", "stages", "frozen_stages", "frozen", "first_free"),
+    ("model_name", "frozen_stages", "frozen", "first_free"),
     [
-        (LITE0, (2, 3, 4), 7, 2, ("conv_stem", "bn1", "blocks.0", "blocks.1"), "blocks.2"),
-        (LITE0, (2, 3, 4), 7, 1, ("conv_stem", "bn1", "blocks.0"), "blocks.1"),
-        ("resnet18", (2, 3, 4), 4, 1, ("conv1", "bn1", "layer1"), "layer2"),
-        ("resnet18", (2, 3, 4), 4, 3, ("conv1", "bn1", "layer1", "layer2", "layer3"), "layer4"),
-        ("convnext_tiny", (1, 2, 3), 4, 1, ("stem_0", "stem_1", "stages_0"), "stages_1"),
-        ("resnet18", (2, 3, 4), 4, 0, (), "conv1"),
+        # EfficientNet's blocks 0 to 6 run at the strides 2, 4, 8, 16, 16, 32, 32.
+        (LITE0, 1, ("conv_stem", "bn1", "blocks.0", "blocks.1"), "blocks.2"),
+        (LITE0, 3, ("conv_stem", "bn1", *(f"blocks.{i}" for i in range(5))), "blocks.5"),
+        ("resnet18", 1, ("conv1", "bn1", "layer1"), "layer2"),
+        ("resnet18", 3, ("conv1", "bn1", "layer1", "layer2", "layer3"), "layer4"),
+        ("convnext_atto", 1, ("stem_0", "stem_1", "stages_0"), "stages_1"),
+        ("resnet18", 0, (), "conv1"),
     ],
 )
-def test_frozen_stages(model_name, out_indices, stages, frozen_stages, frozen, first_free):
+def test_frozen_stages(model_name, frozen_stages, frozen, first_free):
     with torch.device("meta"):
-        network = TimmBackbone(model_name, out_indices, frozen_stages=frozen_stages, norm_eval=False).train()
-    assert len(network.stages()) == stages + 1
+        network = TimmBackbone(model_name, frozen_stages=frozen_stages, norm_eval=False).train()
+    assert len(network.stages()) == 5
     names = [name for name, _ in network.net.named_parameters()]
     without_gradient = [name for name, p in network.net.named_parameters() if not p.requires_grad]
     assert without_gradient == [name for name in names if name.startswith(tuple(f"{f}." for f in frozen))]
@@ -50,17 +78,42 @@ def test_frozen_stages(model_name, out_indices, stages, frozen_stages, frozen, f
     assert network.net.get_submodule(first_free).training
 
 
-def test_every_layer_is_in_one_stage():
-    for model_name in (LITE0, "resnet18", "convnext_tiny"):
-        with torch.device("meta"):
-            network = TimmBackbone(model_name, (1, 2, 3))
-        staged = [id(p) for stage in network.stages() for layer in stage for p in layer.parameters()]
-        assert sorted(staged) == sorted(id(p) for p in network.parameters())
+def test_lone_parameters_are_frozen_with_their_first_layer():
+    with torch.device("meta"):
+        network = TimmBackbone("vit_tiny_patch16_224", out_indices=(5,), frozen_stages=3)
+    assert [len(stage) > 0 for stage in network.stages()] == [False, False, False, True]  # all of it runs at 16
+    assert not any(p.requires_grad for p in network.parameters())
 
 
-def test_too_many_frozen_stages():
-    with torch.device("meta"), pytest.raises(ValueError, match="frozen_stages is 5, but there are stages 0 to 4"):
-        TimmBackbone("resnet18", frozen_stages=5)
+@pytest.mark.parametrize(
+    ("model_name", "options", "message"),
+    [
+        ("resnet18", {"frozen_stages": 5}, "frozen_stages is 5, but there are stages 0 to 4"),
+        (
+            "vit_tiny_patch16_224",
+            {"out_indices": (11,), "frozen_stages": 2},
+            "frozen_stages is 2, but this network has nothing before stage 3; use 0",
+        ),
+        ("resnet18", {"out_indices": (2, 7)}, r"timm cannot make resnet18 with out_indices=\(2, 7\) and .* of strides"),
+        ("vgg11", {"drop_path_rate": 0.1}, r"timm cannot make vgg11 with out_indices=\(3, 4, 5\) and .*drop_path_rate"),
+        ("vit_tiny_patch16_224", {}, r"vit_tiny_patch16_224 has maps of strides \[16\]; say which in out_indices"),
+        ("maxvit_tiny_tf_224", {}, "timm's maxvit_tiny_tf_224 takes images of one size only .*divisible by window"),
+        ("inception_v3", {}, "timm's inception_v3 cuts off the borders of its maps"),
+    ],
+)
+def test_errors(model_name, options, message):
+    with torch.device("meta"), pytest.raises(ValueError, match=message):
+        TimmBackbone(model_name, **options)
+
+
+def test_stages_of_unknown_end(monkeypatch):
+    """A network whose layers do not show their strides can be used, but not frozen in part."""
+    run = timm_backbone.dry_run
+    monkeypatch.setattr(timm_backbone, "dry_run", lambda network: (run(network)[0], [["conv1", "layer1"]]))
+    with torch.device("meta"):
+        assert TimmBackbone("resnet18").strides == [8, 16, 32]
+        with pytest.raises(ValueError, match="frozen_stages is 1, but where resnet18's stages end is unknown; use 0"):
+            TimmBackbone("resnet18", frozen_stages=1)
 
 
 def test_unknown_model():

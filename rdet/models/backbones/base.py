@@ -14,9 +14,13 @@ class Backbone(nn.Module):
     that ``forward`` returns), implements :meth:`stages`, and calls :meth:`freeze` at the end of
     its constructor.
 
+    Stages mean the same for every network: the stem is what runs at a stride of up to 2, stage 1
+    what runs at 4, stage 2 at 8, stage 3 at 16, stage 4 at 32. A stage begins with the layer that
+    reduces the resolution and ends before the next that does.
+
     Args:
-        frozen_stages: Number of stages whose weights never change, the stem first; 0 freezes
-            nothing, 1 the stem and the first stage, as in MMDetection and Detectron.
+        frozen_stages: Number of stages whose weights never change; 0 freezes nothing, 1 the stem
+            and the first stage (C2 and all before it), as in MMDetection and Detectron.
         norm_eval: Keep batch normalisation in eval mode in training: it then uses the statistics
             it was pretrained with, which batches of a few images per device cannot replace.
         weights: Where :meth:`init_weights` finds pretrained weights; see
@@ -25,6 +29,8 @@ class Backbone(nn.Module):
 
     out_channels: list[int]
     strides: list[int]
+    # Names of weights that the whole network has and this extractor has not, such as later stages.
+    left_out: frozenset[str] = frozenset()
 
     def __init__(self, frozen_stages: int, norm_eval: bool, weights: str | None):
         super().__init__()
@@ -32,8 +38,8 @@ class Backbone(nn.Module):
         self.norm_eval = norm_eval
         self.weights = weights
 
-    def stages(self) -> list[list[nn.Module]]:
-        """The layers of the stem, then those of each stage."""
+    def stages(self) -> list[list[nn.Module | nn.Parameter]]:
+        """The layers of the stem, then those of each stage; parameters that belong to no layer of their own too."""
         raise NotImplementedError
 
     def freeze(self) -> None:
@@ -41,7 +47,13 @@ class Backbone(nn.Module):
         stages = self.stages()
         if not 0 <= self.frozen_stages < len(stages):
             raise ValueError(f"frozen_stages is {self.frozen_stages}, but there are stages 0 to {len(stages) - 1}")
-        for layer in self._frozen_layers():
+        frozen = self._frozen_layers()
+        if self.frozen_stages and not frozen:
+            first = next(index for index, stage in enumerate(stages) if stage)
+            raise ValueError(
+                f"frozen_stages is {self.frozen_stages}, but this network has nothing before stage {first}; use 0"
+            )
+        for layer in frozen:
             layer.requires_grad_(False)
         self.train()
 
@@ -49,7 +61,8 @@ class Backbone(nn.Module):
         super().train(mode)
         if mode:
             for layer in self._frozen_layers():
-                layer.eval()
+                if isinstance(layer, nn.Module):
+                    layer.eval()
             if self.norm_eval:
                 for module in self.modules():
                     if isinstance(module, _BatchNorm):
@@ -71,7 +84,7 @@ class Backbone(nn.Module):
                 logging.WARNING,
             )
 
-    def _frozen_layers(self) -> list[nn.Module]:
+    def _frozen_layers(self) -> list[nn.Module | nn.Parameter]:
         if not self.frozen_stages:
             return []
         return [layer for stage in self.stages()[: self.frozen_stages + 1] for layer in stage]

