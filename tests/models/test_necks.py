@@ -7,6 +7,7 @@ from torch import nn
 from rdet.models.necks.bifpn import BiFPN
 from rdet.models.necks.channel_mapper import ChannelMapper
 from rdet.models.necks.fpn import FPN
+from rdet.models.necks.layers import Conv2d
 from rdet.models.necks.pafpn import PAFPN
 from rdet.registry import MODELS, build_from_cfg
 
@@ -142,3 +143,18 @@ def test_normalisation(cls, norm_cfg):
 def test_errors(cls, options, message):
     with pytest.raises(ValueError, match=message):
         make(cls, **options)
+
+
+def test_gradient_of_a_strided_convolution_on_one_cell():
+    """Of torch's own, it is whatever the memory held before."""
+    torch.manual_seed(0)
+    conv = Conv2d(128, 128, 3, stride=2, padding=1).to(memory_format=torch.channels_last)
+    x = torch.randn(8, 128, 1, 1)
+    torch.testing.assert_close(conv(x), torch.nn.Conv2d.forward(conv, x))
+    (expected,) = torch.autograd.grad(conv(x).square().sum(), conv.weight)
+    for _ in range(5):
+        torch.full((3_000_000,), 1e30)  # freed at once, and given to what is not set
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y = conv(x)
+        (gradient,) = torch.autograd.grad(y.float().square().sum(), conv.weight)
+        assert (gradient - expected).norm() < 0.01 * expected.norm()

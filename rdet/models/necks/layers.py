@@ -5,9 +5,23 @@ from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
 
 
+class Conv2d(nn.Conv2d):
+    """torch's, padded beforehand where a stride meets a map of one cell.
+
+    There the gradient of its weight is not set on the CPU in bfloat16 and channels last (torch 2.15).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-2:] == (1, 1) and self.stride != (1, 1):
+            rows, columns = self.padding
+            padded = F.pad(x, (columns, columns, rows, rows))
+            return F.conv2d(padded, self.weight, self.bias, self.stride)
+        return super().forward(x)
+
+
 def conv_norm(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, norm_cfg: dict | None = None):
     """A convolution that keeps ceil(size / stride); with ``norm_cfg``, one without bias, and that normalisation."""
-    conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, bias=norm_cfg is None)
+    conv = Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, bias=norm_cfg is None)
     return conv if norm_cfg is None else nn.Sequential(conv, norm(norm_cfg, out_channels))
 
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rdet.models.necks.fpn import FPN
-from rdet.models.necks.layers import init_convs, resized
+from rdet.models.necks.layers import Conv2d, init_convs, resized
 from rdet.registry import MODELS
 
 
@@ -45,7 +45,7 @@ class PAFPN(FPN):
         # The stride is 2 unless the backbone skips a stage or has two maps of the same stride.
         steps = [above // below for below, above in pairwise(in_strides)]
         self.downsample_convs = nn.ModuleList(
-            nn.Conv2d(out_channels, out_channels, 3, step, padding=1) for step in steps
+            Conv2d(out_channels, out_channels, 3, step, padding=1) for step in steps
         )
         self.pafpn_convs = nn.ModuleList(nn.Conv2d(out_channels, out_channels, 3, padding=1) for _ in steps)
         init_convs(self.downsample_convs)
