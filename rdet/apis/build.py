@@ -1,12 +1,13 @@
 """From a config to the objects of a run. Here the floors below are joined."""
 
 import copy
-from collections.abc import Iterator
 
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from rdet.apis.data_cfg import innermost, loader_cfg
+from rdet.apis.tta import with_views
 from rdet.datasets.summary import check_same_classes, classes_of, dataset_table
 from rdet.engine.runner import Runner, few
 from rdet.registry import DATASETS, MODELS
@@ -55,8 +56,6 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False) -> Runner:
         tta: Test with augmentation: ``tta_pipeline`` gives the views, ``tta_model`` merges them.
     """
     if tta:
-        from rdet.apis.tta import with_views
-
         cfg = with_views(cfg)
     datasets = build_datasets(cfg, ("train", "val") if mode == "train" else ("test",))
     loaders = {
@@ -97,21 +96,7 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False) -> Runner:
     return runner
 
 
-def loader_cfg(cfg: Config, split: str):
-    """The data loader of a split; that of ``'test'`` falls back to ``val_dataloader``."""
-    return cfg.get(f"{split}_dataloader") or (cfg.get("val_dataloader") if split == "test" else None)
-
-
 def _set_data_root(dataset: dict, data_root: str) -> None:
     """Sets the root of a data set, or of those that it wraps, where they have none."""
     for inner in innermost(dataset):
         inner.setdefault("data_root", data_root)
-
-
-def innermost(dataset: dict) -> Iterator[dict]:
-    """A data set, or those that it wraps."""
-    wrapped = dataset.get("datasets") or ([dataset["dataset"]] if "dataset" in dataset else None)
-    if wrapped is None:
-        yield dataset
-    for inner in wrapped or ():
-        yield from innermost(inner)

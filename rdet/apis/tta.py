@@ -4,7 +4,7 @@ import copy
 
 from mmengine.config import Config
 
-from rdet.apis.build import innermost, loader_cfg
+from rdet.apis.data_cfg import innermost, loader_cfg
 
 
 def with_views(cfg: Config) -> Config:

@@ -44,9 +44,7 @@ class PAFPN(FPN):
         super().__init__(in_channels, in_strides, out_channels, extra_levels, num_extra, relu_before_p7)
         # The stride is 2 unless the backbone skips a stage or has two maps of the same stride.
         steps = [above // below for below, above in pairwise(in_strides)]
-        self.downsample_convs = nn.ModuleList(
-            Conv2d(out_channels, out_channels, 3, step, padding=1) for step in steps
-        )
+        self.downsample_convs = nn.ModuleList(Conv2d(out_channels, out_channels, 3, step, padding=1) for step in steps)
         self.pafpn_convs = nn.ModuleList(nn.Conv2d(out_channels, out_channels, 3, padding=1) for _ in steps)
         init_convs(self.downsample_convs)
         init_convs(self.pafpn_convs)
