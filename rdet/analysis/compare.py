@@ -10,6 +10,7 @@ from statistics import mean
 
 from mmengine.config import Config
 
+from rdet.apis.cli import parse_options
 from rdet.config import flatten, load_config
 
 METRICS = {"AP": "coco/bbox_mAP", "AP50": "coco/bbox_mAP_50", "AP75": "coco/bbox_mAP_75"}
@@ -44,11 +45,12 @@ class Trial:
             The metrics of the last evaluation.
 
         Raises:
-            ComparisonError: The training failed; the message names its log.
+            ComparisonError: The training failed; the message names its log. Or the folder holds a
+                run of other settings.
         """
+        self._claim_folder(options)
         done = self.folder / "metrics.json"
         if not done.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
             command = [sys.executable, str(train_tool), str(self.config), "--work-dir", str(self.folder), "--resume"]
             command += ["--seed", str(self.seed), *(["--cfg-options", *options] if options else [])]
             log = self.folder / "output.txt"
@@ -58,6 +60,27 @@ class Trial:
                 raise ComparisonError(f"{self.config}, seed {self.seed}: training ended with code {code}; see {log}")
             done.write_text(json.dumps(last_metrics(self.folder), indent=1))
         return json.loads(done.read_text())
+
+    def _claim_folder(self, options: Sequence[str]) -> None:
+        """Writes down the settings of the run, or compares them with those of the run that is there."""
+        settings = {key: repr(value) for key, value in sorted(flatten(load_trial(self.config, options)).items())}
+        record = self.folder / "settings.json"
+        if not record.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            record.write_text(json.dumps(settings, indent=1))
+            return
+        before = json.loads(record.read_text())
+        changed = [key for key in {**before, **settings} if before.get(key) != settings.get(key)]
+        if changed:
+            raise ComparisonError(
+                f"{self.folder} holds a run of {self.config} with another {', '.join(changed[:3])}; remove the folder "
+                "to train anew, or take another --work-dir"
+            )
+
+
+def load_trial(config: Path, options: Sequence[str]) -> Config:
+    """The config with the overrides of the comparison."""
+    return load_config(config, parse_options(list(options)))
 
 
 def last_metrics(folder: Path) -> dict[str, float]:
@@ -99,9 +122,7 @@ def compare(
         One row for each config: ``name``, ``differs`` (slots), ``seeds`` (seed -> metrics or
         ``{'failed': message}``), ``cost``.
     """
-    from rdet.apis.cli import parse_options
-
-    cfgs = {path.stem: load_config(path, parse_options(list(options))) for path in configs}
+    cfgs = {path.stem: load_trial(path, options) for path in configs}
     if len(cfgs) < len(configs):
         raise ValueError("two of the configs have the same file name, which is their name in the table")
     base = next(iter(cfgs.values()))

@@ -49,7 +49,7 @@ def test_every_config_is_trained_once_with_every_seed(config, child, train_tool,
     rows = compare(configs, [0, 2], work_dir, train_tool, rounds=0, options=["train_cfg.max_iters=3"])
     assert [(row["name"], row["differs"]) for row in rows] == [("tiny", []), ("focus", ["loss_cls"])]
     assert rows[1]["seeds"][2] == {"AP": 0.5, "AP50": 0.5, "AP75": 0.25}
-    again = compare(configs, [0, 2], work_dir, train_tool, rounds=0)
+    again = compare(configs, [0, 2], work_dir, train_tool, rounds=0, options=["train_cfg.max_iters=3"])
     assert again == rows
     calls = (work_dir / "focus" / "seed_2" / "calls").read_text()
     assert calls == "--resume --seed 2 --cfg-options train_cfg.max_iters=3\n"
@@ -63,6 +63,17 @@ def test_a_failed_training_is_a_row_and_is_tried_again(config, child, train_tool
     assert "| bad | loss_cls | (1 failed) | (1 failed) |" in markdown_table(rows)
     compare(configs, [0], tmp_path / "runs", train_tool, rounds=0)
     assert (tmp_path / "runs" / "bad" / "seed_0" / "calls").read_text().count("\n") == 2
+
+
+def test_a_run_of_other_settings_is_not_taken_for_this_one(config, child, train_tool, tmp_path):
+    path, work_dir = child("focus"), tmp_path / "runs"
+    compare([path], [0], work_dir, train_tool, rounds=0)
+    child("focus", "model = dict(loss_cls=dict(gamma=3.0))")
+    (row,) = compare([path], [0], work_dir, train_tool, rounds=0)
+    assert "focus.py with another model.loss_cls.gamma; remove the folder" in row["seeds"][0]["failed"]
+    child("focus")
+    (row,) = compare([path], [0], work_dir, train_tool, rounds=0, options=["train_cfg.max_iters=3"])
+    assert "with another train_cfg.max_iters" in row["seeds"][0]["failed"]
 
 
 def test_a_run_without_evaluation(tmp_path):
