@@ -1,5 +1,5 @@
 # FCOS; what it changes of RetinaNet and why: configs/fcos/r50_fpn_1x_coco.py
-_base_ = "./base.py"
+_base_ = "../quickstart/base.py"
 model = dict(
     neck=dict(extra_levels="on_p5"),
     bbox_head=dict(

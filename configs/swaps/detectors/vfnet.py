@@ -1,5 +1,5 @@
-# ATSS; what it changes of RetinaNet and why: configs/atss/r50_fpn_1x_coco.py
-_base_ = "./base.py"
+# ATSS with the varifocal loss; what it changes of RetinaNet and why: configs/vfnet/r50_fpn_1x_coco.py
+_base_ = "../quickstart/base.py"
 model = dict(
     neck=dict(extra_levels="on_p5"),
     bbox_head=dict(
@@ -8,9 +8,8 @@ model = dict(
     anchor_generator=dict(octave_base_scale=8, scales_per_octave=1, ratios=[1.0]),
     assigner=dict(_delete_=True, type="ATSSAssigner"),
     bbox_coder=dict(target_stds=[0.1, 0.1, 0.2, 0.2]),
+    loss_cls=dict(_delete_=True, type="VarifocalLoss"),
     loss_bbox=dict(_delete_=True, type="GIoULoss", loss_weight=2.0),
-    loss_quality=dict(type="BinaryCrossEntropyLoss"),
-    quality=dict(type="Centerness"),
-    bbox_weight=dict(type="SameQuality"),
+    bbox_weight=dict(type="IoUQuality"),
     postprocess=dict(iou_threshold=0.6),
 )
