@@ -20,20 +20,27 @@ def main() -> None:
     args = parse_args()
 
     import json
+    import sys
 
-    from rdet.analysis.compare import compare, markdown_table
+    from rdet.analysis.compare import add_costs, compare, markdown_table
     from rdet.apis.cli import one_line_errors
 
-    with one_line_errors():
-        rows = compare(
-            args.configs, args.seeds, args.work_dir, Path(__file__).with_name("train.py"), args.rounds, args.cfg_options
-        )
+    def write(rows: list[dict]) -> None:
         out = args.out or args.work_dir / "results"
         out.parent.mkdir(parents=True, exist_ok=True)
         out.with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
-        table = markdown_table(rows)
-        out.with_suffix(".md").write_text(table + "\n")
-        print(table)
+        out.with_suffix(".md").write_text(markdown_table(rows) + "\n")
+
+    with one_line_errors():
+        train_tool = Path(__file__).with_name("train.py")
+        rows = compare(args.configs, args.seeds, args.work_dir, train_tool, args.cfg_options)
+        write(rows)  # before the costs, which may fail
+        if args.rounds:
+            add_costs(rows, args.configs, args.rounds, args.cfg_options)
+            write(rows)
+        print(markdown_table(rows))
+    if any("failed" in result for row in rows for result in row["seeds"].values()):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

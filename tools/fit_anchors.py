@@ -20,7 +20,7 @@ def parse_args():
 def main() -> None:
     args = parse_args()
 
-    from rdet.analysis.fit_anchors import coverage, fit_anchors, training_boxes, write_config
+    from rdet.analysis.fit_anchors import check_anchors, coverage, fit_anchors, training_boxes, write_config
     from rdet.apis.build import build_datasets, build_detector
     from rdet.apis.cli import one_line_errors, parse_options
     from rdet.config import load_config
@@ -29,7 +29,9 @@ def main() -> None:
     with one_line_errors():
         cfg = load_config(args.config, parse_options(args.cfg_options))
         dataset = build_datasets(cfg, ("train",))["train"]
-        generator = build_detector(cfg, classes_of(dataset)).anchor_generator
+        model = build_detector(cfg, classes_of(dataset))
+        generator = model.anchor_generator
+        check_anchors(model, args.config)
         boxes = training_boxes(dataset, args.max_images, args.seed)
         place = generator.strides, generator.center_offset
         iou = cfg.model.assigner.get("pos_iou_thr", 0.5)
@@ -48,6 +50,7 @@ def main() -> None:
                 f"Anchors fitted by tools/fit_anchors.py ({args.method}, seed {args.seed}) to {len(boxes)} boxes:",
                 f"best possible recall at IoU {iou} {before.recall:.4f} -> {after.recall:.4f}, "
                 f"mean best IoU {before.mean_iou:.4f} -> {after.mean_iou:.4f}.",
+                *([f"Fitted with --cfg-options {' '.join(args.cfg_options)}"] if args.cfg_options else []),
             )
             write_config(args.out, args.config, sizes, generator.center_offset, comment)
             print(args.out)

@@ -10,6 +10,7 @@ from statistics import mean
 
 from mmengine.config import Config
 
+from rdet.analysis.cost import measure_costs
 from rdet.apis.cli import parse_options
 from rdet.config import flatten, load_config
 
@@ -51,8 +52,12 @@ class Trial:
         self._claim_folder(options)
         done = self.folder / "metrics.json"
         if not done.exists():
-            command = [sys.executable, str(train_tool), str(self.config), "--work-dir", str(self.folder), "--resume"]
-            command += ["--seed", str(self.seed), *(["--cfg-options", *options] if options else [])]
+            command = [sys.executable, str(train_tool), str(self.config), "--work-dir", str(self.folder)]
+            command += ["--seed", str(self.seed)]
+            if self._has_checkpoint():  # else it would forget the config's load_from
+                command.append("--resume")
+            if options:
+                command += ["--cfg-options", *options]
             log = self.folder / "output.txt"
             with log.open("a") as output:
                 code = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
@@ -65,17 +70,20 @@ class Trial:
         """Writes down the settings of the run, or compares them with those of the run that is there."""
         settings = {key: repr(value) for key, value in sorted(flatten(load_trial(self.config, options)).items())}
         record = self.folder / "settings.json"
-        if not record.exists():
+        if not (self._has_checkpoint() or (self.folder / "metrics.json").exists()):
             self.folder.mkdir(parents=True, exist_ok=True)
             record.write_text(json.dumps(settings, indent=1))
             return
-        before = json.loads(record.read_text())
+        before = json.loads(record.read_text()) if record.exists() else {}
         changed = [key for key in {**before, **settings} if before.get(key) != settings.get(key)]
         if changed:
             raise ComparisonError(
                 f"{self.folder} holds a run of {self.config} with another {', '.join(changed[:3])}; remove the folder "
                 "to train anew, or take another --work-dir"
             )
+
+    def _has_checkpoint(self) -> bool:
+        return (self.folder / "last_checkpoint").exists()
 
 
 def load_trial(config: Path, options: Sequence[str]) -> Config:
@@ -105,43 +113,68 @@ def compare(
     seeds: Sequence[int],
     work_dir: Path,
     train_tool: Path,
-    rounds: int = 5,
     options: Sequence[str] = (),
 ) -> list[dict]:
-    """Trains every config with every seed and measures the costs. What was done before is not done again.
+    """Trains every config with every seed. What was done before is not done again.
 
     Args:
         configs: Paths of the configs; the first is what the others are compared with.
         seeds: Seeds of each.
         work_dir: Where runs and results are kept.
         train_tool: Path of ``tools/train.py``.
-        rounds: Timings of each detector; 0 leaves the costs out.
         options: ``KEY=VALUE`` overrides of all configs.
 
     Returns:
         One row for each config: ``name``, ``differs`` (slots), ``seeds`` (seed -> metrics or
-        ``{'failed': message}``), ``cost``.
+        ``{'failed': message}``).
     """
-    cfgs = {path.stem: load_trial(path, options) for path in configs}
-    if len(cfgs) < len(configs):
-        raise ValueError("two of the configs have the same file name, which is their name in the table")
+    names = names_of(configs)
+    cfgs = {name: load_trial(path, options) for name, path in names.items()}
     base = next(iter(cfgs.values()))
-    rows = [{"name": name, "differs": differing_slots(base, cfg), "seeds": {}} for name, cfg in cfgs.items()]
+    rows = {name: {"name": name, "differs": differing_slots(base, cfg), "seeds": {}} for name, cfg in cfgs.items()}
     for seed in seeds:  # all configs with one seed first: an unfinished comparison is still a fair one
-        for row, path in zip(rows, configs, strict=True):
+        for name, path in names.items():
             try:
-                trial = Trial(path, seed, work_dir / path.stem / f"seed_{seed}")
-                row["seeds"][seed] = trial.run(train_tool, options)
-                print(f"{path.stem}, seed {seed}: AP {row['seeds'][seed]['AP']:.3f}", flush=True)
+                result = Trial(path, seed, work_dir / name / f"seed_{seed}").run(train_tool, options)
+                print(f"{name}, seed {seed}: AP {result['AP']:.3f}", flush=True)
             except ComparisonError as error:
-                row["seeds"][seed] = {"failed": str(error)}
+                result = {"failed": str(error)}
                 print(f"error: {error}", file=sys.stderr, flush=True)
-    if rounds:
-        from rdet.analysis.cost import measure_costs
+            rows[name]["seeds"][seed] = result
+    return list(rows.values())
 
-        for name, cost in measure_costs(cfgs, rounds).items():
-            next(row for row in rows if row["name"] == name)["cost"] = cost.to_dict()
-    return rows
+
+def add_costs(rows: Sequence[dict], configs: Sequence[Path], rounds: int, options: Sequence[str] = ()) -> None:
+    """Measures the costs of the detectors and adds them to the rows of :func:`compare`, as ``cost``.
+
+    Args:
+        rows: As :func:`compare` gave them for ``configs``.
+        configs: Paths of the configs.
+        rounds: Timings of each detector.
+        options: ``KEY=VALUE`` overrides of all configs.
+    """
+    costs = measure_costs({name: load_trial(path, options) for name, path in names_of(configs).items()}, rounds)
+    for row in rows:
+        row["cost"] = costs[row["name"]].to_dict()
+
+
+def names_of(configs: Sequence[Path]) -> dict[str, Path]:
+    """A name for each config: the file's, with as many folders before it as tell it from the others.
+
+    Raises:
+        ValueError: A config is there twice.
+    """
+    paths = [path.resolve() for path in configs]
+    for path in paths:
+        if paths.count(path) > 1:
+            raise ValueError(f"{path} is there twice; a comparison names each config once")
+    names = {}
+    for path in paths:
+        depth = 1
+        while sum(other.with_suffix("").parts[-depth:] == path.with_suffix("").parts[-depth:] for other in paths) > 1:
+            depth += 1
+        names["/".join(path.with_suffix("").parts[-depth:])] = path
+    return names
 
 
 def markdown_table(rows: Sequence[dict]) -> str:

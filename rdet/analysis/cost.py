@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from rdet.apis.build import build_datasets, build_detector
 from rdet.datasets.summary import classes_of
+from rdet.engine.sampling import Draw, SeededDataset
 from rdet.registry import OPTIM_WRAPPERS
 
 _OF_THE_OPTIMIZER = ("optimizer", "constructor", "paramwise_cfg")
@@ -81,7 +82,10 @@ class _Subject:
         wrapper = {key: value for key, value in cfg.optim_wrapper.items() if key not in _OF_THE_OPTIMIZER}
         optimizer = torch.optim.SGD(self.model.parameters(), lr=0.0)
         self.optim = OPTIM_WRAPPERS.build({**wrapper, "optimizer": optimizer}, where="optim_wrapper")
-        self.batch = pseudo_collate([datasets["train"][i] for i in range(cfg.train_dataloader.batch_size)])
+        # The same images with the same random numbers for every detector, as at the start of training.
+        train = SeededDataset(datasets["train"])
+        count = min(cfg.train_dataloader.batch_size, len(train))
+        self.batch = pseudo_collate([train[Draw(i, seed=i, iteration=0, epoch=0)] for i in range(count)])
         self.image = pseudo_collate([datasets["test"][0]])
 
     def step(self) -> None:

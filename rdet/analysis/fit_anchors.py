@@ -12,6 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rdet.engine.sampling import Draw, SeededDataset, mix_seed
+from rdet.models.priors.anchor_generator import AnchorGenerator
+from rdet.models.priors.fitted_anchor_generator import FittedAnchorGenerator
+
 Sizes = list[list[tuple[float, float]]]  # (width, height) of P anchors on each of L levels
 
 
@@ -30,6 +34,16 @@ class Coverage(NamedTuple):
         return f"best possible recall {self.recall:.4f}, mean best IoU {self.mean_iou:.4f}"
 
 
+def check_anchors(model, config: str) -> None:
+    """Raises ValueError if other parts of a detector read the strides from the sizes of its priors."""
+    generator, coder = model.anchor_generator, model.bbox_coder
+    if not isinstance(generator, AnchorGenerator | FittedAnchorGenerator) or hasattr(coder, "prior_scale"):
+        raise ValueError(
+            f"{config}: the sizes of priors are not free with {type(generator).__name__} and {type(coder).__name__}, "
+            "which stand for strides; take a config with anchors, such as a RetinaNet's"
+        )
+
+
 def training_boxes(dataset, max_images: int = 2000, seed: int = 0) -> Tensor:
     """Boxes as a detector would be trained on them: after the data set's own pipeline.
 
@@ -37,7 +51,7 @@ def training_boxes(dataset, max_images: int = 2000, seed: int = 0) -> Tensor:
         dataset: Its items hold ``data_samples`` with ``gt_instances``. Images are read, since only
             the pipeline knows what it does to the boxes.
         max_images: At most so many items, drawn at random.
-        seed: Of the draw and of the pipeline. numpy's global generator is as before afterwards.
+        seed: Of the draw and of the pipeline.
 
     Returns:
         (B, 4) xyxy in pixels of the network's input.
@@ -45,13 +59,10 @@ def training_boxes(dataset, max_images: int = 2000, seed: int = 0) -> Tensor:
     Raises:
         ValueError: There are no boxes.
     """
-    state = np.random.get_state()
-    np.random.seed(seed)
-    try:
-        chosen = np.sort(np.random.permutation(len(dataset))[:max_images]).tolist()
-        boxes = torch.cat([dataset[index]["data_samples"].gt_instances.bboxes for index in chosen])
-    finally:
-        np.random.set_state(state)
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(dataset))[:max_images]).tolist()
+    seeded = SeededDataset(dataset)  # as at the start of training
+    items = (seeded[Draw(index, mix_seed(seed, index), iteration=0, epoch=0)] for index in chosen)
+    boxes = torch.cat([item["data_samples"].gt_instances.bboxes for item in items])
     boxes = boxes[(boxes[:, 2:] > boxes[:, :2]).all(dim=1)]
     if not len(boxes):
         raise ValueError(f"{len(chosen)} images have no boxes to fit anchors to; does train_dataloader keep any?")

@@ -21,8 +21,20 @@ def with_views(cfg: Config) -> Config:
         pipeline = cfg.get("tta_pipeline") or default_tta_pipeline(dataset.get("pipeline", ()))
         if not _is_type(pipeline[-1], "TestTimeAug"):
             raise ValueError("tta_pipeline must end in dict(type='TestTimeAug', transforms=[[...], [...]])")
+        _check_views(pipeline)
         dataset.pipeline = copy.deepcopy(pipeline)
     return cfg
+
+
+def _check_views(pipeline: list[dict]) -> None:
+    """Raises ValueError if a view is made in a way that cannot be mapped back to the original image."""
+    stages = [*([step] for step in pipeline[:-1]), *pipeline[-1]["transforms"]]
+    names = [{str(step["type"]).rpartition(".")[2] for step in stage} for stage in stages]
+    for name in ("RandomCrop", "LargeScaleJitter"):
+        if any(name in stage for stage in names):
+            raise ValueError(f"tta_pipeline: {name} cannot be undone; take views by Resize and RandomFlip")
+    if sum("RandomFlip" in stage for stage in names) > 1:
+        raise ValueError("tta_pipeline: only one RandomFlip of a view can be undone; put all flips into one stage")
 
 
 def default_tta_pipeline(pipeline: list[dict]) -> list[dict]:

@@ -2,7 +2,6 @@
 
 import numpy as np
 from mmengine import dataset as mm
-from mmengine.logging import print_log
 
 from rdet.registry import DATASETS
 
@@ -25,6 +24,9 @@ class ClassBalancedDataset(mm.ClassBalancedDataset):
     Args:
         dataset: A data set, wrapped or not, with ``get_cat_ids``.
         oversample_thr: t, the share of images below which a class is rare; above 0, at most 1.
+
+    Attributes:
+        note: What is repeated how often; the log has it below the table of the data.
     """
 
     def __init__(self, dataset, oversample_thr: float):
@@ -40,7 +42,7 @@ class ClassBalancedDataset(mm.ClassBalancedDataset):
         self.full_init()
 
     def full_init(self) -> None:
-        """Counts the classes, sets ``repeat_indices`` and logs how much is repeated."""
+        """Counts the classes, sets ``repeat_indices`` and ``note``."""
         if self._fully_initialized:
             return
         self.dataset.full_init()
@@ -49,7 +51,7 @@ class ClassBalancedDataset(mm.ClassBalancedDataset):
         counts = round_factors([max((factors[label] for label in found), default=1.0) for found in labels])
         self.repeat_indices = np.repeat(np.arange(len(labels)), counts).tolist()
         self._fully_initialized = True
-        print_log(self._what_is_repeated(factors, counts), "current")
+        self.note = self._what_is_repeated(factors, counts)
 
     def _what_is_repeated(self, factors: dict[int, float], counts: np.ndarray) -> str:
         names = self._metainfo.get("classes")

@@ -1,6 +1,6 @@
 """What the splits of an experiment hold, and whether they fit together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from mmengine.dataset import BaseDataset
 from terminaltables import AsciiTable
@@ -13,8 +13,8 @@ def dataset_table(datasets: Mapping[str, object]) -> str:
     """Tabulates what was loaded, and what was left out and why.
 
     Args:
-        datasets: Name of each split -> its data set, which may be wrapped in mmengine's
-            ``ConcatDataset``, ``RepeatDataset`` or ``ClassBalancedDataset``.
+        datasets: Name of each split -> its data set, which may be wrapped. What one of them has to
+            say in its ``note`` follows below the table.
     """
     rows = [["split", "images", "boxes", "ignored regions", "images without boxes", "left out"]]
     for name, dataset in datasets.items():
@@ -24,7 +24,16 @@ def dataset_table(datasets: Mapping[str, object]) -> str:
             images += f" ({len(dataset)} an epoch)"
         left_out = ", ".join(f"{n} {what}" for what, n in report.dropped.items()) or "none"
         rows.append([name, images, report.boxes, report.ignored, report.empty_images, left_out])
-    return AsciiTable([[str(cell) for cell in row] for row in rows]).table
+    table = AsciiTable([[str(cell) for cell in row] for row in rows]).table
+    return "\n".join([table, *(f"{name}: {note}" for name, dataset in datasets.items() for note in _notes(dataset))])
+
+
+def _notes(dataset) -> Iterator[str]:
+    if hasattr(dataset, "note"):
+        yield dataset.note
+    for inner in getattr(dataset, "datasets", None) or [getattr(dataset, "dataset", None)]:
+        if inner is not None:
+            yield from _notes(inner)
 
 
 def load_report(dataset) -> LoadReport:

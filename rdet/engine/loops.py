@@ -13,12 +13,13 @@ class EpochBasedTrainLoop(loops.EpochBasedTrainLoop):
 
     def run(self) -> torch.nn.Module:
         self.runner.call_hook("before_train")
-        stream = _open_stream(self)
+        stream, first = _open_stream(self), self._iter
         while self._epoch < self._max_epochs and not self.stop_training:
             self._run_epoch(stream)
             self._decide_current_val_interval()
             if self.runner.val_loop is not None and _validation_is_due(self, self._epoch, self._max_epochs):
                 self.runner.val_loop.run()
+        _evaluate_what_was_complete(self, first)
         self.runner.call_hook("after_train")
         return self.runner.model
 
@@ -41,7 +42,7 @@ class IterBasedTrainLoop(loops.IterBasedTrainLoop):
     def run(self) -> torch.nn.Module:
         self.runner.call_hook("before_train")
         self.runner.call_hook("before_train_epoch")
-        stream = _open_stream(self)
+        stream, first = _open_stream(self), self._iter
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
             batch = next(stream)
@@ -50,6 +51,7 @@ class IterBasedTrainLoop(loops.IterBasedTrainLoop):
             self._decide_current_val_interval()
             if self.runner.val_loop is not None and _validation_is_due(self, self._iter, self._max_iters):
                 self.runner.val_loop.run()
+        _evaluate_what_was_complete(self, first)
         self.runner.call_hook("after_train_epoch")
         self.runner.call_hook("after_train")
         return self.runner.model
@@ -59,6 +61,12 @@ def _open_stream(loop):
     """The batches from the loop's iteration on."""
     loop.dataloader.batch_sampler.start_at(loop.iter, loop.runner.seed)
     return iter(loop.dataloader)
+
+
+def _evaluate_what_was_complete(loop, first: int) -> None:
+    """Evaluates a resumed run that had nothing left to train: it may have been cut off in its last evaluation."""
+    if first == loop.iter > 0 and loop.runner.val_loop is not None:
+        loop.runner.val_loop.run()
 
 
 def _seed_iteration(loop) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from rdet.analysis.compare import ComparisonError, compare, differing_slots, last_metrics, markdown_table
+from rdet.analysis import cost
+from rdet.analysis.compare import ComparisonError, compare, differing_slots, last_metrics, markdown_table, names_of
 from rdet.analysis.cost import measure_costs
 from rdet.apis.build import build_detector
 from rdet.config import load_config
@@ -13,7 +14,7 @@ from rdet.config import load_config
 TRAIN = """
 import json, sys
 from pathlib import Path
-config, work_dir, seed = sys.argv[1], Path(sys.argv[3]), int(sys.argv[6])
+config, work_dir, seed = sys.argv[1], Path(sys.argv[3]), int(sys.argv[5])
 with open(work_dir / "calls", "a") as calls:
     calls.write(" ".join(sys.argv[4:]) + "\\n")
 if "bad" in config:
@@ -46,33 +47,33 @@ def child(config, tmp_path):
 
 def test_every_config_is_trained_once_with_every_seed(config, child, train_tool, tmp_path):
     configs, work_dir = [Path(config), child("focus")], tmp_path / "runs"
-    rows = compare(configs, [0, 2], work_dir, train_tool, rounds=0, options=["train_cfg.max_iters=3"])
+    rows = compare(configs, [0, 2], work_dir, train_tool, options=["train_cfg.max_iters=3"])
     assert [(row["name"], row["differs"]) for row in rows] == [("tiny", []), ("focus", ["loss_cls"])]
     assert rows[1]["seeds"][2] == {"AP": 0.5, "AP50": 0.5, "AP75": 0.25}
-    again = compare(configs, [0, 2], work_dir, train_tool, rounds=0, options=["train_cfg.max_iters=3"])
+    again = compare(configs, [0, 2], work_dir, train_tool, options=["train_cfg.max_iters=3"])
     assert again == rows
     calls = (work_dir / "focus" / "seed_2" / "calls").read_text()
-    assert calls == "--resume --seed 2 --cfg-options train_cfg.max_iters=3\n"
+    assert calls == "--seed 2 --cfg-options train_cfg.max_iters=3\n"
 
 
 def test_a_failed_training_is_a_row_and_is_tried_again(config, child, train_tool, tmp_path, capsys):
     configs = [Path(config), child("bad")]
-    rows = compare(configs, [0], tmp_path / "runs", train_tool, rounds=0)
+    rows = compare(configs, [0], tmp_path / "runs", train_tool)
     assert "seed 0: training ended with code 3; see" in rows[1]["seeds"][0]["failed"]
     assert "error: " in capsys.readouterr().err
     assert "| bad | loss_cls | (1 failed) | (1 failed) |" in markdown_table(rows)
-    compare(configs, [0], tmp_path / "runs", train_tool, rounds=0)
+    compare(configs, [0], tmp_path / "runs", train_tool)
     assert (tmp_path / "runs" / "bad" / "seed_0" / "calls").read_text().count("\n") == 2
 
 
 def test_a_run_of_other_settings_is_not_taken_for_this_one(config, child, train_tool, tmp_path):
     path, work_dir = child("focus"), tmp_path / "runs"
-    compare([path], [0], work_dir, train_tool, rounds=0)
+    compare([path], [0], work_dir, train_tool)
     child("focus", "model = dict(loss_cls=dict(gamma=3.0))")
-    (row,) = compare([path], [0], work_dir, train_tool, rounds=0)
+    (row,) = compare([path], [0], work_dir, train_tool)
     assert "focus.py with another model.loss_cls.gamma; remove the folder" in row["seeds"][0]["failed"]
     child("focus")
-    (row,) = compare([path], [0], work_dir, train_tool, rounds=0, options=["train_cfg.max_iters=3"])
+    (row,) = compare([path], [0], work_dir, train_tool, options=["train_cfg.max_iters=3"])
     assert "with another train_cfg.max_iters" in row["seeds"][0]["failed"]
 
 
@@ -81,9 +82,34 @@ def test_a_run_without_evaluation(tmp_path):
         last_metrics(tmp_path)
 
 
-def test_names_must_differ(config, tmp_path, train_tool):
-    with pytest.raises(ValueError, match="the same file name"):
-        compare([Path(config), Path(config)], [0], tmp_path, train_tool)
+def test_an_interrupted_training_goes_on(config, train_tool, tmp_path):
+    folder = tmp_path / "runs" / "tiny" / "seed_0"
+    compare([Path(config)], [0], tmp_path / "runs", train_tool)
+    (folder / "metrics.json").unlink()
+    (folder / "last_checkpoint").write_text("iter_1.pth")
+    compare([Path(config)], [0], tmp_path / "runs", train_tool)
+    assert (folder / "calls").read_text() == "--seed 0\n--seed 0 --resume\n"
+
+
+def test_a_run_of_unknown_settings_is_not_taken_for_this_one(config, train_tool, tmp_path):
+    compare([Path(config)], [0], tmp_path / "runs", train_tool)
+    (tmp_path / "runs" / "tiny" / "seed_0" / "settings.json").unlink()
+    (row,) = compare([Path(config)], [0], tmp_path / "runs", train_tool)
+    assert "holds a run of" in row["seeds"][0]["failed"]
+
+
+def test_settings_of_a_failed_training_may_change(config, child, train_tool, tmp_path):
+    path = child("bad")
+    compare([path], [0], tmp_path / "runs", train_tool)
+    (row,) = compare([path], [0], tmp_path / "runs", train_tool, options=["train_cfg.max_iters=3"])
+    assert "training ended with code 3" in row["seeds"][0]["failed"]
+
+
+def test_names_are_as_long_as_it_takes_to_tell_configs_apart(tmp_path):
+    fcos, retinanet, other = (tmp_path / name for name in ("a/fcos/r50.py", "a/retinanet/r50.py", "x.py"))
+    assert list(names_of([fcos, retinanet, other])) == ["fcos/r50", "retinanet/r50", "x"]
+    with pytest.raises(ValueError, match=r"x\.py is there twice"):
+        names_of([other, fcos, tmp_path / "a" / ".." / "x.py"])
 
 
 def test_differing_slots(config, child):
@@ -122,6 +148,20 @@ def test_costs(config, child):
     cells = sum(h * w for h, w in model(torch.zeros(1, 3, 64, 64)).level_sizes)
     assert costs["wide"].flops - costs["tiny"].flops == 2 * 2 * 16 * 16 * 9 * cells
     assert all(cost.step_ms > cost.latency_ms / 100 > 0 for cost in costs.values())
+
+
+def test_the_same_images_for_every_detector(config, child, monkeypatch):
+    """Random flips and colours, too: the pipeline of the tiny config has both."""
+    batches = []
+
+    class Spy(cost._Subject):
+        def __init__(self, *args):
+            super().__init__(*args)
+            batches.append(torch.stack(self.batch["inputs"]))
+
+    monkeypatch.setattr(cost, "_Subject", Spy)
+    measure_costs({"a": load_config(config), "b": load_config(config)}, rounds=1)
+    assert torch.equal(*batches)
 
 
 def test_tool(config, child, command, tmp_path):

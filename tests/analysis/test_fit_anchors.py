@@ -2,16 +2,30 @@ import json
 import re
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torchvision.ops import box_iou
 
-from rdet.analysis.fit_anchors import Coverage, best_iou, coverage, fit_anchors, kmeans, training_boxes, write_config
+from rdet.analysis.fit_anchors import (
+    Coverage,
+    best_iou,
+    check_anchors,
+    coverage,
+    fit_anchors,
+    kmeans,
+    training_boxes,
+    write_config,
+)
 from rdet.apis.build import build_datasets
 from rdet.config import load_config
+from rdet.models.coders.delta_xywh_bbox_coder import DeltaXYWHBBoxCoder
+from rdet.models.coders.distance_point_bbox_coder import DistancePointBBoxCoder
+from rdet.models.priors.anchor_generator import AnchorGenerator
 from rdet.models.priors.fitted_anchor_generator import FittedAnchorGenerator
+from rdet.models.priors.point_generator import PointGenerator
 from rdet.registry import MODELS
 
 CLUSTERS = [(20.0, 20.0), (24.0, 60.0), (80.0, 40.0), (120.0, 200.0)]  # by area
@@ -119,6 +133,17 @@ def test_boxes_are_those_after_the_pipeline(config):
 
 def _pipeline(side):
     return [{"type": "LoadImageFromFile"}, {"type": "Resize", "scale": side}]
+
+
+def test_only_sizes_that_are_free_can_be_fitted():
+    strides, delta = [8, 16], DeltaXYWHBBoxCoder()
+    check_anchors(SimpleNamespace(anchor_generator=AnchorGenerator(strides), bbox_coder=delta), "a.py")
+    for generator, coder in (
+        (PointGenerator(strides), delta),
+        (AnchorGenerator(strides), DistancePointBBoxCoder()),
+    ):
+        with pytest.raises(ValueError, match=r"a\.py: the sizes of priors are not free with .*; take a"):
+            check_anchors(SimpleNamespace(anchor_generator=generator, bbox_coder=coder), "a.py")
 
 
 def test_pipeline_is_seeded_and_the_global_generator_untouched(config):

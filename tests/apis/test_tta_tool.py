@@ -135,3 +135,18 @@ def test_tool_with_keys_of_the_config(command, config, checkpoint, tmp_path):
     assert {d["image_id"] for d in found} == set(range(1, 14))
     assert max(sum(d["image_id"] == i for d in found) for i in range(1, 14)) == 9  # the config's cap, of WBF
     assert len(list((tmp_path / "drawn").iterdir())) == 13
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        ([[{"type": "RandomCrop", "crop_size": 8}]], "tta_pipeline: RandomCrop cannot be undone; take views by Resize"),
+        ([[{"type": "RandomFlip", "prob": 1.0}]] * 2, "tta_pipeline: only one RandomFlip of a view can be undone"),
+    ],
+)
+def test_views_that_cannot_be_undone(config, stages, message):
+    cfg = load_config(config)
+    views = {"type": "TestTimeAug", "transforms": [*stages, [{"type": "PackDetInputs"}]]}
+    cfg.tta_pipeline = [{"type": "LoadImageFromFile"}, views]
+    with pytest.raises(ValueError, match=message):
+        with_views(cfg)

@@ -8,6 +8,7 @@ import pytest
 
 from rdet.datasets import CocoDataset, dataset_table
 from rdet.datasets.repeat_factor_sampling import ClassBalancedDataset, class_repeat_factors, round_factors
+from rdet.datasets.wrappers import RepeatDataset
 from rdet.registry import DATASETS
 
 # Eight images; 0 is in all but the last, 1 in four, 2 in two, 3 in one. The last is empty.
@@ -68,12 +69,11 @@ def test_rounding_by_hand():
     assert round_factors([]).tolist() == []
 
 
-def test_log(log):
-    ClassBalancedDataset(Labelled(), 0.5)
+def test_the_table_of_the_data_says_what_is_repeated():
     assert (
         "2 of 4 classes are in less than 0.5 of the images (d x 2.00, c x 1.41); 2 of 8 images are repeated, at most "
         "2 times, so that an epoch has 10"
-    ) in log.text
+    ) in ClassBalancedDataset(Labelled(), 0.5).note
 
 
 def test_ignored_boxes_do_not_count(coco, write):
@@ -81,7 +81,9 @@ def test_ignored_boxes_do_not_count(coco, write):
     dataset = ClassBalancedDataset(CocoDataset(**write(coco)), 1.0)
     # factors sqrt(3), sqrt(3), 1: the running sums 1.73, 3.46, 4.46 round to 2, 3, 4
     assert [dataset.get_data_info(i)["img_id"] for i in range(len(dataset))] == [7, 7, 3, 9]
-    assert "| train | 3 (4 an epoch) | 3 " in re.sub(" +", " ", dataset_table({"train": dataset}))
+    table = dataset_table({"train": RepeatDataset(dataset, 1)})
+    assert "| train | 3 (4 an epoch) | 3 " in re.sub(" +", " ", table)
+    assert table.endswith(f"train: {dataset.note}")
 
 
 def test_nests_in_other_wrappers(coco, write):

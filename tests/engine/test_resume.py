@@ -6,6 +6,7 @@ import time
 
 import pytest
 import torch
+from mmengine.runner import ValLoop
 
 from rdet.checkpoint import read_checkpoint
 
@@ -119,3 +120,22 @@ def test_ema_resumes_to_the_same_bits(make_runner, tmp_path):
     weight = "bbox_head.conv_reg.weight"
     raw = states[0]["ema_state_dict"][f"module.{weight}"]
     assert not torch.equal(raw, states[0]["state_dict"][weight])  # averages and raw weights are both kept
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_run_cut_off_in_its_last_evaluation_is_evaluated(make_runner, monkeypatch, schedule):
+    overrides = {**SCHEDULES[schedule], "default_hooks__checkpoint__interval": 1}
+    evaluations = []
+
+    def evaluate(loop):
+        evaluations.append(loop.runner.iter)
+        raise PowerCut
+
+    monkeypatch.setattr(ValLoop, "run", evaluate)
+    with pytest.raises(PowerCut):
+        make_runner(**overrides).train()
+    last = 18 if schedule == "iterations" else 21
+    assert evaluations == [last]
+    with pytest.raises(PowerCut):
+        make_runner(resume=True, **overrides).train()
+    assert evaluations == [last, last]

@@ -48,7 +48,7 @@ def test_seed_and_turn_change_the_order():
 
 
 def test_order_and_seeds_are_those_of_earlier_versions():
-    """So that a checkpoint of theirs is resumed with the images that came next."""
+    """A checkpoint holds only the iteration: another order here would give its run other images after a resume."""
     draws = [draw for batch in take(TrainStream(5, 3), 2, first=1) for draw in batch]
     assert [draw.index for draw in draws] == [2, 0, 2, 0, 4, 3]
     assert [draw.seed for draw in draws] == [727168946, 278233753, 1608096988, 1827940263, 2524741263, 881582233]
