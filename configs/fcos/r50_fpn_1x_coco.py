@@ -1,4 +1,7 @@
 # FCOS (Tian et al., TPAMI 2021), with centre sampling, GIoU and the centerness read from the box tower.
+#   python tools/train.py configs/fcos/r50_fpn_1x_coco.py
+# MMDetection lists 38.7 box AP on val2017 for its twin, which also clips gradients, doubles the rate of biases and does
+# not decay them. Not trained in full by this project yet.
 _base_ = "../retinanet/r50_fpn_1x_coco.py"
 model = dict(
     neck=dict(extra_levels="on_p5"),

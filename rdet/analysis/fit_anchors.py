@@ -37,7 +37,7 @@ class Coverage(NamedTuple):
 def check_anchors(model, config: str) -> None:
     """Raises ValueError if other parts of a detector read the strides from the sizes of its priors."""
     generator, coder = model.anchor_generator, model.bbox_coder
-    if not isinstance(generator, AnchorGenerator | FittedAnchorGenerator) or hasattr(coder, "prior_scale"):
+    if not isinstance(generator, AnchorGenerator | FittedAnchorGenerator) or coder.encoding != "deltas":
         raise ValueError(
             f"{config}: the sizes of priors are not free with {type(generator).__name__} and {type(coder).__name__}, "
             "which stand for strides; take a config with anchors, such as a RetinaNet's"

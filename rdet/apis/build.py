@@ -64,7 +64,10 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False) -> Runner:
     evaluator = cfg.get("val_evaluator", {"type": "CocoMetric"})
     options: dict = {}
     if mode == "train":
-        options |= {"train_cfg": cfg.train_cfg, "optim_wrapper": cfg.optim_wrapper}
+        wrapper = dict(cfg.optim_wrapper)
+        if "paramwise_cfg" in wrapper:  # layers that levels share are there once, under the first level's name
+            wrapper["paramwise_cfg"] = {"bypass_duplicate": True, **wrapper["paramwise_cfg"]}
+        options |= {"train_cfg": cfg.train_cfg, "optim_wrapper": wrapper}
         options |= {key: cfg[key] for key in ("param_scheduler", "auto_scale_lr") if key in cfg}
     if "val" in datasets:
         options |= {"val_cfg": {}, "val_evaluator": evaluator}

@@ -18,9 +18,19 @@ def metrics_of(output: str) -> list[float]:
     return numbers
 
 
-def test_training_step_equals_that_of_one_process_with_the_joint_batch(command, config, tmp_path):
+# Every sum over positives that is divided by another, over all processes.
+WEIGHTED = [
+    "model.bbox_weight.type=Centerness",
+    "model.cls_mass.type=IoUQuality",
+    "model.loss_quality.type=BinaryCrossEntropyLoss",
+    "model.quality.type=Centerness",
+]
+
+
+@pytest.mark.parametrize("slots", [[], WEIGHTED], ids=["retinanet", "weighted"])
+def test_training_step_equals_that_of_one_process_with_the_joint_batch(command, config, tmp_path, slots):
     options = ["--cfg-options", "train_cfg.max_iters=3", "default_hooks.checkpoint.interval=3"]
-    options += ["model.backbone.dropout=0.0"]  # each process has random numbers of its own
+    options += ["model.backbone.dropout=0.0", *slots]  # each process has random numbers of its own
     two = command("dist_train.sh", config, "2", "--work-dir", "two", *options, shell_script=True)
     output, _ = two.communicate(timeout=200)
     assert two.returncode == 0, output

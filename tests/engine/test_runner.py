@@ -190,3 +190,13 @@ def test_same_seed_same_weights(make_runner):
     name = "bbox_head.conv_cls.weight"
     assert torch.equal(states[0][name], states[1][name])
     assert not torch.equal(states[0][name], states[2][name])
+
+
+def test_layers_that_levels_share_are_optimised_once(make_runner):
+    """mmengine refuses, where rates differ by part, a parameter that has two names."""
+    shared = {"model__bbox_head__share": "convs", "model__bbox_head__norm_cfg": {"type": "BN"}}
+    runner = make_runner(**shared, optim_wrapper__paramwise_cfg={"bias_lr_mult": 2.0})
+    runner.build_train_loop(runner._train_loop)
+    optim = runner.build_optim_wrapper(runner.optim_wrapper)
+    parameters = [p for group in optim.optimizer.param_groups for p in group["params"]]
+    assert len(parameters) == len({id(p) for p in parameters}) == len(list(runner.model.parameters()))

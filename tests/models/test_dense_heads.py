@@ -6,7 +6,7 @@ import torch
 from rdet.models.dense_heads.atss_head import ATSSHead
 from rdet.models.dense_heads.dense_head import DenseHead
 from rdet.models.dense_heads.fcos_head import FCOSHead
-from rdet.models.dense_heads.tood_head import TOODHead, aligned_logit, displaced
+from rdet.models.dense_heads.tood_head import TaskDecomposition, TOODHead, aligned_logit, displaced
 
 GN = {"type": "GN", "num_groups": 2}
 
@@ -156,6 +156,24 @@ def test_tood_order_is_by_level_row_and_column():
     assert torch.equal(before.logits[:, :20], after.logits[:, :20])
     change = (after.logits - before.logits).abs().sum(dim=(0, 2))
     assert change.argmax() == 20 + 1 * 3 + 2
+
+
+def test_tood_stays_finite():
+    head = build(TOODHead)
+    torch.nn.init.constant_(head.conv_reg.bias, 90.0)
+    assert head(maps()).deltas.isfinite().all()
+
+
+@pytest.mark.parametrize("norm_cfg", [None, GN])
+def test_attention_weighs_the_layers(norm_cfg):
+    """The weights may stand at the input or at the convolution."""
+    torch.manual_seed(0)
+    part = TaskDecomposition(4, 3, norm_cfg)
+    shared = torch.randn(2, 12, 5, 6)
+    pooled = shared.mean(dim=(2, 3), keepdim=True)
+    weights = part.attention(pooled).repeat_interleave(4, dim=1)
+    assert weights.std() > 0
+    torch.testing.assert_close(part(shared, pooled), part.mix(shared * weights), rtol=1e-5, atol=1e-6)
 
 
 def test_tood_needs_points_and_distances():

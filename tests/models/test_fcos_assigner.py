@@ -8,6 +8,7 @@ from torchvision.models.detection.fcos import FCOS
 from torchvision.models.detection.image_list import ImageList
 
 from rdet.models.assigners.fcos_assigner import FCOSAssigner
+from rdet.models.priors.anchor_generator import AnchorGenerator as AnchorBoxes
 from rdet.models.priors.point_generator import PointGenerator
 from rdet.structures.assignment import BACKGROUND
 
@@ -68,6 +69,18 @@ def test_equals_the_paper_point_by_point(radius):
     boxes, priors = boxes_of(40, 1).round(), PointGenerator(STRIDES)(SIZES)  # whole numbers: some are at the limits
     expected = slow_assignment(priors, boxes, radius)
     assert FCOSAssigner(center_sampling_radius=radius)(priors, boxes).tolist() == expected
+
+
+@pytest.mark.parametrize("scale", [1, 4, 8])
+def test_anchors_of_any_size_are_points(scale):
+    """With the levels' strides, which the detector knows, what counts is where the centres are."""
+    boxes = boxes_of(40, 2)
+    lengths = [h * w for h, w in SIZES]
+    anchors = AnchorBoxes(STRIDES, scale, 1, [1.0])(SIZES)
+    points = PointGenerator(STRIDES, center_offset=0.0)(SIZES)
+    found = FCOSAssigner(strides=STRIDES)(anchors, boxes, level_lengths=lengths)
+    assert torch.equal(found, FCOSAssigner()(points, boxes))
+    assert (found >= 0).sum() > 40
 
 
 # Three levels of one point each, at (0, 0).

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from mmengine.optim import OptimWrapper
 from mmengine.structures import InstanceData
 from torchvision.ops import box_iou
 
@@ -260,6 +261,22 @@ def test_boxes_are_decoded_with_their_gradient_where_a_part_saw_them_before():
             r"model\.bbox_head: TOODHead has no quality branch for model\.loss_quality",
         ),
         (
+            {"bbox_head": {"type": "FCOSHead", "feat_channels": 16}},
+            r"model\.bbox_head: FCOSHead predicts distances, but DeltaXYWHBBoxCoder decodes deltas; take a coder of",
+        ),
+        ({"quality": {"type": "Centerness"}}, r"model\.quality is set, but no loss or weight of the model names it"),
+        (
+            {"quality": {"type": "SameQuality"}, "bbox_weight": {"type": "SameQuality"}},
+            r"model\.quality: the call of SameQuality names 'quality', which is not offered here",
+        ),
+        (
+            {
+                "anchor_generator": {"type": "AnchorGenerator", "scales_per_octave": 1, "ratios": [1.0]},
+                "bbox_coder": {"type": "DistancePointBBoxCoder", "prior_scale": 8.0},
+            },
+            r"model\.bbox_coder\.prior_scale is 8\.0 in the config, but 4\.0 follows from",
+        ),
+        (
             {"quality": {"type": "L1Loss"}, "loss_bbox": {"type": "CrossEntropyLoss"}},
             r"model\.loss_bbox: the call of CrossEntropyLoss names 'logits', which is not offered here; valid: priors,",
         ),
@@ -300,11 +317,16 @@ def test_parse_losses(model):
     assert not any(value.requires_grad for value in logged.values())
 
 
-def test_train_and_val_step(model):
+def test_train_and_val_step():
+    model = build()
     data = {
         "inputs": [torch.randint(0, 256, (3, 60, 90), dtype=torch.uint8)],
         "data_samples": [sample(img_shape=(60, 90))],
     }
+    before = model.bbox_head.conv_cls.weight.clone()
+    logged = model.train_step(data, OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1)))
+    assert set(logged) == {"loss", "loss_cls", "loss_bbox"}
+    assert not torch.equal(model.bbox_head.conv_cls.weight, before)
     (found,) = model.val_step(data)
     assert "pred_instances" in found
     assert model.data_preprocessor(data)["inputs"].shape == (1, 3, 64, 96)
@@ -324,6 +346,29 @@ def test_parts_get_the_facts_that_follow_from_others():
     assert detector.bbox_head.conv_reg.out_channels == 2 * 4
     assert type(detector.normalizer).__name__ == "BatchNormalizer"
     assert type(detector.data_preprocessor).__name__ == "DetDataPreprocessor"
+
+
+def test_coder_knows_the_priors_size():
+    single = {"type": "AnchorGenerator", "octave_base_scale": 6, "scales_per_octave": 1, "ratios": [1.0]}
+    distances = {"type": "DistancePointBBoxCoder"}
+    box = torch.tensor([[0.0, 0, 96, 48]])
+    for priors, scale in ((single, 6), ({"type": "PointGenerator", "center_offset": 0.0}, 1)):
+        model = build(anchor_generator=priors, bbox_coder=distances, loss_bbox={"type": "GIoULoss"})
+        prior = model.anchor_generator([(8, 12), (4, 6), (2, 3), (1, 2), (1, 1)])[:1]  # at 0, 0, of stride 8
+        assert (prior[0, 2] - prior[0, 0]) == 8 * scale
+        assert model.bbox_coder.encode(prior, box).tolist() == [[0, 0, 12, 6]]
+    nine = build(bbox_coder={**distances, "prior_scale": 3.0}, loss_bbox={"type": "GIoULoss"})
+    assert nine.anchor_generator.prior_scale is None
+    assert nine.bbox_coder.prior_scale == 3.0
+
+
+def test_missing_quality_is_said():
+    model = build(loss_cls={"type": "QualityFocalLoss"})
+    assert type(model.quality).__name__ == "IoUQuality"
+    parts = {name: getattr(model, name) for name in ("backbone", "neck", "bbox_head", "anchor_generator", "assigner")}
+    parts |= {name: getattr(model, name) for name in ("bbox_coder", "loss_cls", "loss_bbox", "normalizer")}
+    with pytest.raises(ValueError, match=r"names the quality: set model\.quality"):
+        type(model)(**parts, postprocess=model.postprocess)
 
 
 def test_config_stays_as_it_is():

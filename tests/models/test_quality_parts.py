@@ -101,7 +101,7 @@ def test_iou_quality():
 
 def test_handed_through():
     values = torch.tensor([0.0, 0.3, 1.0])
-    assert torch.equal(ClassScore()(scores=values), values)
+    assert torch.equal(ClassScore()(max_scores=values), values)
     assert torch.equal(SameQuality()(quality=values), values)
 
 

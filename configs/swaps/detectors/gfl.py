@@ -7,7 +7,7 @@ model = dict(
     ),
     anchor_generator=dict(octave_base_scale=8, scales_per_octave=1, ratios=[1.0]),
     assigner=dict(_delete_=True, type="ATSSAssigner"),
-    bbox_coder=dict(type="DistributionBBoxCoder", reg_max=16, prior_scale=8.0),
+    bbox_coder=dict(type="DistributionBBoxCoder", reg_max=16),
     loss_cls=dict(_delete_=True, type="QualityFocalLoss"),
     loss_bbox=dict(_delete_=True, type="GIoULoss", loss_weight=2.0),
     loss_dfl=dict(type="DistributionFocalLoss"),

@@ -21,8 +21,8 @@ class ATSSAssigner:
     Memory: O(A * ``chunk_size``), whatever the number of boxes.
 
     Args:
-        topk: Candidates on each level. It counts priors, as the authors' code does: of nine priors
-            a cell, nine are those of one cell.
+        topk: Candidates on each level. It counts priors, as MMDetection's does: of nine priors a cell,
+            nine are those of one cell, where the authors' code takes nine times as many.
         ignore_iof_thr: Share of a prior's area inside an ignored region.
         chunk_size: Boxes that are compared with all priors at once.
     """

@@ -27,6 +27,7 @@ class FCOSAssigner:
             the whole box, as in the ICCV paper.
         include_upper: Whether a distance of exactly the upper limit fits; in torchvision it does
             not, and fits no level. All else is as there by default.
+        strides: Of the levels (inferred).
         ignore_iof_thr: Share of a point's square inside an ignored region.
         chunk_size: Boxes that are compared with all priors at once.
     """
@@ -36,6 +37,7 @@ class FCOSAssigner:
         regress_range: tuple[float, float] = (4.0, 8.0),
         center_sampling_radius: float | None = 1.5,
         include_upper: bool = True,
+        strides: list[int] | None = None,
         ignore_iof_thr: float = 0.5,
         chunk_size: int = 64,
     ):
@@ -46,23 +48,32 @@ class FCOSAssigner:
         self.regress_range = regress_range
         self.center_sampling_radius = center_sampling_radius
         self.include_upper = include_upper
+        self.strides = strides
         self.ignore_iof_thr = ignore_iof_thr
         self.chunk_size = chunk_size
 
     @torch.no_grad()
-    def __call__(self, priors: Tensor, boxes: Tensor, ignored: Tensor | None = None) -> Tensor:
+    def __call__(
+        self,
+        priors: Tensor,
+        boxes: Tensor,
+        ignored: Tensor | None = None,
+        level_lengths: list[int] | None = None,
+    ) -> Tensor:
         """Assigns the points of one image.
 
         Args:
-            priors: (A, 4) xyxy, the square of side = stride around each point.
+            priors: (A, 4) xyxy, around each point.
             boxes: (G, 4) xyxy ground truth.
             ignored: (I, 4) xyxy regions that are neither object nor background.
+            level_lengths: Priors of each level, whose strides the constructor got; None: a prior's
+                width is its stride, as with points.
 
         Returns:
             (A,) int64: index of the point's box, ``BACKGROUND`` or ``IGNORE``.
         """
         claims, centers = Claims(priors), box_centers(priors)
-        stride = priors[:, 2] - priors[:, 0]
+        stride = self._stride(priors, level_lengths)
         # The margin is for rounding.
         low = torch.where(stride < 1.01 * stride.amin(), 0, self.regress_range[0] * stride)
         high = torch.where(stride > 0.99 * stride.amax(), torch.inf, self.regress_range[1] * stride)
@@ -77,3 +88,10 @@ class FCOSAssigner:
             area = (chunk[:, 2:] - chunk[:, :2]).prod(dim=1, keepdim=True)  # (chunk, 1)
             claims.add(torch.where(fits, -area, -torch.inf), start)
         return ignore_background(claims.boxes, priors, ignored, self.ignore_iof_thr, self.chunk_size)
+
+    def _stride(self, priors: Tensor, level_lengths: list[int] | None) -> Tensor:
+        """(A,) pixels."""
+        if level_lengths is None or self.strides is None:
+            return priors[:, 2] - priors[:, 0]
+        levels = zip(self.strides, level_lengths, strict=True)
+        return torch.cat([priors.new_full((length,), float(stride)) for stride, length in levels])

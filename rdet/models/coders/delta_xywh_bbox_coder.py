@@ -19,9 +19,11 @@ class DeltaXYWHBBoxCoder:
 
     Attributes:
         box_dim: Numbers that encode one box, 4.
+        encoding: What they are.
     """
 
     box_dim = 4
+    encoding = "deltas"
 
     def __init__(
         self,

@@ -11,16 +11,20 @@ class DistancePointBBoxCoder:
     """Distances from the prior's centre to the box's left, top, right and bottom (FCOS, Tian et al., ICCV 2019, eq. 1).
 
     Args:
-        prior_scale: Side of a prior in strides: 1 for points, 8 for the anchors of ATSS.
+        prior_scale: Side of a prior in strides: 1 for points, 8 for the anchors of ATSS (inferred where
+            each cell has one square). With anchors of several shapes, distances are in sides of the
+            anchor divided by it.
         unit: ``'stride'`` divides by the prior's level's stride, so that all levels learn numbers
             of one size (FCOS, TPAMI 2021, section 3); ``'pixel'`` does not.
         max_distance: Largest decoded distance in pixels, so that areas of wild predictions stay finite.
 
     Attributes:
         box_dim: Numbers that encode one box, 4.
+        encoding: What they are.
     """
 
     box_dim = 4
+    encoding = "distances"
 
     def __init__(self, prior_scale: float = 1.0, unit: str = "stride", max_distance: float = 1e5):
         if unit not in ("stride", "pixel"):

@@ -16,11 +16,15 @@ class DistributionBBoxCoder:
 
     Args:
         reg_max: n, the last of the distances.
-        prior_scale: Side of a prior in strides: 1 for points, 8 for the anchors of GFL.
+        prior_scale: Side of a prior in strides: 1 for points, 8 for the anchors of GFL (inferred where
+            each cell has one square).
 
     Attributes:
         box_dim: Logits that encode one box, 4 * (reg_max + 1): all of left, then top, right, bottom.
+        encoding: What they are.
     """
+
+    encoding = "distributions"
 
     def __init__(self, reg_max: int = 16, prior_scale: float = 1.0):
         if reg_max < 1:

@@ -20,7 +20,12 @@ class FCOSHead(DenseHead):
 
     Args:
         scale_levels: Whether to learn s_l; torchvision has none.
+
+    Attributes:
+        encoding: What its numbers can be: the detector refuses another coder.
     """
+
+    encoding = "distances"
 
     def __init__(self, *args, num_levels: int = 5, scale_levels: bool = True, **options):
         super().__init__(*args, num_levels=num_levels, **options)

@@ -33,8 +33,15 @@ class TaskDecomposition(nn.Module):
 
     def forward(self, shared: Tensor, pooled: Tensor) -> Tensor:
         attention = self.attention(pooled).flatten(1)  # (N, S)
-        weights = attention.repeat_interleave(self.channels, dim=1)  # (N, S * C)
-        return self.mix(shared * weights[:, :, None, None])
+        attention = attention.repeat_interleave(self.channels, dim=1)  # (N, S * C)
+        # Weighing the convolution and not its input saves two tensors as large as all layers together.
+        weights = self.mix.conv.weight.flatten(1) * attention[:, None]  # (N, C, S * C)
+        mixed = torch.bmm(weights, shared.flatten(2)).unflatten(2, shared.shape[2:])  # (N, C, H, W)
+        if self.mix.conv.bias is not None:
+            mixed = mixed + self.mix.conv.bias[:, None, None]
+        if self.mix.with_norm:
+            mixed = self.mix.norm(mixed)
+        return F.relu(mixed)
 
 
 @MODELS.register_module()
@@ -62,7 +69,12 @@ class TOODHead(nn.Module):
         stacked_convs: Shared layers, S.
         prior_prob: Initial probability of the foreground; see :class:`DenseHead`.
         norm_cfg: Normalisation after each layer; the paper has ``dict(type='GN', num_groups=32)``.
+
+    Attributes:
+        encoding: What its numbers can be: the detector refuses another coder.
     """
+
+    encoding = "distances"
 
     def __init__(
         self,
@@ -124,7 +136,8 @@ class TOODHead(nn.Module):
             pooled = shared.mean(dim=(2, 3), keepdim=True)
             alignment = self.conv_alignment(shared)  # (N, 1, H, W)
             score = aligned_logit(self.conv_cls(self.cls_decomposition(shared, pooled)), alignment)
-            distance = self.scales[level](self.conv_reg(self.reg_decomposition(shared, pooled)).float().exp())
+            distance = self.conv_reg(self.reg_decomposition(shared, pooled)).float()
+            distance = self.scales[level](distance.clamp(max=10).exp())  # an infinite one would spread as NaN
             logits.append(flatten(score, self.num_classes))
             deltas.append(flatten(displaced(distance, self.conv_offset(shared)), 4))
         sizes = [tuple(x.shape[-2:]) for x in levels]

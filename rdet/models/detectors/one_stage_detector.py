@@ -7,18 +7,11 @@ import torch.distributed as dist
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from rdet.models.detectors.offers import Offers, check_inputs, inputs_of
+from rdet.models.detectors.checks import check_parts, names_quality
+from rdet.models.detectors.offers import Offers
 from rdet.registry import MODELS, class_of, parameters_of
 from rdet.structures import DensePredictions, DetDataSample
 from rdet.structures.assignment import BACKGROUND
-
-# What a part may name in its call, see Offers.
-_IMAGE = ("priors", "boxes", "ignored", "labels", "level_lengths", "scores", "predicted")
-_POSITIVES = (
-    *("priors", "boxes", "labels", "objects", "num_objects", "deltas", "target_deltas", "predicted", "scores"),
-    *("quality", "quality_logits"),
-)
-_DENSE = ("logits", "labels", "quality")
 
 
 class Targets(NamedTuple):
@@ -49,8 +42,9 @@ class OneStageDetector(BaseModel):
       ``predicted`` (A, 4) boxes; without gradient;
     - ``loss_cls``: ``logits`` (N, A, K), ``labels`` (N, A), ``quality`` (N, A), 0 but at positives;
     - all others: ``priors``, ``boxes`` and ``predicted`` (P, 4), ``deltas`` (P, D) and
-      ``target_deltas``, ``labels``, ``scores`` of these labels, ``quality``, ``quality_logits`` and
-      ``objects`` (P,), the last below ``num_objects`` and equal for priors of one object.
+      ``target_deltas``, ``labels``, ``scores`` of these labels, ``max_scores`` over all classes,
+      ``quality``, ``quality_logits`` and ``objects`` (P,), the last below ``num_objects`` and equal
+      for priors of one object.
 
     Args:
         backbone: (N, 3, H, W) -> list of maps.
@@ -65,8 +59,8 @@ class OneStageDetector(BaseModel):
         postprocess: predictions -> detections.
         loss_dfl: -> (P,), a second loss of the boxes, weighted as ``loss_bbox`` is.
         loss_quality: -> (P,), the loss of the head's quality branch, which exists only with it.
-        quality: -> (P,) in [0, 1], how good each prediction is; default its IoU. Computed if a
-            part names it.
+        quality: -> (P,) in [0, 1], how good each prediction is; needed if a part names it. A
+            config that leaves it out then has :class:`IoUQuality`.
         bbox_weight: -> (P,), weights in ``loss_bbox`` and ``loss_dfl``, which are then divided by
             their sum; default 1.
         cls_mass: -> (P,), what a positive counts in the divisor of ``loss_cls``; default 1.
@@ -108,16 +102,7 @@ class OneStageDetector(BaseModel):
         self.quality = quality
         self.bbox_weight = bbox_weight
         self.cls_mass = cls_mass
-        for name, offered in {
-            **dict.fromkeys(
-                ("loss_bbox", "loss_dfl", "loss_quality", "quality", "bbox_weight", "cls_mass"), _POSITIVES
-            ),
-            "assigner": _IMAGE,
-            "loss_cls": _DENSE,
-        }.items():
-            if getattr(self, name) is not None:
-                check_inputs(getattr(self, name), offered, f"model.{name}")
-        self._check_box_losses()
+        check_parts(self)
         # Convolutions are faster so on every device, and the head's permute becomes a view.
         self.to(memory_format=torch.channels_last)
 
@@ -161,7 +146,8 @@ class OneStageDetector(BaseModel):
         backbone = build("backbone", backbone)
         neck = build("neck", neck, in_channels=backbone.out_channels, in_strides=backbone.strides)
         priors = build("anchor_generator", anchor_generator, strides=neck.strides)
-        coder = build("bbox_coder", bbox_coder)
+        scale = getattr(priors, "prior_scale", None)
+        coder = build("bbox_coder", bbox_coder, **({} if scale is None else {"prior_scale": scale}))
         if len(set(neck.out_channels)) != 1:
             raise ValueError(
                 f"model.neck gives levels of different widths {neck.out_channels}; a shared head needs one"
@@ -176,38 +162,29 @@ class OneStageDetector(BaseModel):
             box_dim=coder.box_dim,
             with_quality=loss_quality is not None,
         )
+        losses_and_weights = {
+            "loss_cls": build("loss_cls", loss_cls, num_classes=num_classes),
+            "loss_bbox": build("loss_bbox", loss_bbox),
+            "loss_dfl": build("loss_dfl", loss_dfl),
+            "loss_quality": build("loss_quality", loss_quality),
+            "bbox_weight": build("bbox_weight", bbox_weight),
+            "cls_mass": build("cls_mass", cls_mass),
+        }
+        if quality is None and names_quality(losses_and_weights.values()):
+            quality = {"type": "IoUQuality"}
         return cls(
             backbone,
             neck,
             head,
             priors,
-            build("assigner", assigner),
+            build("assigner", assigner, strides=neck.strides),
             coder,
-            build("loss_cls", loss_cls, num_classes=num_classes),
-            build("loss_bbox", loss_bbox),
-            build("normalizer", normalizer or {"type": "BatchNormalizer"}),
-            build("postprocess", postprocess),
-            build("loss_dfl", loss_dfl),
-            build("loss_quality", loss_quality),
-            build("quality", quality or {"type": "IoUQuality"}),
-            build("bbox_weight", bbox_weight),
-            build("cls_mass", cls_mass),
-            build("data_preprocessor", data_preprocessor or {"type": "DetDataPreprocessor"}),
+            **losses_and_weights,
+            quality=build("quality", quality),
+            normalizer=build("normalizer", normalizer or {"type": "BatchNormalizer"}),
+            postprocess=build("postprocess", postprocess),
+            data_preprocessor=build("data_preprocessor", data_preprocessor or {"type": "DetDataPreprocessor"}),
         )
-
-    def _check_box_losses(self) -> None:
-        """Raises ValueError if a loss would compare what the head predicts with targets of another width."""
-        corners = torch.zeros(1, 4)
-        corners[:, 2:] = 8
-        encoded = self.bbox_coder.encode(corners, corners).shape[-1]
-        coder, predicted = type(self.bbox_coder).__name__, self.bbox_coder.box_dim
-        if "deltas" in inputs_of(self.loss_bbox) and predicted != encoded:
-            raise ValueError(
-                f"model.loss_bbox: {type(self.loss_bbox).__name__} compares encoded boxes, but {coder} predicts "
-                f"{predicted} numbers for the {encoded} it encodes; take a loss on decoded boxes, such as GIoULoss"
-            )
-        if self.loss_dfl is not None and predicted == encoded:
-            raise ValueError(f"model.loss_dfl needs a distribution of each side, which {coder} has not; remove it")
 
     def init_weights(self) -> None:
         """Loads the backbone's pretrained weights. All other layers are initialised when they are made."""
@@ -312,6 +289,7 @@ class OneStageDetector(BaseModel):
             target_deltas=lambda: self.bbox_coder.encode(at["priors"], at["boxes"]),
             predicted=lambda: self.bbox_coder.decode(at["priors"], at["deltas"].float()),
             scores=lambda: predictions.logits[image, prior, at["labels"]].detach().float().sigmoid(),
+            max_scores=lambda: predictions.logits[image, prior].detach().float().amax(dim=1).sigmoid(),
             quality=lambda: at.give(self.quality).detach(),
             quality_logits=quality_logits,
         )

@@ -17,8 +17,9 @@ class DensePostprocess(ABC):
     On each level the best ``topk_per_level`` predictions above ``score_thr`` are decoded and
     clipped to the image (Focal Loss paper, section 4, "Inference"). Where the head predicts a
     quality, the score of a class is the geometric mean sqrt(sigmoid(logit) * sigmoid(quality)), as
-    in the published code of FCOS and ATSS and in torchvision, and threshold and rank are those of
-    this score.
+    in the published code of FCOS and ATSS and in torchvision. Threshold and rank are those of this
+    score, as in torchvision; the published code, and MMDetection's, compare the class's own score
+    with the threshold, so the same number lets fewer candidates through there.
 
     Args:
         score_thr: Smallest score; 0 keeps all.

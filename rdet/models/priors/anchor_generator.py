@@ -47,4 +47,5 @@ class AnchorGenerator(GridPriors):
 
 def _shapes(sides: list[float], ratios: tuple[float, ...]) -> Tensor:
     """(len(ratios) * len(sides), 2) widths and heights, ratios in the outer loop."""
-    return torch.tensor([[side / ratio**0.5, side * ratio**0.5] for ratio in ratios for side in sides])
+    sizes = [[side / ratio**0.5, side * ratio**0.5] for ratio in ratios for side in sides]
+    return torch.tensor(sizes, device="cpu")  # also while a model is built without data

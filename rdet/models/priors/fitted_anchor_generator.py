@@ -34,4 +34,5 @@ class FittedAnchorGenerator(GridPriors):
             for size in level:
                 if len(size) != 2 or min(size) <= 0:
                     raise ValueError(f"anchor_generator.sizes has {size!r}; expected a width and a height above 0")
-        super().__init__(strides, [torch.tensor(level, dtype=torch.float32) for level in sizes], center_offset)
+        shapes = [torch.tensor(level, dtype=torch.float32, device="cpu") for level in sizes]
+        super().__init__(strides, shapes, center_offset)

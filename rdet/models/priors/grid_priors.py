@@ -17,6 +17,8 @@ class GridPriors:
     Attributes:
         strides, shapes: As given.
         num_priors: P.
+        prior_scale: Side of the prior in strides where each cell has one square, the same at every
+            level; else None.
     """
 
     def __init__(self, strides: list[int], shapes: list[Tensor], center_offset: float, rounded: bool = False):
@@ -25,6 +27,7 @@ class GridPriors:
         self.center_offset = center_offset
         self.rounded = rounded
         self.num_priors = len(shapes[0])
+        self.prior_scale = _side_of_squares(shapes, self.strides)
         self._cache: dict[tuple, Tensor] = {}
 
     def __call__(self, level_sizes: list[tuple[int, int]], device: torch.device | str = "cpu") -> Tensor:
@@ -60,3 +63,9 @@ class GridPriors:
         if self.rounded:
             corners = corners.round()
         return (centers.repeat(1, 1, 2)[:, :, None] + corners).reshape(-1, 4)  # (H, W, P, 4) -> (HWP, 4)
+
+
+def _side_of_squares(shapes: list[Tensor], strides: list[int]) -> float | None:
+    """Side in strides of the one square around each cell; None if there is no such side."""
+    sides = {side / stride for shape, stride in zip(shapes, strides, strict=True) for side in shape.flatten().tolist()}
+    return sides.pop() if len(sides) == 1 and len(shapes[0]) == 1 else None

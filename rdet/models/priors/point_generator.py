@@ -22,4 +22,5 @@ class PointGenerator(GridPriors):
     """
 
     def __init__(self, strides: list[int], center_offset: float = 0.5):
-        super().__init__(strides, [torch.tensor([[float(s), float(s)]]) for s in strides], center_offset)
+        squares = [torch.tensor([[float(stride), float(stride)]], device="cpu") for stride in strides]
+        super().__init__(strides, squares, center_offset)

@@ -7,10 +7,10 @@ from rdet.registry import MODELS
 
 @MODELS.register_module()
 class ClassScore:
-    """Score of the object's class, with which GFL weights its box losses (Li et al., NeurIPS 2020).
+    """Largest score over the classes, with which GFL's code weights its box losses (Li et al., NeurIPS 2020).
 
-    Shapes: scores (P,) -> (P,) in [0, 1].
+    Shapes: max_scores (P,) -> (P,) in [0, 1].
     """
 
-    def __call__(self, scores: Tensor) -> Tensor:
-        return scores
+    def __call__(self, max_scores: Tensor) -> Tensor:
+        return max_scores
