@@ -1,7 +1,7 @@
 # TOOD (Feng et al., ICCV 2021), without its first epochs on ATSS's assignment.
 #   python tools/train.py configs/tood/r50_fpn_1x_coco.py
-# MMDetection lists 42.4 box AP on val2017 for its twin, which assigns as ATSS does in the first four epochs. Not trained
-# in full by this project yet.
+# MMDetection lists 42.4 box AP on val2017 for its twin, which assigns as ATSS does in the first four epochs. Not
+# trained in full by this project yet.
 _base_ = "../retinanet/r50_fpn_1x_coco.py"
 model = dict(
     neck=dict(extra_levels="on_p5"),
