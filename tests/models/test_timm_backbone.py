@@ -152,3 +152,15 @@ def test_weights_of_a_package_load_by_order():
     # Each of the network's tensors is the package's at the same place; the classifier is left over.
     for found, expected in zip(network.net.state_dict().values(), values, strict=False):
         assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("model_name", "out_indices", "some_are_left"),
+    [("hrnet_w18_small", None, True), ("efficientnet_b0", (1, 2), True), (LITE0, None, False)],
+)
+def test_every_trainable_weight_gets_a_gradient(model_name, out_indices, some_are_left):
+    with torch.device("meta"):
+        network = TimmBackbone(model_name, out_indices=out_indices, norm_eval=False)
+        sum(x.sum() for x in network(torch.empty(2, 3, 64, 64))).backward()
+    assert [name for name, p in network.named_parameters() if p.requires_grad and p.grad is None] == []
+    assert any(not p.requires_grad for p in network.parameters()) == some_are_left

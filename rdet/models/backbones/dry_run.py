@@ -20,6 +20,17 @@ def forward_on_meta(network: nn.Module, x: Tensor | None = None):
         return functional_call(network.eval(), {name: value.to("meta") for name, value in state.items()}, (x,))
 
 
+def unused_parameters(network: nn.Module) -> list[str]:
+    """Names of the parameters that none of the maps of ``network`` depends on."""
+    parameters = {name: p.detach().to("meta").requires_grad_() for name, p in network.named_parameters()}
+    buffers = {name: buffer.to("meta") for name, buffer in network.named_buffers()}
+    with torch.enable_grad():
+        maps = functional_call(network.eval(), {**parameters, **buffers}, (torch.empty(1, 3, *IMAGE, device="meta"),))
+        sums = [x.sum() for x in maps]
+    gradients = torch.autograd.grad(sums, list(parameters.values()), allow_unused=True)
+    return [name for name, gradient in zip(parameters, gradients, strict=True) if gradient is None]
+
+
 def stride_of(x: Tensor) -> int | None:
     """Stride of a map (1, C, H, W) or (1, H, W, C) or of tokens (1, H * W, C); None for everything else."""
     if x.ndim == 4:

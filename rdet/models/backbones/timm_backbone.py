@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rdet.models.backbones.base import Backbone
-from rdet.models.backbones.dry_run import dry_run, is_channels_last, stage_of, stride_of
+from rdet.models.backbones.dry_run import dry_run, is_channels_last, stage_of, stride_of, unused_parameters
 from rdet.models.backbones.weights import canonical
 from rdet.registry import MODELS, nearest
 
@@ -92,6 +92,8 @@ class TimmBackbone(Backbone):
         found = {index for index, stage in enumerate(self._stages) if stage}
         if frozen_stages and not {stage_of(stride) for stride in self.strides} <= found:
             raise ValueError(f"frozen_stages is {frozen_stages}, but where {model_name}'s stages end is unknown; use 0")
+        for name in unused_parameters(self.net):  # DistributedDataParallel would wait for their gradients
+            self.net.get_parameter(name).requires_grad_(False)
         self.freeze()
 
     def stages(self) -> list[list[nn.Module]]:
