@@ -13,7 +13,7 @@ import torch
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(4):
-    torch.ones(2**26)  # 256 MiB
+    torch.ones(2**26 + 2**12)  # 256 MiB and a little: glibc takes an aligned block from a larger free one only
 before = faults()
 for _ in range(4):
     torch.ones(2**26)
@@ -28,4 +28,4 @@ def test_freed_memory_is_used_again():
         return int(output.stdout)
 
     kept = page_faults("from rdet.engine.memory import keep_freed_memory; assert keep_freed_memory()")
-    assert kept < 0.75 * page_faults("")
+    assert kept < 0.1 * page_faults("")
