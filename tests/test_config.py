@@ -11,6 +11,8 @@ from rdet.registry import UnknownNameError
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 EXPERIMENTS = sorted(path for path in CONFIGS.rglob("*.py") if "_base_" not in path.parts)
+# Rows of the paper are built, and take a training step, in tests/analysis/paper.
+BUILT_HERE = [path for path in EXPERIMENTS if path.parent.parent.name != "paper" or path.parent.name == "troubles"]
 R50 = CONFIGS / "retinanet" / "r50_fpn_1x_coco.py"
 
 
@@ -24,7 +26,7 @@ def name_of(path):
     return str(path.relative_to(CONFIGS))
 
 
-@pytest.mark.parametrize("path", EXPERIMENTS, ids=name_of)
+@pytest.mark.parametrize("path", BUILT_HERE, ids=name_of)
 def test_config_loads_and_its_model_builds(path):
     cfg = load_config(path, {"model.backbone.weights": None})
     assert set(cfg) <= TOP_LEVEL_KEYS

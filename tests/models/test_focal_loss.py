@@ -3,8 +3,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torchvision.ops import sigmoid_focal_loss as torchvision_focal_loss
 
-from rdet.models.losses.focal_loss import FocalLoss, FocalLossStar, focal_loss, focal_loss_star
+from rdet.models.losses.cross_entropy_loss import CrossEntropyLoss
+from rdet.models.losses.focal_loss import FocalLoss, FocalLossStar, focal_loss, focal_loss_star, sigmoid_focal_loss
+from rdet.models.losses.sigmoid_loss import SigmoidLoss
 from rdet.registry import MODELS
 from rdet.structures.assignment import BACKGROUND, IGNORE
 
@@ -218,3 +221,67 @@ def test_class_weight_of_a_wrong_length():
 def test_impossible_parameters(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+@pytest.mark.parametrize("alpha", [0.25, 0.9])
+def test_outside_the_detector_it_is_torchvisions(alpha, reduction):
+    logits, labels = random_case(dtype=torch.float32)
+    target = one_hot(labels, 5).float()
+    expected = torchvision_focal_loss(logits, target, alpha=alpha, gamma=2.0, reduction=reduction)
+    found = sigmoid_focal_loss(logits, target, alpha=alpha, gamma=2.0, reduction=reduction)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 0.4])
+def test_label_smoothing(smoothing):
+    """Outside the detector of every target; in it of those where there is a class."""
+    logits, labels = random_case()
+    target = one_hot(labels, 5)
+    x_t = torch.where(target > 0, logits, -logits)
+    mixed = (1 - smoothing / 2) * focal_loss(x_t, 2.0) + smoothing / 2 * focal_loss(-x_t, 2.0)
+    expected = torch.where(target > 0, 0.25, 0.75) * mixed
+    torch.testing.assert_close(sigmoid_focal_loss(logits, target, label_smoothing=smoothing), expected)
+    inside = FocalLoss(label_smoothing=smoothing)(logits, labels)
+    is_class = labels >= 0
+    torch.testing.assert_close(inside[is_class], expected.sum(dim=-1)[is_class])
+    torch.testing.assert_close(inside[~is_class], FocalLoss()(logits, labels)[~is_class])
+
+
+@pytest.mark.parametrize("loss", [FocalLoss(label_smoothing=0.2), FocalLossStar(), FocalLoss(gamma=0.7)])
+def test_derivative_that_a_loss_knows_is_autograds(loss):
+    """:meth:`SigmoidLoss.with_derivative` of the base, which asks autograd, against the loss's own."""
+    x_t = torch.linspace(-30, 30, 601, dtype=torch.float64)
+    for own, base in zip(loss.with_derivative(x_t), SigmoidLoss.with_derivative(loss, x_t), strict=True):
+        torch.testing.assert_close(own, base, rtol=1e-8, atol=1e-12)
+
+
+def test_parameters_that_would_not_learn_are_refused():
+    class Learned(FocalLoss):
+        def __init__(self):
+            super().__init__()
+            self.shift = torch.nn.Parameter(torch.zeros(()))
+
+    with pytest.raises(TypeError, match="Learned has parameters, but a SigmoidLoss is differentiated by the logits"):
+        Learned()(torch.zeros(2, 3), torch.tensor([0, BACKGROUND]))
+
+
+def test_a_loss_without_a_derivative_of_its_own():
+    """The base asks autograd: same values and gradients as the focal loss that knows it."""
+
+    class Plain(SigmoidLoss):
+        def elementwise(self, x_t):
+            return focal_loss(x_t, 2.0)
+
+    class Child(CrossEntropyLoss):  # with a derivative that is not its own
+        elementwise = Plain.elementwise
+
+    logits, labels = random_case()
+    results = []
+    for loss in (Plain(0.25, 1.0), FocalLoss(), Child(alpha=0.25)):
+        x = logits.clone().requires_grad_()
+        value = loss(x, labels)
+        value.sum().backward()
+        results.append((value.detach(), x.grad))
+    torch.testing.assert_close(results[0], results[1], rtol=1e-7, atol=1e-9)
+    torch.testing.assert_close(results[2], results[1], rtol=1e-7, atol=1e-9)

@@ -18,6 +18,8 @@ KINDS = {
     "FocalLoss": "classes",
     "FocalLossStar": "classes",
     "CrossEntropyLoss": "classes",
+    "HingeLoss": "classes",
+    "SoftmaxFocalLoss": "classes",
     "QualityFocalLoss": "soft classes",
     "VarifocalLoss": "soft classes",
     "SmoothL1Loss": "deltas",
@@ -39,7 +41,7 @@ def registered_losses() -> dict[str, type[nn.Module]]:
         module = importlib.import_module(info.name)
         for name, cls in vars(module).items():
             own = inspect.isclass(cls) and issubclass(cls, nn.Module) and cls.__module__ == info.name
-            if own and cls in MODELS.module_dict.values():
+            if own and not name.endswith("Normalizer") and cls in MODELS.module_dict.values():
                 found[name] = cls
     return found
 

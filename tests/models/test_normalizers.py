@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from rdet.models.losses.normalizers import BatchNormalizer, ImageNormalizer
+from rdet.models.losses.normalizers import BatchNormalizer, EMANormalizer, ImageNormalizer
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,37 @@ def test_batch_normalizer_counts_all_processes(monkeypatch):
     assert BatchNormalizer()(torch.tensor([1, 2])).tolist() == [5, 5]
     elsewhere = 0
     assert BatchNormalizer()(torch.tensor([0, 0])).tolist() == [0.5, 0.5]
+
+
+def test_running_mean():
+    """Detectron2's: 0.9 of the mean so far and 0.1 of this batch's positives, at least 1."""
+    normalizer = EMANormalizer(momentum=0.9, initial=100)
+    assert normalizer(torch.tensor([10, 30])).tolist() == pytest.approx([94, 94])
+    assert normalizer(torch.tensor([0, 0, 0])).tolist() == pytest.approx([84.7] * 3)
+    normalizer.eval()
+    assert normalizer(torch.tensor([5])).tolist() == pytest.approx([84.7])
+
+
+def test_running_mean_is_in_the_checkpoint():
+    before, after = EMANormalizer(), EMANormalizer()
+    before(torch.tensor([7]))
+    after.load_state_dict(before.state_dict())
+    assert after(torch.tensor([3])) == before(torch.tensor([3]))
+
+
+def test_running_mean_does_not_change_what_was_returned():
+    """Autograd keeps the divisor until the backward."""
+    normalizer = EMANormalizer()
+    loss = torch.ones(1, requires_grad=True)
+    first = loss / normalizer(torch.tensor([1]))
+    normalizer(torch.tensor([50]))
+    first.sum().backward()
+    assert loss.grad.item() == pytest.approx(1 / 90.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"momentum": 1.0}, "momentum is 1.0"), ({"initial": 0}, "initial is 0")]
+)
+def test_impossible_running_means(options, message):
+    with pytest.raises(ValueError, match=message):
+        EMANormalizer(**options)

@@ -17,6 +17,7 @@ _OFFERED = {
     "loss_cls": ("logits", "labels", "quality"),
     **dict.fromkeys(("loss_bbox", "loss_dfl", "loss_quality", "bbox_weight", "cls_mass"), _POSITIVES),
     "quality": tuple(name for name in _POSITIVES if name != "quality"),
+    "mining": ("losses", "labels", "priors"),
 }
 
 
@@ -30,12 +31,25 @@ def check_parts(detector) -> None:
     for name, offered in _OFFERED.items():
         if getattr(detector, name) is not None:
             check_inputs(getattr(detector, name), offered, f"model.{name}")
-    named = names_quality(getattr(detector, name) for name in _OFFERED if name not in ("quality", "assigner"))
+    named = names_quality(getattr(detector, name) for name in _OFFERED if name not in ("quality", "assigner", "mining"))
     if named and detector.quality is None:
         raise ValueError("a loss or weight of the model names the quality: set model.quality")
     if detector.quality is not None and not named:
         raise ValueError("model.quality is set, but no loss or weight of the model names it; remove it")
+    _check_divisors(detector)
     _check_boxes(detector.bbox_head, detector.bbox_coder, detector.loss_bbox, detector.loss_dfl)
+
+
+def _check_divisors(detector) -> None:
+    """Raises ValueError if two parts would both say what a loss is divided by."""
+    if detector.mining is not None and detector.cls_mass is not None:
+        raise ValueError("model.mining and model.cls_mass both say what loss_cls is divided by; remove one of them")
+    others = [name for name in ("mining", "cls_mass", "bbox_weight") if getattr(detector, name) is not None]
+    if getattr(detector.normalizer, "keeps_state", False) and others:
+        raise ValueError(
+            f"model.normalizer: {type(detector.normalizer).__name__} keeps one state, and model.{others[0]} would have "
+            "it count two things; take BatchNormalizer or ImageNormalizer"
+        )
 
 
 def _check_boxes(head, coder, loss_bbox, loss_dfl) -> None:

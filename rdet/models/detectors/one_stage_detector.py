@@ -41,6 +41,8 @@ class OneStageDetector(BaseModel):
       ``labels`` (G,), ``level_lengths`` (priors of each level), ``scores`` (A, K) and
       ``predicted`` (A, 4) boxes; without gradient;
     - ``loss_cls``: ``logits`` (N, A, K), ``labels`` (N, A), ``quality`` (N, A), 0 but at positives;
+    - ``mining``, for each image: ``losses`` (A,) of the classification, ``labels`` (A,), ``priors``;
+      without gradient;
     - all others: ``priors``, ``boxes`` and ``predicted`` (P, 4), ``deltas`` (P, D) and
       ``target_deltas``, ``labels``, ``scores`` of these labels, ``max_scores`` over all classes,
       ``quality``, ``quality_logits`` and ``objects`` (P,), the last below ``num_objects`` and equal
@@ -53,7 +55,8 @@ class OneStageDetector(BaseModel):
         anchor_generator: level sizes -> priors (A, 4).
         assigner: -> (A,) index of each prior's box, ``BACKGROUND`` or ``IGNORE``.
         bbox_coder: Encodes and decodes boxes relative to priors.
-        loss_cls: -> (N, A).
+        loss_cls: -> (N, A). Its ``binary_logits``, if it has that, turns (..., K) logits into those
+            whose sigmoid is the score; other losses mean independent binary predictions.
         loss_bbox: -> (P,).
         normalizer: mass of positives of each image (N,) -> divisors (N,).
         postprocess: predictions -> detections.
@@ -64,6 +67,8 @@ class OneStageDetector(BaseModel):
         bbox_weight: -> (P,), weights in ``loss_bbox`` and ``loss_dfl``, which are then divided by
             their sum; default 1.
         cls_mass: -> (P,), what a positive counts in the divisor of ``loss_cls``; default 1.
+        mining: -> (A,) bool, the priors whose classification is trained, by whose number ``loss_cls``
+            is then divided; default all.
         data_preprocessor: Images as loaded -> batch.
     """
 
@@ -84,6 +89,7 @@ class OneStageDetector(BaseModel):
         quality=None,
         bbox_weight=None,
         cls_mass=None,
+        mining=None,
         data_preprocessor: nn.Module | None = None,
     ):
         super().__init__(data_preprocessor=data_preprocessor)
@@ -102,6 +108,7 @@ class OneStageDetector(BaseModel):
         self.quality = quality
         self.bbox_weight = bbox_weight
         self.cls_mass = cls_mass
+        self.mining = mining
         check_parts(self)
         # Convolutions are faster so on every device, and the head's permute becomes a view.
         self.to(memory_format=torch.channels_last)
@@ -123,6 +130,7 @@ class OneStageDetector(BaseModel):
         quality: dict | None = None,
         bbox_weight: dict | None = None,
         cls_mass: dict | None = None,
+        mining: dict | None = None,
         normalizer: dict | None = None,
         data_preprocessor: dict | None = None,
         num_classes: int | None = None,
@@ -181,6 +189,7 @@ class OneStageDetector(BaseModel):
             coder,
             **losses_and_weights,
             quality=build("quality", quality),
+            mining=build("mining", mining),
             normalizer=build("normalizer", normalizer or {"type": "BatchNormalizer"}),
             postprocess=build("postprocess", postprocess),
             data_preprocessor=build("data_preprocessor", data_preprocessor or {"type": "DetDataPreprocessor"}),
@@ -230,6 +239,10 @@ class OneStageDetector(BaseModel):
             quality=lambda: ones.new_zeros(positive.shape).index_put((image, prior), at["quality"]),
         ).give(self.loss_cls)  # (N, A)
         cls_divisor = number if self.cls_mass is None else divisor(at.give(self.cls_mass).detach())
+        if self.mining is not None:
+            chosen = self._mine(loss_cls.detach(), targets.labels, priors)  # (N, A)
+            loss_cls = torch.where(chosen, loss_cls, 0)
+            cls_divisor = self.normalizer(chosen.sum(dim=1))
         losses = {"loss_cls": (loss_cls.sum(dim=1) / cls_divisor).sum()}
 
         weight, box_divisor = ones, number
@@ -255,7 +268,7 @@ class OneStageDetector(BaseModel):
                 ignored=sample.ignored_instances.bboxes,
                 labels=truth.labels,
                 level_lengths=lambda: predictions.level_lengths,
-                scores=lambda i=index: predictions.logits[i].float().sigmoid(),
+                scores=lambda i=index: self._scores(predictions.logits[i]),
                 predicted=lambda i=index: self.bbox_coder.decode(priors, predictions.deltas[i].float()),
             ).give(self.assigner)  # (A,)
             objects.append(torch.where(assigned >= 0, assigned + sum(map(len, boxes)), assigned))
@@ -266,6 +279,20 @@ class OneStageDetector(BaseModel):
         classes = torch.cat([*classes, classes[0].new_full((1,), BACKGROUND)])
         labels = torch.where(objects >= 0, classes[objects.clamp(min=-1)], objects)
         return Targets(labels, objects, torch.cat(boxes))
+
+    def _mine(self, loss_cls: Tensor, labels: Tensor, priors: Tensor) -> Tensor:
+        """(N, A) bool, the priors that each image's classification is trained on."""
+        images = zip(loss_cls, labels, strict=True)
+        return torch.stack([Offers(losses=x, labels=y, priors=priors).give(self.mining) for x, y in images])
+
+    def _scores(self, logits: Tensor) -> Tensor:
+        """(..., K) logits -> (..., K) probabilities, without gradient."""
+        return self._binary(logits.detach()).float().sigmoid()
+
+    def _binary(self, logits: Tensor) -> Tensor:
+        """(..., K) logits -> (..., K) whose sigmoid is the probability, see ``loss_cls``."""
+        convert = getattr(self.loss_cls, "binary_logits", None)
+        return logits if convert is None else convert(logits)
 
     def _at_positives(
         self, predictions: DensePredictions, priors: Tensor, targets: Targets, image: Tensor, prior: Tensor
@@ -288,8 +315,9 @@ class OneStageDetector(BaseModel):
             deltas=lambda: predictions.deltas[image, prior],
             target_deltas=lambda: self.bbox_coder.encode(at["priors"], at["boxes"]),
             predicted=lambda: self.bbox_coder.decode(at["priors"], at["deltas"].float()),
-            scores=lambda: predictions.logits[image, prior, at["labels"]].detach().float().sigmoid(),
-            max_scores=lambda: predictions.logits[image, prior].detach().float().amax(dim=1).sigmoid(),
+            all_scores=lambda: self._scores(predictions.logits[image, prior]),
+            scores=lambda: at["all_scores"].gather(1, at["labels"][:, None]).squeeze(1),
+            max_scores=lambda: at["all_scores"].amax(dim=1),
             quality=lambda: at.give(self.quality).detach(),
             quality_logits=quality_logits,
         )
@@ -299,6 +327,7 @@ class OneStageDetector(BaseModel):
         self, predictions: DensePredictions, priors: Tensor, data_samples: list[DetDataSample]
     ) -> list[DetDataSample]:
         """Adds ``pred_instances``, in pixels of the original image, to the samples."""
+        predictions = predictions._replace(logits=self._binary(predictions.logits))
         sizes = [sample.img_shape for sample in data_samples]
         detections = self.postprocess(predictions, priors, self.bbox_coder, sizes)
         for sample, found in zip(data_samples, detections, strict=True):

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rdet.models.losses.reduction import reduced
 from rdet.models.losses.sigmoid_loss import SigmoidLoss
 from rdet.registry import MODELS
 
@@ -33,6 +34,32 @@ def focal_loss_star(x_t: Tensor, gamma: float, beta: float) -> Tensor:
     return F.softplus(-(gamma * x_t + beta)) / gamma
 
 
+def sigmoid_focal_loss(
+    logits: Tensor,
+    targets: Tensor,
+    alpha: float | None = 0.25,
+    gamma: float = 2.0,
+    label_smoothing: float = 0.0,
+    reduction: str = "none",
+) -> Tensor:
+    """Focal loss of binary predictions outside the detector (equation 5); in it, use :class:`FocalLoss`.
+
+    Args:
+        logits: Any shape.
+        targets: 0 or 1 for each, of the same shape; bool too.
+        alpha, gamma, label_smoothing: As in :class:`FocalLoss`.
+        reduction: ``'none'``, ``'mean'`` or ``'sum'`` over all elements.
+    """
+    targets = targets.bool()
+    x_t = torch.where(targets, logits, -logits)
+    loss = focal_loss(x_t, gamma)
+    if label_smoothing:
+        loss = (1 - label_smoothing / 2) * loss + label_smoothing / 2 * focal_loss(-x_t, gamma)
+    if alpha is not None:
+        loss = loss * torch.where(targets, alpha, 1 - alpha)
+    return reduced(loss, reduction)
+
+
 @MODELS.register_module()
 class FocalLoss(SigmoidLoss):
     """Focal Loss, FL(p_t) = -alpha_t (1 - p_t)^gamma log(p_t) (Lin et al., ICCV 2017, equation 5).
@@ -43,6 +70,7 @@ class FocalLoss(SigmoidLoss):
         loss_weight: Factor of the result.
         class_weight: K factors of the classes' losses; see :class:`SigmoidLoss`.
         num_classes: K (inferred).
+        label_smoothing: How far the targets are from 1 and 0; see :class:`SigmoidLoss`.
     """
 
     def __init__(
@@ -52,14 +80,25 @@ class FocalLoss(SigmoidLoss):
         loss_weight: float = 1.0,
         class_weight: list[float] | None = None,
         num_classes: int | None = None,
+        label_smoothing: float = 0.0,
     ):
-        super().__init__(alpha, loss_weight, class_weight, num_classes)
+        super().__init__(alpha, loss_weight, class_weight, num_classes, label_smoothing)
         if gamma < 0:
             raise ValueError(f"gamma is {gamma}; it must not be negative")
         self.gamma = gamma
 
     def elementwise(self, x_t: Tensor) -> Tensor:
         return focal_loss(x_t, self.gamma)
+
+    def with_derivative(self, x_t: Tensor) -> tuple[Tensor, Tensor]:
+        """With q = 1 - p_t and s = -log(p_t): q^gamma s, and -q^gamma (gamma p_t s + q) (equation 10)."""
+        q = torch.sigmoid(-x_t)
+        s = F.softplus(-x_t)
+        slope = torch.addcmul(s, q, s, value=-1).mul_(-self.gamma).sub_(q)
+        if self.gamma == 0:
+            return s, slope
+        modulating = q * q if self.gamma == 2 else q**self.gamma
+        return s.mul_(modulating), slope.mul_(modulating)
 
 
 @MODELS.register_module()
@@ -92,3 +131,8 @@ class FocalLossStar(SigmoidLoss):
 
     def elementwise(self, x_t: Tensor) -> Tensor:
         return focal_loss_star(x_t, self.gamma, self.beta)
+
+    def with_derivative(self, x_t: Tensor) -> tuple[Tensor, Tensor]:
+        """With z = gamma x_t + beta: -log(sigmoid(z)) / gamma, and -sigmoid(-z) (equation 11)."""
+        z = self.gamma * x_t + self.beta
+        return F.softplus(-z).div_(self.gamma), torch.sigmoid(-z).neg_()

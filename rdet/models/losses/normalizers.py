@@ -1,7 +1,8 @@
 """What the sum of a loss is divided by."""
 
+import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from rdet.registry import MODELS
 
@@ -16,11 +17,7 @@ class BatchNormalizer:
 
     def __call__(self, num_pos: Tensor) -> Tensor:
         """(N,) positives of each image -> (N,) divisors of each image's loss."""
-        total = num_pos.sum().float()
-        processes = 1
-        if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(total)
-            processes = dist.get_world_size()
+        total, processes = _over_all_processes(num_pos)
         return (total.clamp(min=1) / processes).expand(len(num_pos))
 
 
@@ -31,3 +28,47 @@ class ImageNormalizer:
     def __call__(self, num_pos: Tensor) -> Tensor:
         """(N,) positives of each image -> (N,) divisors of each image's loss."""
         return num_pos.clamp(min=1).float() * len(num_pos)
+
+
+@MODELS.register_module()
+class EMANormalizer(nn.Module):
+    """Divides by a running mean of the positives of the batches, as Detectron2's RetinaNet does.
+
+    Batches with few positives then weigh less than with :class:`BatchNormalizer`. The mean is of all
+    processes' positives, each step moves it before it is used, and checkpoints keep it. It is one
+    mean: a detector whose parts weigh positives differently needs another normaliser.
+
+    Args:
+        momentum: What stays of the mean in a step.
+        initial: The mean at the start, positives of one process's batch.
+
+    Attributes:
+        keeps_state: That two uses in a step would disturb each other; the detector refuses such parts.
+    """
+
+    keeps_state = True
+
+    def __init__(self, momentum: float = 0.9, initial: float = 100.0):
+        super().__init__()
+        if not 0 <= momentum < 1:
+            raise ValueError(f"normalizer.momentum is {momentum}; it must lie in [0, 1)")
+        if initial <= 0:
+            raise ValueError(f"normalizer.initial is {initial}; it must be positive")
+        self.momentum = momentum
+        self.register_buffer("mean", torch.tensor(float(initial)))
+
+    def forward(self, num_pos: Tensor) -> Tensor:
+        """(N,) positives of each image -> (N,) divisors of each image's loss."""
+        if self.training:
+            total, processes = _over_all_processes(num_pos)
+            self.mean.lerp_(total.clamp(min=1) / processes, 1 - self.momentum)
+        return self.mean.expand(len(num_pos)).clone()
+
+
+def _over_all_processes(num_pos: Tensor) -> tuple[Tensor, int]:
+    """Sum of ``num_pos`` over all processes, and their number."""
+    total = num_pos.sum().float()
+    if not (dist.is_available() and dist.is_initialized()):
+        return total, 1
+    dist.all_reduce(total)
+    return total, dist.get_world_size()

@@ -2,9 +2,14 @@
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from rdet.models.losses.precision import at_least_float32
 from rdet.structures.assignment import IGNORE
+
+# Into how many pieces the logits are cut: the memory of a piece's steps is what the loss needs beside its gradient,
+# and each piece costs some 25 operator calls.
+_PIECES = 3
 
 
 class SigmoidLoss(nn.Module):
@@ -20,6 +25,10 @@ class SigmoidLoss(nn.Module):
         class_weight: K factors, one for each class's binary loss, whether its target is 1 or 0;
             in the order of the data set's classes. None weighs all of them 1.
         num_classes: K, with which ``class_weight`` is compared (inferred).
+        label_smoothing: Where the label is a class, the targets 1 and 0 become 1 - label_smoothing / 2
+            and label_smoothing / 2 (Szegedy et al., CVPR 2016, section 7, with two outcomes); alpha is
+            that of the target before. The background's targets stay 0: of a thousand times as many
+            predictions, a little each would be nearly all of the loss.
     """
 
     def __init__(
@@ -28,13 +37,17 @@ class SigmoidLoss(nn.Module):
         loss_weight: float,
         class_weight: list[float] | None = None,
         num_classes: int | None = None,
+        label_smoothing: float = 0.0,
     ):
         super().__init__()
         if alpha is not None and not 0 <= alpha <= 1:
             raise ValueError(f"alpha is {alpha}; it must be None or lie in [0, 1]")
         if class_weight is not None and min(class_weight, default=0) < 0:
             raise ValueError(f"model.loss_cls.class_weight is {class_weight}; no weight may be negative")
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing is {label_smoothing}; it must lie in [0, 1)")
         self.alpha = alpha
+        self.label_smoothing = label_smoothing
         self.loss_weight = loss_weight
         self.register_buffer(
             "class_weight",
@@ -48,16 +61,42 @@ class SigmoidLoss(nn.Module):
         """The loss of each signed logit, y * x with y = +-1 (equation 6 of the Focal Loss paper)."""
         raise NotImplementedError
 
+    def with_derivative(self, x_t: Tensor) -> tuple[Tensor, Tensor]:
+        """:meth:`elementwise` and its derivative with respect to x_t.
+
+        This asks autograd; a subclass that knows the derivative spares the graph. The detector's loss
+        writes into what is returned.
+        """
+        with torch.enable_grad():
+            x_t = x_t.detach().requires_grad_()
+            loss = self.elementwise(x_t)
+            (slope,) = torch.autograd.grad(loss.sum(), x_t)
+        return loss.detach(), slope
+
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        logits = at_least_float32(logits)
-        target = labels[..., None] == torch.arange(logits.shape[-1], device=logits.device)  # (..., K)
-        loss = self.elementwise(torch.where(target, logits, -logits))
-        if self.alpha is not None:
-            loss = loss * torch.where(target, self.alpha, 1 - self.alpha)
-        if self.class_weight is not None:
-            self._check_class_weight(logits.shape[-1])
-            loss = loss * self.class_weight
-        return loss.sum(dim=-1) * (labels != IGNORE) * self.loss_weight
+        if next(self.parameters(), None) is not None:
+            raise TypeError(
+                f"{type(self).__name__} has parameters, but a SigmoidLoss is differentiated by the logits alone; "
+                "derive it from nn.Module"
+            )
+        self._check_class_weight(logits.shape[-1])
+        loss = _SigmoidLoss.apply(logits, labels, self)
+        return loss * (labels != IGNORE) * self.loss_weight
+
+    def _both(self, x_t: Tensor) -> tuple[Tensor, Tensor]:
+        """:meth:`with_derivative`; that of autograd where a subclass has changed :meth:`elementwise` alone."""
+        if issubclass(_definer(self, "with_derivative"), _definer(self, "elementwise")):
+            return self.with_derivative(x_t)
+        return SigmoidLoss.with_derivative(self, x_t)
+
+    def _smoothed(self, x_t: Tensor, is_class: Tensor) -> tuple[Tensor, Tensor]:
+        """:meth:`_both` of the smoothed targets; ``is_class`` (M, 1) says which rows are smoothed."""
+        loss, slope = self._both(x_t)
+        if self.label_smoothing:
+            opposite, opposite_slope = self._both(-x_t)
+            moved = self.label_smoothing / 2 * is_class
+            loss, slope = torch.lerp(loss, opposite, moved), torch.lerp(slope, -opposite_slope, moved)
+        return loss, slope
 
     def _check_class_weight(self, num_classes: int) -> None:
         if self.class_weight is not None and len(self.class_weight) != num_classes:
@@ -65,3 +104,55 @@ class SigmoidLoss(nn.Module):
                 f"model.loss_cls.class_weight has {len(self.class_weight)} numbers, but there are {num_classes} "
                 "classes; give one number for each, in the order of the data set's classes"
             )
+
+
+class _SigmoidLoss(torch.autograd.Function):
+    """The sum over the classes of a :class:`SigmoidLoss`, which reads the logits once and keeps their gradient alone.
+
+    Loss and derivative come from the same pass, piece by piece. No target of the logits' size is made:
+    all are taken for 0, and the one of each row that may be 1 is put right.
+    """
+
+    @staticmethod
+    def forward(ctx, logits: Tensor, labels: Tensor, kind: SigmoidLoss) -> Tensor:
+        rows = logits.detach().reshape(-1, logits.shape[-1])  # (M, K)
+        label = labels.reshape(-1, 1)
+        index = label.clamp(min=0)  # (M, 1), any class where there is none
+        alpha_1, alpha_0 = (1.0, 1.0) if kind.alpha is None else (kind.alpha, 1 - kind.alpha)
+        sign = torch.where(label >= 0, 1.0, -1.0).to(at_least_float32(rows[:0]).dtype)  # y
+        weight = torch.where(label >= 0, alpha_1, alpha_0).to(sign.dtype)  # alpha_t
+        loss = torch.empty_like(sign[:, 0])  # (M,)
+        gradient = torch.empty_like(rows)
+        for piece in _pieces(len(rows)):
+            x_t = at_least_float32(rows[piece]).neg()
+            at, y = index[piece], sign[piece]
+            x_t.scatter_(1, at, x_t.gather(1, at) * -y)
+            value, slope = kind._smoothed(x_t, (y > 0).to(y.dtype))
+            of_label, slope_of_label = value.gather(1, at) * weight[piece], slope.gather(1, at) * (weight[piece] * y)
+            value, slope = value.mul_(alpha_0), slope.mul_(-alpha_0)
+            value.scatter_(1, at, of_label)
+            slope.scatter_(1, at, slope_of_label)
+            if kind.class_weight is not None:
+                value, slope = value * kind.class_weight, slope * kind.class_weight
+            loss[piece] = value.sum(dim=1)
+            gradient[piece] = slope
+        ctx.save_for_backward(gradient)
+        ctx.shape = logits.shape
+        return loss.reshape(labels.shape)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, upstream: Tensor):
+        (gradient,) = ctx.saved_tensors
+        return (gradient * upstream.reshape(-1, 1).to(gradient.dtype)).reshape(ctx.shape), None, None
+
+
+def _definer(loss: SigmoidLoss, method: str) -> type:
+    """The class that a loss has a method from."""
+    return next(cls for cls in type(loss).__mro__ if method in vars(cls))
+
+
+def _pieces(length: int) -> list[slice]:
+    """Equal parts of ``length`` rows, at most ``_PIECES``."""
+    size = max(1, -(-length // _PIECES))
+    return [slice(start, start + size) for start in range(0, length, size)]

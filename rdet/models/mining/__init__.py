@@ -1,0 +1,1 @@
+"""Which priors the classification is trained on, where it is not all of them."""

@@ -1,0 +1,79 @@
+"""Online hard example mining for a dense head."""
+
+import torch
+from torch import Tensor
+
+from rdet.models.mining.suppression import greedy_survivors, overlapping_pairs
+from rdet.registry import MODELS
+from rdet.structures.assignment import IGNORE
+
+# Image sizes whose overlapping priors are kept: about 50 MB each for a million-pixel image and nine anchors a cell.
+_SIZES_KEPT = 8
+
+
+@MODELS.register_module()
+class OHEM:
+    """Trains on the priors of highest loss, none of which overlaps another of them much.
+
+    As the Focal Loss paper describes it for one stage (section 5.1, after Shrivastava et al., CVPR
+    2016): each prior is scored by its classification loss, non-maximum suppression of the priors
+    follows, and the ``batch_size`` best that are left are the minibatch of the image. With
+    ``neg_pos_ratio`` 3 it is the variant of SSD, "OHEM 1:3": after the suppression, the positives of
+    highest loss, at most ``batch_size / 4``, and three times as many negatives.
+
+    The paper leaves open, and this class settles so: the minibatch is one image's; boxes are learnt
+    at all positives; an image of which no positive is left gives ``neg_pos_ratio`` negatives. The
+    detector divides by the number of chosen priors instead of that of positives.
+
+    Args:
+        batch_size: Priors chosen of each image.
+        nms_thr: IoU above which the prior with the lower loss is left out.
+        neg_pos_ratio: Negatives for each positive; None does not tell them apart.
+    """
+
+    def __init__(self, batch_size: int = 128, nms_thr: float = 0.5, neg_pos_ratio: int | None = None):
+        if batch_size < 1:
+            raise ValueError(f"mining.batch_size is {batch_size}; it must be 1 or more")
+        if not 0 < nms_thr <= 1:
+            raise ValueError(f"mining.nms_thr is {nms_thr}; it must lie in (0, 1]")
+        if neg_pos_ratio is not None and not 1 <= neg_pos_ratio < batch_size:
+            raise ValueError(f"mining.neg_pos_ratio is {neg_pos_ratio}; it must lie in [1, batch_size)")
+        self.batch_size = batch_size
+        self.nms_thr = nms_thr
+        self.neg_pos_ratio = neg_pos_ratio
+        self._pairs_of: dict[int, tuple[Tensor, Tensor]] = {}  # id of priors -> these priors, their pairs
+
+    def __call__(self, losses: Tensor, labels: Tensor, priors: Tensor) -> Tensor:
+        """Chooses priors of one image.
+
+        Args:
+            losses: (A,) classification loss of each prior.
+            labels: (A,) class, ``BACKGROUND`` or ``IGNORE``; the last are never chosen.
+            priors: (A, 4) xyxy.
+
+        Returns:
+            (A,) bool.
+        """
+        order = losses.argsort(descending=True, stable=True)
+        order = order[labels[order] != IGNORE]
+        left = greedy_survivors(order, self._pairs(priors), len(priors))
+        if self.neg_pos_ratio is None:
+            left = left[: self.batch_size]
+        else:
+            positive = labels[left] >= 0
+            positives = left[positive][: self.batch_size // (1 + self.neg_pos_ratio)]
+            negatives = left[~positive][: self.neg_pos_ratio * max(len(positives), 1)]
+            left = torch.cat([positives, negatives])
+        chosen = torch.zeros_like(labels, dtype=torch.bool)
+        chosen[left] = True
+        return chosen
+
+    def _pairs(self, priors: Tensor) -> Tensor:
+        """(2, E) pairs of overlapping priors. Generators return the same tensor for images of the same size."""
+        known, pairs = self._pairs_of.get(id(priors), (None, None))
+        if known is not priors:
+            if len(self._pairs_of) >= _SIZES_KEPT:
+                self._pairs_of.pop(next(iter(self._pairs_of)))
+            pairs = overlapping_pairs(priors, self.nms_thr)
+            self._pairs_of[id(priors)] = priors, pairs
+        return pairs

@@ -1,0 +1,44 @@
+"""Learning rates of the configs' schedules, stepped through."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.registry import PARAM_SCHEDULERS
+
+from rdet.config import read_config
+
+SCHEDULES = Path(__file__).resolve().parents[2] / "configs/_base_/schedules"
+
+
+def rates(name, iterations):
+    """The learning rate of each of the first iterations."""
+    cfg = read_config(SCHEDULES / f"{name}.py")
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=cfg.optim_wrapper.optimizer.lr)
+    schedulers = [PARAM_SCHEDULERS.build({**part, "optimizer": optimizer}) for part in cfg.param_scheduler]
+    found = []
+    for _ in range(iterations):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
+    return found
+
+
+def test_restarts():
+    """From a third of the rate to all of it in 500 iterations; then periods that end near 0 and start at 0.01 again."""
+    found = rates("schedule_90k_restarts", 18100)
+    assert found[0] == pytest.approx(0.01 / 3)
+    assert found[250] == pytest.approx(0.01 * 2 / 3, rel=0.01)
+    assert max(found) == pytest.approx(0.01)
+    for start, end in ((500, 5999), (6000, 17999)):
+        assert found[start] == pytest.approx(0.01, rel=1e-3)
+        assert found[(start + end) // 2] == pytest.approx(0.01 * 0.505, rel=0.02)
+        assert found[end] == pytest.approx(0.0001, rel=0.01)
+    assert found[18000] == pytest.approx(0.01, rel=1e-3)
+
+
+def test_the_papers_schedule():
+    found = rates("schedule_90k", 81000)
+    assert found[0] == pytest.approx(0.01 / 3)
+    assert [found[i] for i in (500, 59999, 60000, 79999, 80000)] == pytest.approx([0.01, 0.01, 1e-3, 1e-3, 1e-4])
