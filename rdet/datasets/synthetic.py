@@ -7,7 +7,7 @@ and crowds.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
@@ -49,9 +49,26 @@ _CROSS = np.array(
 # What is no object, but looks like one.
 DISTRACTORS = ([_CRESCENT], [_CHEVRON], [_CROSS / 3.2])
 
-OBJECT_SIZE = (12, 180)  # smallest and largest diameter, in pixels of an image of 256
 MIN_VISIBLE = 0.5  # part of an object's pixels in the image; what would hide more of it is not drawn
 EMPTY_EVERY, CROWD_EVERY = 20, 40  # images; the two never fall on the same one
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """What images hold.
+
+    Attributes:
+        object_size: Smallest and largest diameter, in pixels of an image of 256.
+        size_bias: Parameters of the beta distribution of the diameter between them, on a logarithmic
+            scale: (1, 1) is uniform, a larger first one makes more objects large.
+        objects: Fewest in an image, and how many more on average.
+        distractors: Most in an image.
+    """
+
+    object_size: tuple[float, float] = (12, 180)
+    size_bias: tuple[float, float] = (1.5, 0.9)
+    objects: tuple[int, float] = (2, 2.5)
+    distractors: int = 3
 
 
 @dataclass(frozen=True)
@@ -80,7 +97,9 @@ class SceneObject:
         }
 
 
-def make_synthetic_coco(out: Path, train: int, val: int, size: int, seed: int) -> dict[str, dict] | None:
+def make_synthetic_coco(
+    out: Path, train: int, val: int, size: int, seed: int, scenes: Scenes = Scenes()
+) -> dict[str, dict] | None:
     """Writes a data set of two splits, the same bytes for the same arguments (and OpenCV version).
 
     Files: ``annotations/{train,val}.json``, ``train/*.jpg``, ``val/*.jpg``, and at the very end
@@ -92,12 +111,14 @@ def make_synthetic_coco(out: Path, train: int, val: int, size: int, seed: int) -
         val: Number of validation images.
         size: Height and width of the images in pixels.
         seed: Of all that is random.
+        scenes: What the images hold.
 
     Returns:
         The COCO dict of each split, or None if ``out`` has this very data set already.
     """
     stamp = out / "settings.json"
-    settings = {"version": VERSION, "train": train, "val": val, "size": size, "seed": seed}
+    settings = {"version": VERSION, "train": train, "val": val, "size": size, "seed": seed, "scenes": asdict(scenes)}
+    settings = json.loads(json.dumps(settings))  # tuples become lists, as in the file
     if stamp.exists() and json.loads(stamp.read_text()) == settings:
         return None
     stamp.unlink(missing_ok=True)
@@ -110,6 +131,7 @@ def make_synthetic_coco(out: Path, train: int, val: int, size: int, seed: int) -
             image, objects = draw_scene(
                 np.random.default_rng([seed, split, i]),
                 size,
+                scenes,
                 empty=i % EMPTY_EVERY == EMPTY_EVERY - 1,
                 crowd=i % CROWD_EVERY == CROWD_EVERY // 4,
             )
@@ -128,13 +150,14 @@ def make_synthetic_coco(out: Path, train: int, val: int, size: int, seed: int) -
 
 
 def draw_scene(
-    rng: np.random.Generator, size: int, empty: bool = False, crowd: bool = False
+    rng: np.random.Generator, size: int, scenes: Scenes = Scenes(), empty: bool = False, crowd: bool = False
 ) -> tuple[np.ndarray, list[SceneObject]]:
     """Draws one image.
 
     Args:
         rng: Decides everything else.
         size: Height and width in pixels.
+        scenes: What the image holds.
         empty: Whether to draw background and distractors only.
         crowd: Whether to draw a crowd too.
 
@@ -142,9 +165,10 @@ def draw_scene(
         The image, (size, size, 3) uint8 RGB, and its objects, those at the back first.
     """
     image = _background(rng, size)
-    smallest, largest = np.array(OBJECT_SIZE) * size / 256
-    labels = [] if empty else rng.integers(len(CLASSES), size=2 + rng.poisson(2.5)).tolist()
-    things: list[int | None] = [*labels, *[None] * rng.integers(4)]  # None: a distractor
+    smallest, largest = np.array(scenes.object_size) * size / 256
+    fewest, more = scenes.objects
+    labels = [] if empty else rng.integers(len(CLASSES), size=fewest + rng.poisson(more)).tolist()
+    things: list[int | None] = [*labels, *[None] * rng.integers(scenes.distractors + 1)]  # None: a distractor
     rng.shuffle(things)
     owner = np.full((size, size), -1, np.int16)  # the index in `painted` of what each pixel shows
     painted: list[tuple[int | None, int]] = []  # label, iscrowd
@@ -163,7 +187,7 @@ def draw_scene(
     for label in things:
         outlines = DISTRACTORS[rng.integers(len(DISTRACTORS))] if label is None else SHAPES[CLASSES[label]]
         for _ in range(10):  # tries to find a place
-            diameter = smallest * (largest / smallest) ** rng.beta(1.5, 0.9)
+            diameter = smallest * (largest / smallest) ** rng.beta(*scenes.size_bias)
             centre = rng.uniform(0.3 * diameter, size - 0.3 * diameter, 2)
             alpha = _rasterize(rng, outlines, centre, diameter, size)
             mask = alpha > 0.5

@@ -1,0 +1,3 @@
+# Table 1a: alpha-balanced cross entropy, which is the focal loss with gamma 0; alpha .50.
+_base_ = "../retinanet_r50_600.py"
+model = dict(loss_cls=dict(alpha=0.5, gamma=0.0))

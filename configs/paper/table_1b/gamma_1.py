@@ -1,0 +1,3 @@
+# Table 1b: focal loss with gamma 1 and the best alpha for it, 0.25.
+_base_ = "../retinanet_r50_600.py"
+model = dict(loss_cls=dict(alpha=0.25, gamma=1.0))

@@ -1,0 +1,4 @@
+# Table 1e: ResNet-101-FPN at 600 pixels.
+_base_ = "../retinanet_r101_600.py"
+_base_.train_dataloader.dataset.pipeline[1].scale = (1000, 600)
+_base_.val_dataloader.dataset.pipeline[1].scale = (1000, 600)

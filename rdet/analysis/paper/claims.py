@@ -1,0 +1,266 @@
+"""What the paper claims, held against the small trainings."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean
+
+import numpy as np
+
+SEEN, NOT_SEEN, UNTOLD = "seen", "not seen", "could not be told at this scale"
+# A difference counts if it is this many of its standard errors away from nothing.
+STANDARD_ERRORS = 2.0
+# AP in percent below which a detector has not learned enough to be better or worse than another.
+FLOOR = 5.0
+# "Nearly all" of the negatives' loss, and the "few percent" that hold it (Figure 4).
+NEARLY_ALL, FEW_PERCENT = 0.9, 5
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a claim.
+
+    Attributes:
+        claim: In the paper's sense.
+        verdict: ``SEEN``, ``NOT_SEEN`` or ``UNTOLD``.
+        why: The numbers behind it.
+    """
+
+    claim: str
+    verdict: str
+    why: str
+
+
+class Measured:
+    """AP of rows with their uncertainty.
+
+    The standard deviation between seeds is pooled over all rows, since two or three seeds say little
+    about one row's own.
+
+    Args:
+        aps: Row -> AP in percent with each seed.
+        deviation: See :func:`pooled_deviation`.
+    """
+
+    def __init__(self, aps: dict[str, Sequence[float]], deviation: float):
+        self.aps = {row: list(values) for row, values in aps.items() if values}
+        self.deviation = deviation
+
+    def mean(self, row: str) -> float:
+        """AP of a row, averaged over the seeds."""
+        return fmean(self.aps[row])
+
+    def best(self, rows: Sequence[str]) -> str:
+        """The row of the highest mean."""
+        return max(rows, key=self.mean)
+
+    def contrast(self, weights: dict[str, float]) -> tuple[float, float]:
+        """The weighted sum of rows' APs, and its standard error."""
+        value = sum(weight * self.mean(row) for row, weight in weights.items())
+        variance = sum(weight**2 / len(self.aps[row]) for row, weight in weights.items())
+        return value, self.deviation * math.sqrt(variance)
+
+    def better(self, better: str, worse: str) -> tuple[str, str]:
+        """Whether a row is better than another, and the numbers."""
+        difference, error = self.contrast({better: 1, worse: -1})
+        numbers = f"{self.mean(better):.1f} against {self.mean(worse):.1f} (difference {difference:+.1f} ± {error:.1f})"
+        if self.mean(better) < FLOOR and self.mean(worse) < FLOOR:
+            return UNTOLD, f"{numbers}; neither learned"
+        return _sign(difference, error), numbers
+
+
+def pooled_deviation(trainings: Sequence[Sequence[float]]) -> float:
+    """Standard deviation of AP between the seeds of a detector, over all detectors; NaN if none has two seeds.
+
+    Detectors that did not learn are left out: all their seeds have the same AP, next to 0.
+
+    Args:
+        trainings: AP in percent with each seed, of each detector once.
+    """
+    learned = [values for values in trainings if len(values) > 1 and min(values) >= FLOOR]
+    freedom = sum(len(values) - 1 for values in learned)
+    if not freedom:
+        return math.nan
+    return math.sqrt(sum(np.var(values, ddof=1) * (len(values) - 1) for values in learned) / freedom)
+
+
+def _sign(value: float, error: float) -> str:
+    """Whether a value that should be above 0 is."""
+    if abs(value) <= STANDARD_ERRORS * error:
+        return UNTOLD
+    return SEEN if value > 0 else NOT_SEEN
+
+
+def _all_of(results: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """The worst verdict of several, and all numbers."""
+    order = (NOT_SEEN, UNTOLD, SEEN)
+    return min((verdict for verdict, _ in results), key=order.index), "; ".join(text for _, text in results)
+
+
+PRIOR, NO_PRIOR, HINGE = "section_5_1/prior", "section_5_1/no_prior", "section_5_1/hinge"
+CE = [f"table_1a/alpha_{alpha}" for alpha in ("10", "25", "50", "75", "90", "99", "999")]
+GAMMAS = {gamma: f"table_1b/gamma_{f'{gamma:g}'.replace('.', '_')}" for gamma in (0, 0.1, 0.2, 0.5, 1, 2, 5)}
+FL = GAMMAS[2]
+SWEEP = {
+    0: dict(zip((0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999), CE, strict=True)),
+    0.5: {0.25: "alpha_sweep/gamma_0_5_alpha_25", 0.5: GAMMAS[0.5], 0.75: "alpha_sweep/gamma_0_5_alpha_75"},
+    **{
+        gamma: {
+            0.1: f"alpha_sweep/gamma_{gamma}_alpha_10",
+            0.25: GAMMAS[gamma],
+            0.5: f"alpha_sweep/gamma_{gamma}_alpha_50",
+            0.75: f"alpha_sweep/gamma_{gamma}_alpha_75",
+        }
+        for gamma in (2, 5)
+    },
+}
+OHEM = [f"table_1d/ohem_{size}_nms_5" for size in (128, 256, 512)]
+OHEM_7 = [f"table_1d/ohem_{size}_nms_7" for size in (128, 256, 512)]
+OHEM_1_3 = [f"table_1d/ohem_1_3_{size}_nms_5" for size in (128, 256, 512)]
+STARS = ["table_3/fl_star_2_1", "table_3/fl_star_4_0"]
+ANCHORS = {
+    scales * ratios: f"table_1c/scales_{scales}_ratios_{ratios}" for scales, ratios in ((1, 1), (2, 3), (3, 3), (4, 3))
+}
+
+
+def _fails(m: Measured, failing: str, healthy: str) -> tuple[str, str]:
+    """Failing is less than a tenth of what a healthy twin reaches."""
+    text = f"{m.mean(failing):.1f} against {m.mean(healthy):.1f}"
+    if m.mean(healthy) < FLOOR:
+        return UNTOLD, f"{text}: neither learned"
+    return (SEEN if m.mean(failing) < m.mean(healthy) / 10 else NOT_SEEN), text
+
+
+def _alpha_75_is_best(m: Measured) -> tuple[str, str]:
+    """Better than each of the others."""
+    of_75 = CE[3]
+    others = [m.better(of_75, row)[0] for row in CE if row != of_75]
+    best = m.best(CE)
+    text = f"best: .{best.removeprefix('table_1a/alpha_')} with {m.mean(best):.1f}; .75 has {m.mean(of_75):.1f}"
+    return _all_of([(verdict, "") for verdict in others])[0], text
+
+
+def _gamma_2_is_a_broad_optimum(m: Measured) -> tuple[str, str]:
+    """The best gamma of Table 1b is 1, 2 or 5; and 0.5, 1, 2 and 5 are all better than the cross entropy."""
+    best = m.best(list(GAMMAS.values()))
+    verdict, text = m.better(best, FL)
+    if best in (GAMMAS[1], FL, GAMMAS[5]):
+        top = SEEN
+    else:
+        top = NOT_SEEN if verdict == SEEN else UNTOLD
+    broad = [m.better(GAMMAS[gamma], GAMMAS[0]) for gamma in (0.5, 1, 2, 5)]
+    return _all_of([(top, f"best is {best.removeprefix('table_1b/')}, to gamma 2: {text}"), *broad])
+
+
+def _best_alpha_falls(m: Measured) -> tuple[str, str]:
+    """What alpha .75 has over alpha .25 is less at gamma 2 than at gamma 0; the best alpha never rises beyond noise."""
+    bests = {gamma: max(rows, key=lambda alpha, rows=rows: m.mean(rows[alpha])) for gamma, rows in SWEEP.items()}
+    text = "best alpha " + ", ".join(f"{alpha:g} at gamma {gamma:g}" for gamma, alpha in bests.items())
+    gain, error = m.contrast({SWEEP[0][0.75]: 1, SWEEP[0][0.25]: -1, SWEEP[2][0.75]: -1, SWEEP[2][0.25]: 1})
+    text += f"; AP with .75 less that with .25 falls from gamma 0 to 2 by {gain:.1f} ± {error:.1f}"
+    rises = [
+        m.better(SWEEP[after][bests[after]], SWEEP[after][bests[before]])[0] == SEEN
+        for before, after in pairwise(bests)
+        if bests[after] > bests[before] and bests[before] in SWEEP[after]
+    ]
+    return (NOT_SEEN if any(rises) else _sign(gain, error)), text
+
+
+def _anchors_saturate(m: Measured) -> tuple[str, str]:
+    """9 anchors are better than one, and 12 gain over 9 less than half of that."""
+    gain = m.better(ANCHORS[9], ANCHORS[1])
+    rest, error = m.contrast({ANCHORS[9]: 1.5, ANCHORS[1]: -0.5, ANCHORS[12]: -1})
+    numbers = ", ".join(f"{count}: {m.mean(row):.1f}" for count, row in ANCHORS.items())
+    return _all_of([gain, (_sign(rest, error), f"anchors {numbers}")])
+
+
+def _ohem_beats_1_3(m: Measured) -> tuple[str, str]:
+    """On average over the three sizes of the minibatch, both with the same suppression."""
+    difference, error = m.contrast({**dict.fromkeys(OHEM, 1 / 3), **dict.fromkeys(OHEM_1_3, -1 / 3)})
+    sides = [fmean(m.mean(row) for row in rows) for rows in (OHEM, OHEM_1_3)]
+    return _sign(
+        difference, error
+    ), f"{sides[0]:.1f} against {sides[1]:.1f} (difference {difference:+.1f} ± {error:.1f})"
+
+
+def _star_is_as_good(m: Measured) -> tuple[str, str]:
+    """Both settings are nearer to the focal loss than to the best cross entropy."""
+    best = m.best(CE)
+    text = f"FL {m.mean(FL):.1f}, best cross entropy {m.mean(best):.1f}"
+    if m.better(FL, best)[0] != SEEN:
+        return UNTOLD, f"{text}: no gap to compare with"
+    contrasts = [(row, m.contrast({row: 1, FL: -0.5, best: -0.5})) for row in STARS]
+    return _all_of(
+        [(_sign(*contrast), f"{row.removeprefix('table_3/')} {m.mean(row):.1f}") for row, contrast in contrasts]
+    )
+
+
+# Claim, rows that it needs, how it is judged.
+_CLAIMS: tuple[tuple[str, list[str], Callable[[Measured], tuple[str, str]]], ...] = (
+    (
+        "without the prior, training fails; with it, it learns",
+        [NO_PRIOR, PRIOR],
+        lambda m: _fails(m, NO_PRIOR, PRIOR),
+    ),
+    ("the hinge loss gives no meaningful result", [HINGE, PRIOR], lambda m: _fails(m, HINGE, PRIOR)),
+    ("alpha = .10 fails", CE, lambda m: _fails(m, CE[0], m.best(CE))),
+    ("alpha = .75 is best of the balanced cross entropies", CE, _alpha_75_is_best),
+    ("the focal loss beats the best balanced cross entropy", [*CE, FL], lambda m: m.better(FL, m.best(CE))),
+    ("its optimum about gamma = 2 is broad", list(GAMMAS.values()), _gamma_2_is_a_broad_optimum),
+    (
+        "the best alpha falls as gamma grows",
+        [row for rows in SWEEP.values() for row in rows.values()],
+        _best_alpha_falls,
+    ),
+    ("6 to 9 anchors saturate", list(ANCHORS.values()), _anchors_saturate),
+    (
+        "the focal loss beats OHEM",
+        ["table_1d/focal_loss", *OHEM, *OHEM_7],
+        lambda m: m.better("table_1d/focal_loss", m.best([*OHEM, *OHEM_7])),
+    ),
+    ("OHEM beats OHEM 1:3", [*OHEM, *OHEM_1_3], _ohem_beats_1_3),
+    ("FL* is as good as FL", [*CE, FL, *STARS], _star_is_as_good),
+)
+
+
+def judge(measured: Measured) -> list[Verdict]:
+    """Every claim that can be judged by AP, in the paper's order; Figure 4 is judged from its numbers."""
+    verdicts = []
+    for claim, rows, judge_one in _CLAIMS:
+        absent = [row for row in rows if row not in measured.aps]
+        if absent:
+            verdicts.append(Verdict(claim, UNTOLD, f"not trained: {', '.join(absent)}"))
+        elif math.isnan(measured.deviation):
+            verdicts.append(Verdict(claim, UNTOLD, "no row has two seeds"))
+        else:
+            verdicts.append(Verdict(claim, *judge_one(measured)))
+    return verdicts
+
+
+def judge_figure_4(shares: dict[str, float]) -> Verdict:
+    """Whether, with gamma 2, the hardest few percent of the negatives hold nearly all of their loss.
+
+    Args:
+        shares: gamma -> part of the negatives' loss that the hardest ``FEW_PERCENT`` of them hold.
+    """
+    numbers = ", ".join(f"gamma {gamma}: {100 * share:.1f} %" for gamma, share in shares.items())
+    return Verdict(
+        "with gamma = 2 the hardest few percent of the negatives hold nearly all of their loss",
+        SEEN if shares["2"] > NEARLY_ALL and shares["2"] > shares["0"] else NOT_SEEN,
+        f"the hardest {FEW_PERCENT} % hold, with {numbers}",
+    )
+
+
+def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
+    """Spearman's, with mean ranks for ties; NaN if one of them has no two different values."""
+    if len(set(a)) < 2 or len(set(b)) < 2:
+        return math.nan
+    return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
+
+
+def _ranks(values: Sequence[float]) -> np.ndarray:
+    values = np.asarray(values, dtype=np.float64)
+    below = (values[:, None] > values).sum(1)
+    equal = (values[:, None] == values).sum(1)
+    return below + (equal - 1) / 2

@@ -1,0 +1,135 @@
+"""The paper's tables beside the small trainings, as Markdown."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+
+from rdet.analysis.paper.claims import (
+    FEW_PERCENT,
+    Measured,
+    Verdict,
+    judge,
+    judge_figure_4,
+    pooled_deviation,
+    rank_correlation,
+)
+from rdet.analysis.paper.rows import ROWS, Row
+from rdet.analysis.paper.suite import Outcome, Suite
+
+TITLES = {
+    "section_5_1": "Section 5.1: the prior, and the hinge loss",
+    "1a": "Table 1a: alpha-balanced cross entropy",
+    "1b": "Table 1b: focal loss",
+    "alpha_sweep": "Section 5.1: alpha for each gamma",
+    "1c": "Table 1c: anchors",
+    "1d": "Table 1d: OHEM",
+    "1e": "Table 1e: depth and scale",
+    "2": "Table 2: RetinaNet's rows",
+    "3": "Table 3: FL*",
+}
+
+
+_INTRODUCTION = """# The paper's tables at a small scale
+
+Made by `python tools/paper.py run` and `python tools/paper.py report`; [the paper in rdet](paper.md) says what is
+trained. Rows of Tables 1e and 2 are for COCO alone. `rdet/analysis/paper/claims.py` has a function for each claim that
+says how it is judged; a difference counts if it is more than two of its standard errors."""
+
+
+def status(suite: Suite, rows: Sequence[Row]) -> str:
+    """How much of each table is trained, and how long the rest should take."""
+    lines = []
+    for table in dict.fromkeys(row.table for row in rows if row.seeds):
+        of_table = [row for row in rows if row.table == table]
+        done = sum(min(len(suite.outcomes(row)), row.seeds) for row in of_table)
+        lines.append(f"{TITLES[table]}: {done} of {sum(row.seeds for row in of_table)}")
+    missing = suite.missing(list(rows))
+    times = [outcome.minutes for row in rows for outcome in suite.outcomes(row) if not outcome.diverged]
+    left = f", about {len(missing) * fmean(times):.0f} minutes, divided by --jobs" if missing and times else ""
+    return "\n".join([*lines, f"trainings to do, each detector once: {len(missing)}{left}"])
+
+
+def report(suite: Suite, rows: Sequence[Row], figure_4: Path | None = None) -> str:
+    """All tables, their rank correlations with the paper, and what became of its claims.
+
+    Args:
+        suite: With the outcomes.
+        rows: Rows to show.
+        figure_4: The numbers of Figure 4, see :mod:`rdet.analysis.paper.figures`.
+    """
+    outcomes = {row.config: suite.outcomes(row) for row in rows}
+    # Claims are judged by all rows, whichever are shown.
+    aps = {row: _aps(suite.outcomes(row)) for row in ROWS if row.seeds}
+    detectors = {suite.fingerprint(row): values for row, values in aps.items()}
+    measured = Measured({row.config: values for row, values in aps.items()}, pooled_deviation(list(detectors.values())))
+    verdicts = judge(measured)
+    if figure_4 is not None and figure_4.exists():
+        verdicts.append(judge_figure_4(json.loads(figure_4.read_text())[f"hardest_{FEW_PERCENT}_percent_of_negatives"]))
+    trainings = {(o.config, o.seed): o for found in outcomes.values() for o in found}
+    unfinished = len(suite.missing(list(rows)))
+    parts = [_INTRODUCTION, _heading(list(trainings.values()), unfinished, measured.deviation), _claims(verdicts)]
+    for table in dict.fromkeys(row.table for row in rows):
+        parts.append(_table(table, [row for row in rows if row.table == table], outcomes))
+    return "\n\n".join(parts) + "\n"
+
+
+def _aps(outcomes: Sequence[Outcome]) -> list[float]:
+    return [100 * outcome.metrics["AP"] for outcome in outcomes]
+
+
+def _heading(trainings: list[Outcome], unfinished: int, deviation: float) -> str:
+    versions = {", ".join(f"{name} {value}" for name, value in outcome.versions.items()) for outcome in trainings}
+    lines = [f"**Unfinished: {unfinished} trainings are still to do.**"] if unfinished else []
+    lines.append(
+        f"{len(trainings)} trainings, together {sum(outcome.minutes for outcome in trainings) / 60:.1f} hours, one on "
+        f"each core at a time; {'; '.join(sorted(versions)) or 'no versions'}."
+    )
+    lines.append("AP is the mean over the seeds, in percent, ± half of their range.")
+    if math.isnan(deviation):
+        lines.append("No detector has two seeds yet, so that nothing is known of the noise.")
+    else:
+        lines.append(f"Between seeds it has a standard deviation of {deviation:.1f}, pooled over what learned.")
+    return "\n".join(lines)
+
+
+def _claims(verdicts: Sequence[Verdict]) -> str:
+    lines = ["| the paper's claim | at this scale | numbers |", "|---|---|---|"]
+    lines += [f"| {v.claim} | {v.verdict} | {v.why} |" for v in verdicts]
+    return "\n".join(lines)
+
+
+def _table(table: str, rows: Sequence[Row], outcomes: dict[str, list[Outcome]]) -> str:
+    lines = [
+        f"### {TITLES[table]}",
+        "",
+        "| row | config | AP in the paper | AP50 | AP here | AP50 | seeds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    both = []
+    for row in rows:
+        found = outcomes[row.config]
+        paper = [_number(row.paper and row.paper.ap), _number(row.paper and row.paper.ap50)]
+        if row.paper is not None and found:
+            both.append((row.paper.ap, fmean(_aps(found))))
+        cells = [row.label, f"`{row.config}.py`", *paper, _cell(found, "AP"), _cell(found, "AP50"), str(len(found))]
+        lines.append(f"| {' | '.join(cells)} |")
+    correlation = rank_correlation(*zip(*both, strict=True)) if both else math.nan
+    if not math.isnan(correlation):
+        lines += ["", f"Rank correlation with the paper (Spearman's): {correlation:.2f} over {len(both)} rows."]
+    return "\n".join(lines)
+
+
+def _cell(outcomes: Sequence[Outcome], metric: str) -> str:
+    """Mean and half of the range; how many diverged is said."""
+    if not outcomes:
+        return ""
+    values = [100 * outcome.metrics[metric] for outcome in outcomes]
+    diverged = sum(outcome.diverged for outcome in outcomes)
+    text = f"{fmean(values):.1f} ± {(max(values) - min(values)) / 2:.1f}"
+    return f"{text} ({diverged} diverged)" if diverged else text
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"

@@ -1,0 +1,67 @@
+"""Reproduce the Focal Loss paper's tables at a small scale: python tools/paper.py run|status|report|figures"""
+
+import os
+from pathlib import Path
+
+from rdet.args import ArgumentParser
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def parse_args():
+    parser = ArgumentParser(__doc__.split(":")[0])
+    parser.add_argument("command", choices=["run", "status", "report", "figures"], help="run goes on where it stopped")
+    parser.add_argument("rows", nargs="*", help="tables (1a 1b 1c 1d 3 section_5_1 alpha_sweep) or rows; default: all")
+    parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/paper"), help="where trainings are kept")
+    parser.add_argument("--results", type=Path, help="json of all outcomes (default: WORK_DIR/results.json)")
+    parser.add_argument("--data", type=Path, default=Path("data/paper"), help="data set; made if it is not there")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time (default: one a core)")
+    parser.add_argument("--seeds", type=int, help="seeds of each row (default: three, of some rows two)")
+    parser.add_argument("--out", type=Path, help="report: Markdown file to write (default: printed)")
+    parser.add_argument("--figures", type=Path, help="folder of the figures (default: WORK_DIR/figures)")
+    parser.add_argument("--checkpoint", type=Path, help="figures: model of configs/paper/small.py for Figure 4")
+    args = parser.parse_args()
+    if args.jobs < 1 or (args.seeds is not None and args.seeds < 1):
+        parser.error("--jobs and --seeds must be 1 or more")
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    if args.command == "run":  # the trainings share the cores; they read it when they import torch
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // args.jobs)))
+
+    from dataclasses import replace
+
+    from rdet.analysis.paper.rows import ROWS, rows_of
+    from rdet.analysis.paper.suite import Results, Suite
+    from rdet.apis.cli import one_line_errors
+
+    with one_line_errors():
+        rows = rows_of(args.rows) if args.rows else list(ROWS)
+        if args.seeds is not None:
+            rows = [replace(row, seeds=args.seeds) if row.seeds else row for row in rows]
+        results = Results(args.results or args.work_dir / "results.json")
+        suite = Suite(ROOT / "configs/paper", args.work_dir, results)
+        if args.command == "run":
+            suite.run(rows, ROOT / "tools/train.py", args.data, args.jobs)
+        elif args.command == "status":
+            from rdet.analysis.paper.report import status
+
+            print(status(suite, rows))
+        elif args.command == "report":
+            from rdet.analysis.paper.report import report
+
+            text = report(suite, rows, (args.figures or args.work_dir / "figures") / "figure_4.json")
+            if args.out:
+                args.out.write_text(text, encoding="utf-8")
+            else:
+                print(text)
+        else:
+            from rdet.analysis.paper.figures import write_figures
+
+            write_figures(suite, args.figures or args.work_dir / "figures", args.checkpoint, args.data)
+
+
+if __name__ == "__main__":
+    main()
