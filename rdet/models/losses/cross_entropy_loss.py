@@ -31,6 +31,6 @@ class CrossEntropyLoss(SigmoidLoss):
     def elementwise(self, x_t: Tensor) -> Tensor:
         return F.softplus(-x_t)
 
-    def with_derivative(self, x_t: Tensor) -> tuple[Tensor, Tensor]:
-        """-log(p_t), and p_t - 1 (equation 9)."""
-        return F.softplus(-x_t), torch.sigmoid(-x_t).neg_()
+    def with_derivative(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """-log(p_t), and 1 - p_t (equation 9)."""
+        return F.softplus(u), torch.sigmoid(u)

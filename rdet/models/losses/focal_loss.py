@@ -90,14 +90,13 @@ class FocalLoss(SigmoidLoss):
     def elementwise(self, x_t: Tensor) -> Tensor:
         return focal_loss(x_t, self.gamma)
 
-    def with_derivative(self, x_t: Tensor) -> tuple[Tensor, Tensor]:
-        """With q = 1 - p_t and s = -log(p_t): q^gamma s, and -q^gamma (gamma p_t s + q) (equation 10)."""
-        q = torch.sigmoid(-x_t)
-        s = F.softplus(-x_t)
-        slope = torch.addcmul(s, q, s, value=-1).mul_(-self.gamma).sub_(q)
+    def with_derivative(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """With q = 1 - p_t and s = -log(p_t): q^gamma s, and q^gamma (gamma p_t s + q) (equation 10)."""
+        q, s = torch.sigmoid(u), F.softplus(u)
         if self.gamma == 0:
-            return s, slope
-        modulating = q * q if self.gamma == 2 else q**self.gamma
+            return s, q
+        slope = torch.addcmul(s, q, s, value=-1).mul_(self.gamma).add_(q)
+        modulating = q.mul_(q) if self.gamma == 2 else q.pow_(self.gamma)
         return s.mul_(modulating), slope.mul_(modulating)
 
 
@@ -132,7 +131,7 @@ class FocalLossStar(SigmoidLoss):
     def elementwise(self, x_t: Tensor) -> Tensor:
         return focal_loss_star(x_t, self.gamma, self.beta)
 
-    def with_derivative(self, x_t: Tensor) -> tuple[Tensor, Tensor]:
-        """With z = gamma x_t + beta: -log(sigmoid(z)) / gamma, and -sigmoid(-z) (equation 11)."""
-        z = self.gamma * x_t + self.beta
-        return F.softplus(-z).div_(self.gamma), torch.sigmoid(-z).neg_()
+    def with_derivative(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """With z = gamma x_t + beta: -log(sigmoid(z)) / gamma, and sigmoid(-z) (equation 11)."""
+        minus_z = self.gamma * u - self.beta
+        return F.softplus(minus_z).div_(self.gamma), torch.sigmoid(minus_z)

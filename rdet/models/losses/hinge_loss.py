@@ -39,7 +39,7 @@ class HingeLoss(SigmoidLoss):
     def elementwise(self, x_t: Tensor) -> Tensor:
         return torch.relu(self.margin - x_t.sigmoid())
 
-    def with_derivative(self, x_t: Tensor) -> tuple[Tensor, Tensor]:
-        """Its derivative is -p_t (1 - p_t) below the margin and 0 above."""
-        p_t = x_t.sigmoid()
-        return torch.relu(self.margin - p_t), torch.where(p_t < self.margin, p_t * (p_t - 1), 0)
+    def with_derivative(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Its derivative is p_t (1 - p_t) below the margin and 0 above."""
+        p_t = torch.sigmoid(-u)
+        return torch.relu(self.margin - p_t), torch.where(p_t < self.margin, p_t * (1 - p_t), 0)
