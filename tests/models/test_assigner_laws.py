@@ -17,10 +17,11 @@ from rdet.structures.assignment import BACKGROUND, IGNORE
 from rdet.structures.boxes import box_coverage
 
 STRIDES, SIZES = [8, 16, 32], [(16, 20), (8, 10), (4, 5)]  # over 160 x 128 pixels
-PRIORS = {
-    "points": PointGenerator(STRIDES)(SIZES),
-    "anchors": AnchorGenerator(STRIDES, octave_base_scale=2, scales_per_octave=2, ratios=(0.5, 2.0))(SIZES),
+GENERATORS = {
+    "points": PointGenerator(STRIDES),
+    "anchors": AnchorGenerator(STRIDES, octave_base_scale=2, scales_per_octave=2, ratios=(0.5, 2.0)),
 }
+PRIORS = {kind: generator(SIZES) for kind, generator in GENERATORS.items()}
 EVERYWHERE = torch.tensor([[-1e4, -1e4, 1e4, 1e4]])
 NUM_CLASSES = 5
 
@@ -64,6 +65,7 @@ def scene(kind, count, seed=0, largest=90.0):
     centers = (priors[:, :2] + priors[:, 2:]) / 2
     return {
         "priors": priors,
+        "grid": GENERATORS[kind].grid(SIZES),
         "boxes": torch.cat([corners, corners + 6 + rand(count, 2) * largest], dim=1),
         "ignored": torch.zeros(0, 4),
         "labels": torch.randint(NUM_CLASSES, (count,), generator=generator),
@@ -75,7 +77,7 @@ def scene(kind, count, seed=0, largest=90.0):
 
 def assign(name, offered, **options):
     assigner = MODELS.get(name)(**options)
-    return assigner(**{key: offered[key] for key in inspect.signature(assigner.__call__).parameters})
+    return assigner(**{key: offered[key] for key in inspect.signature(assigner.__call__).parameters if key in offered})
 
 
 @every_assigner

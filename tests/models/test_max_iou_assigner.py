@@ -192,3 +192,39 @@ def test_coverage():
 def test_impossible_thresholds(pos, neg):
     with pytest.raises(ValueError, match=f"expected 0 <= neg_iou_thr <= pos_iou_thr <= 1, got {neg} and {pos}"):
         MaxIoUAssigner(pos_iou_thr=pos, neg_iou_thr=neg)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"min_pos_iou": 0.4},
+        {"match_low_quality": False},
+        {"pos_iou_thr": 0.0, "neg_iou_thr": 0.0},
+        {"chunk_size": 1},
+    ],
+)
+@pytest.mark.parametrize("counts", [[0, 0, 0], [3, 0, 40], [70, 1, 2]])
+def test_on_a_grid_and_all_images_at_once_it_is_the_same(counts, options):
+    generator, sizes = AnchorGenerator([8, 16, 32]), [(16, 20), (8, 10), (4, 5)]
+    boxes = torch.cat([boxes_of(count, seed, largest=[9.0, 80.0][seed % 2]) for seed, count in enumerate(counts)])
+    ignored, ignored_counts = boxes_of(3, 7), [0, 2, 1]
+    assigner, grid = MaxIoUAssigner(**options), generator.grid(sizes)
+    expected, first = [], 0
+    for own, regions in zip(boxes.split(counts), ignored.split(ignored_counts), strict=True):
+        alone = assigner(PRIORS, own, regions)
+        assert torch.equal(assigner(PRIORS, own, regions, grid), alone)
+        expected.append(torch.where(alone >= 0, alone + first, alone))
+        first += len(own)
+    for how in (grid, None):
+        assert torch.equal(assigner(PRIORS, boxes, ignored, how, counts, ignored_counts), torch.stack(expected))
+
+
+def test_low_quality_match_goes_to_the_box_that_the_prior_overlaps_most_on_a_grid_too():
+    """The large box overlaps the prior by less than ``neg_iou_thr``, and has better ones: no pair of the grid."""
+    generator, sizes = AnchorGenerator([32], octave_base_scale=1, scales_per_octave=1, ratios=[1.0]), [(4, 4)]
+    priors = generator(sizes)
+    boxes = torch.tensor([[16.0, 16, 18, 18], [26.0, 16, 74, 48]])
+    plain = MaxIoUAssigner(neg_iou_thr=0.4)(priors, boxes)
+    assert torch.equal(MaxIoUAssigner(neg_iou_thr=0.4)(priors, boxes, grid=generator.grid(sizes)), plain)
+    assert plain[5] == 1

@@ -7,7 +7,8 @@ import torch
 from rdet.models.detectors.offers import check_inputs, inputs_of
 
 # What a part may name in its call, see the detector.
-_IMAGE = ("priors", "boxes", "ignored", "labels", "level_lengths", "scores", "predicted")
+_IMAGE = ("priors", "grid", "boxes", "ignored", "labels", "level_lengths", "scores", "predicted")
+_IMAGES = ("priors", "grid", "boxes", "box_counts", "ignored", "ignored_counts", "level_lengths")
 _POSITIVES = (
     *("priors", "boxes", "labels", "objects", "num_objects", "deltas", "target_deltas", "predicted", "scores"),
     *("max_scores", "quality", "quality_logits"),
@@ -30,6 +31,8 @@ def check_parts(detector) -> None:
     """Raises ValueError if a part of a detector needs what no other part gives."""
     for name, offered in _OFFERED.items():
         if getattr(detector, name) is not None:
+            if name == "assigner" and "box_counts" in inputs_of(detector.assigner):
+                offered = _IMAGES
             check_inputs(getattr(detector, name), offered, f"model.{name}")
     named = names_quality(getattr(detector, name) for name in _OFFERED if name not in ("quality", "assigner", "mining"))
     if named and detector.quality is None:

@@ -26,6 +26,10 @@ class Offers:
             self._values[name] = self._values[name]()
         return self._values[name]
 
+    def also(self, **values: Any) -> "Offers":
+        """The same values and more."""
+        return Offers(**self._values, **values)
+
     def give(self, part: Callable) -> Any:
         """Calls ``part`` with what its call names."""
         return part(**{name: self[name] for name in inputs_of(part) if name in self._values})

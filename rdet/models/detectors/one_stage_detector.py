@@ -8,10 +8,11 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from rdet.models.detectors.checks import check_parts, names_quality
-from rdet.models.detectors.offers import Offers
+from rdet.models.detectors.offers import Offers, inputs_of
 from rdet.registry import MODELS, class_of, parameters_of
 from rdet.structures import DensePredictions, DetDataSample
 from rdet.structures.assignment import BACKGROUND
+from rdet.structures.prior_grid import PriorGrid
 
 
 class Targets(NamedTuple):
@@ -37,9 +38,12 @@ class OneStageDetector(BaseModel):
     the signature of their call which of these they see (N images, A priors, K classes, G boxes of
     an image, P positives of the batch, D numbers that encode a box):
 
-    - an assigner, for each image: ``priors`` (A, 4), ``boxes`` (G, 4), ``ignored`` (I, 4),
-      ``labels`` (G,), ``level_lengths`` (priors of each level), ``scores`` (A, K) and
-      ``predicted`` (A, 4) boxes; without gradient;
+    - an assigner, for each image: ``priors`` (A, 4) and their ``grid``, which is None if the
+      generator does not tell it, ``boxes`` (G, 4), ``ignored`` (I, 4), ``labels`` (G,),
+      ``level_lengths`` (priors of each level), ``scores`` (A, K) and ``predicted`` (A, 4) boxes;
+      without gradient. One that names ``box_counts`` is called once for all images: ``boxes`` and
+      ``ignored`` are then those of all, and ``box_counts`` and ``ignored_counts`` say how many are
+      of each;
     - ``loss_cls``: ``logits`` (N, A, K), ``labels`` (N, A), ``quality`` (N, A), 0 but at positives;
     - ``mining``, for each image: ``losses`` (A,) of the classification, ``labels`` (A,), ``priors``;
       without gradient;
@@ -53,7 +57,8 @@ class OneStageDetector(BaseModel):
         neck: list of maps -> list of maps, one a level.
         bbox_head: list of maps -> :class:`DensePredictions`.
         anchor_generator: level sizes -> priors (A, 4).
-        assigner: -> (A,) index of each prior's box, ``BACKGROUND`` or ``IGNORE``.
+        assigner: -> (A,), or (N, A) for all images, index of each prior's box, ``BACKGROUND`` or
+            ``IGNORE``.
         bbox_coder: Encodes and decodes boxes relative to priors.
         loss_cls: -> (N, A). Its ``binary_logits``, if it has that, turns (..., K) logits into those
             whose sigmoid is the score; other losses mean independent binary predictions.
@@ -258,27 +263,45 @@ class OneStageDetector(BaseModel):
 
     @torch.no_grad()
     def targets(self, predictions: DensePredictions, priors: Tensor, data_samples: list[DetDataSample]) -> Targets:
-        """Assigns the priors of every image."""
-        objects, classes, boxes = [], [], []
-        for index, sample in enumerate(data_samples):
-            truth = sample.gt_instances
-            assigned = Offers(
-                priors=priors,
-                boxes=truth.bboxes,
-                ignored=sample.ignored_instances.bboxes,
-                labels=truth.labels,
-                level_lengths=lambda: predictions.level_lengths,
-                scores=lambda i=index: self._scores(predictions.logits[i]),
-                predicted=lambda i=index: self.bbox_coder.decode(priors, predictions.deltas[i].float()),
-            ).give(self.assigner)  # (A,)
-            objects.append(torch.where(assigned >= 0, assigned + sum(map(len, boxes)), assigned))
-            classes.append(truth.labels)
-            boxes.append(truth.bboxes)
-        objects = torch.stack(objects)  # (N, A)
+        """Assigns the priors of every image: by one call for all, if the assigner names ``box_counts``."""
+        truths = [sample.gt_instances for sample in data_samples]
+        crowds = [sample.ignored_instances.bboxes for sample in data_samples]
+        boxes = torch.cat([truth.bboxes for truth in truths])  # (G, 4) of all images
+        counts = [len(truth.bboxes) for truth in truths]
+        offers = Offers(
+            priors=priors,
+            grid=lambda: self._grid(predictions.level_sizes),
+            level_lengths=lambda: predictions.level_lengths,
+        )
+        if "box_counts" in inputs_of(self.assigner):
+            objects = offers.also(
+                boxes=boxes,
+                box_counts=counts,
+                ignored=lambda: torch.cat(crowds),
+                ignored_counts=lambda: [len(regions) for regions in crowds],
+            ).give(self.assigner)  # (N, A)
+        else:
+            objects = []
+            for index, (truth, regions) in enumerate(zip(truths, crowds, strict=True)):
+                assigned = offers.also(
+                    boxes=truth.bboxes,
+                    labels=truth.labels,
+                    ignored=regions,
+                    scores=lambda i=index: self._scores(predictions.logits[i]),
+                    predicted=lambda i=index: self.bbox_coder.decode(priors, predictions.deltas[i].float()),
+                ).give(self.assigner)  # (A,)
+                objects.append(torch.where(assigned >= 0, assigned + sum(counts[:index]), assigned))
+            objects = torch.stack(objects)  # (N, A)
         # A last row, for priors without a box, so that images without boxes need no case of their own.
+        classes = [truth.labels for truth in truths]
         classes = torch.cat([*classes, classes[0].new_full((1,), BACKGROUND)])
         labels = torch.where(objects >= 0, classes[objects.clamp(min=-1)], objects)
-        return Targets(labels, objects, torch.cat(boxes))
+        return Targets(labels, objects, boxes)
+
+    def _grid(self, level_sizes: list[tuple[int, int]]) -> PriorGrid | None:
+        """How the priors lie, if their generator knows."""
+        grid = getattr(self.anchor_generator, "grid", None)
+        return None if grid is None else grid(level_sizes)
 
     def _mine(self, loss_cls: Tensor, labels: Tensor, priors: Tensor) -> Tensor:
         """(N, A) bool, the priors that each image's classification is trained on."""

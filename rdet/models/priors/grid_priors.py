@@ -1,7 +1,13 @@
 """The same boxes around every cell of a pyramid."""
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from rdet.structures.prior_grid import PriorGrid
+
+# Image sizes whose priors are kept: multi-scale training must not grow them without end.
+_SIZES_KEPT = 64
 
 
 class GridPriors:
@@ -29,6 +35,7 @@ class GridPriors:
         self.num_priors = len(shapes[0])
         self.prior_scale = _side_of_squares(shapes, self.strides)
         self._cache: dict[tuple, Tensor] = {}
+        self._grids: dict[tuple, PriorGrid] = {}
 
     def __call__(self, level_sizes: list[tuple[int, int]], device: torch.device | str = "cpu") -> Tensor:
         """Priors of all levels.
@@ -41,28 +48,59 @@ class GridPriors:
             (A, 4) float32 xyxy pixels, by level, row, column, shape. Shared between calls: do not
             change it in place.
         """
-        if len(level_sizes) != len(self.strides):
-            raise ValueError(f"priors for {len(self.strides)} levels {self.strides}, but {len(level_sizes)} maps")
         key = (tuple(level_sizes), torch.device(device))
         if key not in self._cache:
-            if len(self._cache) >= 64:  # multi-scale training must not grow it without end
+            if len(level_sizes) != len(self.strides):
+                raise ValueError(f"priors for {len(self.strides)} levels {self.strides}, but {len(level_sizes)} maps")
+            if len(self._cache) >= _SIZES_KEPT:
                 self._cache.pop(next(iter(self._cache)))
-            image_size = [length * self.strides[0] for length in level_sizes[0]]
-            self._cache[key] = torch.cat(
-                [self._level(*level, image_size) for level in zip(level_sizes, self.strides, self.shapes, strict=True)]
-            ).to(device)
+            levels = [level.reshape(-1, 4) for level in self._levels(level_sizes)]  # (H, W, P, 4) -> (HWP, 4)
+            self._cache[key] = torch.cat(levels).to(device)
         return self._cache[key]
 
-    def _level(self, size: tuple[int, int], stride: int, shapes: Tensor, image_size: list[int]) -> Tensor:
-        height, width = size
-        steps = (image_size[0] // height, image_size[1] // width) if self.rounded else (stride, stride)
-        y = (torch.arange(height) + self.center_offset) * steps[0]
-        x = (torch.arange(width) + self.center_offset) * steps[1]
-        centers = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)  # (H, W, 2)
-        corners = torch.cat([-shapes, shapes], dim=1) / 2  # (P, 4)
-        if self.rounded:
-            corners = corners.round()
-        return (centers.repeat(1, 1, 2)[:, :, None] + corners).reshape(-1, 4)  # (H, W, P, 4) -> (HWP, 4)
+    def grid(self, level_sizes: list[tuple[int, int]]) -> PriorGrid:
+        """How the priors of these levels lie, for parts that need not look at each of them."""
+        key = tuple(level_sizes)
+        if key not in self._grids:
+            if len(self._grids) >= _SIZES_KEPT:
+                self._grids.pop(next(iter(self._grids)))
+            self._grids[key] = self._grid(level_sizes)
+        return self._grids[key]
+
+    def _steps(self, level_sizes: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Pixels from one cell to the next of each level, x and y."""
+        if not self.rounded:
+            return [(stride, stride) for stride in self.strides]
+        image_height, image_width = (length * self.strides[0] for length in level_sizes[0])
+        return [(image_width // width, image_height // height) for height, width in level_sizes]
+
+    def _levels(self, level_sizes: list[tuple[int, int]]) -> list[Tensor]:
+        """(H, W, P, 4) of each level."""
+        levels = []
+        for (height, width), step, shapes in zip(level_sizes, self._steps(level_sizes), self.shapes, strict=True):
+            x = (torch.arange(width) + self.center_offset) * step[0]
+            y = (torch.arange(height) + self.center_offset) * step[1]
+            centers = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)  # (H, W, 2)
+            corners = torch.cat([-shapes, shapes], dim=1) / 2  # (P, 4)
+            if self.rounded:
+                corners = corners.round()
+            levels.append(centers.repeat(1, 1, 2)[:, :, None] + corners)
+        return levels
+
+    def _grid(self, level_sizes: list[tuple[int, int]]) -> PriorGrid:
+        first = torch.cat([level[0, 0] for level in self._levels(level_sizes)]).numpy()  # (R, 4)
+        cells = np.array([(width, height) for height, width in level_sizes])  # (L, 2)
+        ends = cells.prod(axis=1).cumsum() * self.num_priors
+        starts = np.concatenate([[0], ends[:-1]])[:, None] + np.arange(self.num_priors)  # (L, P)
+        return PriorGrid(
+            priors=self(level_sizes).numpy(),
+            center=(first[:, :2] + first[:, 2:]) / 2,
+            size=first[:, 2:] - first[:, :2],
+            step=np.array(self._steps(level_sizes), dtype=np.float32).repeat(self.num_priors, axis=0),
+            cells=cells.repeat(self.num_priors, axis=0),
+            start=starts.flatten(),
+            num_priors=self.num_priors,
+        )
 
 
 def _side_of_squares(shapes: list[Tensor], strides: list[int]) -> float | None:
