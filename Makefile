@@ -1,5 +1,6 @@
 # make demo: install, make the data, train, test and draw (about 6 minutes on 2 CPU cores)
 # make test: install, run the linter and the whole test suite
+# make bench: install, and time rdet against torchvision (minutes)
 # Another Python: make demo PYTHON=python3.12
 PYTHON ?= python3
 VENV := .venv
@@ -7,7 +8,7 @@ BIN := $(VENV)/bin
 CONFIG := configs/quickstart/retinanet_lite0_fpn_quickstart.py
 WORK_DIR := work_dirs/quickstart
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench clean
 
 # Optional packages only as wheels: one that has none for this Python is not built from source.
 $(VENV)/installed: setup.py requirements/runtime.txt requirements/optional.txt
@@ -33,6 +34,11 @@ lint: $(VENV)/tests
 
 test: lint
 	$(BIN)/python -m pytest --numprocesses 2
+
+# Timings against torchvision, side by side; docs/benchmarks.md has a report.
+bench: $(VENV)/installed
+	$(BIN)/python benchmarks/loss.py --out work_dirs/benchmarks/loss.json
+	$(BIN)/python benchmarks/step.py --out work_dirs/benchmarks/step.json
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,110 @@
+"""Times contenders in turns, and measures what torch allocates and calls."""
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import torch
+import torchvision
+from torch.profiler import ProfilerActivity, profile
+from torch.utils._python_dispatch import TorchDispatchMode
+
+
+def parse_args(what: str) -> argparse.Namespace:
+    """What all benchmarks take."""
+    parser = argparse.ArgumentParser(what)
+    parser.add_argument(
+        "--rounds", type=int, default=7, help="timings of each contender, after one that is not counted"
+    )
+    parser.add_argument("--out", type=Path, help="json file for the numbers")
+    return parser.parse_args()
+
+
+def time_in_turns(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each call.
+
+    Every round calls each contender once, so that a disturbance of the machine meets all of them; the
+    first round is not counted.
+    """
+    seconds = {name: [] for name in contenders}
+    for round_ in range(rounds + 1):
+        for name, call in contenders.items():
+            start = time.perf_counter()
+            call()
+            if round_ > 0:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def peak_bytes(call: Callable[[], object]) -> int:
+    """Most bytes that torch's allocator held at once beyond what it held before."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        call()
+    held = most = 0
+    for event in recorded.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            held += event.nbytes()
+            most = max(most, held)
+    return most
+
+
+# Calls that look at memory differently, and compute nothing.
+_VIEWS = frozenset(
+    (
+        *("alias", "as_strided", "detach", "empty", "empty_like", "expand", "lift_fresh", "permute", "promote_types"),
+        *("scalar_tensor", "select", "slice", "split", "split_with_sizes", "squeeze", "t", "transpose", "unbind"),
+        *("unsqueeze", "view", "_unsafe_view"),
+    )
+)
+
+
+class _Calls(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.computing = self.all = 0
+
+    def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+        self.all += 1
+        self.computing += operator.overloadpacket.__name__ not in _VIEWS
+        return operator(*args, **(kwargs or {}))
+
+
+def operator_calls(call: Callable[[], object]) -> tuple[int, int]:
+    """Operators that torch dispatches, backward included: those that compute, one kernel each on a GPU, and all."""
+    with _Calls() as calls:
+        call()
+    return calls.computing, calls.all
+
+
+def spread(seconds: list[float]) -> str:
+    """Median, and the range in brackets, in milliseconds."""
+    return f"{1000 * median(seconds):.1f} ms ({1000 * min(seconds):.1f} to {1000 * max(seconds):.1f})"
+
+
+def machine() -> dict[str, str]:
+    """What the numbers depend on."""
+    return {
+        "processor": _processor(),
+        "threads": str(torch.get_num_threads()),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+    return f"{len(names)} x {names[0]}" if names else platform.processor()
+
+
+def report(out: Path | None, rows: list[dict]) -> None:
+    """Writes the rows, and the machine, as json."""
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
