@@ -7,14 +7,35 @@ from torch import Tensor, nn
 from torchvision.models import resnet as tv
 
 from rdet.models.backbones.base import Backbone
+from rdet.models.backbones.folding import conv_norm
 from rdet.registry import MODELS
 
+
+class _BasicBlock(tv.BasicBlock):
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.relu(conv_norm(self.conv1, self.bn1, x))
+        y = conv_norm(self.conv2, self.bn2, y)
+        return self.relu(y.add_(_shortcut(self, x)))
+
+
+class _Bottleneck(tv.Bottleneck):
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.relu(conv_norm(self.conv1, self.bn1, x))
+        y = self.relu(conv_norm(self.conv2, self.bn2, y))
+        y = conv_norm(self.conv3, self.bn3, y)
+        return self.relu(y.add_(_shortcut(self, x)))
+
+
+def _shortcut(block: nn.Module, x: Tensor) -> Tensor:
+    return x if block.downsample is None else conv_norm(*block.downsample, x)
+
+
 _DEPTHS = {
-    18: (tv.BasicBlock, [2, 2, 2, 2]),
-    34: (tv.BasicBlock, [3, 4, 6, 3]),
-    50: (tv.Bottleneck, [3, 4, 6, 3]),
-    101: (tv.Bottleneck, [3, 4, 23, 3]),
-    152: (tv.Bottleneck, [3, 8, 36, 3]),
+    18: (_BasicBlock, [2, 2, 2, 2]),
+    34: (_BasicBlock, [3, 4, 6, 3]),
+    50: (_Bottleneck, [3, 4, 6, 3]),
+    101: (_Bottleneck, [3, 4, 23, 3]),
+    152: (_Bottleneck, [3, 8, 36, 3]),
 }
 
 
@@ -22,7 +43,8 @@ _DEPTHS = {
 class ResNet(Backbone):
     """torchvision's ResNet (He et al., CVPR 2016) or ResNeXt (Xie et al., CVPR 2017) without its classifier.
 
-    Names of weights are torchvision's, so its checkpoints load as they are.
+    Names of weights are torchvision's, so its checkpoints load as they are. Batch normalisation in eval
+    mode, as ``norm_eval`` has it in training too, is part of the convolutions; see :func:`conv_norm`.
 
     Shapes: (N, 3, H, W) -> for each of ``out_indices`` (N, C, ceil(H / s), ceil(W / s)) with the
     stride s in 4, 8, 16, 32.
@@ -70,7 +92,7 @@ class ResNet(Backbone):
         return [[self.conv1, self.bn1], *([layer] for layer in layers)]
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.maxpool(self.relu(conv_norm(self.conv1, self.bn1, x)))
         maps = []
         for index, (layer,) in enumerate(self.stages()[1:]):
             x = layer(x)
