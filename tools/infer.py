@@ -11,6 +11,7 @@ def parse_args():
     parser.add_argument("--out-dir", default="detections", help="where pictures and detections.json go")
     parser.add_argument("--score-thr", type=float, default=0.3, help="draw and write detections of at least this score")
     parser.add_argument("--device", help="cpu, cuda:0 ... (default: a GPU if there is one)")
+    parser.add_argument("--amp", action="store_true", help="run the network in bfloat16, about twice as fast")
     add_cfg_options(parser)
     return parser.parse_args()
 
@@ -27,6 +28,7 @@ def main() -> None:
     with one_line_errors():
         device = args.device or ("cuda:0" if torch.cuda.is_available() else "cpu")
         model = init_detector(args.config, args.checkpoint, device, parse_options(args.cfg_options))
+        model.optimize_for_inference(torch.bfloat16 if args.amp else None)
         found = detect_folder(model, args.input, args.out_dir, args.score_thr)
         print(f"{len(found['annotations'])} detections in {len(found['images'])} images: {args.out_dir}")
 

@@ -54,6 +54,17 @@ class Runner(mm.Runner):
             options.pop("persistent_workers", None)  # torch refuses it without workers
         return DataLoader(dataset, collate_fn=options.pop("collate_fn", pseudo_collate), **options)
 
+    def _maybe_compile(self, target: str) -> None:
+        """Compiles the network, as ``compile`` says: True, or options of :func:`torch.compile`.
+
+        mmengine would compile the whole of ``target``, the step with its data and its optimizer.
+        """
+        options = self.cfg.get("compile")
+        if options is not None and options is not False:
+            model = self.model.module if is_model_wrapper(self.model) else self.model
+            model.compile(**({} if options is True else options))
+            self.logger.info("the network is compiled in its first steps, which takes a minute or more")
+
     def build_train_loop(self, loop):
         if isinstance(self._train_dataloader, dict):
             dataset = SeededDataset(self._train_dataloader["dataset"])

@@ -1,4 +1,4 @@
-"""tools/test.py --tta, and the runner behind it."""
+"""tools/test.py --tta and --amp, and the runner behind it."""
 
 import json
 from pathlib import Path
@@ -150,3 +150,13 @@ def test_views_that_cannot_be_undone(config, stages, message):
     cfg.tta_pipeline = [{"type": "LoadImageFromFile"}, views]
     with pytest.raises(ValueError, match=message):
         with_views(cfg)
+
+
+@pytest.mark.parametrize("tta", [False, True])
+def test_mixed_precision_is_near_and_comes_after_ema(detections, tta):
+    exact = detections(tta=tta)
+    found = detections(tta=tta, custom_hooks=[{"type": "AmpTestHook"}])
+    assert found != exact
+    assert found == detections(tta=tta, custom_hooks=[{"type": "AmpTestHook"}, {"type": "EMAHook"}])
+    best = [max(d["score"] for d in results) for results in (exact, found)]
+    assert best[1] == pytest.approx(best[0], abs=0.01)

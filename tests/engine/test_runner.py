@@ -200,3 +200,26 @@ def test_layers_that_levels_share_are_optimised_once(make_runner):
     optim = runner.build_optim_wrapper(runner.optim_wrapper)
     parameters = [p for group in optim.optimizer.param_groups for p in group["params"]]
     assert len(parameters) == len({id(p) for p in parameters}) == len(list(runner.model.parameters()))
+
+
+@pytest.mark.parametrize("options", [True, {"backend": "eager"}])
+def test_compile_compiles_the_network(make_runner, monkeypatch, options):
+    calls = []
+    plain = make_runner(work_dir="plain", train_cfg__max_iters=2)
+    plain.train()
+    runner = make_runner(work_dir="compiled", train_cfg__max_iters=2, compile=options)
+    monkeypatch.setattr(
+        type(runner.model),
+        "compile",
+        lambda self, **given: calls.append(given) or self.backbone.compile(backend="eager"),
+    )
+    runner.train()
+    assert calls == [{} if options is True else options]
+    for name, value in plain.model.state_dict().items():
+        torch.testing.assert_close(runner.model.state_dict()[name], value)
+
+
+def test_compile_false_compiles_nothing(make_runner):
+    runner = make_runner(train_cfg__max_iters=1, compile=False)
+    runner.train()
+    assert runner.model.backbone._compiled_call_impl is None

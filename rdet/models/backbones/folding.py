@@ -1,8 +1,11 @@
 """Batch normalisation as part of the convolution before it."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def conv_norm(conv: nn.Conv2d, norm: nn.Module, x: Tensor) -> Tensor:
@@ -31,3 +34,19 @@ def conv_norm(conv: nn.Conv2d, norm: nn.Module, x: Tensor) -> Tensor:
 
 def _is_fixed(norm: nn.Module) -> bool:
     return isinstance(norm, _BatchNorm) and not norm.training and norm.running_mean is not None
+
+
+@torch.no_grad()
+def fold_norms(network: nn.Module) -> None:
+    """Makes fixed batch normalisations part of the convolutions before them, for good.
+
+    Args:
+        network: In eval mode. Where a normalisation is registered right after a convolution, it must also
+            be what the convolution's output goes to, and nothing else.
+    """
+    for parent in list(network.modules()):
+        for (conv_name, conv), (norm_name, norm) in pairwise(list(parent.named_children())):
+            # Not subclasses of BatchNorm2d: timm's contains the activation too.
+            if isinstance(conv, nn.Conv2d) and type(norm) in (nn.BatchNorm2d, nn.SyncBatchNorm) and _is_fixed(norm):
+                setattr(parent, conv_name, fuse_conv_bn_eval(conv, norm))
+                setattr(parent, norm_name, nn.Identity())

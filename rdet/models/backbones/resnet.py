@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet as tv
 
 from rdet.models.backbones.base import Backbone
-from rdet.models.backbones.folding import conv_norm
+from rdet.models.backbones.folding import conv_norm, fold_norms
 from rdet.registry import MODELS
 
 
@@ -90,6 +90,10 @@ class ResNet(Backbone):
     def stages(self) -> list[list[nn.Module]]:
         layers = [getattr(self, f"layer{index + 1}") for index in range(max(self.out_indices) + 1)]
         return [[self.conv1, self.bn1], *([layer] for layer in layers)]
+
+    def fold_norms(self) -> None:
+        """Makes batch normalisation part of the convolutions for good, for inference."""
+        fold_norms(self)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         x = self.maxpool(self.relu(conv_norm(self.conv1, self.bn1, x)))

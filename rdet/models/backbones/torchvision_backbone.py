@@ -11,6 +11,7 @@ from torchvision.ops import Conv2dNormActivation
 
 from rdet.models.backbones.base import Backbone
 from rdet.models.backbones.dry_run import forward_on_meta, is_channels_last, stage_of, stride_of
+from rdet.models.backbones.folding import fold_norms
 from rdet.registry import MODELS, nearest
 
 
@@ -105,6 +106,10 @@ class TorchvisionBackbone(Backbone):
 
     def stages(self) -> list[list[nn.Module]]:
         return [[attrgetter(name)(self) for name in stage] for stage in self._stages]
+
+    def fold_norms(self) -> None:
+        """Makes batch normalisation part of the convolutions for good, for inference."""
+        fold_norms(self)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         maps = []

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rdet.models.detectors.checks import check_parts, names_quality
 from rdet.models.detectors.offers import Offers, inputs_of
+from rdet.models.detectors.optimize import optimize_for_inference
 from rdet.registry import MODELS, class_of, parameters_of
 from rdet.structures import DensePredictions, DetDataSample
 from rdet.structures.assignment import BACKGROUND
@@ -203,6 +204,19 @@ class OneStageDetector(BaseModel):
     def init_weights(self) -> None:
         """Loads the backbone's pretrained weights. All other layers are initialised when they are made."""
         self.backbone.init_weights()
+
+    def optimize_for_inference(self, dtype: torch.dtype | None = None) -> None:
+        """See :func:`~rdet.models.detectors.optimize.optimize_for_inference`."""
+        optimize_for_inference(self, dtype)
+
+    def compile(self, **options) -> None:
+        """Compiles backbone, neck and head in place. Targets and losses have shapes that change with every batch.
+
+        Args:
+            **options: Of :func:`torch.compile`.
+        """
+        for part in (self.backbone, self.neck, self.bbox_head):
+            part.compile(**options)
 
     def forward(self, inputs: Tensor, data_samples: list[DetDataSample] | None = None, mode: str = "tensor"):
         """Runs the detector on a batch.

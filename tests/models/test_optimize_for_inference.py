@@ -1,0 +1,84 @@
+import copy
+
+import pytest
+import torch
+from small_detector import SIZE, config
+from torch import nn
+
+from rdet.models.backbones.torchvision_backbone import TorchvisionBackbone
+from rdet.registry import MODELS
+
+
+@pytest.fixture
+def detector():
+    torch.manual_seed(0)
+    model = MODELS.build(config()).eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, std=0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    return model
+
+
+def outputs(model):
+    with torch.no_grad():
+        found = model(torch.randn(2, 3, *SIZE, generator=torch.Generator().manual_seed(1)))
+    return found.logits, found.deltas
+
+
+def test_float32_is_the_same(detector):
+    expected = outputs(detector)
+    detector.optimize_for_inference()
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in detector.modules())
+    for found, wanted in zip(outputs(detector), expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_bfloat16_is_near(detector):
+    expected = outputs(detector)
+    other = copy.deepcopy(detector)
+    detector.optimize_for_inference(torch.bfloat16)
+    assert {m.weight.dtype for m in detector.modules() if isinstance(m, nn.Conv2d)} == {torch.bfloat16}
+    for found, wanted in zip(outputs(detector), expected, strict=True):
+        assert found.dtype is torch.bfloat16
+        torch.testing.assert_close(found.float(), wanted, rtol=0.05, atol=0.02)
+    # As near as autocast on the weights as they were.
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        usual = outputs(other)
+    for found, autocast, wanted in zip(outputs(detector), usual, expected, strict=True):
+        assert (found - wanted).norm() < 1.5 * (autocast - wanted).norm()
+
+
+def test_a_backbone_without_autocast_keeps_float32(detector):
+    detector.backbone.autocast = False
+    detector.optimize_for_inference(torch.bfloat16)
+    assert {m.weight.dtype for m in detector.backbone.modules() if isinstance(m, nn.Conv2d)} == {torch.float32}
+    assert detector.bbox_head.conv_cls.weight.dtype is torch.bfloat16
+
+
+@pytest.mark.parametrize("model_name", ["mobilenet_v2", "densenet121", "regnet_y_400mf", "efficientnet_v2_s"])
+def test_networks_of_torchvision(model_name):
+    torch.manual_seed(0)
+    backbone = TorchvisionBackbone(model_name).eval().double()
+    for module in backbone.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, std=0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    x = torch.randn(1, 3, 64, 96, dtype=torch.float64)
+    with torch.no_grad():
+        expected = backbone(x)
+        before = sum(isinstance(module, nn.BatchNorm2d) for module in backbone.modules())
+        backbone.fold_norms()
+        found = backbone(x)
+    assert sum(isinstance(module, nn.BatchNorm2d) for module in backbone.modules()) < before
+    for ours, wanted in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, wanted, rtol=1e-9, atol=1e-9)
+
+
+def test_only_the_network_is_compiled(detector):
+    expected = outputs(detector)
+    detector.compile(backend="eager")
+    assert all(p._compiled_call_impl is not None for p in (detector.backbone, detector.neck, detector.bbox_head))
+    assert detector._compiled_call_impl is None
+    for found, wanted in zip(outputs(detector), expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=0, atol=0)
