@@ -1,9 +1,9 @@
 """Inference of RetinaNet R50-FPN against torchvision's, and its postprocess: python benchmarks/inference.py
 
-One image of 512 x 512 pixels, 80 classes, from the network's input to detections. Torchvision runs in float32; rdet in
-float32 and bfloat16, made ready by `optimize_for_inference`. Random weights score every prior at the prior probability,
-so the threshold of the detections is set by the scores themselves: one that hardly anything reaches, and one that leaves
-about 100,000 candidates. The postprocess alone is timed on the same predictions.
+One image of 512 x 512 pixels, 80 classes, from the network's input to detections. Torchvision runs in float32, rdet in
+float32 and in bfloat16, made ready by `optimize_for_inference`. Weights are random, so the score threshold is taken from
+the scores: one that leaves 100 candidates, and one that leaves 100,000. The postprocess alone is timed on the same
+predictions.
 """
 
 import copy

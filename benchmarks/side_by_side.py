@@ -14,13 +14,15 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
-def parse_args(what: str) -> argparse.Namespace:
-    """What all benchmarks take."""
+def parse_args(what: str, switches: dict[str, str] | None = None, rounds: int = 7) -> argparse.Namespace:
+    """What all benchmarks take, and a benchmark's own switches with their help."""
     parser = argparse.ArgumentParser(what)
     parser.add_argument(
-        "--rounds", type=int, default=7, help="timings of each contender, after one that is not counted"
+        "--rounds", type=int, default=rounds, help="timings of each contender, after one that is not counted"
     )
     parser.add_argument("--out", type=Path, help="json file for the numbers")
+    for name, text in (switches or {}).items():
+        parser.add_argument(name, action="store_true", help=text)
     return parser.parse_args()
 
 

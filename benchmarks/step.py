@@ -1,10 +1,11 @@
-"""Whole training steps and inference of RetinaNet R50-FPN against torchvision's: python benchmarks/step.py
+"""Whole training steps of RetinaNet R50-FPN against torchvision's: python benchmarks/step.py [--compile]
 
-Training: 2 images of 512 x 512 pixels with 8 boxes each, 80 classes, SGD; both have the stem and the first stage frozen
-and their batch normalisation fixed. Inference: one such image, from the network's input to detections, at a score
-threshold that no random detection reaches. Torchvision runs in float32, rdet in float32 and in bfloat16.
+2 images of 512 x 512 pixels with 8 boxes each, 80 classes, SGD; both have the stem and the first stage frozen and their
+batch normalisation fixed. Torchvision runs in float32, rdet in float32 and in bfloat16. The floor is rdet's own
+convolutions, forward and backward, with the tensors of a step, and nothing else.
 """
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -13,6 +14,7 @@ import torch
 from loss import truth
 from mmengine.structures import InstanceData
 from side_by_side import parse_args, report, spread, time_in_turns
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.models.detection import retinanet_resnet50_fpn
 
 from rdet.apis.build import build_detector
@@ -43,8 +45,8 @@ def networks() -> tuple[torch.nn.Module, torch.nn.Module]:
     return ours, theirs
 
 
-def contenders() -> tuple[dict[str, Callable], dict[str, Callable]]:
-    """Training steps and inferences on the same data. A step returns its losses."""
+def contenders(compiled: bool = False) -> dict[str, Callable[[], list[float]]]:
+    """Training steps on the same data. A step returns its losses."""
     ours, theirs = networks()
     generator = torch.Generator().manual_seed(1)
     images = [torch.rand(3, SIDE, SIDE, generator=generator) for _ in range(2)]
@@ -58,10 +60,11 @@ def contenders() -> tuple[dict[str, Callable], dict[str, Callable]]:
         sample.ignored_instances = InstanceData(bboxes=boxes[:0])
         samples.append(sample)
     targets = [{"boxes": boxes, "labels": labels} for boxes, labels in truths]
-    optimizers = {
-        network: torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=0.0, momentum=0.9)
-        for network in (ours, theirs)
-    }
+
+    def sgd(network: torch.nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=0.0, momentum=0.9)
+
+    optimizers = {network: sgd(network) for network in (ours, theirs)}
 
     def step(network: torch.nn.Module, losses: Callable[[], dict]) -> list[float]:
         network.train()
@@ -73,11 +76,6 @@ def contenders() -> tuple[dict[str, Callable], dict[str, Callable]]:
         optimizers[network].step()
         return [loss.item() for loss in found.values()]
 
-    def detect(network: torch.nn.Module, forward: Callable[[], object]) -> object:
-        network.eval()
-        with torch.no_grad():
-            return forward()
-
     def half(call: Callable) -> object:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             return call()
@@ -85,36 +83,67 @@ def contenders() -> tuple[dict[str, Callable], dict[str, Callable]]:
     def losses() -> dict:
         return ours(batch, samples, mode="loss")
 
-    def predict() -> object:
-        return ours(batch[:1], samples[:1], mode="predict")
-
-    training = {
+    steps = {
         "torchvision": lambda: step(theirs, lambda: theirs(images, targets)),
         "rdet": lambda: step(ours, losses),
         "rdet, bfloat16": lambda: step(ours, lambda: half(losses)),
     }
-    inference = {
-        "torchvision": lambda: detect(theirs, lambda: theirs(images[:1])),
-        "rdet": lambda: detect(ours, predict),
-        "rdet, bfloat16": lambda: detect(ours, lambda: half(predict)),
-    }
-    return training, inference
+    if compiled:
+        faster = copy.deepcopy(ours)
+        faster.compile()
+        optimizers[faster] = sgd(faster)
+        steps["rdet, bfloat16 compiled"] = lambda: step(
+            faster, lambda: half(lambda: faster(batch, samples, mode="loss"))
+        )
+    return steps
+
+
+class _Convolutions(TorchDispatchMode):
+    """Keeps every convolution and its arguments, backward included."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+        if operator.overloadpacket in (torch.ops.aten.convolution, torch.ops.aten.convolution_backward):
+            self.calls.append((operator, args))
+        return operator(*args, **(kwargs or {}))
+
+
+def convolutions_of(step: Callable[[], object]) -> Callable[[], None]:
+    """The convolutions of a step and nothing else: what it would cost if all the rest were free."""
+    with _Convolutions() as recorded:
+        step()
+
+    @torch.no_grad()
+    def again() -> None:
+        for operator, args in recorded.calls:
+            operator(*args)
+
+    return again
 
 
 def main() -> None:
-    args = parse_args("Training steps and inference")
+    args = parse_args("Training steps", {"--compile": "also time a compiled step, whose first call takes a minute"})
     keep_freed_memory()  # as rdet's Runner does; it serves both
-    training, inference = contenders()
-    results = {name: torch.tensor(call()) for name, call in training.items()}
+    steps = contenders(args.compile)
+    results = {name: torch.tensor(call()) for name, call in steps.items()}
     torch.testing.assert_close(results["rdet"], results["torchvision"], rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(results["rdet, bfloat16"], results["torchvision"], rtol=0.05, atol=0.01)
+    for name in steps:
+        torch.testing.assert_close(results[name], results["torchvision"], rtol=0.05, atol=0.01)
+    floors = {name: f"convolutions of {name}" for name in ("rdet", "rdet, bfloat16")}
+    steps |= {floor: convolutions_of(steps[name]) for name, floor in floors.items()}
+    seconds = time_in_turns(steps, args.rounds)
     rows = []
-    for what, both in (("training step", training), ("inference", inference)):
-        seconds = time_in_turns(both, args.rounds)
-        for name in both:
-            ratio = median(seconds[name]) / median(seconds["torchvision"])
-            print(f"{what}, {name}: {spread(seconds[name])}, ratio {ratio:.3f}", flush=True)
-            rows.append({"what": what, "contender": name, "seconds": seconds[name], "ratio": ratio})
+    for name, times in seconds.items():
+        row = {"contender": name, "seconds": times, "ratio": median(times) / median(seconds["torchvision"])}
+        text = f"{name}: {spread(times)}, ratio {row['ratio']:.3f}"
+        if name.startswith("rdet"):
+            row["of_convolutions"] = median(times) / median(seconds[floors[name.removesuffix(" compiled")]])
+            text += f", {row['of_convolutions']:.3f} of its convolutions alone"
+        print(text, flush=True)
+        rows.append(row)
     report(args.out, rows)
 
 

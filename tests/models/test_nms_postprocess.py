@@ -1,6 +1,6 @@
 import pytest
 import torch
-from torchvision.ops import box_iou
+from torchvision.ops import batched_nms, box_iou
 
 from rdet.models.coders.delta_xywh_bbox_coder import DeltaXYWHBBoxCoder
 from rdet.models.postprocess.nms_postprocess import NMSPostprocess
@@ -155,3 +155,21 @@ def test_half_precision_gives_float32():
 def test_impossible_threshold(score_thr):
     with pytest.raises(ValueError, match=rf"score_thr is {score_thr}; it must lie in \[0, 1\)"):
         NMSPostprocess(score_thr=score_thr)
+
+
+@pytest.mark.parametrize("size", [60, 400], ids=["nearly all are dropped", "few are dropped"])
+@pytest.mark.parametrize("max_per_img", [1, 20, 100])
+def test_the_best_are_those_of_all_candidates(size, max_per_img):
+    generator = torch.Generator().manual_seed(size)
+    corner = torch.rand(3000, 2, generator=generator) * size
+    boxes = torch.cat([corner, corner + 40 + 5 * torch.rand(3000, 2, generator=generator)], dim=1)
+    # Few values, so that many scores are equal.
+    scores = torch.randint(0, 1000, (3000,), generator=generator) / 1000
+    labels = torch.randint(0, 3, (3000,), generator=generator)
+    found = NMSPostprocess(max_per_img=max_per_img).suppress(boxes, scores, labels)
+    keep = batched_nms(boxes, scores, labels, 0.5)
+    kept = [part[:max_per_img] for part in found]
+    assert len(kept[0]) == min(max_per_img, len(keep))
+    assert torch.equal(kept[1], scores[keep][:max_per_img])
+    everything = set(map(tuple, torch.cat([boxes[keep], labels[keep, None]], dim=1).tolist()))
+    assert set(map(tuple, torch.cat([kept[0], kept[2][:, None]], dim=1).tolist())) <= everything

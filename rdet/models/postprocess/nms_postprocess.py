@@ -6,6 +6,8 @@ from torchvision.ops import batched_nms
 from rdet.models.postprocess.dense_postprocess import DensePostprocess
 from rdet.registry import MODELS
 
+_CANDIDATES_PER_DETECTION = 10
+
 
 @MODELS.register_module()
 class NMSPostprocess(DensePostprocess):
@@ -31,6 +33,13 @@ class NMSPostprocess(DensePostprocess):
         self.iou_threshold = iou_threshold
 
     def suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(n, 4), (n,), (n,) -> the boxes that no better one drops, best first."""
-        keep = batched_nms(boxes, scores, self._groups(labels), self.iou_threshold)
+        """(n, 4), (n,), (n,) -> the boxes that no better one drops, best first, or at least ``max_per_img`` of them."""
+        # Only better boxes drop a box: if enough of the best candidates are left, the others need no look.
+        best = scores.argsort(descending=True, stable=True)
+        for candidates in (best[: _CANDIDATES_PER_DETECTION * self.max_per_img], best):
+            found = boxes[candidates], scores[candidates], labels[candidates]
+            keep = batched_nms(*found[:2], self._groups(found[2]), self.iou_threshold)
+            if len(keep) >= self.max_per_img or len(candidates) == len(best):
+                break
+        boxes, scores, labels = found
         return boxes[keep], scores[keep], labels[keep]

@@ -1,0 +1,56 @@
+"""Memory of a training step of RetinaNet R50-FPN against torchvision's: python benchmarks/memory.py
+
+The step of benchmarks/step.py. Each contender runs in a process of its own; counted is the most that the process held at
+once, less what it held once the libraries were imported: weights, gradients, momenta, maps, and what the allocator
+wastes. rdet runs with the allocator setting of its Runner.
+"""
+
+import resource
+import subprocess
+import sys
+
+from side_by_side import parse_args, report
+from step import contenders
+
+from rdet.engine.memory import keep_freed_memory
+
+CONTENDERS = ("torchvision", "rdet", "rdet, bfloat16")
+
+
+def main() -> None:
+    args = parse_args("Memory of training steps", rounds=3)
+    rows, peaks = [], {}
+    for name in CONTENDERS:
+        of_it = [measure(name) for _ in range(args.rounds)]
+        peaks[name] = sorted(of_it)[len(of_it) // 2]
+        ratio = peaks[name] / peaks["torchvision"]
+        print(f"{name}: {peaks[name]:.0f} MB ({min(of_it):.0f} to {max(of_it):.0f}), ratio {ratio:.3f}", flush=True)
+        rows.append({"contender": name, "megabytes": of_it, "ratio": ratio})
+    report(args.out, rows)
+
+
+def measure(name: str) -> float:
+    """Megabytes that a process with this contender needs."""
+    finished = subprocess.run([sys.executable, __file__, name], check=True, capture_output=True, text=True)
+    return float(finished.stdout.split()[-1])
+
+
+def run(name: str) -> None:
+    """Prints what three steps of one contender take, in megabytes."""
+    imported = peak()
+    if name != "torchvision":
+        keep_freed_memory()
+    # Both networks are made; neither has gradients or momenta before its first step.
+    step = contenders()[name]
+    for _ in range(3):
+        step()
+    print(peak() - imported)
+
+
+def peak() -> float:
+    """The most that this process has held so far, in megabytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    run(sys.argv[1]) if sys.argv[1:2] and sys.argv[1] in CONTENDERS else main()
