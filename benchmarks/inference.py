@@ -1,8 +1,8 @@
 """Inference of RetinaNet R50-FPN against torchvision's, and its postprocess: python benchmarks/inference.py
 
 One image of 512 x 512 pixels, 80 classes, from the network's input to detections. Torchvision runs in float32, rdet in
-float32 and in bfloat16, made ready by `optimize_for_inference`. Weights are random, so the score threshold is taken from
-the scores: one that leaves 100 candidates, and one that leaves 100,000. The postprocess alone is timed on the same
+float32 and in bfloat16, made ready by `optimize_for_inference`. Weights are random, so the score threshold is taken
+from the scores: one that leaves 100 candidates, and one that leaves 100,000. The postprocess alone is timed on the same
 predictions.
 """
 
@@ -12,10 +12,9 @@ from statistics import median
 
 import torch
 from side_by_side import parse_args, report, spread, time_in_turns
-from step import SIDE, networks
+from step import Batch, networks
 
 from rdet.engine.memory import keep_freed_memory
-from rdet.structures import DetDataSample
 
 CANDIDATES = (100, 100_000)
 
@@ -44,10 +43,8 @@ def contenders(candidates: int) -> tuple[dict[str, Callable], dict[str, Callable
     # Scores and sizes as various as a trained head's.
     torch.nn.init.normal_(ours.bbox_head.conv_cls.weight, std=0.1)
     theirs.head.classification_head.cls_logits.weight.copy_(ours.bbox_head.conv_cls.weight)
-    image = torch.rand(3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
-    theirs.transform.image_mean, theirs.transform.image_std = [0.45] * 3, [0.225] * 3
-    batch = ((image - 0.45) / 0.225)[None].contiguous(memory_format=torch.channels_last)
-    samples = [DetDataSample(metainfo={"img_shape": (SIDE, SIDE), "scale_factor": (1.0, 1.0)})]
+    images = Batch(count=1)
+    batch, samples = images.for_rdet()
     for network in (ours, theirs):
         network.eval()
     logits = ours(batch).logits.flatten()
@@ -66,7 +63,7 @@ def contenders(candidates: int) -> tuple[dict[str, Callable], dict[str, Callable
         return quietly
 
     networks_ = {"rdet": ours, "rdet, bfloat16": half}
-    whole = {"torchvision": call(lambda: theirs([image]))} | {
+    whole = {"torchvision": call(lambda: theirs(images.images))} | {
         name: call(lambda network=network: network(batch, samples, mode="predict"))
         for name, network in networks_.items()
     }

@@ -1,7 +1,7 @@
 """Memory of a training step of RetinaNet R50-FPN against torchvision's: python benchmarks/memory.py
 
-The step of benchmarks/step.py. Each contender runs in a process of its own; counted is the most that the process held at
-once, less what it held once the libraries were imported: weights, gradients, momenta, maps, and what the allocator
+The step of benchmarks/step.py. Each contender runs in a process of its own; counted is the most that the process holds
+at once, less what it held once the libraries were imported: weights, gradients, momenta, maps, and what the allocator
 wastes. rdet runs with the allocator setting of its Runner.
 """
 
@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 from side_by_side import parse_args, report
-from step import contenders
+from step import Batch, networks, step_of_rdet, step_of_torchvision
 
 from rdet.engine.memory import keep_freed_memory
 
@@ -40,8 +40,12 @@ def run(name: str) -> None:
     imported = peak()
     if name != "torchvision":
         keep_freed_memory()
-    # Both networks are made; neither has gradients or momenta before its first step.
-    step = contenders()[name]
+    ours, theirs = networks()
+    if name == "torchvision":
+        step = step_of_torchvision(theirs, Batch())
+    else:
+        step = step_of_rdet(ours, Batch(), bfloat16=name.endswith("bfloat16"))
+    del ours, theirs  # the other one
     for _ in range(3):
         step()
     print(peak() - imported)

@@ -25,6 +25,7 @@ from rdet.structures import DetDataSample
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs/retinanet/r50_fpn_torchvision.py"
 CLASSES, SIDE, BOXES = 80, 512, 8
+MEAN, STD = 0.45, 0.225
 
 
 def networks() -> tuple[torch.nn.Module, torch.nn.Module]:
@@ -33,6 +34,7 @@ def networks() -> tuple[torch.nn.Module, torch.nn.Module]:
     theirs = retinanet_resnet50_fpn(
         weights=None, weights_backbone=None, num_classes=CLASSES, min_size=SIDE, max_size=SIDE, score_thresh=0.5
     )
+    theirs.transform.image_mean, theirs.transform.image_std = [MEAN] * 3, [STD] * 3
     theirs.backbone.body.requires_grad_(False)
     for stage in (theirs.backbone.body.layer2, theirs.backbone.body.layer3, theirs.backbone.body.layer4):
         for module in stage.modules():
@@ -45,56 +47,83 @@ def networks() -> tuple[torch.nn.Module, torch.nn.Module]:
     return ours, theirs
 
 
-def contenders(compiled: bool = False) -> dict[str, Callable[[], list[float]]]:
-    """Training steps on the same data. A step returns its losses."""
-    ours, theirs = networks()
-    generator = torch.Generator().manual_seed(1)
-    images = [torch.rand(3, SIDE, SIDE, generator=generator) for _ in range(2)]
-    truths = [truth(BOXES, (SIDE, SIDE), generator) for _ in images]
-    batch = torch.stack([(image - 0.45) / 0.225 for image in images]).contiguous(memory_format=torch.channels_last)
-    theirs.transform.image_mean, theirs.transform.image_std = [0.45] * 3, [0.225] * 3
-    samples = []
-    for boxes, labels in truths:
-        sample = DetDataSample(metainfo={"img_shape": (SIDE, SIDE), "scale_factor": (1.0, 1.0)})
-        sample.gt_instances = InstanceData(bboxes=boxes, labels=labels)
-        sample.ignored_instances = InstanceData(bboxes=boxes[:0])
-        samples.append(sample)
-    targets = [{"boxes": boxes, "labels": labels} for boxes, labels in truths]
+class Batch:
+    """Random images and boxes.
 
-    def sgd(network: torch.nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=0.0, momentum=0.9)
+    Attributes:
+        images: N tensors (3, side, side) in [0, 1].
+        truths: Boxes (8, 4) and labels (8,) of each.
+    """
 
-    optimizers = {network: sgd(network) for network in (ours, theirs)}
+    def __init__(self, count: int = 2, side: int = SIDE):
+        generator = torch.Generator().manual_seed(1)
+        self.images = [torch.rand(3, side, side, generator=generator) for _ in range(count)]
+        self.truths = [truth(BOXES, (side, side), generator) for _ in self.images]
 
-    def step(network: torch.nn.Module, losses: Callable[[], dict]) -> list[float]:
-        network.train()
-        if network is theirs:  # its batch normalisation is only frozen together with trained weights
-            network.backbone.body.eval()
+    def for_rdet(self) -> tuple[torch.Tensor, list[DetDataSample]]:
+        """Inputs (N, 3, H, W), normalised and padded as torchvision does it, and samples."""
+        samples = []
+        for image, (boxes, labels) in zip(self.images, self.truths, strict=True):
+            sample = DetDataSample(metainfo={"img_shape": tuple(image.shape[1:]), "scale_factor": (1.0, 1.0)})
+            sample.gt_instances = InstanceData(bboxes=boxes, labels=labels)
+            sample.ignored_instances = InstanceData(bboxes=boxes[:0])
+            samples.append(sample)
+        inputs = (torch.stack(self.images) - MEAN) / STD
+        padding = -inputs.shape[-1] % 32
+        inputs = torch.nn.functional.pad(inputs, (0, padding, 0, padding))
+        return inputs.contiguous(memory_format=torch.channels_last), samples
+
+    def for_torchvision(self) -> tuple[list[torch.Tensor], list[dict]]:
+        """Images and targets."""
+        return self.images, [{"boxes": boxes, "labels": labels} for boxes, labels in self.truths]
+
+
+def step_of_torchvision(network: torch.nn.Module, batch: Batch) -> Callable[[], list[float]]:
+    """A training step that returns the losses."""
+    images, targets = batch.for_torchvision()
+    network.train()
+    network.backbone.body.eval()  # its batch normalisation is only frozen together with trained weights
+    return _step(network, lambda: network(images, targets))
+
+
+def step_of_rdet(network: torch.nn.Module, batch: Batch, bfloat16: bool = False) -> Callable[[], list[float]]:
+    """A training step that returns the losses."""
+    inputs, samples = batch.for_rdet()
+    network.train()
+
+    def losses() -> dict[str, torch.Tensor]:
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
+            return network(inputs, samples, mode="loss")
+
+    return _step(network, losses)
+
+
+def _step(network: torch.nn.Module, losses: Callable[[], dict]) -> Callable[[], list[float]]:
+    optimizer = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=0.0, momentum=0.9)
+
+    def step() -> list[float]:
         found = losses()
-        optimizers[network].zero_grad()
         sum(found.values()).backward()
-        optimizers[network].step()
+        optimizer.step()
+        optimizer.zero_grad()
         return [loss.item() for loss in found.values()]
 
-    def half(call: Callable) -> object:
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            return call()
+    return step
 
-    def losses() -> dict:
-        return ours(batch, samples, mode="loss")
 
+def contenders(compiled: bool = False) -> dict[str, Callable[[], list[float]]]:
+    """Training steps on the same data."""
+    ours, theirs = networks()
+    batch = Batch()
     steps = {
-        "torchvision": lambda: step(theirs, lambda: theirs(images, targets)),
-        "rdet": lambda: step(ours, losses),
-        "rdet, bfloat16": lambda: step(ours, lambda: half(losses)),
+        "torchvision": step_of_torchvision(theirs, batch),
+        "rdet": step_of_rdet(ours, batch),
+        "rdet, bfloat16": step_of_rdet(ours, batch, bfloat16=True),
     }
     if compiled:
         faster = copy.deepcopy(ours)
         faster.compile()
-        optimizers[faster] = sgd(faster)
-        steps["rdet, bfloat16 compiled"] = lambda: step(
-            faster, lambda: half(lambda: faster(batch, samples, mode="loss"))
-        )
+        steps["rdet, bfloat16 compiled"] = step_of_rdet(faster, batch, bfloat16=True)
     return steps
 
 
