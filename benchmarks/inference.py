@@ -11,7 +11,7 @@ from collections.abc import Callable
 from statistics import median
 
 import torch
-from side_by_side import parse_args, report, spread, time_in_turns
+from side_by_side import arguments, report, spread, time_in_turns
 from step import Batch, networks
 
 from rdet.engine.memory import keep_freed_memory
@@ -20,7 +20,7 @@ CANDIDATES = (100, 100_000)
 
 
 def main() -> None:
-    args = parse_args("Inference")
+    args = arguments("Inference").parse_args()
     keep_freed_memory()
     rows = []
     for candidates in CANDIDATES:

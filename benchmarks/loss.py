@@ -9,7 +9,7 @@ from statistics import median
 
 import torch
 from mmengine.structures import InstanceData
-from side_by_side import operator_calls, parse_args, peak_bytes, report, spread, time_in_turns
+from side_by_side import arguments, operator_calls, peak_bytes, report, spread, time_in_turns
 from torchvision.models.detection import retinanet_resnet50_fpn
 
 from rdet.apis.build import build_detector
@@ -61,7 +61,7 @@ def contenders(boxes: int, size: tuple[int, int] = (1344, 800), images: int = 2)
 
 
 def main() -> None:
-    args = parse_args("Assignment, losses and gradients")
+    args = arguments("Assignment, losses and gradients").parse_args()
     rows = []
     for boxes in (8, 100, 1000):
         both = contenders(boxes)

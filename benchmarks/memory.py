@@ -5,11 +5,9 @@ at once, less what it held once the libraries were imported: weights, gradients,
 wastes. rdet runs with the allocator setting of its Runner.
 """
 
-import resource
-import subprocess
 import sys
 
-from side_by_side import parse_args, report
+from side_by_side import arguments, in_own_process, peak_megabytes, report
 from step import Batch, networks, step_of_rdet, step_of_torchvision
 
 from rdet.engine.memory import keep_freed_memory
@@ -18,10 +16,10 @@ CONTENDERS = ("torchvision", "rdet", "rdet, bfloat16")
 
 
 def main() -> None:
-    args = parse_args("Memory of training steps", rounds=3)
+    args = arguments("Memory of training steps", rounds=3).parse_args()
     rows, peaks = [], {}
     for name in CONTENDERS:
-        of_it = [measure(name) for _ in range(args.rounds)]
+        of_it = [in_own_process(__file__, name)[0] for _ in range(args.rounds)]
         peaks[name] = sorted(of_it)[len(of_it) // 2]
         ratio = peaks[name] / peaks["torchvision"]
         print(f"{name}: {peaks[name]:.0f} MB ({min(of_it):.0f} to {max(of_it):.0f}), ratio {ratio:.3f}", flush=True)
@@ -29,15 +27,9 @@ def main() -> None:
     report(args.out, rows)
 
 
-def measure(name: str) -> float:
-    """Megabytes that a process with this contender needs."""
-    finished = subprocess.run([sys.executable, __file__, name], check=True, capture_output=True, text=True)
-    return float(finished.stdout.split()[-1])
-
-
 def run(name: str) -> None:
     """Prints what three steps of one contender take, in megabytes."""
-    imported = peak()
+    imported = peak_megabytes()
     if name != "torchvision":
         keep_freed_memory()
     ours, theirs = networks()
@@ -48,12 +40,7 @@ def run(name: str) -> None:
     del ours, theirs  # the other one
     for _ in range(3):
         step()
-    print(peak() - imported)
-
-
-def peak() -> float:
-    """The most that this process has held so far, in megabytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(peak_megabytes() - imported)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import argparse
 import json
 import platform
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,16 +16,14 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
-def parse_args(what: str, switches: dict[str, str] | None = None, rounds: int = 7) -> argparse.Namespace:
-    """What all benchmarks take, and a benchmark's own switches with their help."""
+def arguments(what: str, rounds: int = 7) -> argparse.ArgumentParser:
+    """What all benchmarks take."""
     parser = argparse.ArgumentParser(what)
     parser.add_argument(
         "--rounds", type=int, default=rounds, help="timings of each contender, after one that is not counted"
     )
     parser.add_argument("--out", type=Path, help="json file for the numbers")
-    for name, text in (switches or {}).items():
-        parser.add_argument(name, action="store_true", help=text)
-    return parser.parse_args()
+    return parser
 
 
 def time_in_turns(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
@@ -40,6 +40,23 @@ def time_in_turns(contenders: dict[str, Callable[[], object]], rounds: int) -> d
             if round_ > 0:
                 seconds[name].append(time.perf_counter() - start)
     return seconds
+
+
+def in_own_process(script: str, *words: str) -> list[float]:
+    """Runs ``python script words``; returns the numbers of the last line that it prints."""
+    finished = subprocess.run([sys.executable, script, *words], check=True, stdout=subprocess.PIPE, text=True)
+    return [float(word) for word in finished.stdout.splitlines()[-1].split()]
+
+
+def forget_peak() -> None:
+    """Lets :func:`peak_megabytes` count anew from what the process holds now."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_megabytes() -> float:
+    """The most that this process has held so far, all of it counted; on Linux."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM"))
 
 
 def peak_bytes(call: Callable[[], object]) -> int:

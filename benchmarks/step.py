@@ -13,7 +13,7 @@ from statistics import median
 import torch
 from loss import truth
 from mmengine.structures import InstanceData
-from side_by_side import parse_args, report, spread, time_in_turns
+from side_by_side import arguments, report, spread, time_in_turns
 from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.models.detection import retinanet_resnet50_fpn
 
@@ -154,7 +154,9 @@ def convolutions_of(step: Callable[[], object]) -> Callable[[], None]:
 
 
 def main() -> None:
-    args = parse_args("Training steps", {"--compile": "also time a compiled step, whose first call takes a minute"})
+    parser = arguments("Training steps")
+    parser.add_argument("--compile", action="store_true", help="also time a compiled step; it compiles for a minute")
+    args = parser.parse_args()
     keep_freed_memory()  # as rdet's Runner does; it serves both
     steps = contenders(args.compile)
     results = {name: torch.tensor(call()) for name, call in steps.items()}

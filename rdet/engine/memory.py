@@ -10,9 +10,9 @@ _M_MMAP_MAX = -4
 def keep_freed_memory() -> bool:
     """Makes the C library keep the memory of freed tensors for the next ones.
 
-    By default glibc gives every large block back to the system and gets zeroed pages for it anew,
-    at each layer of each step. Keeping it took 10 to 15 percent off a training step on a CPU, for
-    about 15 percent more memory.
+    By default glibc gives large blocks back to the system and gets zeroed pages for them anew, at
+    each layer of each step and for each image that a loader's worker prepares. ``benchmarks/pipeline.py``
+    and ``benchmarks/memory.py`` measure what it saves and what it costs.
 
     Returns:
         Whether the C library did so; one that is not glibc has no such setting.

@@ -52,6 +52,7 @@ class Runner(mm.Runner):
             options |= {"sampler": StridedSampler(len(dataset), rank, world_size), "batch_size": batch_size}
         if not options.get("num_workers"):
             options.pop("persistent_workers", None)  # torch refuses it without workers
+        options.setdefault("worker_init_fn", _keep_freed_memory)
         return DataLoader(dataset, collate_fn=options.pop("collate_fn", pseudo_collate), **options)
 
     def _maybe_compile(self, target: str) -> None:
@@ -156,6 +157,11 @@ class Runner(mm.Runner):
                 dataset = loader["dataset"] if isinstance(loader, dict) else loader.dataset
                 return dataset.metainfo["classes"]
         return ()
+
+
+def _keep_freed_memory(worker: int) -> None:
+    """Every image is a few blocks of some megabytes, which a worker would get anew from the system each time."""
+    keep_freed_memory()
 
 
 def check_checkpoint_classes(checkpoint: dict, classes: tuple[str, ...], source: str) -> None:

@@ -1,0 +1,44 @@
+"""What starting costs: python benchmarks/startup.py
+
+`tools/train.py --help` beside an empty Python, and `import rdet` and the modules that a detection needs beside `import
+torch`, each in a process of its own.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+
+from side_by_side import arguments, report, spread, time_in_turns
+
+TRAIN = str(Path(__file__).resolve().parents[1] / "tools/train.py")
+COMMANDS = {
+    "python": ["-c", "pass"],
+    "tools/train.py --help": [TRAIN, "--help"],
+    "import torch": ["-c", "import torch"],
+    "import torch, rdet": ["-c", "import torch, rdet"],
+    "import torch, rdet.apis.inference": ["-c", "import torch, rdet.apis.inference"],
+}
+
+
+def main() -> None:
+    args = arguments("Startup").parse_args()
+    loads_torch = (
+        "import sys, runpy; sys.argv = ['train.py', '--help']\ntry: runpy.run_path({!r}, run_name='__main__')\n"
+    )
+    loads_torch += "except SystemExit: print('torch' in sys.modules)"
+    output = subprocess.run([sys.executable, "-c", loads_torch.format(TRAIN)], capture_output=True, text=True).stdout
+    assert output.splitlines()[-1] == "False", "tools/train.py --help imports torch"
+    calls = {
+        name: lambda words=words: subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
+        for name, words in COMMANDS.items()
+    }
+    rows = []
+    for name, seconds in time_in_turns(calls, args.rounds).items():
+        print(f"{name}: {spread(seconds)}", flush=True)
+        rows.append({"contender": name, "seconds": seconds, "median": median(seconds)})
+    report(args.out, rows)
+
+
+if __name__ == "__main__":
+    main()
