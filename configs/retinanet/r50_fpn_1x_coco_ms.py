@@ -6,8 +6,8 @@ train_dataloader = dict(
     dataset=dict(
         pipeline=[
             dict(type="LoadImageFromFile"),
-            dict(type="RandomFlip", prob=0.5),
             dict(type="RandomChoiceResize", scales=[(1333, s) for s in range(640, 801, 32)], keep_ratio=True),
+            dict(type="RandomFlip", prob=0.5),
             dict(type="PackDetInputs"),
         ]
     )

@@ -12,9 +12,8 @@ train_dataloader = dict(
         data_prefix=dict(img="train2017/"),
         pipeline=[
             dict(type="LoadImageFromFile"),
-            # before the resize: COCO's images grow by it
-            dict(type="RandomFlip", prob=0.5),
             dict(type="Resize", scale=(1333, 800), keep_ratio=True),
+            dict(type="RandomFlip", prob=0.5),
             dict(type="PackDetInputs"),
         ],
     ),

@@ -4,13 +4,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import fmean
+from statistics import fmean, variance
 
 import numpy as np
 
 SEEN, NOT_SEEN, UNTOLD = "seen", "not seen", "could not be told at this scale"
-# A difference counts if it is this many of its standard errors away from nothing.
-STANDARD_ERRORS = 2.0
+# Two-sided 95 % points of Student's t for 1, 2 ... degrees of freedom; more than these count as the last.
+_T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
 # AP in percent below which a detector has not learned enough to be better or worse than another.
 FLOOR = 5.0
 # "Nearly all" of the negatives' loss, and the "few percent" that hold it (Figure 4).
@@ -35,17 +35,16 @@ class Verdict:
 class Measured:
     """AP of rows with their uncertainty.
 
-    The standard deviation between seeds is pooled over all rows, since two or three seeds say little
-    about one row's own.
+    Rows differ much in how they vary between seeds, so each has its own variance (Welch, "The
+    generalization of 'Student's' problem when several different population variances are involved",
+    Biometrika 1947).
 
     Args:
-        aps: Row -> AP in percent with each seed.
-        deviation: See :func:`pooled_deviation`.
+        aps: Row -> AP in percent with each seed. Of one seed nothing can be told.
     """
 
-    def __init__(self, aps: dict[str, Sequence[float]], deviation: float):
+    def __init__(self, aps: dict[str, Sequence[float]]):
         self.aps = {row: list(values) for row, values in aps.items() if values}
-        self.deviation = deviation
 
     def mean(self, row: str) -> float:
         """AP of a row, averaged over the seeds."""
@@ -56,13 +55,24 @@ class Measured:
         return max(rows, key=self.mean)
 
     def contrast(self, weights: dict[str, float]) -> tuple[float, float]:
-        """The weighted sum of rows' APs, and its standard error."""
+        """The weighted sum of rows' APs, and half of its 95 % confidence interval; infinite if a row has one seed."""
         value = sum(weight * self.mean(row) for row, weight in weights.items())
-        variance = sum(weight**2 / len(self.aps[row]) for row, weight in weights.items())
-        return value, self.deviation * math.sqrt(variance)
+        if any(len(self.aps[row]) < 2 for row in weights):
+            return value, math.inf
+        parts = [
+            (weight**2 * variance(self.aps[row]) / len(self.aps[row]), len(self.aps[row]) - 1)
+            for row, weight in weights.items()
+        ]
+        total = sum(part for part, _ in parts)
+        if total == 0:
+            return value, 0.0
+        freedom = total**2 / sum(part**2 / own for part, own in parts)  # Welch and Satterthwaite's
+        return value, _T_95[min(int(freedom + 1e-9), len(_T_95)) - 1] * math.sqrt(total)
 
     def better(self, better: str, worse: str) -> tuple[str, str]:
         """Whether a row is better than another, and the numbers."""
+        if better == worse:
+            return UNTOLD, f"{self.mean(better):.1f}"
         difference, error = self.contrast({better: 1, worse: -1})
         numbers = f"{self.mean(better):.1f} against {self.mean(worse):.1f} (difference {difference:+.1f} ± {error:.1f})"
         if self.mean(better) < FLOOR and self.mean(worse) < FLOOR:
@@ -70,24 +80,9 @@ class Measured:
         return _sign(difference, error), numbers
 
 
-def pooled_deviation(trainings: Sequence[Sequence[float]]) -> float:
-    """Standard deviation of AP between the seeds of a detector, over all detectors; NaN if none has two seeds.
-
-    Detectors that did not learn are left out: all their seeds have the same AP, next to 0.
-
-    Args:
-        trainings: AP in percent with each seed, of each detector once.
-    """
-    learned = [values for values in trainings if len(values) > 1 and min(values) >= FLOOR]
-    freedom = sum(len(values) - 1 for values in learned)
-    if not freedom:
-        return math.nan
-    return math.sqrt(sum(np.var(values, ddof=1) * (len(values) - 1) for values in learned) / freedom)
-
-
 def _sign(value: float, error: float) -> str:
-    """Whether a value that should be above 0 is."""
-    if abs(value) <= STANDARD_ERRORS * error:
+    """Whether a value that should be above 0 is; ``error`` is half of its confidence interval."""
+    if abs(value) <= error:
         return UNTOLD
     return SEEN if value > 0 else NOT_SEEN
 
@@ -231,8 +226,8 @@ def judge(measured: Measured) -> list[Verdict]:
         absent = [row for row in rows if row not in measured.aps]
         if absent:
             verdicts.append(Verdict(claim, UNTOLD, f"not trained: {', '.join(absent)}"))
-        elif math.isnan(measured.deviation):
-            verdicts.append(Verdict(claim, UNTOLD, "no row has two seeds"))
+        elif single := [row for row in rows if len(measured.aps[row]) < 2]:
+            verdicts.append(Verdict(claim, UNTOLD, f"only one seed: {', '.join(single)}"))
         else:
             verdicts.append(Verdict(claim, *judge_one(measured)))
     return verdicts

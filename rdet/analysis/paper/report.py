@@ -12,7 +12,6 @@ from rdet.analysis.paper.claims import (
     Verdict,
     judge,
     judge_figure_4,
-    pooled_deviation,
     rank_correlation,
 )
 from rdet.analysis.paper.rows import ROWS, Row
@@ -35,7 +34,7 @@ _INTRODUCTION = """# The paper's tables at a small scale
 
 Made by `python tools/paper.py run` and `python tools/paper.py report`; [the paper in rdet](paper.md) says what is
 trained. Rows of Tables 1e and 2 are for COCO alone. `rdet/analysis/paper/claims.py` has a function for each claim that
-says how it is judged; a difference counts if it is more than two of its standard errors."""
+says how it is judged; a difference counts if its 95 % confidence interval does not contain 0."""
 
 
 def status(suite: Suite, rows: Sequence[Row]) -> str:
@@ -62,14 +61,13 @@ def report(suite: Suite, rows: Sequence[Row], figure_4: Path | None = None) -> s
     outcomes = {row.config: suite.outcomes(row) for row in rows}
     # Claims are judged by all rows, whichever are shown.
     aps = {row: _aps(suite.outcomes(row)) for row in ROWS if row.seeds}
-    detectors = {suite.fingerprint(row): values for row, values in aps.items()}
-    measured = Measured({row.config: values for row, values in aps.items()}, pooled_deviation(list(detectors.values())))
+    measured = Measured({row.config: values for row, values in aps.items()})
     verdicts = judge(measured)
     if figure_4 is not None and figure_4.exists():
         verdicts.append(judge_figure_4(json.loads(figure_4.read_text())[f"hardest_{FEW_PERCENT}_percent_of_negatives"]))
     trainings = {(o.config, o.seed): o for found in outcomes.values() for o in found}
     unfinished = len(suite.missing(list(rows)))
-    parts = [_INTRODUCTION, _heading(list(trainings.values()), unfinished, measured.deviation), _claims(verdicts)]
+    parts = [_INTRODUCTION, _heading(list(trainings.values()), unfinished), _claims(verdicts)]
     for table in dict.fromkeys(row.table for row in rows):
         parts.append(_table(table, [row for row in rows if row.table == table], outcomes))
     return "\n\n".join(parts) + "\n"
@@ -79,7 +77,7 @@ def _aps(outcomes: Sequence[Outcome]) -> list[float]:
     return [100 * outcome.metrics["AP"] for outcome in outcomes]
 
 
-def _heading(trainings: list[Outcome], unfinished: int, deviation: float) -> str:
+def _heading(trainings: list[Outcome], unfinished: int) -> str:
     versions = {", ".join(f"{name} {value}" for name, value in outcome.versions.items()) for outcome in trainings}
     lines = [f"**Unfinished: {unfinished} trainings are still to do.**"] if unfinished else []
     lines.append(
@@ -87,10 +85,7 @@ def _heading(trainings: list[Outcome], unfinished: int, deviation: float) -> str
         f"each core at a time; {'; '.join(sorted(versions)) or 'no versions'}."
     )
     lines.append("AP is the mean over the seeds, in percent, ± half of their range.")
-    if math.isnan(deviation):
-        lines.append("No detector has two seeds yet, so that nothing is known of the noise.")
-    else:
-        lines.append(f"Between seeds it has a standard deviation of {deviation:.1f}, pooled over what learned.")
+    lines.append("Of a difference, ± is half of its 95 % confidence interval (Welch's).")
     return "\n".join(lines)
 
 

@@ -15,7 +15,6 @@ from rdet.analysis.paper.claims import (
     Measured,
     judge,
     judge_figure_4,
-    pooled_deviation,
     rank_correlation,
 )
 from rdet.analysis.paper.rows import ROWS
@@ -37,9 +36,9 @@ PAPER |= {
 
 
 def verdicts(deviation=0.05, **changes):
-    """Claim -> verdict, with two seeds of the paper's numbers and a deviation between seeds."""
+    """Claim -> verdict, with three seeds of the paper's numbers and a deviation between seeds."""
     aps = PAPER | {key.replace("__", "/"): value for key, value in changes.items()}
-    measured = Measured({row: [ap, ap] for row, ap in aps.items()}, deviation)
+    measured = Measured({row: [ap - deviation, ap, ap + deviation] for row, ap in aps.items()})
     return {v.claim: v.verdict for v in judge(measured)}
 
 
@@ -93,29 +92,32 @@ def test_a_claim_that_is_not_so(claim, changes):
 
 
 def test_rows_that_were_not_trained_are_named():
-    measured = Measured({row: [ap] for row, ap in PAPER.items() if row != OHEM_1_3[2]}, 0.1)
+    measured = Measured({row: [ap, ap] for row, ap in PAPER.items() if row != OHEM_1_3[2]})
     verdict = {v.claim: v for v in judge(measured)}["OHEM beats OHEM 1:3"]
     assert (verdict.verdict, verdict.why) == (UNTOLD, "not trained: table_1d/ohem_1_3_512_nms_5")
 
 
 def test_one_seed_tells_nothing():
-    found = judge(Measured({row: [ap] for row, ap in PAPER.items()}, pooled_deviation([[1.0], [2.0]])))
+    found = judge(Measured({row: [ap] for row, ap in PAPER.items()}))
     assert {v.verdict for v in found} == {UNTOLD}
-    assert {v.why for v in found} == {"no row has two seeds"}
+    assert found[0].why == "only one seed: section_5_1/no_prior, section_5_1/prior"
 
 
-def test_deviation_is_pooled_over_what_learned():
-    """Variances 2 (one degree of freedom) and 1 (two): (2 + 2) / 3. Detectors at 0 would make it small."""
-    learned = [[31.0, 33.0], [31.0, 32.0, 33.0], [37.0]]
-    assert pooled_deviation(learned) == pytest.approx(math.sqrt(4 / 3))
-    assert pooled_deviation([*learned, [0.0, 0.0], [0.0, 30.0]]) == pytest.approx(math.sqrt(4 / 3))
-
-
-def test_a_difference_and_its_error():
-    measured = Measured({"a": [30.0, 31.0], "b": [29.0, 31.0, 30.0]}, 1.0)
-    error = math.sqrt(1 / 2 + 1 / 3)
+def test_a_difference_and_its_interval():
+    """By hand: variances of the means 0.5 / 2 and 1 / 3, so 2.88 degrees of freedom, counted as 2."""
+    measured = Measured({"a": [30.0, 31.0], "b": [29.0, 31.0, 30.0], "c": [20.0, 20.0]})
+    error = 4.303 * math.sqrt(1 / 4 + 1 / 3)
     assert measured.contrast({"a": 1, "b": -1}) == (pytest.approx(0.5), pytest.approx(error))
-    assert measured.better("a", "b") == (UNTOLD, "30.5 against 30.0 (difference +0.5 ± 0.9)")
+    assert measured.better("a", "b") == (UNTOLD, "30.5 against 30.0 (difference +0.5 ± 3.3)")
+    assert measured.better("a", "a") == (UNTOLD, "30.5")
+    # All the freedom is that of the row that varies.
+    assert measured.contrast({"b": 1, "c": -1}) == (pytest.approx(10.0), pytest.approx(4.303 / math.sqrt(3)))
+    assert measured.contrast({"c": 1}) == (20.0, 0.0)
+
+
+def test_equal_variances_give_students_interval():
+    measured = Measured({"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0, 6.0]})
+    assert measured.contrast({"b": 1, "a": -1}) == (pytest.approx(3.0), pytest.approx(2.776 * math.sqrt(2 / 3)))
 
 
 def test_a_tie_of_prior_and_no_prior_is_no_failure():
