@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONFIG := configs/quickstart/retinanet_lite0_fpn_quickstart.py
 WORK_DIR := work_dirs/quickstart
+BENCHMARKS := loss step memory inference pipeline evaluation processes startup growth
 
 .PHONY: demo test lint bench clean
 
@@ -37,8 +38,8 @@ test: lint
 
 # Timings against torchvision, side by side; docs/benchmarks.md has a report.
 bench: $(VENV)/installed
-	$(BIN)/python benchmarks/loss.py --out work_dirs/benchmarks/loss.json
-	$(BIN)/python benchmarks/step.py --out work_dirs/benchmarks/step.json
+	@mkdir -p work_dirs/benchmarks
+	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py --out work_dirs/benchmarks/$$name.json || exit 1; done
 
 clean:
 	rm -rf $(VENV) build *.egg-info

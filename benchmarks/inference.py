@@ -12,7 +12,7 @@ from statistics import median
 
 import torch
 from side_by_side import arguments, report, spread, time_in_turns
-from step import Batch, networks
+from step import SIDE, Batch, networks
 
 from rdet.engine.memory import keep_freed_memory
 
@@ -36,14 +36,14 @@ def main() -> None:
 
 
 @torch.no_grad()
-def contenders(candidates: int) -> tuple[dict[str, Callable], dict[str, Callable]]:
+def contenders(candidates: int, side: int = SIDE) -> tuple[dict[str, Callable], dict[str, Callable]]:
     """Detection by each contender, and the postprocess of rdet's on what the network gave."""
-    ours, theirs = networks()
+    ours, theirs = networks(side)
     torch.manual_seed(2)
     # Scores and sizes as various as a trained head's.
     torch.nn.init.normal_(ours.bbox_head.conv_cls.weight, std=0.1)
     theirs.head.classification_head.cls_logits.weight.copy_(ours.bbox_head.conv_cls.weight)
-    images = Batch(count=1)
+    images = Batch(count=1, side=side)
     batch, samples = images.for_rdet()
     for network in (ours, theirs):
         network.eval()

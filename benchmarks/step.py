@@ -7,6 +7,7 @@ convolutions, forward and backward, with the tensors of a step, and nothing else
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -28,11 +29,11 @@ CLASSES, SIDE, BOXES = 80, 512, 8
 MEAN, STD = 0.45, 0.225
 
 
-def networks() -> tuple[torch.nn.Module, torch.nn.Module]:
+def networks(side: int = SIDE) -> tuple[torch.nn.Module, torch.nn.Module]:
     """rdet's and torchvision's detector with the same weights, settings and frozen layers."""
     torch.manual_seed(0)
     theirs = retinanet_resnet50_fpn(
-        weights=None, weights_backbone=None, num_classes=CLASSES, min_size=SIDE, max_size=SIDE, score_thresh=0.5
+        weights=None, weights_backbone=None, num_classes=CLASSES, min_size=side, max_size=side, score_thresh=0.5
     )
     theirs.transform.image_mean, theirs.transform.image_std = [MEAN] * 3, [STD] * 3
     theirs.backbone.body.requires_grad_(False)
@@ -140,17 +141,18 @@ class _Convolutions(TorchDispatchMode):
         return operator(*args, **(kwargs or {}))
 
 
-def convolutions_of(step: Callable[[], object]) -> Callable[[], None]:
-    """The convolutions of a step and nothing else: what it would cost if all the rest were free."""
+def convolutions_of(step: Callable[[], object]) -> list[tuple[Callable, tuple]]:
+    """The convolutions of a step, each with the tensors that it had."""
     with _Convolutions() as recorded:
         step()
+    return recorded.calls
 
-    @torch.no_grad()
-    def again() -> None:
-        for operator, args in recorded.calls:
-            operator(*args)
 
-    return again
+@torch.no_grad()
+def run(calls: list[tuple[Callable, tuple]]) -> None:
+    """Runs them, and nothing else: what the step would cost if all the rest were free."""
+    for operator, args in calls:
+        operator(*args)
 
 
 def main() -> None:
@@ -164,7 +166,7 @@ def main() -> None:
     for name in steps:
         torch.testing.assert_close(results[name], results["torchvision"], rtol=0.05, atol=0.01)
     floors = {name: f"convolutions of {name}" for name in ("rdet", "rdet, bfloat16")}
-    steps |= {floor: convolutions_of(steps[name]) for name, floor in floors.items()}
+    steps |= {floor: partial(run, convolutions_of(steps[name])) for name, floor in floors.items()}
     seconds = time_in_turns(steps, args.rounds)
     rows = []
     for name, times in seconds.items():

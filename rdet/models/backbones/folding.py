@@ -14,7 +14,8 @@ def conv_norm(conv: nn.Conv2d, norm: nn.Module, x: Tensor) -> Tensor:
     Batch normalisation in eval mode is y -> y s + (beta - mu s) for each channel, with
     s = gamma / sqrt(sigma^2 + eps). Here weights are multiplied with s instead of maps. The result and
     all gradients, those of gamma and beta too, are the same but for rounding; the map in between is
-    neither computed nor kept for the backward pass.
+    neither computed nor kept for the backward pass. Kept instead is a copy of the weights, which is
+    less for all but the smallest pictures.
 
     Args:
         conv: Without a bias.
