@@ -9,7 +9,6 @@ others.
 import contextlib
 import io
 import os
-import socket
 import sys
 import tempfile
 import time
@@ -21,7 +20,7 @@ import torch.multiprocessing as mp
 from mmengine import dump
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from side_by_side import arguments, forget_peak, peak_megabytes, report, spread, time_in_turns
+from side_by_side import arguments, forget_peak, free_port, peak_megabytes, report, spread, time_in_turns
 
 from rdet.evaluation import evaluate_coco
 from rdet.evaluation.coco_metric import CocoMetric
@@ -95,9 +94,7 @@ def made_up(images: int) -> tuple[dict, dict[int, np.ndarray]]:
 
 def gathering(truth: dict) -> dict:
     """Time and memory of an evaluation whose detections lie in 4 processes."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         dump(truth, f"{folder}/truth.json")
         mp.spawn(_one_of_several, args=(folder, port), nprocs=PROCESSES)

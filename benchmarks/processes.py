@@ -5,7 +5,6 @@ two with one thread each that average their gradients as under rdet's Runner on 
 """
 
 import os
-import socket
 import sys
 import time
 from statistics import median
@@ -14,7 +13,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from mmengine.model import MMDistributedDataParallel
-from side_by_side import arguments, in_own_process, report
+from side_by_side import arguments, free_port, in_own_process, report
 from step import Batch, networks, step_of_rdet
 
 from rdet.engine.memory import keep_freed_memory
@@ -48,9 +47,7 @@ def run(precision: str, processes: int) -> None:
         torch.set_num_threads(2)
         print(rate(precision, IMAGES))
         return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     mp.spawn(_one_of_two, args=(precision, port), nprocs=processes)
 
 

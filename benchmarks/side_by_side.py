@@ -3,6 +3,7 @@
 import argparse
 import json
 import platform
+import socket
 import subprocess
 import sys
 import time
@@ -46,6 +47,13 @@ def in_own_process(script: str, *words: str) -> list[float]:
     """Runs ``python script words``; returns the numbers of the last line that it prints."""
     finished = subprocess.run([sys.executable, script, *words], check=True, stdout=subprocess.PIPE, text=True)
     return [float(word) for word in finished.stdout.splitlines()[-1].split()]
+
+
+def free_port() -> int:
+    """A port that processes of this machine can meet at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def forget_peak() -> None:

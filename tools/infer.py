@@ -11,7 +11,7 @@ def parse_args():
     parser.add_argument("--out-dir", default="detections", help="where pictures and detections.json go")
     parser.add_argument("--score-thr", type=float, default=0.3, help="draw and write detections of at least this score")
     parser.add_argument("--device", help="cpu, cuda:0 ... (default: a GPU if there is one)")
-    parser.add_argument("--amp", action="store_true", help="run the network in bfloat16, about twice as fast")
+    parser.add_argument("--amp", action="store_true", help="bfloat16: faster where the processor has it")
     add_cfg_options(parser)
     return parser.parse_args()
 

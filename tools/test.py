@@ -10,7 +10,7 @@ def parse_args():
     parser.add_argument("--work-dir", help="where logs go (default: work_dirs/NAME_OF_CONFIG)")
     parser.add_argument("--out", metavar="FILE.json", help="write the detections in COCO's results format")
     parser.add_argument("--show-dir", metavar="DIR", help="draw truth and detections of every image")
-    parser.add_argument("--amp", action="store_true", help="run the network in bfloat16, about twice as fast")
+    parser.add_argument("--amp", action="store_true", help="bfloat16: faster where the processor has it")
     parser.add_argument("--tta", action="store_true", help="detect in several views of each image and merge them")
     add_cfg_options(parser)
     add_launcher(parser)

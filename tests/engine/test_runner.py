@@ -223,3 +223,12 @@ def test_compile_false_compiles_nothing(make_runner):
     runner = make_runner(train_cfg__max_iters=1, compile=False)
     runner.train()
     assert runner.model.backbone._compiled_call_impl is None
+
+
+def test_workers_keep_freed_memory_unless_told_otherwise(make_runner, monkeypatch):
+    called = []
+    monkeypatch.setattr("rdet.engine.runner.keep_freed_memory", lambda: called.append(1))
+    make_runner().build_dataloader({"dataset": [0, 1], "num_workers": 1}).worker_init_fn(0)
+    assert called[-1:] == [1]
+    own = make_runner().build_dataloader({"dataset": [0, 1], "num_workers": 1, "worker_init_fn": print})
+    assert own.worker_init_fn is print
