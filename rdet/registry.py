@@ -149,8 +149,10 @@ def parameters_of(cls) -> set[str] | None:
     if not inspect.isclass(cls) or hasattr(cls, "from_cfg"):
         parameters = inspect.signature(getattr(cls, "from_cfg", cls)).parameters.values()
         return None if any(p.kind is p.VAR_KEYWORD for p in parameters) else {p.name for p in parameters}
-    if cls.__init__ is object.__init__ or cls.__init__.__qualname__ == "Module.__init__":
-        return set()  # torch's Module takes nothing, whatever its signature says
+    owner = next(base for base in inspect.getmro(cls) if "__init__" in vars(base))
+    # torch's Module takes nothing, whatever its signature says; torch.compile puts another function there.
+    if owner is object or f"{owner.__module__}.{owner.__name__}" == "torch.nn.modules.module.Module":
+        return set()
     names: set[str] = set()
     for base in inspect.getmro(cls)[:-1]:
         if "__init__" not in vars(base):

@@ -284,6 +284,14 @@ def test_parameters_of(cls, expected):
     assert parameters_of(cls) == expected
 
 
+def test_parameters_of_a_module_after_torch_compile(monkeypatch):
+    """It replaces nn.Module's constructor for good."""
+    original = nn.Module.__init__
+    monkeypatch.setattr(nn.Module, "__init__", lambda self, *args, **kwargs: original(self, *args, **kwargs))
+    assert parameters_of(nn.Module) == parameters_of(type("Bare", (nn.Module,), {})) == set()
+    assert parameters_of(nn.Identity) is None
+
+
 def test_keyword_arguments_that_mmengines_hooks_pass_on_are_known():
     assert {"interval", "save_best", "max_keep_ckpts"} <= parameters_of(HOOKS.get("CheckpointHook"))
     assert {"ema_type", "momentum"} <= parameters_of(HOOKS.get("EMAHook"))
