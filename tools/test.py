@@ -36,8 +36,10 @@ def main() -> None:
         cfg.custom_hooks = [*cfg.get("custom_hooks", []), *hooks]
 
         from rdet.apis.build import build_runner
+        from rdet.engine.distributed import leave_process_group
 
         build_runner(cfg, "test", tta=args.tta).test()
+        leave_process_group()
 
 
 if __name__ == "__main__":

@@ -52,8 +52,10 @@ def main() -> None:
             cfg.randomness.deterministic = True
 
         from rdet.apis.build import build_runner
+        from rdet.engine.distributed import leave_process_group
 
         build_runner(cfg, "train").train()
+        leave_process_group()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""Process groups on machines without a GPU."""
+"""Process groups: joined on machines without a GPU, left at the end of a run."""
 
+import gc
 import os
 
 import torch
@@ -37,3 +38,15 @@ def init_cpu_process_group(launcher: str) -> None:
 def cpu_only() -> bool:
     """Whether torch has no GPU to run on."""
     return not torch.cuda.is_available()
+
+
+def leave_process_group() -> None:
+    """Ends what a finished run shares with other processes, once the run itself is no longer held.
+
+    gloo's threads let go of their last tensors after the operation is over, and abort the process if Python
+    is gone by then (pytorch/pytorch#179291). They are joined when nothing refers to their group, which
+    a detector wrapped for training does.
+    """
+    gc.collect()  # a Runner refers to itself
+    if dist.is_initialized():
+        dist.destroy_process_group()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import pytest
 import torch
@@ -62,6 +63,19 @@ def test_evaluation_equals_that_of_one_process(command, config, make_runner, tmp
     assert len({d["image_id"] for d in detections[0]}) == 13
     assert detections[0] == detections[1]
     assert metrics_of(output_of_two) == pytest.approx(metrics_of(output_of_one), abs=1e-9)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the threads' names from /proc")
+def test_run_ends_with_its_threads_joined(command, config, tmp_path):
+    # One that outlives Python aborts the process now and then, after the run itself has succeeded.
+    options = ["--cfg-options", "custom_imports.imports=[tiny_parts,threads_at_exit]", "train_cfg.max_iters=1"]
+    options += ["default_hooks.checkpoint.interval=1"]
+    for tool, *words in (["dist_train.sh", config, "2"], ["dist_test.sh", config, "work_dirs/tiny/iter_1.pth", "2"]):
+        output, _ = (process := command(tool, *words, *options, shell_script=True)).communicate(timeout=200)
+        assert process.returncode == 0, output
+        threads = re.findall("threads at exit: (.*)", output)
+        assert len(threads) == 2, output
+        assert all("gloo" not in names for names in threads), threads
 
 
 @pytest.mark.parametrize(
