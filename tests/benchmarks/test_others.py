@@ -9,6 +9,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import inference
 import pipeline
+import roofline
 from side_by_side import peak_bytes
 from step import Batch, convolutions_of, networks, step_of_rdet, step_of_torchvision
 
@@ -40,6 +41,18 @@ def test_floor_has_all_convolutions(steps):
     names = [operator.overloadpacket.__name__ for operator, _ in convolutions_of(steps["rdet"])]
     assert names.count("convolution") == 53 + 8 + 50
     assert names.count("convolution_backward") == 53 + 8 + 50 - 11
+
+
+def test_bound_of_a_convolution():
+    images = torch.rand(2, 3, 10, 10, requires_grad=True)
+    layer = torch.nn.Conv2d(3, 4, 3, bias=False)
+    forward, backward = (roofline.work_of(call) for call in convolutions_of(lambda: layer(images).sum().backward()))
+    operations = 2 * (2 * 4 * 8 * 8) * (3 * 3 * 3)
+    inputs, weights, outputs = 4 * 2 * 3 * 10 * 10, 4 * 4 * 3 * 3 * 3, 4 * 2 * 4 * 8 * 8
+    assert forward == (operations, inputs + weights + outputs)
+    assert backward == (2 * operations, 2 * (inputs + weights) + outputs)
+    assert roofline.bound([forward], operations, 1e12) == pytest.approx(1)
+    assert roofline.bound([forward], 1e12, forward[1] / 2) == pytest.approx(2)
 
 
 def test_inference_finds_the_same():
