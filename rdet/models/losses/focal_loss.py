@@ -95,7 +95,8 @@ class FocalLoss(SigmoidLoss):
         q, s = torch.sigmoid(u), F.softplus(u)
         if self.gamma == 0:
             return s, q
-        slope = torch.addcmul(s, q, s, value=-1).mul_(self.gamma).add_(q)
+        slope = torch.addcmul(s, q, s, value=-1)  # p_t s
+        torch.add(q, slope, alpha=self.gamma, out=slope)
         modulating = q.mul_(q) if self.gamma == 2 else q.pow_(self.gamma)
         return s.mul_(modulating), slope.mul_(modulating)
 

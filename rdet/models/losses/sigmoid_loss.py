@@ -9,7 +9,7 @@ from rdet.structures.assignment import IGNORE
 
 # Into how many pieces the logits are cut: the memory of a piece's steps is what the loss needs beside its gradient,
 # and each piece costs some 10 operator calls.
-_PIECES = 4
+_PIECES = 6
 
 
 class SigmoidLoss(nn.Module):
