@@ -13,6 +13,7 @@ from step import Batch, networks, step_of_rdet, step_of_torchvision
 from rdet.engine.memory import keep_freed_memory
 
 CONTENDERS = ("torchvision", "rdet", "rdet, bfloat16")
+STEPS = 8  # so many that what one leaves behind shows
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
 
 
 def run(name: str) -> None:
-    """Prints what three steps of one contender take, in megabytes."""
+    """Prints what some steps of one contender take, in megabytes."""
     imported = peak_megabytes()
     if name != "torchvision":
         keep_freed_memory()
@@ -38,7 +39,7 @@ def run(name: str) -> None:
     else:
         step = step_of_rdet(ours, Batch(), bfloat16=name.endswith("bfloat16"))
     del ours, theirs  # the other one
-    for _ in range(3):
+    for _ in range(STEPS):
         step()
     print(peak_megabytes() - imported)
 

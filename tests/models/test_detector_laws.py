@@ -1,6 +1,8 @@
 """What holds for every head and every assigner, whatever the ground truth."""
 
+import copy
 import functools
+import gc
 import importlib
 import inspect
 import pkgutil
@@ -153,3 +155,27 @@ def test_detections(head):
         assert found.bboxes.isfinite().all()
         assert ((found.bboxes >= 0) & (found.bboxes <= SIZE)).all()
         assert found.scores.max() < 0.2  # the prior probability is 0.01
+
+
+@pytest.mark.parametrize("mode", ["loss", "predict"])
+@pytest.mark.parametrize("assigner", ASSIGNERS)
+@pytest.mark.parametrize("head", HEADS)
+def test_no_tensor_of_a_step_waits_for_the_garbage_collector(head, assigner, mode):
+    """What refers to itself keeps the maps of a step, on a GPU too, until Python looks for cycles."""
+    model = build(head, assigner).train(mode == "loss")
+    inputs = torch.randn(1, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+    gc.collect()
+    gc.disable()
+    try:
+        result = model(inputs, [copy.deepcopy(CASES["one box"][0])], mode=mode)
+        if mode == "loss":
+            sum(result.values()).backward()
+        del result
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        found = [type(thing) for thing in gc.garbage if isinstance(thing, torch.Tensor)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert not found

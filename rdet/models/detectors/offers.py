@@ -12,10 +12,12 @@ class Offers:
 
     A part's signature is its contract: ``MaxIoUAssigner`` takes ``(priors, boxes, ignored)``, a
     task-aligned one ``scores`` too, and neither knows of the other. What costs time is offered as
-    a function, called when a part first asks for it.
+    a function of the offers themselves, called when a part first asks for it. It is handed them, rather than
+    knowing them: offers that hold a function that holds them live, with all their tensors, until Python
+    looks for cycles.
 
     Args:
-        values: Tensors, or functions without parameters that return one.
+        values: Tensors, or functions of these offers that return one.
     """
 
     def __init__(self, **values: Any):
@@ -23,7 +25,7 @@ class Offers:
 
     def __getitem__(self, name: str) -> Any:
         if callable(self._values[name]):
-            self._values[name] = self._values[name]()
+            self._values[name] = self._values[name](self)
         return self._values[name]
 
     def also(self, **values: Any) -> "Offers":

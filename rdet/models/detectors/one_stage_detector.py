@@ -255,7 +255,7 @@ class OneStageDetector(BaseModel):
         loss_cls = Offers(
             logits=predictions.logits,
             labels=targets.labels,
-            quality=lambda: ones.new_zeros(positive.shape).index_put((image, prior), at["quality"]),
+            quality=lambda _: ones.new_zeros(positive.shape).index_put((image, prior), at["quality"]),
         ).give(self.loss_cls)  # (N, A)
         cls_divisor = number if self.cls_mass is None else divisor(at.give(self.cls_mass).detach())
         if self.mining is not None:
@@ -284,15 +284,15 @@ class OneStageDetector(BaseModel):
         counts = [len(truth.bboxes) for truth in truths]
         offers = Offers(
             priors=priors,
-            grid=lambda: self._grid(predictions.level_sizes),
-            level_lengths=lambda: predictions.level_lengths,
+            grid=lambda _: self._grid(predictions.level_sizes),
+            level_lengths=lambda _: predictions.level_lengths,
         )
         if "box_counts" in inputs_of(self.assigner):
             objects = offers.also(
                 boxes=boxes,
                 box_counts=counts,
-                ignored=lambda: torch.cat(crowds),
-                ignored_counts=lambda: [len(regions) for regions in crowds],
+                ignored=lambda _: torch.cat(crowds),
+                ignored_counts=lambda _: [len(regions) for regions in crowds],
             ).give(self.assigner)  # (N, A)
         else:
             objects = []
@@ -301,8 +301,8 @@ class OneStageDetector(BaseModel):
                     boxes=truth.bboxes,
                     labels=truth.labels,
                     ignored=regions,
-                    scores=lambda i=index: self._scores(predictions.logits[i]),
-                    predicted=lambda i=index: self.bbox_coder.decode(priors, predictions.deltas[i].float()),
+                    scores=lambda _, i=index: self._scores(predictions.logits[i]),
+                    predicted=lambda _, i=index: self.bbox_coder.decode(priors, predictions.deltas[i].float()),
                 ).give(self.assigner)  # (A,)
                 objects.append(torch.where(assigned >= 0, assigned + sum(counts[:index]), assigned))
             objects = torch.stack(objects)  # (N, A)
@@ -336,29 +336,28 @@ class OneStageDetector(BaseModel):
     ) -> Offers:
         """What losses, quality and weights may ask for, at the P positives (``image``, ``prior``)."""
 
-        def quality_logits() -> Tensor:
+        def quality_logits(_: Offers) -> Tensor:
             if predictions.quality is None:
                 raise ValueError(
                     f"{type(self.bbox_head).__name__} predicts no quality, which a loss of the model needs"
                 )
             return predictions.quality[image, prior]
 
-        at = Offers(
-            priors=lambda: priors[prior],
-            boxes=lambda: targets.boxes[at["objects"]],
-            labels=lambda: targets.labels[image, prior],
-            objects=lambda: targets.objects[image, prior],
+        return Offers(
+            priors=lambda _: priors[prior],
+            boxes=lambda at: targets.boxes[at["objects"]],
+            labels=lambda _: targets.labels[image, prior],
+            objects=lambda _: targets.objects[image, prior],
             num_objects=len(targets.boxes),
-            deltas=lambda: predictions.deltas[image, prior],
-            target_deltas=lambda: self.bbox_coder.encode(at["priors"], at["boxes"]),
-            predicted=lambda: self.bbox_coder.decode(at["priors"], at["deltas"].float()),
-            all_scores=lambda: self._scores(predictions.logits[image, prior]),
-            scores=lambda: at["all_scores"].gather(1, at["labels"][:, None]).squeeze(1),
-            max_scores=lambda: at["all_scores"].amax(dim=1),
-            quality=lambda: at.give(self.quality).detach(),
+            deltas=lambda _: predictions.deltas[image, prior],
+            target_deltas=lambda at: self.bbox_coder.encode(at["priors"], at["boxes"]),
+            predicted=lambda at: self.bbox_coder.decode(at["priors"], at["deltas"].float()),
+            all_scores=lambda _: self._scores(predictions.logits[image, prior]),
+            scores=lambda at: at["all_scores"].gather(1, at["labels"][:, None]).squeeze(1),
+            max_scores=lambda at: at["all_scores"].amax(dim=1),
+            quality=lambda at: at.give(self.quality).detach(),
             quality_logits=quality_logits,
         )
-        return at
 
     def predict(
         self, predictions: DensePredictions, priors: Tensor, data_samples: list[DetDataSample]
