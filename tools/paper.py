@@ -16,7 +16,7 @@ def parse_args():
     parser.add_argument("--results", type=Path, help="json of all outcomes (default: WORK_DIR/results.json)")
     parser.add_argument("--data", type=Path, default=Path("data/paper"), help="data set; made if it is not there")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time (default: one a core)")
-    parser.add_argument("--seeds", type=int, help="seeds of each row (default: three, of some rows two)")
+    parser.add_argument("--seeds", type=int, help="seeds of each row (default: three)")
     parser.add_argument("--out", type=Path, help="report: Markdown file to write (default: printed)")
     parser.add_argument("--figures", type=Path, help="folder of the figures (default: WORK_DIR/figures)")
     parser.add_argument("--checkpoint", type=Path, help="figures: model of configs/paper/small.py for Figure 4")
