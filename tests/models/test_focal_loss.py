@@ -37,8 +37,8 @@ def test_equation_5(gamma, alpha):
     p = torch.linspace(0.001, 0.999, 999, dtype=torch.float64)
     for label, p_t, alpha_t in ((0, p, alpha), (BACKGROUND, 1 - p, None if alpha is None else 1 - alpha)):
         expected = -(1 if alpha_t is None else alpha_t) * (1 - p_t) ** gamma * torch.log(p_t)
-        loss = FocalLoss(alpha=alpha, gamma=gamma)(logit(p)[:, None].float(), torch.full((999,), label))
-        torch.testing.assert_close(loss.double(), expected, rtol=2e-5, atol=1e-9)
+        loss = FocalLoss(alpha=alpha, gamma=gamma)(logit(p)[:, None], torch.full((999,), label))
+        torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-12)
 
 
 @pytest.mark.parametrize(("p_t", "factor", "tolerance"), [(0.9, 100, 1e-9), (0.968, 1000, 0.03), (0.5, 4, 1e-9)])
@@ -76,7 +76,7 @@ def test_focal_loss_star_is_equations_7_and_8(gamma, beta):
     x_t = torch.where(target > 0, logits, -logits)
     alpha_t = torch.where(target > 0, 0.25, 0.75)
     expected = (-alpha_t * torch.log(torch.sigmoid(gamma * x_t + beta)) / gamma).sum(dim=-1)
-    torch.testing.assert_close(FocalLossStar(gamma, beta)(logits, labels).double(), expected, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(FocalLossStar(gamma, beta)(logits, labels), expected, rtol=1e-6, atol=1e-12)
     torch.testing.assert_close(focal_loss_star(x_t, 1.0, 0.0), focal_loss(x_t, 0.0))
 
 
@@ -157,6 +157,17 @@ def test_half_precision_is_computed_in_float32(dtype):
     assert loss[labels == BACKGROUND].min() > 0
 
 
+def test_float16_keeps_small_gradients_until_the_loss_scale_has_multiplied_them():
+    """An easy background prediction's gradient is below float16's smallest number, its scaled gradient is not."""
+    logits = torch.full((1, 3), -7.0, dtype=torch.float16, requires_grad=True)
+    labels = torch.tensor([BACKGROUND])
+    (2.0**16 * FocalLoss()(logits, labels).sum()).backward()
+    exact = logits.detach().double().requires_grad_()
+    FocalLoss()(exact, labels).sum().backward()
+    assert exact.grad.max() < torch.finfo(torch.float16).smallest_normal / 2**10
+    torch.testing.assert_close(logits.grad.double(), 2.0**16 * exact.grad, rtol=2e-3, atol=0)
+
+
 def test_needs_no_values_on_the_host():
     """Tensors without data: anything that waits for the device, as `nonzero` or `item`, would raise."""
     loss = FocalLoss()(torch.empty(2, 9, 3, device="meta"), torch.empty(2, 9, dtype=torch.int64, device="meta"))
@@ -226,11 +237,11 @@ def test_impossible_parameters(make, message):
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
 @pytest.mark.parametrize("alpha", [0.25, 0.9])
 def test_outside_the_detector_it_is_torchvisions(alpha, reduction):
-    logits, labels = random_case(dtype=torch.float32)
-    target = one_hot(labels, 5).float()
+    logits, labels = random_case()
+    target = one_hot(labels, 5)
     expected = torchvision_focal_loss(logits, target, alpha=alpha, gamma=2.0, reduction=reduction)
     found = sigmoid_focal_loss(logits, target, alpha=alpha, gamma=2.0, reduction=reduction)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-12)
 
 
 @pytest.mark.parametrize("smoothing", [0.1, 0.4])
@@ -248,7 +259,17 @@ def test_label_smoothing(smoothing):
     torch.testing.assert_close(inside[~is_class], FocalLoss()(logits, labels)[~is_class])
 
 
-@pytest.mark.parametrize("loss", [FocalLoss(label_smoothing=0.2), FocalLossStar(), FocalLoss(gamma=0.7)])
+@pytest.mark.parametrize(("gamma", "smoothed"), [(0.0, 0.05), (1.0, 0.162), (2.0, 0.251)])
+def test_what_smoothing_aims_at(gamma, smoothed):
+    """Where the loss of a class that is not the label is least: at the smoothed target for the cross entropy alone."""
+    p = torch.linspace(0.001, 0.999, 9981, dtype=torch.float64)
+    labels = torch.ones(len(p), dtype=torch.int64)  # of two classes the second, whose logit stays
+    logits = torch.stack([logit(p), torch.zeros_like(p)], dim=1)
+    loss = FocalLoss(alpha=None, gamma=gamma, label_smoothing=0.1)(logits, labels)
+    assert p[loss.argmin()].item() == pytest.approx(smoothed, abs=1e-3)
+
+
+@pytest.mark.parametrize("loss", [FocalLoss(), FocalLoss(gamma=0), FocalLossStar(), FocalLoss(gamma=0.7)])
 def test_derivative_that_a_loss_knows_is_autograds(loss):
     """:meth:`SigmoidLoss.with_derivative` of the base, which asks autograd, against the loss's own."""
     x_t = torch.linspace(-30, 30, 601, dtype=torch.float64)

@@ -25,10 +25,12 @@ class SigmoidLoss(nn.Module):
         class_weight: K factors, one for each class's binary loss, whether its target is 1 or 0;
             in the order of the data set's classes. None weighs all of them 1.
         num_classes: K, with which ``class_weight`` is compared (inferred).
-        label_smoothing: Where the label is a class, the targets 1 and 0 become 1 - label_smoothing / 2
-            and label_smoothing / 2 (Szegedy et al., CVPR 2016, section 7, with two outcomes); alpha is
-            that of the target before. The background's targets stay 0: of a thousand times as many
-            predictions, a little each would be nearly all of the loss.
+        label_smoothing: s; where the label is a class, 1 - s / 2 of the loss of each target and s / 2 of
+            that of its opposite (Szegedy et al., CVPR 2016, section 7, with two outcomes); alpha is that
+            of the target. With the cross entropy this is least where p is s / 2 from the target. A
+            focal loss weighs the opposite, which is hard, more: with s = 0.1 that p is 0.16 from the
+            target with gamma 1, and 0.25 with gamma 2. The background's targets stay 0: of a thousand times as
+            many predictions, a little each would be nearly all of the loss.
     """
 
     def __init__(
@@ -131,7 +133,9 @@ class _SigmoidLoss(torch.autograd.Function):
         own_slope = torch.where(is_class, -own_weight, own_weight).mul_(own_slope)
 
         loss = torch.empty_like(own[:, 0])  # (M,)
-        gradient = torch.empty_like(rows)
+        # float16 has no room for small gradients before the loss scale has multiplied them
+        kept = own.dtype if rows.dtype == torch.float16 else rows.dtype
+        gradient = torch.empty_like(rows, dtype=kept)
         for piece in _pieces(len(rows)):
             value, slope = kind._smoothed(at_least_float32(rows[piece]), smoothed[piece])
             torch.mul(slope, weight, out=gradient[piece])
@@ -139,16 +143,17 @@ class _SigmoidLoss(torch.autograd.Function):
                 value = value.mul_(kind.class_weight)
             value.scatter_(1, at[piece], 0)
             torch.sum(value, dim=1, out=loss[piece])
-        gradient.scatter_(1, at, own_slope.to(gradient.dtype))
+        gradient.scatter_(1, at, own_slope.to(kept))
         ctx.save_for_backward(gradient)
-        ctx.shape = logits.shape
+        ctx.shape, ctx.dtype = logits.shape, logits.dtype
         return loss.mul_(alpha_0).add_(own_loss[:, 0]).reshape(labels.shape)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, upstream: Tensor):
         (gradient,) = ctx.saved_tensors
-        return (gradient * upstream.reshape(-1, 1).to(gradient.dtype)).reshape(ctx.shape), None, None
+        gradient = gradient * upstream.reshape(-1, 1).to(gradient.dtype)
+        return gradient.to(ctx.dtype).reshape(ctx.shape), None, None
 
 
 def _definer(loss: SigmoidLoss, method: str) -> type:
