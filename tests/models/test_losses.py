@@ -90,10 +90,21 @@ def test_cases_are_complete():
     assert set(LOSSES) == set(KINDS)
 
 
-@every_loss
-def test_gradcheck(name):
+# What the derivative of a loss depends on beside its defaults.
+OPTIONS = [
+    ("FocalLoss", {"gamma": 0.0, "alpha": None}),
+    ("FocalLoss", {"gamma": 0.5, "label_smoothing": 0.2, "class_weight": [0.5, 2.0, 1.0]}),
+    ("FocalLossStar", {"gamma": 4.0, "beta": 0.0, "class_weight": [0.5, 2.0, 1.0]}),
+    ("CrossEntropyLoss", {"alpha": 0.75, "label_smoothing": 0.2, "class_weight": [0.5, 2.0, 1.0]}),
+    ("HingeLoss", {"margin": 0.5, "alpha": 0.75}),
+    ("SoftmaxFocalLoss", {"alpha": [0.1, 0.5, 2.0, 1.0], "gamma": 0.5, "label_smoothing": 0.2}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), [*((name, {}) for name in LOSSES), *OPTIONS])
+def test_gradcheck(name, options):
     key, prediction, rest = split(example(name))
-    loss = LOSSES[name]()
+    loss = LOSSES[name](**options)
 
     def value(prediction):
         result = loss(**{key: prediction}, **rest)

@@ -26,7 +26,8 @@ def test_formula(gamma):
     x, choice = with_background(logits()), LABELS % 4
     p = x.softmax(dim=1)[torch.arange(7), choice]
     expected = -ALPHA[choice] * (1 - p) ** gamma * p.log()
-    torch.testing.assert_close(softmax_focal_loss(x, choice, ALPHA, gamma), expected, rtol=1e-6, atol=1e-9)
+    for alpha in (ALPHA, ALPHA.tolist()):
+        torch.testing.assert_close(softmax_focal_loss(x, choice, alpha, gamma), expected, rtol=1e-6, atol=1e-9)
     loss = SoftmaxFocalLoss(alpha=ALPHA.tolist(), gamma=gamma)(logits(), LABELS)
     torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-9)
 

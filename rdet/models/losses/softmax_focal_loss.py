@@ -1,5 +1,7 @@
 """The focal loss of one choice among several classes."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,7 +18,7 @@ _NEARLY_0 = -1e-7
 def softmax_focal_loss(
     logits: Tensor,
     labels: Tensor,
-    alpha: Tensor | None = None,
+    alpha: Tensor | Sequence[float] | None = None,
     gamma: float = 2.0,
     label_smoothing: float = 0.0,
     reduction: str = "none",
@@ -29,7 +31,7 @@ def softmax_focal_loss(
     Args:
         logits: (..., C).
         labels: (...,) int64 in [0, C).
-        alpha: (C,) weights of the classes; None: 1 each.
+        alpha: C weights of the classes; None: 1 each.
         gamma: Focusing parameter; 0 gives the weighted cross entropy.
         label_smoothing: s, in [0, 1).
         reduction: ``'none'`` -> (...,), or the ``'mean'`` or ``'sum'`` of these.
@@ -37,6 +39,7 @@ def softmax_focal_loss(
     log_p = logits.log_softmax(dim=-1)  # (..., C)
     loss = _focal(log_p.gather(-1, labels[..., None]).squeeze(-1), gamma)
     if alpha is not None:
+        alpha = torch.as_tensor(alpha, dtype=log_p.dtype, device=log_p.device)  # (C,)
         loss = loss * alpha[labels]
     if label_smoothing:
         of_all = _focal(log_p, gamma)
