@@ -55,14 +55,18 @@ class Measured:
         return max(rows, key=self.mean)
 
     def contrast(self, weights: dict[str, float]) -> tuple[float, float]:
-        """The weighted sum of rows' APs, and half of its 95 % confidence interval; infinite if a row has one seed."""
-        value = sum(weight * self.mean(row) for row, weight in weights.items())
-        if any(len(self.aps[row]) < 2 for row in weights):
+        """The weighted sum of rows' APs, and half of its 95 % confidence interval; infinite if a row has one seed.
+
+        Rows whose APs are the same with every seed are one training: it varies once, with their joint weight.
+        """
+        trainings: dict[tuple[float, ...], float] = {}
+        for row, weight in weights.items():
+            aps = tuple(self.aps[row])
+            trainings[aps] = trainings.get(aps, 0) + weight
+        value = sum(weight * fmean(aps) for aps, weight in trainings.items())
+        if any(len(aps) < 2 for aps in trainings):
             return value, math.inf
-        parts = [
-            (weight**2 * variance(self.aps[row]) / len(self.aps[row]), len(self.aps[row]) - 1)
-            for row, weight in weights.items()
-        ]
+        parts = [(weight**2 * variance(aps) / len(aps), len(aps) - 1) for aps, weight in trainings.items()]
         total = sum(part for part, _ in parts)
         if total == 0:
             return value, 0.0

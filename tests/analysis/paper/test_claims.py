@@ -115,6 +115,14 @@ def test_a_difference_and_its_interval():
     assert measured.contrast({"c": 1}) == (20.0, 0.0)
 
 
+def test_one_training_under_several_names_varies_once():
+    measured = Measured({name: [1.0, 2.0, 3.0] for name in "abc"} | {"other": [4.0, 5.0, 6.0]})
+    once = measured.contrast({"other": 1, "a": -1})
+    thirds = measured.contrast({"other": 1, "a": -1 / 3, "b": -1 / 3, "c": -1 / 3})
+    assert thirds == (pytest.approx(once[0]), pytest.approx(once[1]))
+    assert measured.contrast({"a": 1, "b": -1}) == (0.0, 0.0)
+
+
 def test_equal_variances_give_students_interval():
     measured = Measured({"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0, 6.0]})
     assert measured.contrast({"b": 1, "a": -1}) == (pytest.approx(3.0), pytest.approx(2.776 * math.sqrt(2 / 3)))
