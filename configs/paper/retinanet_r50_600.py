@@ -8,6 +8,8 @@ _base_ = [
     "../_base_/default_runtime.py",
     "../_base_/schedules/schedule_90k.py",
 ]
+# "To background if their IoU is in [0, 0.4)" (section 4): an object's best anchor is foreground only from there on.
+model = dict(assigner=dict(min_pos_iou=0.4))
 # The long side is at most 1000, 5/3 of the short one, as in Detectron, the paper's code.
 _base_.train_dataloader.dataset.pipeline[1].scale = (1000, 600)
 _base_.val_dataloader.dataset.pipeline[1].scale = (1000, 600)
