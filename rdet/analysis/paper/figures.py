@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rdet.analysis.paper.claims import FEW_PERCENT, FL
 from rdet.analysis.paper.loss_distribution import hardest_share, loss_cdf, window_logits
-from rdet.analysis.paper.rows import rows_of
+from rdet.analysis.paper.rows import Row, rows_of
 from rdet.analysis.paper.suite import Suite
 from rdet.models.losses.focal_loss import focal_loss, focal_loss_star
 
@@ -92,10 +92,14 @@ def write_figures(suite: Suite, out: Path, checkpoint: Path | None, data_root: P
     """Writes ``figure_N.png`` and ``figure_N.json`` for N = 1, 2, 4, 5, 6, 7.
 
     Args:
-        suite: With the trainings of FL* and, for Figure 4, of gamma 2.
+        suite: With the results of FL* and, for Figure 4, the trained model of gamma 2.
         out: Folder to write to.
-        checkpoint: Model for Figure 4 in the setting of gamma 2; default: the suite's own.
+        checkpoint: Model for Figure 4 in the setting of gamma 2. By default the suite's own; where that is not
+            kept, Figure 4 is drawn from the numbers of ``figure_4.json`` in ``out``.
         data_root: Data set whose validation images Figure 4 looks at.
+
+    Raises:
+        FileNotFoundError: There is neither a model nor numbers for Figure 4; the others are written.
     """
     out.mkdir(parents=True, exist_ok=True)
     axes_of_loss = {"xlabel": "probability of ground truth class", "ylabel": "loss", "ylim": (0, 5)}
@@ -105,7 +109,7 @@ def write_figures(suite: Suite, out: Path, checkpoint: Path | None, data_root: P
     _write(out, 6, derivatives(), xlabel="x_t = yx", ylabel="derivative")
     stars = _measured_stars(suite)
     if stars is None:
-        print("no figure 7: it needs 'tools/paper.py run 3'")
+        print("no figure 7: it needs 'tools/paper.py run 3 star_sweep'")
     else:
         colour = {True: "tab:blue", False: "tab:orange"}
         _write(
@@ -118,40 +122,68 @@ def write_figures(suite: Suite, out: Path, checkpoint: Path | None, data_root: P
             ylim=(0, 5),
         )
     row = rows_of([FL])[0]
-    model = checkpoint or suite.checkpoint(row)
-    _write_figure_4(out, window_logits(suite.config_of(row), model, {"data_root": f"{data_root.resolve()}/"}))
+    numbers = out / "figure_4.json"
+    try:
+        model = checkpoint or suite.checkpoint(row)
+    except FileNotFoundError:
+        if not numbers.exists():
+            raise
+        _draw_figure_4(out, json.loads(numbers.read_text()))
+    else:
+        logits = window_logits(suite.config_of(row), model, {"data_root": f"{data_root.resolve()}/"})
+        _draw_figure_4(out, distributions(logits))
 
 
-def _write_figure_4(out: Path, logits: dict[str, Tensor]) -> None:
-    figure = Figure(figsize=(10, 4), layout="constrained")
+def distributions(logits: dict[str, Tensor]) -> dict[str, dict]:
+    """Figure 4: over which part of the positives and of the negatives the loss is spread, for several gamma.
+
+    Args:
+        logits: x_t of the ``positives`` and of the ``negatives``.
+
+    Returns:
+        Of each its curves by gamma, what its hardest hold, and how many there are.
+    """
     numbers = {"windows": {name: len(x_t) for name, x_t in logits.items()}}
-    for axes, (name, x_t) in zip(figure.subplots(1, 2), logits.items(), strict=True):
-        numbers[name] = {}
-        for gamma in GAMMAS_OF_FIGURE_4:
-            curve = loss_cdf(focal_loss(x_t.double(), gamma))
-            numbers[name][f"{gamma:g}"] = curve
-            axes.plot(curve["fraction"], curve["loss"], label=_gamma(gamma))
-        axes.set(xlabel=f"fraction of {name}", ylabel="cumulative normalised loss")
-        axes.legend()
     for name, x_t in logits.items():
+        numbers[name] = {f"{gamma:g}": loss_cdf(focal_loss(x_t.double(), gamma)) for gamma in GAMMAS_OF_FIGURE_4}
         for percent in (FEW_PERCENT, 20):
             numbers[f"hardest_{percent}_percent_of_{name}"] = {
                 f"{gamma:g}": hardest_share(focal_loss(x_t.double(), gamma), percent / 100)
                 for gamma in GAMMAS_OF_FIGURE_4
             }
+    return numbers
+
+
+def _draw_figure_4(out: Path, numbers: dict[str, dict]) -> None:
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    for axes, name in zip(figure.subplots(1, 2), numbers["windows"], strict=True):
+        for gamma, curve in numbers[name].items():
+            axes.plot(curve["fraction"], curve["loss"], label=_gamma(float(gamma)))
+        axes.set(xlabel=f"fraction of {name}", ylabel="cumulative normalised loss")
+        axes.legend()
     _save(out, 4, figure, numbers)
 
 
 def _measured_stars(suite: Suite) -> tuple[dict[tuple[float, float], float], float] | None:
-    """AP of the trained settings of FL*, and that of an effective one: half a point below the focal loss."""
+    """AP of the trained settings of FL*, and that of an effective one: half a point below the focal loss.
 
-    def ap(name: str) -> float | None:
-        outcomes = suite.outcomes(rows_of([name])[0])
+    None if there is no setting of FL*, or no focal loss.
+    """
+
+    def ap(row: Row) -> float | None:
+        outcomes = suite.outcomes(row)
         return float(np.mean([100 * outcome.metrics["AP"] for outcome in outcomes])) if outcomes else None
 
-    aps = {(gamma, beta): ap(f"table_3/fl_star_{gamma:g}_{beta:g}") for gamma, beta in STARS}
-    baseline = ap("table_3/focal_loss")
-    return None if baseline is None or None in aps.values() else (aps, baseline - 0.5)
+    stars = [row for row in rows_of(["3", "star_sweep"]) if "/fl_star_" in row.config]
+    aps = {_setting(row): found for row in stars if (found := ap(row)) is not None}
+    baseline = ap(rows_of(["table_3/focal_loss"])[0])
+    return (aps, baseline - 0.5) if aps and baseline is not None else None
+
+
+def _setting(row: Row) -> tuple[float, float]:
+    """gamma and beta of a row of FL*, which end the name of its config."""
+    gamma, beta = row.config.split("_")[-2:]
+    return float(gamma), float(beta)
 
 
 def _variants() -> dict[str, Callable[[Tensor], Tensor]]:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
@@ -14,7 +15,7 @@ from rdet.analysis.paper.claims import (
     judge_figure_4,
     rank_correlation,
 )
-from rdet.analysis.paper.rows import ROWS, Row
+from rdet.analysis.paper.rows import AP, ROWS, Row
 from rdet.analysis.paper.suite import Outcome, Suite
 
 TITLES = {
@@ -27,13 +28,17 @@ TITLES = {
     "1e": "Table 1e: depth and scale",
     "2": "Table 2: RetinaNet's rows",
     "3": "Table 3: FL*",
+    "star_sweep": "Appendix A: FL* with other settings, for Figure 7",
 }
 
 
 _INTRODUCTION = """# The paper's tables at a small scale
 
-Made by `python tools/paper.py run` and `python tools/paper.py report`; [the paper in rdet](paper.md) says what is
-trained. Rows of Tables 1e and 2 are for COCO alone. `rdet/analysis/paper/claims.py` has a function for each claim that
+Made by `python tools/paper.py run` and, from the results in `docs/results/paper.json`,
+
+    python tools/paper.py report --results docs/results/paper.json --figures docs/figures --out docs/paper_results.md
+
+[The paper in rdet](paper.md) says what is trained. Rows of Tables 1e and 2 are for COCO alone. `rdet/analysis/paper/claims.py` has a function for each claim that
 says how it is judged; a difference counts if its 95 % confidence interval does not contain 0."""
 
 
@@ -78,14 +83,14 @@ def _aps(outcomes: Sequence[Outcome]) -> list[float]:
 
 
 def _heading(trainings: list[Outcome], unfinished: int) -> str:
-    versions = {", ".join(f"{name} {value}" for name, value in outcome.versions.items()) for outcome in trainings}
+    versions = Counter(", ".join(f"{name} {value}" for name, value in o.versions.items()) for o in trainings)
     lines = [f"**Unfinished: {unfinished} trainings are still to do.**"] if unfinished else []
     lines.append(
-        f"{len(trainings)} trainings, together {sum(outcome.minutes for outcome in trainings) / 60:.1f} hours, one on "
-        f"each core at a time; {'; '.join(sorted(versions)) or 'no versions'}."
+        f"{len(trainings)} trainings, together {sum(outcome.minutes for outcome in trainings) / 60:.1f} hours. "
+        "AP is the mean over the seeds, in percent, ± half of their range. "
+        "Of a difference, ± is half of its 95 % confidence interval (Welch's)."
     )
-    lines.append("AP is the mean over the seeds, in percent, ± half of their range.")
-    lines.append("Of a difference, ± is half of its 95 % confidence interval (Welch's).")
+    lines += ["", *(f"- {count} with {version}" for version, count in sorted(versions.items()))]
     return "\n".join(lines)
 
 
@@ -99,16 +104,16 @@ def _table(table: str, rows: Sequence[Row], outcomes: dict[str, list[Outcome]]) 
     lines = [
         f"### {TITLES[table]}",
         "",
-        "| row | config | AP in the paper | AP50 | AP here | AP50 | seeds |",
-        "|---|---|---|---|---|---|---|",
+        "| row | config | AP in the paper | AP50 | AP75 | AP here | AP50 | AP75 | seeds |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     both = []
     for row in rows:
         found = outcomes[row.config]
-        paper = [_number(row.paper and row.paper.ap), _number(row.paper and row.paper.ap50)]
+        paper = [_number(number) for number in row.paper or AP(None)]
         if row.paper is not None and found:
             both.append((row.paper.ap, fmean(_aps(found))))
-        cells = [row.label, f"`{row.config}.py`", *paper, _cell(found, "AP"), _cell(found, "AP50"), str(len(found))]
+        cells = [row.label, f"`{row.config}.py`", *paper, *(_cell(found, name) for name in ("AP", "AP50", "AP75")), str(len(found))]
         lines.append(f"| {' | '.join(cells)} |")
     correlation = rank_correlation(*zip(*both, strict=True)) if both else math.nan
     if not math.isnan(correlation):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 class AP(NamedTuple):
     """COCO's average precision in percent, as the paper prints it; None where it does not say."""
 
-    ap: float
+    ap: float | None
     ap50: float | None = None
     ap75: float | None = None
 
@@ -101,6 +101,11 @@ ROWS = (
     Row("table_3/focal_loss", "FL, γ = 2", AP(34.0, 52.5, 36.5)),
     Row("table_3/fl_star_2_1", "FL*, γ = 2, β = 1", AP(33.8, 52.7, 36.3)),
     Row("table_3/fl_star_4_0", "FL*, γ = 4, β = 0", AP(33.9, 51.8, 36.4)),
+    # Figure 7 has many settings, without their numbers; here it has these, whose order no claim is about.
+    *(
+        Row(f"star_sweep/fl_star_{gamma}_{beta}", f"FL*, γ = {gamma}, β = {beta}", seeds=1)
+        for gamma, beta in ((1, 1), (1, 2), (2, 0), (2, 2), (4, 1), (4, 2))
+    ),
 )
 
 

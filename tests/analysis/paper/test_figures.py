@@ -124,7 +124,7 @@ def test_figure_4(tmp_path):
         "positives": torch.randn(500, generator=generator) + 1,
         "negatives": torch.cat([4 + torch.randn(9900, generator=generator), torch.randn(100, generator=generator)]),
     }
-    figures._write_figure_4(tmp_path, logits)
+    figures._draw_figure_4(tmp_path, figures.distributions(logits))
     numbers = json.loads((tmp_path / "figure_4.json").read_text())
     share = numbers["hardest_5_percent_of_negatives"]
     assert share["0"] < share["0.5"] < share["1"] < share["2"]

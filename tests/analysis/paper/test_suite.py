@@ -64,7 +64,7 @@ def test_rows_of_the_same_detector_share_their_trainings(suite):
         ("table_1a/alpha_90", 2),
     ]
     fingerprints = {suite.fingerprint(row) for row in ROWS if row.seeds}
-    assert len(fingerprints) == 41
+    assert len(fingerprints) == 41 + 6  # of Figure 7
 
 
 def test_it_goes_on_where_it_stopped(suite, train_tool, tmp_path):
@@ -126,8 +126,8 @@ def test_rows_for_coco_alone_show_no_small_training(suite, train_tool):
     text = report(suite, rows_of(["1e", "2"]))
     assert "| could not be told at this scale | not trained: " in text
     assert "**Unfinished: 2 trainings are still to do.**" in report(suite, rows_of(["table_1b/gamma_2"]))
-    assert "| ResNet-50, 600 pixels | `table_1e/r50_600.py` | 34.3 | 53.2 |  |  | 0 |" in text
-    assert "40.8 | 61.1 |  |  | 0 |" in text
+    assert "| ResNet-50, 600 pixels | `table_1e/r50_600.py` | 34.3 | 53.2 | 36.9 |  |  |  | 0 |" in text
+    assert "40.8 | 61.1 | 44.1 |  |  |  | 0 |" in text
     assert suite.missing(rows_of(["1e", "2"])) == []
 
 
@@ -153,7 +153,7 @@ def test_report(suite, train_tool):
     rows = rows_of(["1a"])
     run(suite, rows, train_tool)
     text = report(suite, rows)
-    assert "| CE, α = .75 | `table_1a/alpha_75.py` | 31.1 | 49.4 | 31.0 ± 1.0 | 50.0 ± 0.0 | 3 |" in text
+    assert "| CE, α = .75 | `table_1a/alpha_75.py` | 31.1 | 49.4 | 33.0 | 31.0 ± 1.0 | 50.0 ± 0.0 | 25.0 ± 0.0 | 3 |" in text
     assert "\n\n21 trainings, " in text
     assert "Unfinished" not in text
     assert "half of its 95 % confidence interval (Welch's)" in text
@@ -182,6 +182,11 @@ def test_tool(tmp_path):
         [*command, "status", "1c", "--work-dir", tmp_path], capture_output=True, text=True, timeout=200
     )
     assert done.stdout == "Table 1c: anchors: 0 of 21\ntrainings to do, each detector once: 21\n"
+    wrong = subprocess.run(
+        [*command, "figures", "1a", "--work-dir", tmp_path], capture_output=True, text=True, timeout=200
+    )
+    assert wrong.returncode == 2
+    assert "error: figures reads no rows; run and status and report do" in wrong.stderr
     wrong = subprocess.run([*command, "run", "1f", "--work-dir", tmp_path], capture_output=True, text=True, timeout=200)
     assert wrong.returncode == 1
     assert wrong.stderr.startswith("error: the paper has no table or row '1f'; tables: ")

@@ -1,0 +1,3 @@
+# Figure 7: FL* with gamma 4 and beta 1; alpha is .25 (appendix A).
+_base_ = "../retinanet_r50_600.py"
+model = dict(loss_cls=dict(_delete_=True, type="FocalLossStar", gamma=4.0, beta=1.0, alpha=0.25))
