@@ -6,6 +6,7 @@ from pathlib import Path
 from rdet.args import ArgumentParser
 
 ROOT = Path(__file__).resolve().parents[1]
+TABLES = "1a 1b 1c 1d 3 section_5_1 alpha_sweep star_sweep"
 # The commands that read an option; --work-dir and --results are of all.
 READ_BY = {
     "rows": ("run", "status", "report"),
@@ -21,7 +22,7 @@ READ_BY = {
 def parse_args():
     parser = ArgumentParser(__doc__.split(":")[0])
     parser.add_argument("command", choices=["run", "status", "report", "figures"], help="run goes on where it stopped")
-    parser.add_argument("rows", nargs="*", help="tables (1a 1b 1c 1d 3 section_5_1 alpha_sweep star_sweep) or rows; default: all")
+    parser.add_argument("rows", nargs="*", help=f"tables ({TABLES}) or rows; default: all")
     parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/paper"), help="where trainings are kept")
     parser.add_argument("--results", type=Path, help="json of all outcomes (default: WORK_DIR/results.json)")
     parser.add_argument("--data", type=Path, help="data set; made if it is not there (default: data/paper)")

@@ -38,8 +38,9 @@ Made by `python tools/paper.py run` and, from the results in `docs/results/paper
 
     python tools/paper.py report --results docs/results/paper.json --figures docs/figures --out docs/paper_results.md
 
-[The paper in rdet](paper.md) says what is trained. Rows of Tables 1e and 2 are for COCO alone. `rdet/analysis/paper/claims.py` has a function for each claim that
-says how it is judged; a difference counts if its 95 % confidence interval does not contain 0."""
+[The paper in rdet](paper.md) says what is trained. Rows of Tables 1e and 2 are for COCO alone.
+`rdet/analysis/paper/claims.py` has a function for each claim that says how it is judged; a difference counts if its 95 %
+confidence interval does not contain 0."""
 
 
 def status(suite: Suite, rows: Sequence[Row]) -> str:
@@ -113,7 +114,8 @@ def _table(table: str, rows: Sequence[Row], outcomes: dict[str, list[Outcome]]) 
         paper = [_number(number) for number in row.paper or AP(None)]
         if row.paper is not None and found:
             both.append((row.paper.ap, fmean(_aps(found))))
-        cells = [row.label, f"`{row.config}.py`", *paper, *(_cell(found, name) for name in ("AP", "AP50", "AP75")), str(len(found))]
+        here = [_cell(found, metric) for metric in ("AP", "AP50", "AP75")]
+        cells = [row.label, f"`{row.config}.py`", *paper, *here, str(len(found))]
         lines.append(f"| {' | '.join(cells)} |")
     correlation = rank_correlation(*zip(*both, strict=True)) if both else math.nan
     if not math.isnan(correlation):
