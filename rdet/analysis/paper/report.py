@@ -39,8 +39,8 @@ Made by `python tools/paper.py run` and, from the results in `docs/results/paper
     python tools/paper.py report --results docs/results/paper.json --figures docs/figures --out docs/paper_results.md
 
 [The paper in rdet](paper.md) says what is trained. Rows of Tables 1e and 2 are for COCO alone.
-`rdet/analysis/paper/claims.py` has a function for each claim that says how it is judged; a difference counts if its 95 %
-confidence interval does not contain 0."""
+`rdet/analysis/paper/claims.py` has a function for each claim that says how it is judged; a difference counts if its 95
+% confidence interval does not contain 0."""
 
 
 def status(suite: Suite, rows: Sequence[Row]) -> str:
