@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import rdet.models.losses
+from rdet.models.losses.precision import _softplus_by_log
 from rdet.registry import MODELS
 from rdet.structures.assignment import BACKGROUND, IGNORE
 
@@ -130,6 +131,13 @@ def test_gradcheck(name, options):
     assert torch.autograd.gradcheck(value, (prediction.requires_grad_(),), eps=1e-6, atol=1e-6)
 
 
+def test_softplus_of_a_compiled_kernel():
+    x = torch.cat([torch.linspace(-80, 80, 4001), torch.tensor([-1e30, -1e-30, 0.0, 1e30])])
+    expected = torch.nn.functional.softplus(x.double(), threshold=40)
+    torch.testing.assert_close(_softplus_by_log(x).double(), expected, rtol=3e-7, atol=0)
+    assert _softplus_by_log(torch.tensor(math.nan)).isnan()
+
+
 @every_loss
 def test_one_value_for_each_prediction_whatever_the_others_are(name):
     """Losses do not average."""
@@ -196,6 +204,23 @@ def test_needs_no_values_on_the_host(name):
     loss = LOSSES[name]()(**{key: prediction.requires_grad_()}, **rest)
     assert loss.shape == (12,)
     loss.sum().backward()
+
+
+@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if "classes" in kind])
+def test_compiled_for_any_number_of_priors(name):
+    """As :meth:`OneStageDetector.compile` does it: one graph, the same values and gradients."""
+    torch.compiler.reset()
+    compiled = LOSSES[name]()
+    compiled.compile(fullgraph=True, dynamic=True, backend="aot_eager")
+    for count in (12, 18):
+        key, prediction, rest = split(example(name, count, torch.float32))
+        results = []
+        for loss in (LOSSES[name](), compiled):
+            x = prediction.clone().requires_grad_()
+            value = loss(**{key: x}, **rest)
+            value.sum().backward()
+            results.append((value.detach(), x.grad))
+        torch.testing.assert_close(results[1], results[0], rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if "classes" in kind])

@@ -210,12 +210,14 @@ class OneStageDetector(BaseModel):
         optimize_for_inference(self, dtype)
 
     def compile(self, **options) -> None:
-        """Compiles backbone, neck and head in place. Targets and losses have shapes that change with every batch.
+        """Compiles backbone, neck, head and classification loss in place.
+
+        Targets and the losses of boxes have shapes that change with the number of boxes.
 
         Args:
             **options: Of :func:`torch.compile`.
         """
-        for part in (self.backbone, self.neck, self.bbox_head):
+        for part in (self.backbone, self.neck, self.bbox_head, self.loss_cls):
             part.compile(**options)
 
     def forward(self, inputs: Tensor, data_samples: list[DetDataSample] | None = None, mode: str = "tensor"):

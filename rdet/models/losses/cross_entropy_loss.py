@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rdet.models.losses.precision import softplus
 from rdet.models.losses.sigmoid_loss import SigmoidLoss
 from rdet.registry import MODELS
 
@@ -33,4 +34,4 @@ class CrossEntropyLoss(SigmoidLoss):
 
     def with_derivative(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """-log(p_t), and 1 - p_t (equation 9)."""
-        return F.softplus(u), torch.sigmoid(u)
+        return softplus(u), torch.sigmoid(u)

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rdet.models.losses.precision import softplus
 from rdet.models.losses.reduction import reduced
 from rdet.models.losses.sigmoid_loss import SigmoidLoss
 from rdet.registry import MODELS
@@ -92,7 +93,7 @@ class FocalLoss(SigmoidLoss):
 
     def with_derivative(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """With q = 1 - p_t and s = -log(p_t): q^gamma s, and q^gamma (gamma p_t s + q) (equation 10)."""
-        q, s = torch.sigmoid(u), F.softplus(u)
+        q, s = torch.sigmoid(u), softplus(u)
         if self.gamma == 0:
             return s, q
         slope = torch.addcmul(s, q, s, value=-1)  # p_t s
@@ -135,4 +136,4 @@ class FocalLossStar(SigmoidLoss):
     def with_derivative(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """With z = gamma x_t + beta: -log(sigmoid(z)) / gamma, and sigmoid(-z) (equation 11)."""
         minus_z = self.gamma * u - self.beta
-        return F.softplus(minus_z).div_(self.gamma), torch.sigmoid(minus_z)
+        return softplus(minus_z).div_(self.gamma), torch.sigmoid(minus_z)
