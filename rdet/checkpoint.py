@@ -1,6 +1,8 @@
 """Reading checkpoints, and loading weights with one summary of what fits."""
 
 import re
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -46,12 +48,14 @@ def read_checkpoint(source: str | Path, map_location: str = "cpu") -> dict:
     Raises:
         FileNotFoundError: There is no such file.
         ConnectionError: The download failed.
-        ValueError: The file is not a checkpoint, is cut off, or holds objects that may run code.
+        ValueError: The file is not a checkpoint, is damaged, or holds objects that may run code.
     """
     source = str(source)
     remote = source.startswith(("http://", "https://"))
     if not remote and not Path(source).is_file():
         raise FileNotFoundError(f"no checkpoint at {source}")
+    if not remote:
+        _check_sums(source)
     allow_checkpoint_classes()
     read = torch.hub.load_state_dict_from_url if remote else torch.load
     try:
@@ -63,6 +67,19 @@ def read_checkpoint(source: str | Path, map_location: str = "cpu") -> dict:
     if not isinstance(checkpoint, Mapping):
         raise ValueError(f"{source} cannot be read as a checkpoint (it holds a {type(checkpoint).__name__}, no dict)")
     return checkpoint
+
+
+def _check_sums(path: str) -> None:
+    """Raises ValueError if a part of the file is not what was written: ``torch.load`` does not look."""
+    if not zipfile.is_zipfile(path):  # the older format has no sums
+        return
+    try:
+        with zipfile.ZipFile(path) as parts:
+            damaged = parts.testzip()
+    except (zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path} cannot be read as a checkpoint (it is damaged: {error})") from error
+    if damaged is not None:
+        raise ValueError(f"{path} is damaged: {damaged} in it is not what was written; take another checkpoint")
 
 
 def _reason(error: Exception) -> str:

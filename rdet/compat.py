@@ -1,7 +1,7 @@
 """Guards against faults of mmengine on current Python packages, each with its test.
 
-Two more are guarded where they bite: reading checkpoints in :mod:`rdet.checkpoint`, and mixed
-precision on the CPU in :mod:`rdet.engine.optim_wrapper`.
+Three more are guarded where they bite: reading checkpoints in :mod:`rdet.checkpoint`, mixed
+precision on the CPU in :mod:`rdet.engine.optim_wrapper`, and activation checkpointing in :mod:`rdet.engine.runner`.
 """
 
 import importlib.metadata

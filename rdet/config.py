@@ -6,6 +6,8 @@ underscore, which makes them helpers of that file alone.
 
 import ast
 import inspect
+from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,6 @@ _OTHER_KEYS = {
     "work_dir",
     "load_from",
     "resume",
-    "launcher",
     "log_level",
     "experiment_name",
     "custom_imports",
@@ -74,10 +75,32 @@ _SET_BY_RUNNER = {"sampler", "batch_sampler", "shuffle", "drop_last"}
 # Keys of dicts that no class reads by itself.
 _PLAIN_KEYS = {
     "auto_scale_lr": {"enable", "base_batch_size"},
-    "randomness": {"seed", "deterministic", "diff_rank_seed"},
+    "randomness": {"seed", "deterministic"},
     "env_cfg": {"cudnn_benchmark", "mp_cfg", "dist_cfg", "resource_limit"},
+    "env_cfg.mp_cfg": {"mp_start_method", "opencv_num_threads"},
     "custom_imports": {"imports", "allow_failed_imports"},
     "default_hooks": {"runtime_info", "timer", "logger", "param_scheduler", "checkpoint", "loss_check"},
+    "optim_wrapper.paramwise_cfg": {
+        *("custom_keys", "bias_lr_mult", "bias_decay_mult", "norm_decay_mult", "flat_decay_mult"),
+        *("dwconv_decay_mult", "dcn_offset_lr_mult", "bypass_duplicate"),
+    },
+    "optim_wrapper.paramwise_cfg.custom_keys.*": {"lr_mult", "decay_mult"},
+    # `type` is "norm" or "value"; the rest is of torch's functions of these names.
+    "optim_wrapper.clip_grad": {"type", "max_norm", "norm_type", "error_if_nonfinite", "foreach", "clip_value"},
+}
+
+# Whole numbers, and the smallest of them that has a meaning.
+_SMALLEST = {
+    "*_dataloader.batch_size": 1,
+    "*_dataloader.num_workers": 0,
+    "train_cfg.max_iters": 1,
+    "train_cfg.max_epochs": 1,
+    "train_cfg.val_interval": 1,
+    "randomness.seed": 0,
+    "auto_scale_lr.base_batch_size": 1,
+    "optim_wrapper.accumulative_counts": 1,
+    "model.bbox_head.stacked_convs": 0,
+    "model.postprocess.max_per_img": 1,
 }
 
 
@@ -95,13 +118,17 @@ def load_config(path: str | Path, options: dict | None = None) -> Config:
     cfg = read_config(path)
     if options:
         _merge_options(cfg, options)
+    for key in ("model", "optim_wrapper", *_PLAIN_KEYS):
+        if key in cfg and not isinstance(cfg[key], dict):
+            raise ValueError(f"{path}: {key} is {cfg[key]!r}; it must be a dict, or be left out")
     if "custom_imports" in cfg:
         _check_names(cfg.custom_imports, _PLAIN_KEYS["custom_imports"], f"{path}: custom_imports")
         import_custom_modules(**cfg.custom_imports)
     try:
         check_config(cfg)
-    except UnknownNameError as error:
-        raise UnknownNameError(f"{path}: {error}") from None
+        check_numbers(cfg)
+    except (UnknownNameError, ValueError) as error:
+        raise type(error)(f"{path}: {error}") from None
     return cfg
 
 
@@ -112,13 +139,26 @@ def read_config(path: str | Path) -> Config:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"no config at {path}")
-    # Unchecked imports are made by `load_config`, which keeps their tracebacks.
-    cfg = Config.fromfile(str(path), import_custom_modules=False)
-    for name in [name for name, value in cfg.items() if name.startswith("_") or _is_imported(value)]:
+    try:
+        # The user's modules are imported by `load_config`, which keeps their tracebacks.
+        cfg = Config.fromfile(str(path), import_custom_modules=False)
+        items = list(cfg.items())  # what a config imports itself is resolved here
+    except Exception as error:  # whatever a config's own code raises
+        raise ValueError(f"{path} cannot be read as a config: {_why_unreadable(error)}") from error
+    for name in [name for name, value in items if name.startswith("_") or _is_imported(value)]:
         cfg.pop(name)
     for name, value in cfg.items():
         cfg[name] = _with_names_for_classes(value)
     return cfg
+
+
+def _why_unreadable(error: Exception) -> str:
+    """One line: what is wrong, and in which line of a config."""
+    if isinstance(error, SyntaxError):
+        return f"line {error.lineno}: {error.msg}"
+    if isinstance(error, RecursionError):
+        return "its _base_ files are a circle"
+    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
 
 
 def _is_imported(value: Any) -> bool:
@@ -136,9 +176,14 @@ def _with_names_for_classes(value: Any) -> Any:
 def check_config(cfg: Config) -> None:
     """Raises :class:`UnknownNameError` for the first key or type in ``cfg`` that nothing would read."""
     _check_names(cfg, TOP_LEVEL_KEYS, "config", " (a helper variable's name begins with '_')")
+    for pattern, names in _PLAIN_KEYS.items():
+        if pattern.startswith("optim_wrapper.paramwise_cfg") and "constructor" in cfg.get("optim_wrapper", {}):
+            continue  # its business
+        for place, value in _places(cfg, pattern.split(".")):
+            if not isinstance(value, dict):
+                raise ValueError(f"{place} is {value!r}; it must be a dict")
+            _check_names(value, names, place)
     for key, value in cfg.items():
-        if key in _PLAIN_KEYS:
-            _check_names(value, _PLAIN_KEYS[key], key)
         if key.endswith("_dataloader") and value is not None:
             from torch.utils.data import DataLoader
 
@@ -156,6 +201,24 @@ def check_config(cfg: Config) -> None:
             _check_parts(value, registry.PARAM_SCHEDULERS, key, extra={"convert_to_iter_based"})
         else:
             _check_parts(value, _REGISTRY_OF.get(key), key)
+
+
+def check_numbers(cfg: Config) -> None:
+    """Raises ValueError for the first of the numbers in ``_SMALLEST`` that is none, or too small."""
+    for pattern, smallest in _SMALLEST.items():
+        for place, value in _places(cfg, pattern.split(".")):
+            if value is not None and not (isinstance(value, int) and value >= smallest):
+                raise ValueError(f"{place} is {value!r}; it must be a whole number of {smallest} or more")
+
+
+def _places(node: Any, pattern: list[str], place: str = "") -> Iterator[tuple[str, Any]]:
+    """Where a dotted key leads, and what stands there; a ``*`` in a name stands for anything. Nothing where it ends."""
+    if not pattern:
+        yield place, node
+    elif isinstance(node, dict | Config):
+        for key, value in node.items():
+            if fnmatch(key, pattern[0]) and not (len(pattern) == 1 and value is None):
+                yield from _places(value, pattern[1:], f"{place}.{key}" if place else key)
 
 
 def _check_parts(value: Any, parts: Registry | None, where: str, extra=frozenset()) -> None:

@@ -211,3 +211,16 @@ def test_complete_weights_log_nothing(log):
 def test_not_strict_still_refuses_what_does_not_fit_at_all(state):
     with pytest.raises(ValueError, match="0 of 7 weights fit"):
         load_weights_into(network(), state, "w.pth", strict=False)
+
+
+def test_damaged_file_is_said(tmp_path):
+    """torch.load would return other numbers."""
+    path = tmp_path / "model.pth"
+    torch.save({"state_dict": {"weight": torch.arange(10000.0)}}, path)
+    content = bytearray(path.read_bytes())
+    middle = content.index(torch.arange(5000.0, 5002.0).numpy().tobytes())
+    content[middle] ^= 255
+    path.write_bytes(content)
+    assert not torch.equal(torch.load(path)["state_dict"]["weight"], torch.arange(10000.0))
+    with pytest.raises(ValueError, match=r"model.pth is damaged: .*data/0 in it is not what was written"):
+        read_checkpoint(path)

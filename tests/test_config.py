@@ -56,8 +56,68 @@ def test_there_are_configs():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (
+            {"train_dataloader.batch_size": 0},
+            "train_dataloader.batch_size is 0; it must be a whole number of 1 or more",
+        ),
+        ({"train_dataloader.batch_size": "two"}, "train_dataloader.batch_size is 'two'; it must be a whole number"),
+        ({"train_dataloader.num_workers": -1}, "train_dataloader.num_workers is -1; .* of 0 or more"),
+        ({"train_cfg.val_interval": 0}, "train_cfg.val_interval is 0; "),
+        ({"train_cfg.max_epochs": -5}, "train_cfg.max_epochs is -5; "),
+        ({"randomness.seed": -1}, "randomness.seed is -1; "),
+        ({"optim_wrapper.accumulative_counts": 0}, "optim_wrapper.accumulative_counts is 0; "),
+        ({"model.bbox_head.stacked_convs": -1}, "model.bbox_head.stacked_convs is -1; "),
+        ({"model.postprocess.max_per_img": 0}, "model.postprocess.max_per_img is 0; "),
+        ({"auto_scale_lr": None}, "auto_scale_lr is None; it must be a dict, or be left out"),
+        ({"model": "RetinaNet"}, "model is 'RetinaNet'; it must be a dict, or be left out"),
+        ({"optim_wrapper.paramwise_cfg.custom_keys.backbone": 0.1}, "custom_keys.backbone is 0.1; it must be a dict"),
+    ],
+)
+def test_value_without_a_meaning_is_said(options, message):
+    with pytest.raises(ValueError, match=f"r50_fpn_1x_coco.py: .*{message}"):
+        load_config(R50, options)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("_base_ = 'nope.py'", "FileNotFoundError: .*nope.py"),
+        ("x = (", "line 1: '\\(' was never closed"),
+        ("import not_there", "ModuleNotFoundError: Failed to import not_there in .*child.py, line 1"),
+        ("_base_ = 'child.py'", "its _base_ files are a circle"),
+        ("x = 1 / 0", "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_config_that_cannot_be_read_is_one_line(text, message, tmp_path):
+    (tmp_path / "child.py").write_text(text)
+    with pytest.raises(ValueError, match=f"child.py cannot be read as a config: {message}") as error:
+        load_config(tmp_path / "child.py")
+    assert "\n" not in str(error.value)
+
+
+def test_a_constructor_of_ones_own_has_keys_of_its_own(tmp_path):
+    (tmp_path / "child.py").write_text(f"_base_ = {str(R50)!r}\noptim_wrapper = dict(constructor='Mine')\n")
+    load_config(tmp_path / "child.py", {"optim_wrapper.paramwise_cfg.decay_rate": 0.7})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
         ({"modle.x": 1}, "--cfg-options has no key 'modle.x'. Did you mean 'model'"),
         ({"": 1}, "--cfg-options has no key ''. "),
+        (
+            {"optim_wrapper.paramwise_cfg.norm_decay_multt": 0},
+            "optim_wrapper.paramwise_cfg has no key 'norm_decay_multt'. Did you mean 'norm_decay_mult'",
+        ),
+        (
+            {"optim_wrapper.paramwise_cfg.custom_keys": {"backbone": {"lr_mul": 0.1}}},
+            "optim_wrapper.paramwise_cfg.custom_keys.backbone has no key 'lr_mul'. Did you mean 'lr_mult'",
+        ),
+        (
+            {"optim_wrapper.clip_grad.maxnorm": 3},
+            "optim_wrapper.clip_grad has no key 'maxnorm'. Did you mean 'max_norm'",
+        ),
+        ({"randomness.diff_rank_seed": True}, "randomness has no key 'diff_rank_seed'."),
         ({"model.backbon.depth": 18}, "model: OneStageDetector has no key 'backbon'. Did you mean 'backbone'"),
         ({"model.backbone.dept": 18}, "model.backbone: ResNet has no key 'dept'. Did you mean 'depth'"),
         ({"model.backbone.type": "ResNot"}, "model.backbone: no model part is called 'ResNot'. Did you mean 'ResNet'"),

@@ -13,7 +13,10 @@ def parse_args():
     parser.add_argument("--out", type=Path, help="where results go, .json and .md (default: WORK_DIR/results)")
     parser.add_argument("--rounds", type=int, default=5, help="timings of each detector; 0: no costs (default: 5)")
     add_cfg_options(parser)
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.rounds < 0:
+        parser.error("--rounds must be 0 or more")
+    return args
 
 
 def main() -> None:

@@ -20,16 +20,20 @@ def parse_args():
 
 def main() -> None:
     args = parse_args()
+
+    from rdet.apis.cli import one_line_errors
     from rdet.datasets.synthetic import CLASSES, make_synthetic_coco
 
-    splits = make_synthetic_coco(args.out, args.train, args.val, args.size, args.seed)
-    if splits is None:
-        print(f"{args.out} is complete: nothing to do")
-        return
-    counts = ", ".join(
-        f"{len(coco['images'])} {name} images with {len(coco['annotations'])} boxes" for name, coco in splits.items()
-    )
-    print(f"{args.out}: {counts}, classes {', '.join(CLASSES)}")
+    with one_line_errors():
+        splits = make_synthetic_coco(args.out, args.train, args.val, args.size, args.seed)
+        if splits is None:
+            print(f"{args.out} is complete: nothing to do")
+            return
+        counts = ", ".join(
+            f"{len(coco['images'])} {name} images with {len(coco['annotations'])} boxes"
+            for name, coco in splits.items()
+        )
+        print(f"{args.out}: {counts}, classes {', '.join(CLASSES)}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def main() -> None:
     from rdet.apis.cli import load_run_config, one_line_errors
 
     with one_line_errors():
-        cfg = load_run_config(args.config, args.cfg_options, args.work_dir, args.launcher)
+        cfg = load_run_config(args.config, args.cfg_options, args.work_dir)
         cfg.load_from = args.checkpoint
         cfg.resume = False
         if args.out:
@@ -38,7 +38,7 @@ def main() -> None:
         from rdet.apis.build import build_runner
         from rdet.engine.distributed import leave_process_group
 
-        build_runner(cfg, "test", tta=args.tta).test()
+        build_runner(cfg, "test", tta=args.tta, launcher=args.launcher).test()
         leave_process_group()
 
 

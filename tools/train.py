@@ -36,13 +36,14 @@ def main() -> None:
     from rdet.apis.cli import load_run_config, one_line_errors
 
     with one_line_errors():
-        cfg = load_run_config(args.config, args.cfg_options, args.work_dir, args.launcher)
+        cfg = load_run_config(args.config, args.cfg_options, args.work_dir)
         if args.amp:
+            cfg.setdefault("optim_wrapper", {})
             cfg.optim_wrapper.type = "AmpOptimWrapper"
         if args.auto_scale_lr is not None:
             cfg.setdefault("auto_scale_lr", {"base_batch_size": 16})
             cfg.auto_scale_lr.enable = args.auto_scale_lr
-        if args.resume:
+        if args.resume is not None:
             cfg.resume = True
             cfg.load_from = None if args.resume == "auto" else args.resume
         cfg.setdefault("randomness", {"seed": 0})
@@ -54,7 +55,7 @@ def main() -> None:
         from rdet.apis.build import build_runner
         from rdet.engine.distributed import leave_process_group
 
-        build_runner(cfg, "train").train()
+        build_runner(cfg, "train", launcher=args.launcher).train()
         leave_process_group()
 
 

@@ -10,7 +10,9 @@ from rdet.apis.data_cfg import innermost, loader_cfg
 from rdet.apis.tta import with_views
 from rdet.datasets.summary import check_same_classes, classes_of, dataset_table
 from rdet.engine.runner import Runner, few
-from rdet.registry import DATASETS, MODELS
+from rdet.evaluation.coco_eval import METRIC_KEYS
+from rdet.evaluation.coco_metric import CocoMetric
+from rdet.registry import DATASETS, MODELS, nearest
 
 
 def build_datasets(cfg: Config, splits: tuple[str, ...]) -> dict:
@@ -23,6 +25,8 @@ def build_datasets(cfg: Config, splits: tuple[str, ...]) -> dict:
     for split in splits:
         loader = loader_cfg(cfg, split)
         if loader is not None:
+            if "dataset" not in loader:
+                raise ValueError(f"the config's {split}_dataloader has no dataset")
             dataset = copy.deepcopy(loader.dataset)
             if cfg.get("data_root"):
                 _set_data_root(dataset, cfg.data_root)
@@ -47,21 +51,30 @@ def build_detector(cfg: Config, classes: tuple[str, ...]):
     return MODELS.build(cfg.model, default_args={"num_classes": len(classes)}, where="model")
 
 
-def build_runner(cfg: Config, mode: str = "train", tta: bool = False) -> Runner:
+def build_runner(cfg: Config, mode: str = "train", tta: bool = False, launcher: str = "none") -> Runner:
     """Builds everything that training or testing needs, and logs the table of the data.
 
     Args:
         cfg: As :func:`rdet.config.load_config` returns it, with a ``work_dir``.
         mode: ``'train'`` or ``'test'``.
         tta: Test with augmentation: ``tta_pipeline`` gives the views, ``tta_model`` merges them.
+        launcher: What started the processes: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+
+    Raises:
+        ValueError: The config lacks what the run needs, or its parts contradict each other.
     """
+    for key in ("model", *(("train_dataloader", "train_cfg", "optim_wrapper") if mode == "train" else ())):
+        if not cfg.get(key):
+            raise ValueError(f"the config has no {key}, which a {mode} run needs")
+    if mode == "train" and "optimizer" not in cfg.optim_wrapper:
+        raise ValueError("the config has no optim_wrapper.optimizer")
     if tta:
         cfg = with_views(cfg)
     datasets = build_datasets(cfg, ("train", "val") if mode == "train" else ("test",))
     loaders = {
         f"{split}_dataloader": {**loader_cfg(cfg, split), "dataset": dataset} for split, dataset in datasets.items()
     }
-    evaluator = cfg.get("val_evaluator", {"type": "CocoMetric"})
+    evaluator = cfg.get("val_evaluator") or {"type": "CocoMetric"}
     options: dict = {}
     if mode == "train":
         wrapper = dict(cfg.optim_wrapper)
@@ -70,21 +83,25 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False) -> Runner:
         options |= {"train_cfg": cfg.train_cfg, "optim_wrapper": wrapper}
         options |= {key: cfg[key] for key in ("param_scheduler", "auto_scale_lr") if key in cfg}
     if "val" in datasets:
+        _check_save_best(cfg, evaluator)
         options |= {"val_cfg": {}, "val_evaluator": evaluator}
     if "test" in datasets:
-        options |= {"test_cfg": {}, "test_evaluator": cfg.get("test_evaluator", evaluator)}
-    passed_on = ("custom_hooks", "load_from", "resume", "launcher", "env_cfg", "log_level", "visualizer")
+        options |= {"test_cfg": {}, "test_evaluator": cfg.get("test_evaluator") or evaluator}
+    passed_on = ("custom_hooks", "load_from", "resume", "env_cfg", "log_level", "visualizer")
     options |= {key: cfg[key] for key in passed_on if key in cfg}
     randomness = {"seed": 0, **cfg.get("randomness", {})}
     if randomness["seed"] is not None:  # the Runner seeds too, but only after the model has drawn its weights
         torch.manual_seed(randomness["seed"])
     model = build_detector(cfg, classes_of(next(iter(datasets.values()))))
+    if mode == "train":
+        _check_custom_keys(cfg.optim_wrapper, model)
     if tta:
         tta_model = cfg.get("tta_model", {"type": "DetTTAModel"})
         model = MODELS.build(tta_model, default_args={"module": model}, where="tta_model")
     runner = Runner(
         model=model,
         work_dir=cfg.work_dir,
+        launcher=launcher,
         # The order of the data is the business of the stream, not of a hook.
         default_hooks={**cfg.get("default_hooks", {}), "sampler_seed": None},
         log_processor=cfg.get("log_processor", {"type": "LogProcessor"}),
@@ -97,6 +114,29 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False) -> Runner:
     )
     runner.logger.info("\n" + dataset_table(datasets))
     return runner
+
+
+def _check_save_best(cfg: Config, evaluator) -> None:
+    """Raises ValueError for a ``save_best`` that CocoMetric does not give, before the first evaluation does."""
+    hook = (cfg.get("default_hooks") or {}).get("checkpoint") or {}
+    wanted = hook.get("save_best")
+    if wanted in (None, "auto") or not (isinstance(evaluator, dict) and evaluator["type"] == "CocoMetric"):
+        return
+    given = [f"{evaluator.get('prefix') or CocoMetric.default_prefix}/{key}" for key in METRIC_KEYS]
+    for name in [wanted] if isinstance(wanted, str) else wanted:
+        if name not in given:
+            raise ValueError(f"default_hooks.checkpoint.save_best is {name!r}. {nearest(name, given)}")
+
+
+def _check_custom_keys(optim_wrapper: Config, model) -> None:
+    """Raises ValueError for a key of ``paramwise_cfg.custom_keys`` that is in no parameter's name."""
+    names = [name for name, _ in model.named_parameters()]
+    for key in (optim_wrapper.get("paramwise_cfg") or {}).get("custom_keys") or {}:
+        if not any(key in name for name in names):
+            raise ValueError(
+                f"optim_wrapper.paramwise_cfg.custom_keys has {key!r}, which is in no parameter's name; "
+                f"parameters are called as {few(list(dict.fromkeys(name.rpartition('.')[0] for name in names)))}"
+            )
 
 
 def _set_data_root(dataset: dict, data_root: str) -> None:

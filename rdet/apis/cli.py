@@ -1,9 +1,9 @@
 """What the command-line tools share."""
 
 import argparse
+import dis
 import os
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,24 +24,23 @@ def parse_options(items: list[str]) -> dict:
     return parser.parse_args(["--options", *items]).options if items else {}
 
 
-def load_run_config(path: str, options: list[str], work_dir: str | None, launcher: str = "none") -> Config:
-    """Reads a config for a run: overrides applied, work dir and launcher set."""
+def load_run_config(path: str, options: list[str], work_dir: str | None) -> Config:
+    """Reads a config for a run: overrides applied, work dir set."""
     cfg = load_config(path, parse_options(options))
-    cfg.launcher = launcher
     cfg.work_dir = work_dir or cfg.get("work_dir") or os.path.join("work_dirs", Path(path).stem)
     return cfg
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Ends the program with one line for an error that rdet raised on purpose, code 1.
+    """Ends the program with one line for an error that rdet raised on purpose, or of a file; code 1.
 
     Anything else keeps its traceback, and ``RDET_TRACEBACK=1`` shows it for all errors.
     """
     try:
         yield
     except Exception as error:
-        if os.environ.get("RDET_TRACEBACK") or not _raised_by_rdet(error):
+        if os.environ.get("RDET_TRACEBACK") or not (_of_a_file(error) or _raised_by_rdet(error)):
             raise
         print(f"error: {message_of(error)}", file=sys.stderr)
         sys.exit(1)
@@ -49,6 +48,8 @@ def one_line_errors() -> Iterator[None]:
 
 def message_of(error: BaseException) -> str:
     """The message of an error, without the traceback that a loader's worker process puts before it."""
+    if _of_a_file(error):
+        return f"{error.filename}: {error.strerror}"
     message = str(error)
     if "Original Traceback" in message:
         kind = f"{type(error).__name__}: "
@@ -56,10 +57,26 @@ def message_of(error: BaseException) -> str:
     return message
 
 
+def _of_a_file(error: BaseException) -> bool:
+    """Whether the system refused a file or a folder: not there, not writable, no space."""
+    return isinstance(error, OSError) and error.filename is not None and error.strerror is not None
+
+
 def _raised_by_rdet(error: BaseException) -> bool:
-    package = str(Path(rdet.__file__).parent)
-    if "Original Traceback" in str(error):  # of a worker process: its last frame is in the text
-        frames = [line for line in str(error).splitlines() if line.strip().startswith('File "')]
-        return bool(frames) and package in frames[-1]
-    frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and frames[-1].filename.startswith(package)
+    """Whether a ``raise`` of the package or of its tools is where the error began: all else is a bug."""
+    folders = tuple(str(Path(rdet.__file__).parents[1] / name) + os.sep for name in ("rdet", "tools"))
+    if "Original Traceback" in str(error):  # of a worker process: its last frame, and the line, are in the text
+        lines = [line.strip() for line in str(error).splitlines()]
+        starts = [index for index, line in enumerate(lines) if line.startswith('File "')]
+        return bool(starts) and _is_raise_below(folders, lines[starts[-1] :])
+    last = error.__traceback__
+    while last.tb_next is not None:
+        last = last.tb_next
+    code = last.tb_frame.f_code
+    return code.co_filename.startswith(folders) and dis.opname[code.co_code[last.tb_lasti]] == "RAISE_VARARGS"
+
+
+def _is_raise_below(folders: tuple[str, ...], lines: list[str]) -> bool:
+    """Whether a frame in a traceback's text, its place and its line, is a ``raise`` in one of the folders."""
+    place, code = lines[0].removeprefix('File "'), lines[1] if len(lines) > 1 else ""
+    return place.startswith(folders) and code.startswith("raise ")

@@ -29,10 +29,15 @@ def detect_folder(model, source: str | Path, out_dir: str | Path, score_thr: flo
 
     Raises:
         FileNotFoundError: There is no such path, or no image in the folder.
+        ValueError: ``out_dir`` lies in the folder of the images: they would be written over, or the pictures be
+            taken for images the next time.
     """
     source, out_dir = Path(source), Path(out_dir)
     paths = find_images(source)
     root = source if source.is_dir() else source.parent
+    target, images = out_dir.resolve(), root.resolve()
+    if target == images or (source.is_dir() and target.is_relative_to(images)):
+        raise ValueError(f"--out-dir {out_dir} lies in the folder of the images, {root}; choose another one")
     found: dict = {
         "images": [],
         "annotations": [],

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 from rdet.apis.build import build_detector
+from rdet.apis.data_cfg import innermost, loader_cfg
 from rdet.checkpoint import load_weights_into, read_checkpoint, weights_in
 from rdet.config import load_config
 from rdet.models.detectors.one_stage_detector import OneStageDetector
@@ -36,12 +37,12 @@ def init_detector(
 
     Raises:
         ValueError: The checkpoint does not fit, or neither it nor the config says how many classes
-            there are.
+            there are; or the device cannot be used.
     """
     cfg = config if isinstance(config, Config) else load_config(config, cfg_options)
     if checkpoint is not None:
         content = read_checkpoint(checkpoint)
-        classes = (content.get("meta", {}).get("dataset_meta") or {}).get("classes")
+        classes = ((content.get("meta") or {}).get("dataset_meta") or {}).get("classes")
     else:
         content, classes = None, None
     if classes is None:
@@ -54,7 +55,10 @@ def init_detector(
         load_weights_into(model, weights_in(content), str(checkpoint))
     model.cfg = cfg
     model.classes = tuple(classes)
-    return model.to(device).eval()
+    try:
+        return model.to(device).eval()
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {device!r} cannot be used ({str(error).splitlines()[0]})") from error
 
 
 def inference_detector(
@@ -84,7 +88,10 @@ def inference_detector(
 
 def test_pipeline(cfg: Config) -> list:
     """The transforms that a config applies to images in evaluation."""
-    dataset = (cfg.get("test_dataloader") or cfg.val_dataloader).dataset
+    loader = loader_cfg(cfg, "test")
+    if loader is None:
+        raise ValueError("the config has neither a test_dataloader nor a val_dataloader, whose pipeline is used")
+    dataset = next(innermost(loader.dataset))
     return [TRANSFORMS.build(copy.deepcopy(transform), where="pipeline") for transform in dataset.pipeline]
 
 

@@ -3,6 +3,7 @@
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -11,13 +12,14 @@ from mmengine.logging import print_log
 
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.classes import renamed, select_classes
-from rdet.datasets.errors import DatasetError
-from rdet.datasets.images import find_bad_images
+from rdet.datasets.errors import BadImageError, DatasetError
+from rdet.datasets.images import find_bad_images, missing_files
 from rdet.datasets.records import build_records
 from rdet.datasets.report import LoadReport
+from rdet.datasets.transforms.load import LoadImageFromFile
 from rdet.registry import TRANSFORMS, UnknownNameError, nearest
 
-_NAMED = 3  # entries that a warning names before it only counts
+_NAMED = 3  # entries that a message names before it only counts
 
 
 class DetDataset(BaseDataset):
@@ -40,16 +42,20 @@ class DetDataset(BaseDataset):
         rename_classes: Class in the file -> its name here. Several may become one.
         filter_empty_gt: Leave out images without a box that isn't ignored.
         indices: Use only the first ``indices`` images (the last ones if negative), or these.
-        on_bad_image: ``error`` stops at the first image that cannot be read; ``skip`` reads all
-            images once at the start and leaves the bad ones out.
+        on_bad_image: ``error`` stops at the start if files are missing, and later at the first image
+            that cannot be read; ``skip`` reads all images once at the start and leaves the bad ones
+            out.
         pipeline: Transforms of a record, or their configs.
-        test_mode: The data is not for training: the annotations may be absent.
+        test_mode: The data is not for training, or only background: there need not be a box to learn,
+            and the annotations may be absent.
 
     Attributes:
-        report (LoadReport): What was kept and what was left out.
+        report (LoadReport): What was kept, clipped and left out.
 
     Raises:
-        DatasetError: The annotations cannot be used, lack a class, or no image is left.
+        DatasetError: The annotations cannot be used, lack a class, or no image or no box to learn is
+            left.
+        BadImageError: Image files are missing. Only looked for if ``pipeline`` loads them.
         UnknownNameError: ``data_prefix`` or ``metainfo`` has a key that does not exist.
     """
 
@@ -85,6 +91,17 @@ class DetDataset(BaseDataset):
             test_mode=test_mode,
         )
 
+    def _ann_file_bytes(self) -> bytes:
+        """Content of ``ann_file``. Raises :class:`DatasetError` if it cannot be read."""
+        try:
+            return Path(self.ann_file).read_bytes()
+        except FileNotFoundError as error:
+            raise DatasetError(f"{self.ann_file}: no such file; check ann_file and data_root") from error
+        except IsADirectoryError as error:
+            raise DatasetError(f"{self.ann_file or '.'} is a folder; ann_file names a file in data_root") from error
+        except OSError as error:
+            raise DatasetError(f"{self.ann_file} cannot be read ({error.strerror}); check the file") from error
+
     @abstractmethod
     def read_annotations(self) -> Annotations:
         """Reads ``self.ann_file``. Raises :class:`DatasetError` if it cannot be used."""
@@ -96,7 +113,7 @@ class DetDataset(BaseDataset):
         dropped: dict[str, int] = {}
         annotations = self.read_annotations()
         self._metainfo["classes"], labels = self._select_classes(annotations)
-        records, left_out = build_records(annotations, labels, self.data_prefix["img"])
+        records, left_out, clipped = build_records(annotations, labels, self.data_prefix["img"])
         for reason, entries in left_out.items():
             self._leave_out(reason, entries, dropped)
         self.data_list = self._without_bad_images(self._without_empty_images(records, dropped), dropped)
@@ -104,7 +121,11 @@ class DetDataset(BaseDataset):
             self.data_list = self._take(self._indices)
         if not self.data_list:
             raise DatasetError(self._nothing_kept(annotations, dropped))
-        self.report = LoadReport.of(self.data_list, dropped)
+        self._check_files()
+        clipped_boxes = sum(clipped.get(record["img_id"], 0) for record in self.data_list)
+        self.report = LoadReport.of(self.data_list, dropped, clipped_boxes)
+        if not (self.report.boxes or self.test_mode):
+            raise DatasetError(self._nothing_to_learn(annotations, labels))
         self.data_bytes, self.data_address = self._serialize_data()
         self._fully_initialized = True
 
@@ -187,6 +208,18 @@ class DetDataset(BaseDataset):
             self._leave_out(f"images {reason}", paths, dropped)
         return [record for i, record in enumerate(records) if i not in bad]
 
+    def _check_files(self) -> None:
+        # Without a pipeline that loads, only annotations are wanted; images from elsewhere have other loaders.
+        if not any(isinstance(transform, LoadImageFromFile) for transform in self.pipeline.transforms):
+            return
+        missing = missing_files([record["img_path"] for record in self.data_list])
+        if missing:
+            raise BadImageError(
+                f"{self.ann_file}: {len(missing)} of {len(self.data_list)} image files are missing: {_some(missing)}; "
+                "check data_root and data_prefix['img'], or set on_bad_image='skip' to leave such images out",
+                "missing",
+            )
+
     def _take(self, indices: int | Sequence[int]) -> list[dict]:
         try:
             return self._get_unserialized_subset(indices)
@@ -195,8 +228,7 @@ class DetDataset(BaseDataset):
 
     def _leave_out(self, reason: str, entries: list[str], dropped: dict[str, int]) -> None:
         dropped[reason] = len(entries)
-        some = ", ".join(entries[:_NAMED]) + (", ..." if len(entries) > _NAMED else "")
-        print_log(f"{self.ann_file}: left out {len(entries)} {reason}: {some}", "current", logging.WARNING)
+        print_log(f"{self.ann_file}: left out {len(entries)} {reason}: {_some(entries)}", "current", logging.WARNING)
 
     def _nothing_kept(self, annotations: Annotations, dropped: dict[str, int]) -> str:
         reasons = [f"left out {n} {what}" for what, n in dropped.items()]
@@ -207,9 +239,28 @@ class DetDataset(BaseDataset):
             return f"{kept} ({', '.join(reasons)}); check data_root and data_prefix['img']"
         return (
             f"{kept} ({', '.join(reasons) or 'it lists none'}); "
-            f"your classes are {', '.join(self._metainfo['classes']) or 'none'}, "
-            f"the file has {', '.join(annotations.classes) or 'none'}"
+            f"your classes are {', '.join(self._metainfo['classes'])}, "
+            f"the file has {', '.join(annotations.classes)}"
         )
+
+    def _nothing_to_learn(self, annotations: Annotations, labels: np.ndarray) -> str:
+        reasons = [f"{n} {what} left out" for what, n in self.report.dropped.items()]
+        other = int((labels[annotations.class_index] < 0).sum())
+        if other:
+            reasons.append(f"{other} boxes of other classes")
+        if self.report.ignored:
+            reasons.append(f"{self.report.ignored} ignored regions")
+        if self._indices is not None:
+            reasons.append(f"indices is {self._indices}")
+        return (
+            f"{self.ann_file}: no box to learn in {self.report.images} images "
+            f"({', '.join(reasons) or 'the file has none'}); your classes are {', '.join(self._metainfo['classes'])}; "
+            "mend the annotations, or set test_mode=True if the images are not for training or only background"
+        )
+
+
+def _some(entries: list[str]) -> str:
+    return ", ".join(entries[:_NAMED]) + (", ..." if len(entries) > _NAMED else "")
 
 
 def _check_keys(what: str, given: Iterable[str], valid: Iterable[str]) -> None:

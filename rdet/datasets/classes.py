@@ -39,13 +39,17 @@ def select_classes(
         The K names, and the label of each class of the file (C,) int64, -1 if it isn't kept.
 
     Raises:
-        DatasetError: A wanted class is not in the file, or is wanted twice.
+        DatasetError: There are none, or a wanted one is not in the file or is wanted twice.
     """
     known = tuple(dict.fromkeys(classes))
     if wanted is None:
         wanted = known
     elif isinstance(wanted, str):
         raise DatasetError(f"metainfo.classes is the string {wanted!r}; write a tuple: ({wanted!r},)")
+    elif not len(wanted):
+        raise DatasetError("metainfo.classes is empty; name a class, or leave it out to take all of the file")
+    if not known:
+        raise DatasetError(f"{where} has no class; COCO files list them in 'categories', VOC xml files name objects")
     missing = [name for name in wanted if name not in known]
     if missing:
         names = ", ".join(map(repr, missing))

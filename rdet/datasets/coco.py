@@ -1,7 +1,6 @@
 """Annotations in COCO's json format."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,12 @@ class CocoDataset(DetDataset):
         images, categories, boxes = (content.get(k, []) for k in ("images", "categories", "annotations"))
         category_ids = self._ids(categories, "categories")
         classes = self._column(categories, "categories", "name")
+        for category in categories:
+            if not isinstance(category["name"], str):
+                raise DatasetError(
+                    f"{self.ann_file}: category {category['id']} has the name {category['name']!r:.40}; it must be a "
+                    "string"
+                )
         image_ids = self._ids(images, "images")
         for key in ("file_name", "height", "width"):
             self._column(images, "images", key)
@@ -52,18 +57,17 @@ class CocoDataset(DetDataset):
             class_index=self._positions(boxes, "category_id", category_ids),
             bboxes=bboxes,
             areas=self._areas(boxes, bboxes),
-            ignored=np.array([bool(box.get("iscrowd")) for box in boxes], dtype=bool),
+            ignored=self._crowds(boxes),
             entry_name=lambda row: f"annotation {box_ids[row]}",
         )
 
     def _load(self) -> dict[str, list]:
+        text = self._ann_file_bytes()
+        if not text.strip():
+            raise DatasetError(f"{self.ann_file} is empty; write it again")
         try:
-            content = json.loads(Path(self.ann_file).read_bytes())
-        except FileNotFoundError as error:
-            raise DatasetError(f"{self.ann_file}: no such file; check ann_file and data_root") from error
-        except ValueError as error:
-            if not Path(self.ann_file).stat().st_size:
-                raise DatasetError(f"{self.ann_file} is empty; write it again") from error
+            content = json.loads(text)
+        except ValueError as error:  # also of bytes that are not UTF-8
             raise DatasetError(f"{self.ann_file} is not JSON ({error}); write it again") from error
         keys = ("images", "categories") if self.test_mode else ("images", "categories", "annotations")
         for key in keys:
@@ -129,6 +133,15 @@ class CocoDataset(DetDataset):
             f"{self.ann_file}: annotation {box['id']} has the bbox {box['bbox']!r:.60}; it must be four finite "
             "numbers: x, y, width, height"
         )
+
+    def _crowds(self, boxes: list[dict]) -> np.ndarray:
+        stated = [box.get("iscrowd") for box in boxes]
+        for box, value in zip(boxes, stated, strict=True):
+            if value not in (0, 1, None):  # None is not stated, as for the area; False and True are 0 and 1
+                raise DatasetError(
+                    f"{self.ann_file}: annotation {box['id']} has the iscrowd {value!r:.40}; it must be 0 or 1"
+                )
+        return np.array(stated, dtype=bool)
 
     def _areas(self, boxes: list[dict], bboxes: np.ndarray) -> np.ndarray:
         """Areas as the file states them, else those of the bboxes. Only COCO's evaluation uses them."""

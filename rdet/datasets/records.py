@@ -6,10 +6,13 @@ import numpy as np
 
 from rdet.datasets.annotations import Annotations
 
+# Pixels by which a box may pass its image's edge without being called clipped: files round to 1/100.
+ROUNDING = 0.1
+
 
 def build_records(
     annotations: Annotations, labels: np.ndarray, img_dir: str
-) -> tuple[list[dict], dict[str, list[str]]]:
+) -> tuple[list[dict], dict[str, list[str]], dict[int, int]]:
     """Clips boxes to their images, leaves out those without area and groups the rest by image.
 
     Args:
@@ -18,8 +21,9 @@ def build_records(
         img_dir: Folder that ``file_name`` is relative to.
 
     Returns:
-        M records as :class:`~rdet.datasets.DetDataset` describes them, and why boxes of kept
-        classes were left out -> where in the file they stand.
+        M records as :class:`~rdet.datasets.DetDataset` describes them; why boxes of kept classes
+        were left out -> where in the file they stand; and ``img_id`` -> how many boxes to learn were
+        clipped, for images with such.
     """
     label_of_box = labels[annotations.class_index]  # (B,)
     selected = label_of_box >= 0
@@ -42,6 +46,10 @@ def build_records(
     bounds = np.searchsorted(annotations.image_index[rows], np.arange(len(annotations.images) + 1)).tolist()
     bboxes = np.concatenate([first[rows], last[rows]], axis=1).astype(np.float32)
     box_labels, ignored = label_of_box[rows], annotations.ignored[rows]
+    reach = np.maximum(np.abs(first - upper_left), np.abs(last - (upper_left + extent))).max(axis=1)  # (B,)
+    clipped = rows[(reach[rows] > ROUNDING) & ~ignored]
+    image_rows, counts = np.unique(annotations.image_index[clipped], return_counts=True)
+    clipped_in = {annotations.images[row]["id"]: int(n) for row, n in zip(image_rows, counts, strict=True)}
     records = [
         {
             "img_id": image["id"],
@@ -54,4 +62,4 @@ def build_records(
         }
         for image, start, stop in zip(annotations.images, bounds[:-1], bounds[1:], strict=True)
     ]
-    return records, left_out
+    return records, left_out, clipped_in

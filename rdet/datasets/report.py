@@ -15,6 +15,7 @@ class LoadReport:
         empty_images: Kept images without a box of the first kind.
         dropped: What was left out of the file, "images missing" or "boxes outside the image" for
             example, -> how many.
+        clipped: How many of ``boxes`` reached beyond their image and were clipped to it.
     """
 
     images: int
@@ -22,13 +23,14 @@ class LoadReport:
     ignored: int
     empty_images: int
     dropped: dict[str, int] = field(default_factory=dict)
+    clipped: int = 0
 
     @classmethod
-    def of(cls, records: list[dict], dropped: dict[str, int]) -> "LoadReport":
+    def of(cls, records: list[dict], dropped: dict[str, int], clipped: int = 0) -> "LoadReport":
         """Counts the ``gt_ignore_flags`` of all records."""
         ignored = [int(record["gt_ignore_flags"].sum()) for record in records]
         boxes = [len(record["gt_ignore_flags"]) - i for record, i in zip(records, ignored, strict=True)]
-        return cls(len(records), sum(boxes), sum(ignored), boxes.count(0), dict(dropped))
+        return cls(len(records), sum(boxes), sum(ignored), boxes.count(0), dict(dropped), clipped)
 
     def __add__(self, other: "LoadReport") -> "LoadReport":
         return LoadReport(
@@ -37,4 +39,5 @@ class LoadReport:
             self.ignored + other.ignored,
             self.empty_images + other.empty_images,
             dict(Counter(self.dropped) + Counter(other.dropped)),
+            self.clipped + other.clipped,
         )

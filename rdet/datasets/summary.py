@@ -10,7 +10,7 @@ from rdet.datasets.report import LoadReport
 
 
 def dataset_table(datasets: Mapping[str, object]) -> str:
-    """Tabulates what was loaded, and what was left out and why.
+    """Tabulates what was loaded, what was clipped, and what was left out and why.
 
     Args:
         datasets: Name of each split -> its data set, which may be wrapped. What one of them has to
@@ -22,8 +22,9 @@ def dataset_table(datasets: Mapping[str, object]) -> str:
         images = str(report.images)
         if len(dataset) != report.images:
             images += f" ({len(dataset)} an epoch)"
+        boxes = f"{report.boxes} ({report.clipped} clipped)" if report.clipped else str(report.boxes)
         left_out = ", ".join(f"{n} {what}" for what, n in report.dropped.items()) or "none"
-        rows.append([name, images, report.boxes, report.ignored, report.empty_images, left_out])
+        rows.append([name, images, boxes, report.ignored, report.empty_images, left_out])
     table = AsciiTable([[str(cell) for cell in row] for row in rows]).table
     return "\n".join([table, *(f"{name}: {note}" for name, dataset in datasets.items() for note in _notes(dataset))])
 

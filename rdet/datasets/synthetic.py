@@ -13,6 +13,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from rdet.datasets.errors import DatasetError
+
 # Goes into the stamp of a finished data set: raise it with every change of what is drawn.
 VERSION = 1
 
@@ -51,6 +53,7 @@ DISTRACTORS = ([_CRESCENT], [_CHEVRON], [_CROSS / 3.2])
 
 MIN_VISIBLE = 0.5  # part of an object's pixels in the image; what would hide more of it is not drawn
 EMPTY_EVERY, CROWD_EVERY = 20, 40  # images; the two never fall on the same one
+MIN_SIZE = 32  # pixels of an image; in a smaller one the smallest objects may not show at all
 
 
 @dataclass(frozen=True)
@@ -102,26 +105,36 @@ def make_synthetic_coco(
 ) -> dict[str, dict] | None:
     """Writes a data set of two splits, the same bytes for the same arguments (and OpenCV version).
 
-    Files: ``annotations/{train,val}.json``, ``train/*.jpg``, ``val/*.jpg``, and at the very end
-    ``settings.json``, by which a later call sees that nothing is left to do.
+    Files: ``annotations/{train,val}.json``, ``train/*.jpg``, ``val/*.jpg`` and ``settings.json``. By
+    the latter a later call sees whether the folder is one of these data sets, which it may write anew,
+    and whether it is finished.
 
     Args:
-        out: Folder to write to.
-        train: Number of training images.
-        val: Number of validation images.
-        size: Height and width of the images in pixels.
-        seed: Of all that is random.
+        out: Folder to write to: a new or empty one, or one that this function has written to.
+        train: Number of training images, at least 1.
+        val: Number of validation images, at least 1.
+        size: Height and width of the images in pixels, at least ``MIN_SIZE``.
+        seed: Of all that is random, from 0 on.
         scenes: What the images hold.
 
     Returns:
         The COCO dict of each split, or None if ``out`` has this very data set already.
+
+    Raises:
+        DatasetError: A number is too small, or ``out`` holds something else.
     """
+    for name, value, least in (("train", train, 1), ("val", val, 1), ("size", size, MIN_SIZE), ("seed", seed, 0)):
+        if value < least:
+            raise DatasetError(f"{name} is {value}; it must be at least {least}")
     stamp = out / "settings.json"
     settings = {"version": VERSION, "train": train, "val": val, "size": size, "seed": seed, "scenes": asdict(scenes)}
     settings = json.loads(json.dumps(settings))  # tuples become lists, as in the file
-    if stamp.exists() and json.loads(stamp.read_text()) == settings:
+    found = _settings_in(out)
+    if found == settings:
         return None
-    stamp.unlink(missing_ok=True)
+    # Without the mark, a run that is interrupted would leave a folder that the next one does not know.
+    out.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(json.dumps({**settings, "unfinished": True}))
     splits = {}
     for split, (name, count) in enumerate({"train": train, "val": val}.items()):
         (out / name).mkdir(parents=True, exist_ok=True)
@@ -147,6 +160,30 @@ def make_synthetic_coco(
         (out / "annotations" / f"{name}.json").write_text(json.dumps(splits[name]))
     stamp.write_text(json.dumps(settings))
     return splits
+
+
+def _settings_in(out: Path) -> dict | None:
+    """Content of ``settings.json`` in a folder of ours, None if there is nothing yet.
+
+    Raises:
+        DatasetError: ``out`` is a file, or a folder that holds something else.
+    """
+    if not out.exists():
+        return None
+    if not out.is_dir():
+        raise DatasetError(f"{out} is a file; name a new folder")
+    if not any(out.iterdir()):
+        return None
+    try:
+        found = json.loads((out / "settings.json").read_bytes())
+    except (OSError, ValueError):
+        found = None
+    if not (isinstance(found, dict) and {"version", "train", "val", "size", "seed", "scenes"} <= found.keys()):
+        raise DatasetError(
+            f"{out} holds files that are not of a generated data set (it has no settings.json of one); "
+            "name a new folder, or empty this one yourself"
+        )
+    return found
 
 
 def draw_scene(

@@ -73,13 +73,16 @@ class VocDataset(DetDataset):
         )
 
     def _read_list(self) -> list[str]:
+        is_list = Path(self.ann_file).suffix not in (".json", ".xml")
         try:
-            lines = Path(self.ann_file).read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError as error:
-            raise DatasetError(f"{self.ann_file}: no such file; check ann_file and data_root") from error
+            lines = self._ann_file_bytes().decode().splitlines()
+        except UnicodeDecodeError:
+            is_list, lines = False, []
         stems = [line.strip() for line in lines if line.strip()]
-        if any(len(stem) > 255 for stem in stems) or Path(self.ann_file).suffix in (".json", ".xml"):
-            raise DatasetError(f"{self.ann_file} is no list of image ids, one a line, such as ImageSets/Main/train.txt")
+        if not is_list or any(len(stem) > 255 or "\0" in stem for stem in stems):
+            raise DatasetError(
+                f"{self.ann_file} is no list of image ids in UTF-8, one a line, such as ImageSets/Main/train.txt"
+            )
         if not stems:
             raise DatasetError(f"{self.ann_file} is empty; list the ids of the images, one a line")
         for stem, count in Counter(stems).items():
@@ -115,7 +118,9 @@ def _parse(path: str | Path) -> ElementTree.Element:
         return ElementTree.parse(path).getroot()
     except FileNotFoundError as error:
         raise DatasetError(f"{path}: no such file; check data_prefix['xml'], or take the id off the list") from error
-    except ElementTree.ParseError as error:
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read ({error.strerror}); check the file") from error
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter two of an encoding it cannot read
         raise DatasetError(f"{path} is not well-formed XML ({error}); write it again") from error
 
 

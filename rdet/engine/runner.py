@@ -1,18 +1,41 @@
 """mmengine's Runner, with what rdet expects of it."""
 
+from collections.abc import Callable
+from functools import wraps
+
 import torch.distributed as dist
 from mmengine import runner as mm
+from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.dist import get_dist_info
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader
 
 from rdet.checkpoint import load_weights_into, read_checkpoint, weights_in
+from rdet.config import flatten
 from rdet.engine.distributed import cpu_only, init_cpu_process_group
 from rdet.engine.memory import keep_freed_memory
 from rdet.engine.sampling import SeededDataset, StridedSampler, TrainStream
 from rdet.registry import LOOPS
+
+
+def _recomputed(forward: Callable) -> Callable:
+    """A forward whose inner tensors are computed again for the backward pass.
+
+    In place of mmengine's, whose reentrant checkpoint leaves weights without gradient, and says nothing, where no input
+    needs one: a backbone's image, a stage behind a frozen one, a neck's list.
+    """
+
+    @wraps(forward)
+    def wrapper(*args):
+        return checkpoint(forward, *args, use_reentrant=False)
+
+    return wrapper
+
+
+mm.activation_checkpointing.wrap_forward = _recomputed
 
 
 class Runner(mm.Runner):
@@ -134,16 +157,63 @@ class Runner(mm.Runner):
             out_dir, filename, *args, meta={**(meta or {}), "data_order": self._data_order}, **kwargs
         )
 
+    def load_or_resume(self) -> None:
+        """Raises FileNotFoundError if it shall resume and there is nothing: mmengine would start anew, and say so."""
+        wanted = self._resume and self._load_from is None and not self._has_loaded
+        if wanted and mm.find_latest_checkpoint(self.work_dir) is None:
+            raise FileNotFoundError(
+                f"nothing to resume in {self.work_dir}: it has no last_checkpoint; start without --resume, or name a "
+                "checkpoint"
+            )
+        super().load_or_resume()
+
     def resume(self, filename: str, *args, **kwargs) -> None:
-        """Continues a run; the data set and the total batch must be those of the checkpoint."""
-        super().resume(filename, *args, **kwargs)
-        meta = read_checkpoint(filename)["meta"]
+        """Continues a run.
+
+        Optimizer and schedulers go on as the checkpoint has them; what the config changes of them is named in a
+        warning.
+
+        Raises:
+            ValueError: The checkpoint holds weights alone, or its data set, total batch, kind of optimizer or number
+                of schedulers is another one.
+        """
+        checkpoint = read_checkpoint(filename)
+        if not {"meta", "optimizer"} <= set(checkpoint):
+            raise ValueError(
+                f"cannot resume {filename}: it holds weights without the state of their optimizer; resume an "
+                "iter_N.pth or epoch_N.pth, or start from these weights with load_from"
+            )
+        meta = checkpoint["meta"]
+        del checkpoint  # mmengine reads it again
         for name, value in meta.get("data_order", {}).items():
             if value != self._data_order[name]:
                 raise ValueError(
                     f"cannot resume {filename}: its {name} is {value}, now it is {self._data_order[name]}, so the data "
                     "order would not continue; restore the setting, or start anew with load_from"
                 )
+        if "cfg" in meta:
+            self._compare_schedules(Config.fromstring(meta["cfg"], ".py"), filename)
+        super().resume(filename, *args, **kwargs)
+
+    def _compare_schedules(self, before: Config, filename: str) -> None:
+        """Says which settings of the optimizer and its schedulers are not used, since a resumed run keeps its own."""
+        for place, of in (
+            ("optim_wrapper.optimizer.type", lambda cfg: cfg.optim_wrapper.optimizer.type),
+            ("number of param_scheduler", lambda cfg: len(cfg.get("param_scheduler") or ())),
+        ):
+            if of(before) != of(self.cfg):
+                raise ValueError(
+                    f"cannot resume {filename}: its {place} is {of(before)}, now it is {of(self.cfg)}; restore the "
+                    "setting, or start anew with load_from"
+                )
+        kept = ("optim_wrapper.optimizer.", "optim_wrapper.paramwise_cfg.", "param_scheduler.")
+        old, new = flatten(before), flatten(self.cfg)
+        changed = [k for k in {**old, **new} if k.startswith(kept) and old.get(k, ...) != new.get(k, ...)]
+        if changed:
+            self.logger.warning(
+                f"{filename} is resumed with its own optimizer and schedulers: the config's {few(changed)} "
+                "differ from them and are not used; start anew with load_from to use them"
+            )
 
     @property
     def _data_order(self) -> dict[str, int]:
@@ -166,7 +236,7 @@ def _keep_freed_memory(worker: int) -> None:
 
 def check_checkpoint_classes(checkpoint: dict, classes: tuple[str, ...], source: str) -> None:
     """Raises ValueError if a checkpoint was trained on other classes, or on the same in another order."""
-    trained = (checkpoint.get("meta", {}).get("dataset_meta") or {}).get("classes")
+    trained = ((checkpoint.get("meta") or {}).get("dataset_meta") or {}).get("classes")
     if trained is not None and tuple(trained) != tuple(classes):
         raise ValueError(
             f"{source} was trained on {len(trained)} classes ({few(trained)}), but the data set has {len(classes)} "

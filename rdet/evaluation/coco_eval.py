@@ -34,6 +34,7 @@ _NUMBERS = (
     ("bbox_AR_m@100", f"{_AR} @[ IoU=0.50:0.95 | area=medium | maxDets=100 ]"),
     ("bbox_AR_l@100", f"{_AR} @[ IoU=0.50:0.95 | area= large | maxDets=100 ]"),
 )
+METRIC_KEYS = tuple(key for key, _ in _NUMBERS)
 
 
 @dataclass(frozen=True)

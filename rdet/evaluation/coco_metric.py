@@ -1,6 +1,7 @@
 """COCO's evaluation as mmengine's Runner calls it, on one process or many."""
 
 import logging
+import os
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -66,6 +67,11 @@ class CocoMetric(BaseMetric):
         # All of this can go wrong before the first epoch of training, so better there than after it.
         if ann_file is not None and not fileio.exists(ann_file):
             raise FileNotFoundError(f"CocoMetric: ann_file {ann_file!r} does not exist")
+        if outfile_prefix is not None:
+            folder = Path(outfile_prefix).resolve().parent
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK):
+                raise PermissionError(f"CocoMetric: nothing can be written to {folder}, the folder of outfile_prefix")
         self.ann_file = ann_file
         self.backend = resolve_backend(backend)
         self.classwise = classwise

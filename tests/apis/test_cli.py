@@ -58,3 +58,28 @@ def test_traceback_on_request(monkeypatch):
     monkeypatch.setenv("RDET_TRACEBACK", "1")
     with pytest.raises(FileNotFoundError), one_line_errors():
         load_config("not/there.py")
+
+
+def in_rdet(source: str, name: str = "rdet/apis/cli.py"):
+    """Runs code as if it stood in a file of the project."""
+    exec(compile(source, str(ROOT / name), "exec"), {})
+
+
+@pytest.mark.parametrize("name", ["rdet/apis/cli.py", "tools/test.py"])
+def test_what_is_raised_on_purpose_is_one_line(capsys, name):
+    with pytest.raises(SystemExit, match="1"), one_line_errors():
+        in_rdet("def check():\n    raise ValueError('so it is')\ncheck()", name)
+    assert capsys.readouterr().err == "error: so it is\n"
+
+
+@pytest.mark.parametrize("source", ["{}['inputs']", "1 // 0", "None.get", "len(3)"])
+def test_a_bug_of_rdet_keeps_its_traceback(source):
+    with pytest.raises((KeyError, ZeroDivisionError, AttributeError, TypeError)), one_line_errors():
+        in_rdet(source)
+
+
+def test_a_file_that_the_system_refuses_is_one_line(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit, match="1"), one_line_errors():
+        (tmp_path / "file" / "folder").mkdir()
+    assert capsys.readouterr().err == f"error: {tmp_path / 'file' / 'folder'}: Not a directory\n"

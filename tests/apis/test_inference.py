@@ -11,6 +11,7 @@ from pycocotools.coco import COCO
 
 from rdet.apis.folder import detect_folder
 from rdet.apis.inference import inference_detector, init_detector
+from rdet.config import load_config
 from rdet.evaluation.coco_results import write_results
 
 
@@ -112,3 +113,53 @@ def test_written_results_need_no_folder(tmp_path):
     path = tmp_path / "new" / "out.json"
     write_results(path, [1], {1: np.array([[1.0, 2, 3, 4, 0.5, 7]])})
     assert json.loads(path.read_text()) == [{"image_id": 1, "category_id": 7, "bbox": [1, 2, 3, 4], "score": 0.5}]
+
+
+@pytest.mark.parametrize(("source", "out"), [(".", "."), (".", "found"), ("1.png", ".")])
+def test_images_are_not_written_over(trained, config, tmp_path, source, out):
+    model = init_detector(config, trained)
+    before = (tmp_path / "1.png").read_bytes()
+    with pytest.raises(ValueError, match="--out-dir .* lies in the folder of the images, .*; choose another one"):
+        detect_folder(model, tmp_path / source, tmp_path / out)
+    assert (tmp_path / "1.png").read_bytes() == before
+
+
+def test_device_that_is_not_there_is_said(config, trained):
+    with pytest.raises(ValueError, match="device 'tpu' cannot be used"):
+        init_detector(config, trained, "tpu")
+
+
+def test_pipeline_of_a_wrapped_data_set(config, trained, tmp_path):
+    cfg = load_config(config)
+    cfg.val_dataloader.dataset = {"type": "ConcatDataset", "datasets": [cfg.val_dataloader.dataset] * 2}
+    assert inference_detector(init_detector(cfg, trained), tmp_path / "1.png").pred_instances is not None
+    cfg.val_dataloader = None
+    with pytest.raises(ValueError, match="neither a test_dataloader nor a val_dataloader"):
+        inference_detector(init_detector(cfg, trained), tmp_path / "1.png")
+
+
+@pytest.mark.parametrize(
+    ("mode", "overrides", "message"),
+    [
+        ("train", {"train_dataloader": None}, "the config has no train_dataloader, which a train run needs"),
+        ("train", {"optim_wrapper": {"_delete_": True, "type": "OptimWrapper"}}, "no optim_wrapper.optimizer"),
+        ("train", {"default_hooks__checkpoint__save_best": "bbox_mAP"}, "save_best is 'bbox_mAP'. Did you mean 'coco/"),
+        (
+            "train",
+            {"optim_wrapper__paramwise_cfg": {"custom_keys": {"backbne": {"lr_mult": 0.1}}}},
+            "custom_keys has 'backbne', which is in no parameter's name; parameters are called as backbone",
+        ),
+    ],
+)
+def test_what_would_fail_after_hours_fails_at_once(make_runner, mode, overrides, message):
+    with pytest.raises(ValueError, match=message):
+        make_runner(mode, **overrides)
+
+
+def test_results_that_cannot_be_written_stop_a_test_before_it_begins(make_runner, trained, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    evaluator = {"type": "CocoMetric", "outfile_prefix": str(tmp_path / "file" / "out.json")}
+    runner = make_runner("test", test_evaluator=evaluator, load_from=trained)
+    monkeypatch.setattr(runner.model, "test_step", lambda data: pytest.fail("it detects"))
+    with pytest.raises(OSError, match="file"):
+        runner.test()

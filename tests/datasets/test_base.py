@@ -54,8 +54,9 @@ def test_batches(coco, write, workers):
     assert [len(s.gt_instances) for batch in batches for s in batch["data_samples"]] == [1, 2, 0]
 
 
-def test_error_in_a_worker_keeps_its_type(coco, write):
-    dataset = CocoDataset(**write(coco, images=False), pipeline=PACK)
+def test_error_in_a_worker_keeps_its_type(coco, write, tmp_path):
+    dataset = CocoDataset(**write(coco), pipeline=PACK)
+    (tmp_path / "img/7.png").unlink()
     with pytest.raises(BadImageError, match=r"7\.png: the image file is missing"):
         list(DataLoader(dataset, num_workers=1, collate_fn=pseudo_collate))
 
@@ -95,12 +96,12 @@ def test_table(coco, write):
         }
     )
     assert row(text, "split") == ["split", "images", "boxes", "ignored regions", "images without boxes", "left out"]
-    assert row(text, "train") == ["train", "3", "3", "1", "1", "none"]
-    assert row(text, "filtered") == ["filtered", "2", "3", "1", "0", "1 images without boxes"]
-    assert row(text, "repeated") == ["repeated", "3 (12 an epoch)", "3", "1", "1", "none"]
-    assert row(text, "both") == ["both", "5", "6", "2", "1", "1 images without boxes"]
+    assert row(text, "train") == ["train", "3", "3 (1 clipped)", "1", "1", "none"]
+    assert row(text, "filtered") == ["filtered", "2", "3 (1 clipped)", "1", "0", "1 images without boxes"]
+    assert row(text, "repeated") == ["repeated", "3 (12 an epoch)", "3 (1 clipped)", "1", "1", "none"]
+    assert row(text, "both") == ["both", "5", "6 (2 clipped)", "2", "1", "1 images without boxes"]
     # each class is in a third of the images: repeated ceil(sqrt(3)) = 2 times
-    assert row(text, "balanced") == ["balanced", "3 (5 an epoch)", "3", "1", "1", "none"]
+    assert row(text, "balanced") == ["balanced", "3 (5 an epoch)", "3 (1 clipped)", "1", "1", "none"]
 
 
 def test_table_of_a_data_set_without_report(coco, write):
@@ -110,9 +111,9 @@ def test_table_of_a_data_set_without_report(coco, write):
 
 
 def test_reports_add_up():
-    one = LoadReport(1, 2, 3, 4, {"images missing": 1, "x": 1})
-    assert one + LoadReport(10, 20, 30, 40, {"images missing": 2}) == LoadReport(
-        11, 22, 33, 44, {"images missing": 3, "x": 1}
+    one = LoadReport(1, 2, 3, 4, {"images missing": 1, "x": 1}, 5)
+    assert one + LoadReport(10, 20, 30, 40, {"images missing": 2}, 50) == LoadReport(
+        11, 22, 33, 44, {"images missing": 3, "x": 1}, 55
     )
 
 

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from rdet.datasets import CocoDataset, DatasetError, LoadReport
+from rdet.datasets import CocoDataset, DatasetError, LoadReport, VocDataset
 from rdet.registry import DATASETS
 
 
@@ -23,7 +23,7 @@ def test_record(coco, write):
     assert record["gt_bboxes"].dtype == np.float32
     assert record["gt_bboxes_labels"].dtype == np.int64
     assert dataset.metainfo["classes"] == ("cat", "dog", "fox")
-    assert dataset.report == LoadReport(images=3, boxes=3, ignored=1, empty_images=1, dropped={})
+    assert dataset.report == LoadReport(images=3, boxes=3, ignored=1, empty_images=1, dropped={}, clipped=1)
 
 
 def test_image_without_boxes_has_empty_arrays(coco, write):
@@ -47,7 +47,7 @@ def test_classes_pick_and_order(coco, write):
     dataset = CocoDataset(**write(coco), metainfo={"classes": ["fox", "cat"]})
     assert dataset.metainfo["classes"] == ("fox", "cat")
     np.testing.assert_array_equal(dataset.get_data_info(1)["gt_bboxes_labels"], [0, 1])
-    assert dataset.report == LoadReport(3, 2, 1, 1, {})
+    assert dataset.report == LoadReport(3, 2, 1, 1, {}, clipped=1)
 
 
 def test_rename_merges(coco, write):
@@ -78,6 +78,33 @@ def test_boxes_without_area_are_dropped_and_named(coco, write, log):
     assert {20, 21, 22, 23} < {a["id"] for a in dataset.coco_ground_truth()["annotations"]}
 
 
+@pytest.mark.parametrize(
+    ("bbox", "clipped"),
+    [
+        ([-1, 5, 3, 3], 1),
+        ([5, -1, 3, 3], 1),
+        ([38, 5, 3, 3], 1),
+        ([5, 28, 3, 3], 1),
+        ([-9, -9, 99, 99], 1),
+        ([0, 0, 40, 30], 0),
+        ([0.01, 0, 40, 30.01], 0),  # rounded in the file
+        ([50, 5, 3, 3], 0),  # left out, not clipped
+        ([5, 5, -9, 3], 0),
+    ],
+)
+def test_clipped_boxes_are_counted(coco, write, bbox, clipped):
+    coco["annotations"] = [
+        {"id": 1, "image_id": 7, "category_id": 5, "bbox": [1, 1, 2, 2]},
+        {"id": 2, "image_id": 7, "category_id": 5, "bbox": bbox},
+        {"id": 3, "image_id": 3, "category_id": 5, "bbox": bbox},
+        {"id": 4, "image_id": 7, "category_id": 2, "bbox": bbox},  # of another class
+        {"id": 5, "image_id": 7, "category_id": 5, "bbox": bbox, "iscrowd": 1},
+    ]
+    kwargs = write(coco) | {"metainfo": {"classes": ["cat"]}}
+    assert CocoDataset(**kwargs).report.clipped == 2 * clipped
+    assert CocoDataset(**kwargs, indices=1).report.clipped == clipped  # of the images that are used
+
+
 def test_warning_names_only_the_first_few(coco, write, log):
     for i in range(20, 25):
         coco["annotations"].append({"id": i, "image_id": 9, "category_id": 5, "bbox": [1, 1, 0, 0]})
@@ -104,7 +131,7 @@ def test_filter_empty_gt(coco, write):
 
 @pytest.mark.parametrize(("indices", "ids"), [(2, [7, 3]), (-1, [9]), ([2, 0], [9, 7]), (100, [7, 3, 9])])
 def test_indices(coco, write, indices, ids):
-    dataset = CocoDataset(**write(coco), indices=indices)
+    dataset = CocoDataset(**write(coco), indices=indices, test_mode=True)
     assert [dataset.get_data_info(i)["img_id"] for i in range(len(dataset))] == ids
     assert sorted(i["id"] for i in dataset.coco_ground_truth()["images"]) == sorted(ids)
     assert dataset.report.images == len(ids)
@@ -176,6 +203,12 @@ BROKEN = [
     (lambda c: c["annotations"][1].update(bbox=[1, 2, 3, None]), "annotation 12 has the bbox [1, 2, 3, None]"),
     (lambda c: c["annotations"][1].update(bbox=["1", 2, 3, 4]), "annotation 12 has the bbox ['1', 2, 3, 4]; it must"),
     (lambda c: c["annotations"][1].update(area="big"), "ann.json: annotation 12 has the area 'big'; it must be a"),
+    (lambda c: c["annotations"][1].update(iscrowd="0"), "ann.json: annotation 12 has the iscrowd '0'; it must be 0 or"),
+    (lambda c: c["annotations"][1].update(iscrowd=2), "ann.json: annotation 12 has the iscrowd 2; it must be 0 or 1"),
+    (lambda c: c["annotations"][1].update(iscrowd=[]), "ann.json: annotation 12 has the iscrowd []; it must be 0 or 1"),
+    (lambda c: c["categories"][1].update(name=7), "ann.json: category 2 has the name 7; it must be a string"),
+    (lambda c: c["categories"][1].update(name=None), "ann.json: category 2 has the name None; it must be a string"),
+    (lambda c: c.update(categories=[], annotations=[]), "ann.json has no class; COCO files list them in 'categories'"),
     (lambda c: c.update(images=[], annotations=[]), "ann.json: 0 of 0 images kept (it lists none); your classes are"),
 ]
 
@@ -190,13 +223,36 @@ def test_broken_file(coco, write, spoil, message):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
-    [("", "ann.json is empty"), ("{'a'", "ann.json is not JSON (Expecting"), ("[]", "ann.json has no 'images'")],
+    ("content", "message"),
+    [
+        (b"", "ann.json is empty"),
+        (b" \n", "ann.json is empty"),
+        (b"{'a'", "ann.json is not JSON (Expecting"),
+        (b'{"images": "\xff"}', "ann.json is not JSON ('utf-8' codec can't decode byte 0xff"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0", "ann.json is not JSON ("),
+        (b"[]", "ann.json has no 'images'"),
+    ],
 )
-def test_not_a_coco_file(tmp_path, text, message):
-    (tmp_path / "ann.json").write_text(text)
-    with pytest.raises(DatasetError, match=re.escape(message)):
+def test_not_a_coco_file(tmp_path, content, message):
+    (tmp_path / "ann.json").write_bytes(content)
+    with pytest.raises(DatasetError, match=re.escape(message)) as error:
         CocoDataset("ann.json", data_root=tmp_path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", [0, 1, False, True, None])
+def test_iscrowd(coco, write, value):
+    coco["annotations"][1]["iscrowd"] = value
+    assert CocoDataset(**write(coco)).get_data_info(0)["gt_ignore_flags"].tolist() == [bool(value)]
+
+
+@pytest.mark.parametrize("kind", [CocoDataset, VocDataset])
+def test_folder_in_place_of_annotations(tmp_path, kind):
+    (tmp_path / "ann").mkdir()
+    with pytest.raises(DatasetError, match=r"ann is a folder; ann_file names a file in data_root$"):
+        kind("ann", data_root=tmp_path)
+    with pytest.raises(DatasetError, match=r"^\. is a folder; ann_file names a file in data_root$"):
+        kind("", data_root=tmp_path)
 
 
 def test_missing_file(tmp_path):
@@ -209,6 +265,7 @@ def test_missing_file(tmp_path):
     [
         ({"metainfo": {"classes": ["cat", "dgo"]}}, "ann.json has no class 'dgo'. Did you mean 'dog'? Valid: cat, dog"),
         ({"metainfo": {"classes": "cat"}}, "metainfo.classes is the string 'cat'; write a tuple: ('cat',)"),
+        ({"metainfo": {"classes": []}}, "metainfo.classes is empty; name a class, or leave it out to take all of"),
         ({"metainfo": {"classes": ["cat", "cat"]}}, "metainfo.classes names 'cat' more than once"),
         ({"rename_classes": {"act": "x"}}, "ann.json has no class 'act' to rename. Did you mean 'cat'? Valid: cat"),
         ({"indices": [0, 3]}, "ann.json: indices [0, 3] exceed its 3 images"),
@@ -225,6 +282,30 @@ def test_no_image_has_a_box_of_the_classes(coco, write):
     message = "0 of 3 images kept (left out 3 images without boxes); your classes are owl, the file has cat, dog, fox"
     with pytest.raises(DatasetError, match=re.escape(message)):
         CocoDataset(**write(coco), metainfo={"classes": ["owl"]}, filter_empty_gt=True)
+
+
+@pytest.mark.parametrize(
+    ("bboxes", "kwargs", "reasons"),
+    [
+        ([], {}, "the file has none"),
+        ([None], {}, "1 ignored regions"),
+        ([[1, 2, 0, 3], [1, 2, 3, 0], [50, 0, 1, 1], None], {}, "2 boxes without .*, 1 boxes outside .*, 1 ignored.*"),
+        ([[1, 2, 3, 4], None], {"metainfo": {"classes": ["cat"]}}, "1 boxes of other classes, 1 ignored regions"),
+        ([[1, 2, 3, 4]], {"indices": -1}, "indices is -1"),
+    ],
+)
+def test_no_box_to_learn(coco, write, bboxes, kwargs, reasons):
+    crowd = coco["annotations"].pop()
+    coco["annotations"] = [
+        crowd if bbox is None else {"id": i, "image_id": 3, "category_id": 2, "bbox": bbox}
+        for i, bbox in enumerate(bboxes)
+    ]
+    kwargs = write(coco) | kwargs
+    message = rf"ann\.json: no box to learn in [13] images \({reasons}\); your classes are cat.*; mend the annotations"
+    with pytest.raises(DatasetError, match=message) as error:
+        CocoDataset(**kwargs)
+    assert "\n" not in str(error.value)
+    assert CocoDataset(**kwargs, test_mode=True).report.boxes == 0
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Reading image files, and what the data set does about bad ones."""
 
 import io
+import os
 import re
 
 import cv2
@@ -8,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rdet.datasets import BadImageError, CocoDataset, DatasetError, LoadReport
-from rdet.datasets.images import find_bad_images, read_image
+from rdet.datasets import BadImageError, CocoDataset, DatasetError, LoadReport, VocDataset
+from rdet.datasets.images import find_bad_images, missing_files, read_image
 from rdet.datasets.transforms import LoadImageFromFile
 
 
@@ -140,14 +141,72 @@ def test_skip(coco, write, tmp_path, log):
 
 
 def test_error_names_the_file_and_the_remedy(coco, write, tmp_path):
-    kwargs = write(coco)
+    dataset = CocoDataset(**write(coco), pipeline=[{"type": "LoadImageFromFile"}])
     spoil(tmp_path)
-    dataset = CocoDataset(**kwargs, pipeline=[{"type": "LoadImageFromFile"}])
     assert dataset[0]["img"].shape == (30, 40, 3)
     message = f"{tmp_path}/img/9.png: the image file is missing; check data_root and data_prefix['img'], or set on_bad_"
     with pytest.raises(BadImageError, match=re.escape(message)) as error:
         dataset[2]
     assert "\n" not in str(error.value)
+
+
+def test_missing_files(tmp_path, monkeypatch):
+    for name in ("a.png", "sub/b.png", "folder.png/c.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "link.png").symlink_to("a.png")
+    (tmp_path / "broken.png").symlink_to("nowhere.png")
+    there = [str(tmp_path / name) for name in ("a.png", "link.png", "sub/b.png", "sub/../a.png")]
+    missing = [str(tmp_path / name) for name in ("no.png", "broken.png", "folder.png", "sub/a.png", "none/a.png")]
+    assert missing_files([*missing[:3], *there, *missing[3:]]) == missing
+    monkeypatch.chdir(tmp_path)
+    assert missing_files(["a.png", "no.png"]) == ["no.png"]
+
+
+def test_files_in_a_folder_that_cannot_be_listed(tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_bytes(b"")
+
+    def refuse(folder):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert missing_files([str(tmp_path / "a.png"), str(tmp_path / "b.png")]) == [str(tmp_path / "b.png")]
+
+
+LOAD = [{"type": "LoadImageFromFile"}]
+
+
+def test_missing_images_are_found_at_the_start(coco, write, tmp_path):
+    kwargs = write(coco)
+    for name in ("7.png", "9.png"):
+        (tmp_path / "img" / name).unlink()
+    message = (
+        f"{tmp_path}/ann.json: 2 of 3 image files are missing: {tmp_path}/img/7.png, {tmp_path}/img/9.png; "
+        "check data_root and data_prefix['img'], or set on_bad_image='skip' to leave such images out"
+    )
+    with pytest.raises(BadImageError, match=f"^{re.escape(message)}$") as error:
+        CocoDataset(**kwargs, pipeline=LOAD, test_mode=True)
+    assert error.value.reason == "missing"
+    # neither images that are not used nor, without a loader, any image at all
+    assert len(CocoDataset(**kwargs, pipeline=LOAD, indices=[1])) == 1
+    assert len(CocoDataset(**kwargs, pipeline=LOAD, on_bad_image="skip")) == 1
+    assert len(CocoDataset(**kwargs)) == 3
+
+
+def test_only_the_first_missing_images_are_named(coco, write):
+    coco["images"] += [{**coco["images"][0], "id": i, "file_name": f"{i}.png"} for i in (20, 21)]
+    with pytest.raises(
+        BadImageError, match=r"5 of 5 image files are missing: \S+7\.png, \S+3\.png, \S+9\.png, \.\.\.;"
+    ):
+        CocoDataset(**write(coco, images=False), pipeline=LOAD)
+
+
+def test_missing_voc_images_are_found_at_the_start(voc):
+    split = "ImageSets/Main/train.txt"
+    assert len(VocDataset(split, data_root=voc, pipeline=LOAD)) == 2
+    (voc / "JPEGImages/a.png").rename(voc / "JPEGImages/a.jpg")
+    with pytest.raises(BadImageError, match=r"train\.txt: 1 of 2 image files are missing: \S+/JPEGImages/a\.png;"):
+        VocDataset(split, data_root=voc, pipeline=LOAD)
 
 
 def test_lone_file_has_no_data_set_to_set(tmp_path):

@@ -68,7 +68,7 @@ def test_from_a_config(cfg):
     assert packed["inputs"].shape == (3, 60, 80)
     assert packed["data_samples"].img_id == 3
     row = next(line for line in dataset_table({"train": dataset}).splitlines() if line.startswith("| train"))
-    assert [cell.strip() for cell in row.strip("|").split("|")] == ["train", "3", "3", "1", "1", "none"]
+    assert [cell.strip() for cell in row.strip("|").split("|")] == ["train", "3", "3 (1 clipped)", "1", "1", "none"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

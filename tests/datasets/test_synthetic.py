@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rdet.datasets import synthetic
+from rdet.datasets import DatasetError, synthetic
 from rdet.datasets.synthetic import CLASSES, SceneObject, draw_scene, make_synthetic_coco
 
 TOOL = Path(__file__).parents[2] / "tools/make_quickstart.py"
@@ -55,11 +56,55 @@ def test_complete_data_set_is_left_alone(tmp_path):
 def test_interrupted_run_is_not_taken_for_complete(tmp_path, monkeypatch):
     settings = {"train": 2, "val": 1, "size": 64, "seed": 0}
     make_synthetic_coco(tmp_path, **settings)
-    with monkeypatch.context() as patch:
-        patch.setattr("rdet.datasets.synthetic.draw_scene", lambda *args, **kwargs: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            make_synthetic_coco(tmp_path, **settings | {"seed": 1})
+    interrupt(monkeypatch, tmp_path, settings | {"seed": 1})
     assert make_synthetic_coco(tmp_path, **settings) is not None
+
+
+def test_interrupted_first_run_is_taken_up(tmp_path, monkeypatch):
+    settings = {"train": 2, "val": 1, "size": 64, "seed": 0}
+    interrupt(monkeypatch, tmp_path / "cut", settings)
+    for name in ("cut", "whole"):
+        assert make_synthetic_coco(tmp_path / name, **settings) is not None
+    assert files_of(tmp_path / "cut") == files_of(tmp_path / "whole")
+    assert make_synthetic_coco(tmp_path / "cut", **settings) is None
+
+
+def interrupt(monkeypatch, out, settings):
+    """Stops at the second image."""
+    scenes = iter([synthetic.draw_scene(np.random.default_rng(0), 64)])
+    with monkeypatch.context() as patch:
+        patch.setattr("rdet.datasets.synthetic.draw_scene", lambda *args, **kwargs: next(scenes))
+        with pytest.raises(StopIteration):
+            make_synthetic_coco(out, **settings)
+
+
+@pytest.mark.parametrize(
+    "name", ["annotations/train.json", "settings.json"], ids=["a user's annotations", "other settings"]
+)
+@pytest.mark.parametrize("content", ['{"images": []}', "not JSON"])
+def test_files_of_others_are_not_touched(tmp_path, name, content):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DatasetError, match=re.escape(f"{tmp_path} holds files that are not of a generated data set")):
+        make_synthetic_coco(tmp_path, train=2, val=1, size=64, seed=0)
+    assert files_of(tmp_path) == {name: content.encode()}
+
+
+def test_folder_that_is_a_file(tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(DatasetError, match="out is a file; name a new folder"):
+        make_synthetic_coco(tmp_path / "out", train=2, val=1, size=64, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "least"), [("train", 0, 1), ("val", -3, 1), ("size", 31, 32), ("seed", -1, 0)]
+)
+def test_numbers_that_are_too_small(tmp_path, name, value, least):
+    settings = {"train": 1, "val": 1, "size": 32, "seed": 0}
+    assert make_synthetic_coco(tmp_path / "least", **settings | {name: least}) is not None
+    with pytest.raises(DatasetError, match=f"^{name} is {value}; it must be at least {least}$"):
+        make_synthetic_coco(tmp_path / "less", **settings | {name: value})
+    assert not (tmp_path / "less").exists()
 
 
 def test_box_is_tight_around_the_mask():
@@ -137,3 +182,13 @@ def test_tool_says_in_one_line_what_it_made(tmp_path):
     assert "20 train images" in first
     assert "disc, ring, box, triangle, star" in first
     assert second == f"{tmp_path / 'new/data'} is complete: nothing to do\n"
+
+
+def test_tool_says_an_error_in_one_line(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    for options, message in (([], "holds files that are not of a generated"), (["--size", "5"], "size is 5; it must")):
+        command = [sys.executable, str(TOOL), str(tmp_path), *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=TOOL.parents[1])
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+        assert done.stderr.startswith("error: ")
+        assert message in done.stderr

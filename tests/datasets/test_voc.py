@@ -51,8 +51,15 @@ def test_edges_are_read_as_they_are(voc):
 
 def test_one_pixel(voc, log):
     np.testing.assert_array_equal(VocDataset(VAL, data_root=voc).get_data_info(0)["gt_bboxes"], [[0, 0, 1, 1]])
-    assert VocDataset(VAL, data_root=voc, one_based=False).report.dropped == {"boxes without width or height": 1}
+    dataset = VocDataset(VAL, data_root=voc, one_based=False, test_mode=True)
+    assert dataset.report.dropped == {"boxes without width or height": 1}
     assert f"boxes without width or height: object 1 of {voc}/Annotations/c.xml" in log.text
+
+
+def test_no_box_to_learn(voc):
+    message = r"val\.txt: no box to learn in 1 images \(1 boxes without width or height left out\); your classes"
+    with pytest.raises(DatasetError, match=message):
+        VocDataset(VAL, data_root=voc, one_based=False)
 
 
 def test_every_split_has_the_same_classes(voc):
@@ -127,6 +134,29 @@ def test_broken_xml(voc, old, new, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"<annotation>\xff</annotation>", b'<?xml version="1.0" encoding="none"?><annotation/>']
+)
+def test_not_xml(voc, content):
+    (voc / "Annotations/c.xml").write_bytes(content)
+    with pytest.raises(DatasetError, match=r"c\.xml is not well-formed XML \(.*\); write it again$"):
+        VocDataset(VAL, data_root=voc)
+
+
+def test_folder_in_place_of_xml(voc):
+    (voc / "Annotations/c.xml").unlink()
+    (voc / "Annotations/c.xml").mkdir()
+    with pytest.raises(DatasetError, match=r"c\.xml cannot be read \(Is a directory\); check the file"):
+        VocDataset(VAL, data_root=voc)
+
+
+def test_no_object_anywhere(voc):
+    for path in (voc / "Annotations").iterdir():
+        path.write_text(re.sub(r"<object>.*</object>", "", path.read_text(), flags=re.DOTALL))
+    with pytest.raises(DatasetError, match=r"val\.txt has no class; COCO files list them in"):
+        VocDataset(VAL, data_root=voc)
+
+
 def test_object_without_box(voc):
     path = voc / "Annotations/c.xml"
     path.write_text(re.sub(r"<bndbox>.*</bndbox>", "", path.read_text()))
@@ -138,12 +168,14 @@ def test_object_without_box(voc):
     ("lines", "message"),
     [
         ("", r"val\.txt is empty; list the ids of the images, one a line"),
+        ("\xe9\n", r"val\.txt is no list of image ids in UTF-8, one a line, such as ImageSets/Main/train\.txt"),
+        ("c\0\n", r"val\.txt is no list of image ids in UTF-8"),
         ("c\nc\n", r"val\.txt lists 'c' 2 times; list it once"),
         ("z\n", r"Annotations/z\.xml: no such file; check data_prefix\['xml'\], or take the id off the list"),
     ],
 )
 def test_broken_list(voc, lines, message):
-    (voc / VAL).write_text(lines)
+    (voc / VAL).write_text(lines, encoding="latin-1")
     with pytest.raises(DatasetError, match=message):
         VocDataset(VAL, data_root=voc)
 

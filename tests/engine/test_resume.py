@@ -139,3 +139,43 @@ def test_a_run_cut_off_in_its_last_evaluation_is_evaluated(make_runner, monkeypa
     with pytest.raises(PowerCut):
         make_runner(resume=True, **overrides).train()
     assert evaluations == [last, last]
+
+
+def test_nothing_to_resume_is_said(make_runner, tmp_path):
+    runner = make_runner(resume=True)
+    with pytest.raises(FileNotFoundError, match="nothing to resume in .*run: it has no last_checkpoint; start without"):
+        runner.train()
+
+
+def test_weights_alone_cannot_resume(make_runner, tmp_path):
+    make_runner(train_cfg__max_iters=5).train()
+    checkpoint = torch.load(tmp_path / "run/iter_5.pth", weights_only=False)
+    torch.save({key: checkpoint[key] for key in ("meta", "state_dict")}, tmp_path / "best.pth")
+    runner = make_runner(resume=True, load_from=str(tmp_path / "best.pth"))
+    with pytest.raises(ValueError, match=r"cannot resume .*best\.pth: it holds weights without the state of their opt"):
+        runner.train()
+
+
+def test_settings_that_a_resumed_run_does_not_use_are_named(make_runner, monkeypatch):
+    make_runner(train_cfg__max_iters=5).train()
+    for overrides, named in (
+        ({}, None),
+        ({"optim_wrapper__optimizer__lr": 0.5, "param_scheduler__0__end": 7}, "optim_wrapper.optimizer.lr, param_sch"),
+    ):
+        runner, warnings = make_runner(resume=True, train_cfg__max_iters=6, **overrides), []
+        monkeypatch.setattr(runner.logger, "warning", warnings.append)
+        runner.train()
+        assert ["are not used" in text and named in text for text in warnings] == ([True] if named else [])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"optim_wrapper__optimizer": {"_delete_": True, "type": "AdamW", "lr": 0.1}}, "type is SGD, now it is AdamW"),
+        ({"param_scheduler": []}, "number of param_scheduler is 1, now it is 0"),
+    ],
+)
+def test_another_optimizer_cannot_resume(make_runner, overrides, message):
+    make_runner(train_cfg__max_iters=5).train()
+    with pytest.raises(ValueError, match=rf"cannot resume .*iter_5\.pth: its .*{message}"):
+        make_runner(resume=True, **overrides).train()

@@ -219,6 +219,20 @@ def test_compile_compiles_the_network(make_runner, monkeypatch, options):
         torch.testing.assert_close(runner.model.state_dict()[name], value)
 
 
+@pytest.mark.parametrize("modules", ["backbone", ["neck", "bbox_head"]])
+def test_recomputed_activations_give_the_same_training(make_runner, modules):
+    """mmengine's own leaves these weights without gradient, see :mod:`rdet.engine.runner`."""
+    weights = []
+    for number, options in enumerate(({}, {"activation_checkpointing": modules})):
+        runner = make_runner(work_dir=f"run_{number}", train_cfg__max_iters=2, **options)
+        before = {name: value.clone() for name, value in runner.model.named_parameters()}
+        runner.train()
+        weights.append(dict(runner.model.named_parameters()))
+        assert [name for name, value in weights[-1].items() if torch.equal(value, before[name])] == []
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, msg=name)
+
+
 def test_compile_false_compiles_nothing(make_runner):
     runner = make_runner(train_cfg__max_iters=1, compile=False)
     runner.train()

@@ -94,12 +94,7 @@ class DenseHead(nn.Module):
         self.conv_cls = nn.Conv2d(width, num_priors * num_classes, 3, padding=1)
         self.conv_reg = nn.Conv2d(width, num_priors * box_dim, 3, padding=1)
         self.conv_quality = nn.Conv2d(width, num_priors, 3, padding=1) if with_quality else None
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.normal_(module.weight, std=0.01)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        nn.init.constant_(self.conv_cls.bias, -math.log((1 - prior_prob) / prior_prob))
+        init_head(self, prior_prob, self.conv_cls)
 
     def forward(self, levels: list[Tensor]) -> DensePredictions:
         logits, deltas, quality = [], [], []
@@ -122,6 +117,28 @@ class DenseHead(nn.Module):
     def regress(self, x: Tensor, level: int) -> Tensor:
         """Features of the box tower (N, C, H, W) of one level -> (N, num_priors * D, H, W)."""
         return self.conv_reg(x)
+
+
+def init_head(head: nn.Module, prior_prob: float, *classifiers: nn.Conv2d) -> None:
+    """Section 4.1, "Initialization": all convolutions with sigma 0.01, and the bias that says ``prior_prob``.
+
+    Args:
+        head: Its convolutions are set.
+        prior_prob: pi, the probability that each of ``classifiers`` gives at the start.
+        classifiers: Final layers of probabilities.
+
+    Raises:
+        ValueError: ``prior_prob`` is no probability between 0 and 1.
+    """
+    if not 0 < prior_prob < 1:
+        raise ValueError(f"bbox_head.prior_prob is {prior_prob}; it must lie between 0 and 1")
+    for module in head.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.normal_(module.weight, std=0.01)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for layer in classifiers:
+        nn.init.constant_(layer.bias, -math.log((1 - prior_prob) / prior_prob))
 
 
 def flatten(x: Tensor, width: int) -> Tensor:

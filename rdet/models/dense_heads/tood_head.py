@@ -1,13 +1,11 @@
 """The task-aligned head of TOOD."""
 
-import math
-
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule, Scale
 from torch import Tensor, nn
 
-from rdet.models.dense_heads.dense_head import flatten
+from rdet.models.dense_heads.dense_head import flatten, init_head
 from rdet.registry import MODELS
 from rdet.structures import DensePredictions
 
@@ -115,15 +113,8 @@ class TOODHead(nn.Module):
 
         self.conv_alignment = from_all_layers(1)
         self.conv_offset = from_all_layers(8)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.normal_(module.weight, std=0.01)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        init_head(self, prior_prob, self.conv_cls, self.conv_alignment[-1])
         nn.init.zeros_(self.conv_offset[-1].weight)  # each side starts at its own cell
-        bias = -math.log((1 - prior_prob) / prior_prob)
-        nn.init.constant_(self.conv_cls.bias, bias)
-        nn.init.constant_(self.conv_alignment[-1].bias, bias)
 
     def forward(self, levels: list[Tensor]) -> DensePredictions:
         logits, deltas = [], []

@@ -30,6 +30,8 @@ class NMSPostprocess(DensePostprocess):
         class_agnostic: bool = False,
     ):
         super().__init__(score_thr, topk_per_level, max_per_img, class_agnostic)
+        if not 0 <= iou_threshold <= 1:
+            raise ValueError(f"postprocess.iou_threshold is {iou_threshold}; it must lie in [0, 1]")
         self.iou_threshold = iou_threshold
 
     def suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
