@@ -157,7 +157,8 @@ def test_pipeline_is_seeded_and_the_global_generator_untouched(config):
 
 
 def test_no_boxes_is_an_error(config):
-    options = {"train_dataloader.dataset.indices": [3]}  # the one image without any
+    # The one image without any; it passes for a background, which needs none.
+    options = {"train_dataloader.dataset.indices": [3], "train_dataloader.dataset.test_mode": True}
     dataset = build_datasets(load_config(config, options), ("train",))["train"]
     with pytest.raises(ValueError, match="1 images have no boxes to fit anchors to"):
         training_boxes(dataset)

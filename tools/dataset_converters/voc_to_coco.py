@@ -45,6 +45,7 @@ def convert(args) -> None:
         data_prefix={"img": args.img_dir, "xml": args.xml_dir},
         metainfo={"classes": args.classes} if args.classes else None,
         one_based=not args.zero_based,
+        test_mode=True,  # a split without boxes is converted too
     )
     content = dataset.coco_ground_truth()
     for annotation in content["annotations"]:

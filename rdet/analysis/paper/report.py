@@ -39,8 +39,8 @@ Made by `python tools/paper.py run` and, from the results in `docs/results/paper
     python tools/paper.py report --results docs/results/paper.json --figures docs/figures --out docs/paper_results.md
 
 [The paper in rdet](paper.md) says what is trained. Rows of Tables 1e and 2 are for COCO alone.
-`rdet/analysis/paper/claims.py` has a function for each claim that says how it is judged; a difference counts if its 95
-% confidence interval does not contain 0."""
+`rdet/analysis/paper/claims.py` has a function for each claim that says how it is judged; a difference counts if its
+confidence interval does not contain 0."""
 
 
 def status(suite: Suite, rows: Sequence[Row]) -> str:
@@ -86,11 +86,11 @@ def _aps(outcomes: Sequence[Outcome]) -> list[float]:
 def _heading(trainings: list[Outcome], unfinished: int) -> str:
     versions = Counter(", ".join(f"{name} {value}" for name, value in o.versions.items()) for o in trainings)
     lines = [f"**Unfinished: {unfinished} trainings are still to do.**"] if unfinished else []
-    lines.append(
-        f"{len(trainings)} trainings, together {sum(outcome.minutes for outcome in trainings) / 60:.1f} hours. "
-        "AP is the mean over the seeds, in percent, ± half of their range. "
-        "Of a difference, ± is half of its 95 % confidence interval (Welch's)."
-    )
+    hours = sum(outcome.minutes for outcome in trainings) / 60
+    lines += [
+        f"{len(trainings)} trainings, together {hours:.1f} hours. AP is the mean over the seeds, in percent, ± half of",
+        "their range. Of a difference, ± is half of its 95 % confidence interval (Welch's).",
+    ]
     lines += ["", *(f"- {count} with {version}" for version, count in sorted(versions.items()))]
     return "\n".join(lines)
 
