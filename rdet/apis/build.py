@@ -87,8 +87,10 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False, launcher: 
         options |= {"val_cfg": {}, "val_evaluator": evaluator}
     if "test" in datasets:
         options |= {"test_cfg": {}, "test_evaluator": cfg.get("test_evaluator") or evaluator}
-    passed_on = ("custom_hooks", "load_from", "resume", "env_cfg", "log_level", "visualizer")
+    passed_on = ("custom_hooks", "load_from", "resume", "env_cfg", "log_level")
     options |= {key: cfg[key] for key in passed_on if key in cfg}
+    if "visualizer" in cfg:
+        options["visualizer"] = {"type": "Visualizer", **cfg.visualizer}
     randomness = {"seed": 0, **cfg.get("randomness", {})}
     if randomness["seed"] is not None:  # the Runner seeds too, but only after the model has drawn its weights
         torch.manual_seed(randomness["seed"])

@@ -219,6 +219,11 @@ def test_compile_compiles_the_network(make_runner, monkeypatch, options):
         torch.testing.assert_close(runner.model.state_dict()[name], value)
 
 
+def test_visualizer_needs_no_type(make_runner):
+    runner = make_runner(visualizer={"vis_backends": [{"type": "LocalVisBackend"}], "name": "mine"})
+    assert runner.visualizer.instance_name == "mine"
+
+
 @pytest.mark.parametrize("modules", ["backbone", ["neck", "bbox_head"]])
 def test_recomputed_activations_give_the_same_training(make_runner, modules):
     """mmengine's own leaves these weights without gradient, see :mod:`rdet.engine.runner`."""

@@ -12,8 +12,10 @@ class HingeLoss(SigmoidLoss):
     """max(0, margin - p_t): no loss above a certain p_t (Focal Loss paper, section 5.1, "Hinge Loss").
 
     The paper tried it for one-stage detection and reports it as unstable, without naming the margin.
-    Its gradient is p_t (1 - p_t), which vanishes where p_t is near 0: with the prior of section 4.1 a
-    positive starts at p_t = 0.01 and hardly moves.
+    Its gradient is p_t (1 - p_t), which vanishes where p_t is near 0 or 1. All depends on the margin:
+    with the prior of section 4.1 the background starts at p_t = 0.99. Below that, most of it costs
+    nothing; with a margin of 1 all of it pulls, until the positives are at p_t = 0 and do not move
+    (measured in docs/paper.md).
 
     Args:
         margin: The p_t, in (0, 1], above which a prediction costs nothing.
