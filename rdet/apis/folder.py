@@ -66,7 +66,7 @@ def detect_folder(model, source: str | Path, out_dir: str | Path, score_thr: flo
         image = np.ascontiguousarray(read_image(str(path))[:, :, ::-1])
         save_image(
             out_dir / name,
-            draw_boxes(image, detections.bboxes, detections.labels, model.classes, scores=detections.scores),
+            draw_boxes(image, detections.bboxes, detections.labels, model.classes, detections.scores),
         )
     out_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / "detections.json").write_text(json.dumps(found))

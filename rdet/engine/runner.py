@@ -76,6 +76,7 @@ class Runner(mm.Runner):
         if not options.get("num_workers"):
             options.pop("persistent_workers", None)  # torch refuses it without workers
         options.setdefault("worker_init_fn", _keep_freed_memory)
+        options.setdefault("pin_memory", not cpu_only())  # to copy images to the GPU while it works
         return DataLoader(dataset, collate_fn=options.pop("collate_fn", pseudo_collate), **options)
 
     def _maybe_compile(self, target: str) -> None:

@@ -27,7 +27,6 @@ def draw_boxes(
     labels: np.ndarray,
     classes: Sequence[str],
     scores: np.ndarray | None = None,
-    score_thr: float = 0.3,
 ) -> np.ndarray:
     """Draws boxes with the names of their classes. Line width and text grow with the image.
 
@@ -37,7 +36,6 @@ def draw_boxes(
         labels: (n,) integers, indices into ``classes``.
         classes: Names.
         scores: (n,) of 0..1, shown with the names. The best box is drawn last, on top.
-        score_thr: Boxes of a lower score are left out.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -47,7 +45,7 @@ def draw_boxes(
     order = range(len(boxes))
     if scores is not None:
         scores = np.asarray(scores, dtype=np.float64)
-        order = [i for i in np.argsort(scores, kind="stable") if scores[i] >= score_thr]
+        order = np.argsort(scores, kind="stable")
     canvas = Image.fromarray(image)
     draw = ImageDraw.Draw(canvas)
     width = max(1, round(max(image.shape[:2]) / 320))
@@ -77,7 +75,9 @@ def draw_comparison(
         (H, 2 W + gap, 3) uint8 RGB.
     """
     left = draw_boxes(image, truth["bboxes"], truth["labels"], classes)
-    right = draw_boxes(image, predictions["bboxes"], predictions["labels"], classes, predictions["scores"], score_thr)
+    shown = np.asarray(predictions["scores"]) >= score_thr
+    boxes, labels, scores = (np.asarray(predictions[key])[shown] for key in ("bboxes", "labels", "scores"))
+    right = draw_boxes(image, boxes, labels, classes, scores)
     gap = np.full((image.shape[0], max(4, image.shape[1] // 100), 3), 255, np.uint8)
     return np.concatenate([left, gap, right], axis=1)
 

@@ -160,3 +160,16 @@ def test_mixed_precision_is_near_and_comes_after_ema(detections, tta):
     assert found == detections(tta=tta, custom_hooks=[{"type": "AmpTestHook"}, {"type": "EMAHook"}])
     best = [max(d["score"] for d in results) for results in (exact, found)]
     assert best[1] == pytest.approx(best[0], abs=0.01)
+
+
+def test_mixed_precision_leaves_the_detector_as_it_was(config, tmp_path):
+    """Also beside a hook that exchanges weights with folded ones, before the test and after it."""
+    resnet = {"model.backbone": {"_delete_": True, "type": "ResNet", "depth": 18}, "model.neck.num_extra": 0}
+    cfg = load_config(config, resnet | {"custom_hooks": [{"type": "EMAHook"}, {"type": "AmpTestHook"}]})
+    model = init_detector(load_config(config, resnet | {"model.num_classes": 2}))
+    torch.save({"state_dict": model.state_dict()}, tmp_path / "resnet.pth")
+    cfg.merge_from_dict({"work_dir": str(tmp_path / "test"), "load_from": str(tmp_path / "resnet.pth")})
+    runner = build_runner(cfg, "test")
+    runner.test()
+    for name, value in runner.model.state_dict().items():
+        assert torch.equal(value, model.state_dict()[name]), name

@@ -394,3 +394,14 @@ def test_init_weights_loads_the_backbone(tmp_path):
     assert not (detector.backbone.bn1.running_mean == 0.25).any()
     detector.init_weights()
     assert (detector.backbone.bn1.running_mean == 0.25).all()
+
+
+@pytest.mark.parametrize("loss_bbox", ["SmoothL1Loss", "GIoULoss", "CIoULoss"])
+@pytest.mark.parametrize("samples", [[TWO, EMPTY], [ALL_IGNORED, ONE]], ids=["boxes", "crowd"])
+def test_training_step_never_waits_for_the_device(loss_bbox, samples):
+    """Tensors on the meta device have no values, so whatever asks for one raises."""
+    model = build(loss_bbox__type=loss_bbox).to("meta")
+    losses = model(images(2).to("meta"), samples, mode="loss")
+    sum(losses.values()).backward()
+    assert all(value.device.type == "meta" for value in losses.values())
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)

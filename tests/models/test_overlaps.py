@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rdet.models.assigners.overlaps import overlapping_pairs
+from rdet.models.assigners.overlaps import grid_pairs
 from rdet.models.assigners.overlaps import paired_iou as iou_on_host
 from rdet.models.priors.anchor_generator import AnchorGenerator
 from rdet.models.priors.fitted_anchor_generator import FittedAnchorGenerator
@@ -35,7 +35,7 @@ def boxes_of(count, seed):
 def test_none_that_matters_is_missing(kind, size, min_iou):
     generator, sizes = GENERATORS[kind], SIZES[size]
     priors, boxes = generator(sizes), boxes_of(200, seed=3)
-    pairs = overlapping_pairs(boxes.numpy(), generator.grid(sizes), min_iou)
+    pairs = grid_pairs(boxes.numpy(), generator.grid(sizes), min_iou)
     iou = paired_iou(boxes[:, None], priors)  # (G, A)
     found = np.zeros(iou.shape, dtype=int)
     np.add.at(found, pairs, 1)
@@ -50,7 +50,7 @@ def test_few_others_are_among_them():
     priors = GENERATORS["anchors"](sizes)
     corner = torch.rand(300, 2, generator=torch.Generator().manual_seed(0)) * 600
     boxes = torch.cat([corner, corner + 20 + corner.flip(0) / 4], dim=1)
-    box, prior = overlapping_pairs(boxes.numpy(), GENERATORS["anchors"].grid(sizes), 0.4)
+    box, prior = grid_pairs(boxes.numpy(), GENERATORS["anchors"].grid(sizes), 0.4)
     assert len(box) < 2 * (paired_iou(boxes[box], priors[prior]) >= 0.4).sum()
 
 
@@ -59,7 +59,7 @@ def test_few_others_are_among_them():
 )
 def test_boxes_that_overlap_nothing(boxes):
     generator, sizes = GENERATORS["anchors"], SIZES["even"]
-    box, prior = overlapping_pairs(boxes.numpy(), generator.grid(sizes), 0.4)
+    box, prior = grid_pairs(boxes.numpy(), generator.grid(sizes), 0.4)
     assert (paired_iou(boxes[box], generator(sizes)[prior]) == 0).all()
 
 

@@ -33,14 +33,12 @@ def test_line_grows_with_the_image():
     assert widths == [1, 4]
 
 
-def test_low_scores_are_left_out_and_the_best_is_on_top():
+def test_all_are_drawn_and_the_best_is_on_top():
     boxes = np.array([[50, 50, 150, 150], [50, 50, 150, 150], [200, 50, 300, 150]])
-    out = draw_boxes(GREY, boxes, [0, 1, 2], "abc", scores=[0.9, 0.6, 0.2], score_thr=0.5)
+    out = draw_boxes(GREY, boxes, [0, 1, 2], "abc", scores=[0.9, 0.6, 0.01])
     assert has(out, class_color(0))[100, 50]
-    assert not has(out, class_color(2)).any()
-    assert has(draw_boxes(GREY, boxes, [0, 1, 2], "abc", scores=[0.6, 0.9, 0.2], score_thr=0.1), class_color(1))[
-        100, 50
-    ]
+    assert has(out, class_color(2))[100, 200]
+    assert has(draw_boxes(GREY, boxes, [0, 1, 2], "abc", scores=[0.6, 0.9, 0.2]), class_color(1))[100, 50]
 
 
 def test_label_stays_in_the_image():
@@ -71,6 +69,7 @@ def test_comparison_has_truth_left_and_detections_right():
     assert dust[:, 324:].any()
     assert not dust[:, :324].any()
     assert (out[:, 320:324] == 255).all()
+    assert not has(draw_comparison(GREY, truth, found, ("cell", "dust"), score_thr=0.99), class_color(1)).any()
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp"])

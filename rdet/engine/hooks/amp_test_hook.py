@@ -1,5 +1,7 @@
 """Mixed precision in tests."""
 
+import copy
+
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -9,10 +11,10 @@ from rdet.registry import HOOKS
 
 @HOOKS.register_module()
 class AmpTestHook(Hook):
-    """Makes the model ready for inference in mixed precision before it is tested: ``tools/test.py --amp``.
+    """Tests a copy of the detector that is ready for inference in mixed precision: ``tools/test.py --amp``.
 
-    For test runs only: the model can no longer be trained or loaded into. It runs after all other hooks,
-    such as the one that puts averaged weights in the place of the last ones.
+    The copy is made after all other hooks have prepared the detector, such as the one that puts averaged weights in
+    the place of the last ones. After the test the detector is in its place again.
 
     Args:
         dtype: ``'bfloat16'``, on CPU and GPU, or ``'float16'``, on GPU.
@@ -26,8 +28,15 @@ class AmpTestHook(Hook):
         self.dtype = getattr(torch, dtype)
 
     def before_test_epoch(self, runner) -> None:
-        """Calls the detector's ``optimize_for_inference(dtype)``."""
-        model = runner.model
+        """Puts a copy, and the detector's ``optimize_for_inference(dtype)``, in the place of the detector."""
+        self._holder, self._name, model = runner, "model", runner.model
         while is_model_wrapper(model) or not hasattr(model, "optimize_for_inference"):  # a wrapper, or augmentation's
-            model = model.module
-        model.optimize_for_inference(self.dtype)
+            self._holder, self._name, model = model, "module", model.module
+        self._detector = model
+        copied = copy.deepcopy(model)
+        copied.optimize_for_inference(self.dtype)
+        setattr(self._holder, self._name, copied)
+
+    def after_test_epoch(self, runner, metrics: dict | None = None) -> None:
+        """Puts the detector back."""
+        setattr(self._holder, self._name, self._detector)

@@ -73,4 +73,4 @@ def ignore_background(
     inside = torch.zeros_like(assigned, dtype=torch.bool)
     for chunk in ignored.split(chunk_size):
         inside |= box_coverage(priors, chunk).amax(dim=0) > ignore_iof_thr
-    return torch.where(inside & (assigned == BACKGROUND), IGNORE, assigned)
+    return assigned.masked_fill(inside & (assigned == BACKGROUND), IGNORE)

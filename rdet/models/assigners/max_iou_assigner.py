@@ -28,8 +28,8 @@ class MaxIoUAssigner:
     - Background of which more than ``ignore_iof_thr`` lies inside an ignored region (a crowd) is
       ignored.
 
-    On a grid the time depends on the boxes and not on the priors (:mod:`rdet.models.assigners.overlaps`);
-    without one, each box is compared with each prior. Memory: O(A * ``chunk_size``), whatever the number of boxes.
+    On a grid the time depends on the boxes and not on the priors (:mod:`rdet.models.assigners.overlaps`), and the
+    host does the work while the device is busy with the network; without one, each box is compared with each prior. Memory: O(A * ``chunk_size``), whatever the number of boxes.
 
     Args:
         pos_iou_thr, neg_iou_thr: The thresholds.
@@ -71,27 +71,30 @@ class MaxIoUAssigner:
 
         Args:
             priors: (A, 4) xyxy.
-            boxes: (G, 4) xyxy ground truth.
-            ignored: (I, 4) xyxy regions that are neither object nor background.
+            boxes: (G, 4) xyxy ground truth, on any device.
+            ignored: (I, 4) xyxy regions that are neither object nor background, on any device.
             grid: How the priors lie, if they lie on one.
             box_counts: How many of the boxes are of each of N images; by default, all are of one.
             ignored_counts: The same of the regions.
 
         Returns:
             (A,) int64, or (N, A) with ``box_counts``: index of the prior's box, ``BACKGROUND`` or
-            ``IGNORE``.
+            ``IGNORE``; on the host if there is a grid, otherwise where the priors are.
         """
         if box_counts is None:
             counts = [] if ignored is None else [len(ignored)]
             return self(priors, boxes, ignored, grid, [len(boxes)], counts).squeeze(0)
         if grid is None:
+            boxes = boxes.to(priors.device, non_blocking=True)
             images, starts = boxes.split(box_counts), [sum(box_counts[:i]) for i in range(len(box_counts))]
             found = [self._compare_all(priors, own) for own in images]
             assigned = torch.stack([torch.where(x >= 0, x + start, x) for x, start in zip(found, starts, strict=True)])
         else:
             assigned = self._compare_on_grid(boxes, box_counts, grid)
+            priors = torch.from_numpy(grid.priors)
         for image, regions in enumerate(() if ignored is None else ignored.split(ignored_counts)):
             if len(regions):
+                regions = regions.to(priors.device, non_blocking=True)
                 assigned[image] = ignore_background(
                     assigned[image], priors, regions, self.ignore_iof_thr, self.chunk_size
                 )
@@ -113,11 +116,11 @@ class MaxIoUAssigner:
                 low_quality |= ((iou == box_best) & (iou > 0) & (iou >= self.min_pos_iou)).any(dim=0)
 
         positive = (best_iou >= self.pos_iou_thr) & (best_box >= 0) | low_quality
-        assigned = torch.where(best_iou < self.neg_iou_thr, BACKGROUND, IGNORE)
+        assigned = torch.full_like(best_box, IGNORE).masked_fill(best_iou < self.neg_iou_thr, BACKGROUND)
         return torch.where(positive, best_box, assigned)
 
     def _compare_on_grid(self, boxes: Tensor, box_counts: list[int], grid: PriorGrid) -> Tensor:
-        """Those pairs that matter, of all images: (G, 4) -> (N, A). It waits once for the device, for the boxes."""
+        """Those pairs that matter, of all images, on the host: (G, 4) -> (N, A)."""
         shape = len(box_counts), len(grid.priors)
         image = np.repeat(np.arange(shape[0]), box_counts)  # (G,)
         corners = boxes.cpu().numpy()
@@ -125,7 +128,7 @@ class MaxIoUAssigner:
         best_box = np.full(len(best_iou), len(corners))
         low_quality = np.zeros(len(best_iou), dtype=bool)
         for start in range(0, len(corners), self.chunk_size * _GRID_CHUNK):
-            box, prior = overlaps.overlapping_pairs(
+            box, prior = overlaps.grid_pairs(
                 corners[start : start + self.chunk_size * _GRID_CHUNK], grid, self.neg_iou_thr
             )
             box += start
@@ -148,8 +151,6 @@ class MaxIoUAssigner:
                 best_box[some] = np.where(image == some[:, None] // shape[1], iou, -1).argmax(axis=1)
         (found,) = ((best_iou >= self.neg_iou_thr) | low_quality).nonzero()  # all others are background
         positive = (best_iou[found] >= self.pos_iou_thr) & (best_box[found] < len(corners)) | low_quality[found]
-        what = np.stack([found, np.where(positive, best_box[found], IGNORE)])
-        found, what = torch.from_numpy(what).to(boxes.device)
-        assigned = torch.full(shape, BACKGROUND, device=boxes.device)
-        assigned.view(-1)[found] = what
-        return assigned
+        assigned = np.full(shape, BACKGROUND)
+        assigned.reshape(-1)[found] = np.where(positive, best_box[found], IGNORE)
+        return torch.from_numpy(assigned)

@@ -9,7 +9,7 @@ import numpy as np
 from rdet.structures.prior_grid import PriorGrid
 
 
-def overlapping_pairs(boxes: np.ndarray, grid: PriorGrid, min_iou: float) -> tuple[np.ndarray, np.ndarray]:
+def grid_pairs(boxes: np.ndarray, grid: PriorGrid, min_iou: float) -> tuple[np.ndarray, np.ndarray]:
     """Those pairs of a box and a prior that matter; their number does not grow with that of the priors.
 
     An IoU of t asks for t / (1 + t) of both areas to be common, so for each of the R shapes of the

@@ -40,12 +40,12 @@ class DeltaXYWHBBoxCoder:
         prior_center, prior_size = _center_and_size(priors)
         center, size = _center_and_size(boxes)
         deltas = torch.cat([(center - prior_center) / prior_size, torch.log(size / prior_size)], dim=-1)
-        return (deltas - deltas.new_tensor(self.means)) / deltas.new_tensor(self.stds)
+        return (deltas - _numbers(self.means, deltas)) / _numbers(self.stds, deltas)
 
     def decode(self, priors: Tensor, deltas: Tensor) -> Tensor:
         """(..., 4) priors and (..., 4) deltas -> (..., 4) boxes, xyxy."""
         prior_center, prior_size = _center_and_size(priors)
-        deltas = deltas * deltas.new_tensor(self.stds) + deltas.new_tensor(self.means)
+        deltas = deltas * _numbers(self.stds, deltas) + _numbers(self.means, deltas)
         center = prior_center + deltas[..., :2] * prior_size
         size = prior_size * torch.exp(deltas[..., 2:].clamp(max=self.max_log_ratio))
         return torch.cat([center - size / 2, center + size / 2], dim=-1)
@@ -54,3 +54,8 @@ class DeltaXYWHBBoxCoder:
 def _center_and_size(boxes: Tensor) -> tuple[Tensor, Tensor]:
     size = boxes[..., 2:] - boxes[..., :2]
     return boxes[..., :2] + size / 2, size
+
+
+def _numbers(values: tuple[float, ...], like: Tensor) -> Tensor:
+    """As ``like.new_tensor``, which would wait for the device."""
+    return torch.tensor(values, dtype=like.dtype).to(like.device, non_blocking=True)

@@ -21,7 +21,8 @@ class Targets(NamedTuple):
 
     Attributes:
         labels: (N, A) int64, class, ``BACKGROUND`` or ``IGNORE``.
-        objects: (N, A) int64, index in ``boxes`` where the label is a class.
+        objects: (N, A) int64, index in ``boxes`` where the label is a class; on the device where the
+            assigner worked, so that to look for positives on the host waits for no device.
         boxes: (G, 4) ground truth of all images.
     """
 
@@ -43,8 +44,8 @@ class OneStageDetector(BaseModel):
       generator does not tell it, ``boxes`` (G, 4), ``ignored`` (I, 4), ``labels`` (G,),
       ``level_lengths`` (priors of each level), ``scores`` (A, K) and ``predicted`` (A, 4) boxes;
       without gradient. One that names ``box_counts`` is called once for all images: ``boxes`` and
-      ``ignored`` are then those of all, and ``box_counts`` and ``ignored_counts`` say how many are
-      of each;
+      ``ignored`` are then those of all, as they were loaded, on the host, and ``box_counts`` and
+      ``ignored_counts`` say how many are of each;
     - ``loss_cls``: ``logits`` (N, A, K), ``labels`` (N, A), ``quality`` (N, A), 0 but at positives;
     - ``mining``, for each image: ``losses`` (A,) of the classification, ``labels`` (A,), ``priors``;
       without gradient;
@@ -244,25 +245,26 @@ class OneStageDetector(BaseModel):
     ) -> dict[str, Tensor]:
         """The two losses of section 4.1 and those of the optional slots, each divided once."""
         targets = self.targets(predictions, priors, data_samples)
-        positive = targets.labels >= 0
-        image, prior = positive.nonzero(as_tuple=True)  # (P,), (P,)
-        at = self._at_positives(predictions, priors, targets, image, prior)
+        image, prior = (targets.objects >= 0).nonzero(as_tuple=True)  # (P,), (P,)
+        positives = torch.stack([image, prior, targets.objects[image, prior]])
+        image, prior, objects = positives.to(priors.device, non_blocking=True)
+        at = self._at_positives(predictions, priors, targets, image, prior, objects)
 
         def divisor(mass: Tensor) -> Tensor:
             """(P,) what each positive counts -> (N,)"""
-            return self.normalizer(mass.new_zeros(len(positive)).index_add(0, image, mass))
+            return self.normalizer(mass.new_zeros(len(targets.labels)).index_add(0, image, mass))
 
         ones = torch.ones_like(prior, dtype=torch.float32)
         number = divisor(ones)
         loss_cls = Offers(
             logits=predictions.logits,
             labels=targets.labels,
-            quality=lambda _: ones.new_zeros(positive.shape).index_put((image, prior), at["quality"]),
+            quality=lambda _: ones.new_zeros(targets.labels.shape).index_put((image, prior), at["quality"]),
         ).give(self.loss_cls)  # (N, A)
         cls_divisor = number if self.cls_mass is None else divisor(at.give(self.cls_mass).detach())
         if self.mining is not None:
             chosen = self._mine(loss_cls.detach(), targets.labels, priors)  # (N, A)
-            loss_cls = torch.where(chosen, loss_cls, 0)
+            loss_cls = loss_cls.masked_fill(~chosen, 0)
             cls_divisor = self.normalizer(chosen.sum(dim=1))
         losses = {"loss_cls": (loss_cls.sum(dim=1) / cls_divisor).sum()}
 
@@ -282,8 +284,9 @@ class OneStageDetector(BaseModel):
         """Assigns the priors of every image: by one call for all, if the assigner names ``box_counts``."""
         truths = [sample.gt_instances for sample in data_samples]
         crowds = [sample.ignored_instances.bboxes for sample in data_samples]
-        boxes = torch.cat([truth.bboxes for truth in truths])  # (G, 4) of all images
+        boxes = torch.cat([truth.bboxes for truth in truths])  # (G, 4) of all images, where they were loaded
         counts = [len(truth.bboxes) for truth in truths]
+        device = priors.device
         offers = Offers(
             priors=priors,
             grid=lambda _: self._grid(predictions.level_sizes),
@@ -300,9 +303,9 @@ class OneStageDetector(BaseModel):
             objects = []
             for index, (truth, regions) in enumerate(zip(truths, crowds, strict=True)):
                 assigned = offers.also(
-                    boxes=truth.bboxes,
-                    labels=truth.labels,
-                    ignored=regions,
+                    boxes=truth.bboxes.to(device, non_blocking=True),
+                    labels=truth.labels.to(device, non_blocking=True),
+                    ignored=regions.to(device, non_blocking=True),
                     scores=lambda _, i=index: self._scores(predictions.logits[i]),
                     predicted=lambda _, i=index: self.bbox_coder.decode(priors, predictions.deltas[i].float()),
                 ).give(self.assigner)  # (A,)
@@ -310,9 +313,9 @@ class OneStageDetector(BaseModel):
             objects = torch.stack(objects)  # (N, A)
         # A last row, for priors without a box, so that images without boxes need no case of their own.
         classes = [truth.labels for truth in truths]
-        classes = torch.cat([*classes, classes[0].new_full((1,), BACKGROUND)])
+        classes = torch.cat([*classes, classes[0].new_full((1,), BACKGROUND)]).to(objects.device, non_blocking=True)
         labels = torch.where(objects >= 0, classes[objects.clamp(min=-1)], objects)
-        return Targets(labels, objects, boxes)
+        return Targets(labels.to(device, non_blocking=True), objects, boxes.to(device, non_blocking=True))
 
     def _grid(self, level_sizes: list[tuple[int, int]]) -> PriorGrid | None:
         """How the priors lie, if their generator knows."""
@@ -334,9 +337,15 @@ class OneStageDetector(BaseModel):
         return logits if convert is None else convert(logits)
 
     def _at_positives(
-        self, predictions: DensePredictions, priors: Tensor, targets: Targets, image: Tensor, prior: Tensor
+        self,
+        predictions: DensePredictions,
+        priors: Tensor,
+        targets: Targets,
+        image: Tensor,
+        prior: Tensor,
+        objects: Tensor,
     ) -> Offers:
-        """What losses, quality and weights may ask for, at the P positives (``image``, ``prior``)."""
+        """What losses, quality and weights may ask for, at the P positives (``image``, ``prior``) of ``objects``."""
 
         def quality_logits(_: Offers) -> Tensor:
             if predictions.quality is None:
@@ -347,9 +356,9 @@ class OneStageDetector(BaseModel):
 
         return Offers(
             priors=lambda _: priors[prior],
-            boxes=lambda at: targets.boxes[at["objects"]],
+            boxes=lambda _: targets.boxes[objects],
             labels=lambda _: targets.labels[image, prior],
-            objects=lambda _: targets.objects[image, prior],
+            objects=objects,
             num_objects=len(targets.boxes),
             deltas=lambda _: predictions.deltas[image, prior],
             target_deltas=lambda at: self.bbox_coder.encode(at["priors"], at["boxes"]),

@@ -44,4 +44,4 @@ class HingeLoss(SigmoidLoss):
     def with_derivative(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """Its derivative is p_t (1 - p_t) below the margin and 0 above."""
         p_t = torch.sigmoid(-u)
-        return torch.relu(self.margin - p_t), torch.where(p_t < self.margin, p_t * (1 - p_t), 0)
+        return torch.relu(self.margin - p_t), (p_t * (1 - p_t)).masked_fill(p_t >= self.margin, 0)

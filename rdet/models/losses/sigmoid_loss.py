@@ -124,7 +124,7 @@ class _SigmoidLoss(torch.autograd.Function):
         own = at_least_float32(rows.gather(1, at))
         smoothed = is_class.to(own.dtype)
         own_loss, own_slope = kind._smoothed(torch.where(is_class, -own, own), smoothed)
-        own_weight = torch.where(is_class, alpha_1, alpha_0).to(own.dtype)
+        own_weight = torch.full_like(own, alpha_0).masked_fill(is_class, alpha_1)
         weight = alpha_0
         if kind.class_weight is not None:
             own_weight = own_weight * kind.class_weight[at]
