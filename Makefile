@@ -11,7 +11,7 @@ BENCHMARKS := loss step roofline memory inference pipeline evaluation processes 
 
 .PHONY: demo test lint bench clean
 
-# Optional packages only as wheels: one that has none for this Python is not built from source.
+# Optional packages as wheels only: building one from source would need compilers, so it fails and says which.
 $(VENV)/installed: setup.py requirements/runtime.txt requirements/optional.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable .

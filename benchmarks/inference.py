@@ -1,9 +1,9 @@
 """Inference of RetinaNet R50-FPN against torchvision's, and its postprocess: python benchmarks/inference.py
 
-One image of 512 x 512 pixels, 80 classes, from the network's input to detections. Torchvision runs in float32, rdet in
-float32 and in bfloat16, made ready by `optimize_for_inference`. Weights are random, so the score threshold is taken
-from the scores: one that leaves 100 candidates, and one that leaves 100,000. The postprocess alone is timed on the same
-predictions.
+One image of 512 x 512 pixels, 80 classes, from the image as the loader gives it to detections. Torchvision runs in
+float32, rdet in float32 and in bfloat16, made ready by `optimize_for_inference`. Weights are random, so the score
+threshold is taken from the scores: one that leaves 100 candidates, and one that leaves 100,000. The postprocess alone
+is timed on the same predictions.
 """
 
 import copy
@@ -44,7 +44,8 @@ def contenders(candidates: int, side: int = SIDE) -> tuple[dict[str, Callable], 
     torch.nn.init.normal_(ours.bbox_head.conv_cls.weight, std=0.1)
     theirs.head.classification_head.cls_logits.weight.copy_(ours.bbox_head.conv_cls.weight)
     images = Batch(count=1, side=side)
-    batch, samples = images.for_rdet()
+    data, (image_of_theirs, _) = images.for_rdet(), images.for_torchvision()
+    batch = ours.data_preprocessor(data)["inputs"]
     for network in (ours, theirs):
         network.eval()
     logits = ours(batch).logits.flatten()
@@ -63,9 +64,8 @@ def contenders(candidates: int, side: int = SIDE) -> tuple[dict[str, Callable], 
         return quietly
 
     networks_ = {"rdet": ours, "rdet, bfloat16": half}
-    whole = {"torchvision": call(lambda: theirs(images.images))} | {
-        name: call(lambda network=network: network(batch, samples, mode="predict"))
-        for name, network in networks_.items()
+    whole = {"torchvision": call(lambda: theirs(image_of_theirs))} | {
+        name: call(lambda network=network: network.test_step(data)) for name, network in networks_.items()
     }
     found, expected = whole["rdet"]()[0].pred_instances, whole["torchvision"]()[0]
     torch.testing.assert_close(found.scores, expected["scores"], rtol=1e-3, atol=1e-4)
@@ -75,7 +75,7 @@ def contenders(candidates: int, side: int = SIDE) -> tuple[dict[str, Callable], 
         priors = network.anchor_generator(predictions.level_sizes, batch.device)
         postprocess[name] = call(
             lambda network=network, predictions=predictions, priors=priors: network.predict(
-                predictions, priors, samples
+                predictions, priors, data["data_samples"]
             )
         )
     return whole, postprocess

@@ -1,8 +1,9 @@
 """Whole training steps of RetinaNet R50-FPN against torchvision's: python benchmarks/step.py [--compile]
 
 2 images of 512 x 512 pixels with 8 boxes each, 80 classes, SGD; both have the stem and the first stage frozen and their
-batch normalisation fixed. Torchvision runs in float32, rdet in float32 and in bfloat16. The floor is rdet's own
-convolutions, forward and backward, with the tensors of a step, and nothing else.
+batch normalisation fixed, and start from images as their loaders give them, which they normalise and join. Torchvision
+runs in float32, rdet in float32 and in bfloat16. The floor is rdet's own convolutions, forward and backward, with the
+tensors of a step, and nothing else.
 """
 
 import copy
@@ -43,6 +44,8 @@ def networks(side: int = SIDE) -> tuple[torch.nn.Module, torch.nn.Module]:
                 module.requires_grad_()
     options = {"model.backbone.weights": None, "model.num_classes": CLASSES, "model.postprocess.score_thr": 0.5}
     options["model.backbone.norm_cfg.eps"] = 1e-5
+    grey_levels = {"mean": [255 * MEAN] * 3, "std": [255 * STD] * 3, "bgr_to_rgb": False}
+    options["model.data_preprocessor"] = {"type": "DetDataPreprocessor", **grey_levels}
     ours = build_detector(load_config(CONFIG, options), classes=[str(index) for index in range(CLASSES)])
     load_torchvision_retinanet(ours, theirs.state_dict())
     return ours, theirs
@@ -52,31 +55,31 @@ class Batch:
     """Random images and boxes.
 
     Attributes:
-        images: N tensors (3, side, side) in [0, 1].
+        images: N tensors (3, side, side) uint8.
         truths: Boxes (8, 4) and labels (8,) of each.
     """
 
     def __init__(self, count: int = 2, side: int = SIDE):
         generator = torch.Generator().manual_seed(1)
-        self.images = [torch.rand(3, side, side, generator=generator) for _ in range(count)]
+        size = (3, side, side)
+        self.images = [torch.randint(256, size, generator=generator, dtype=torch.uint8) for _ in range(count)]
         self.truths = [truth(BOXES, (side, side), generator) for _ in self.images]
 
-    def for_rdet(self) -> tuple[torch.Tensor, list[DetDataSample]]:
-        """Inputs (N, 3, H, W), normalised and padded as torchvision does it, and samples."""
+    def for_rdet(self) -> dict[str, list]:
+        """What rdet's loader gives."""
         samples = []
         for image, (boxes, labels) in zip(self.images, self.truths, strict=True):
             sample = DetDataSample(metainfo={"img_shape": tuple(image.shape[1:]), "scale_factor": (1.0, 1.0)})
             sample.gt_instances = InstanceData(bboxes=boxes, labels=labels)
             sample.ignored_instances = InstanceData(bboxes=boxes[:0])
             samples.append(sample)
-        inputs = (torch.stack(self.images) - MEAN) / STD
-        padding = -inputs.shape[-1] % 32
-        inputs = torch.nn.functional.pad(inputs, (0, padding, 0, padding))
-        return inputs.contiguous(memory_format=torch.channels_last), samples
+        return {"inputs": self.images, "data_samples": samples}
 
     def for_torchvision(self) -> tuple[list[torch.Tensor], list[dict]]:
-        """Images and targets."""
-        return self.images, [{"boxes": boxes, "labels": labels} for boxes, labels in self.truths]
+        """Images in [0, 1], and targets."""
+        return [image / 255 for image in self.images], [
+            {"boxes": boxes, "labels": labels} for boxes, labels in self.truths
+        ]
 
 
 def step_of_torchvision(network: torch.nn.Module, batch: Batch) -> Callable[[], list[float]]:
@@ -89,12 +92,13 @@ def step_of_torchvision(network: torch.nn.Module, batch: Batch) -> Callable[[], 
 
 def step_of_rdet(network: torch.nn.Module, batch: Batch, bfloat16: bool = False) -> Callable[[], list[float]]:
     """A training step that returns the losses."""
-    inputs, samples = batch.for_rdet()
+    data = batch.for_rdet()
     network.train()
+    preprocess = getattr(network, "module", network).data_preprocessor  # of what may be wrapped for two processes
 
     def losses() -> dict[str, torch.Tensor]:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
-            return network(inputs, samples, mode="loss")
+            return network(**preprocess(data), mode="loss")
 
     return _step(network, losses)
 

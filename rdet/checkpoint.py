@@ -13,6 +13,8 @@ import torch
 from mmengine.logging import HistoryBuffer, print_log
 from torch import Tensor, nn
 
+from rdet.messages import few
+
 _multiarray = (np._core if hasattr(np, "_core") else np.core).multiarray
 
 
@@ -121,7 +123,7 @@ def load_weights_into(module: nn.Module, weights: Mapping[str, Tensor], source: 
     details = [
         f"{source}: {len(fitting)} of {len(wanted)} weights fit",
         *(
-            f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+            f"{len(names)} {what} ({few(names, 3)})"
             for what, names in (
                 (f"of another shape, as {_shapes(misshapen, weights, wanted)}", misshapen),
                 ("missing", missing),

@@ -5,6 +5,7 @@ underscore, which makes them helpers of that file alone.
 """
 
 import ast
+import copy
 import inspect
 from collections.abc import Iterator
 from fnmatch import fnmatch
@@ -14,7 +15,8 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from rdet import registry
-from rdet.registry import Registry, UnknownNameError, check_keys, class_of, import_custom_modules, nearest
+from rdet.messages import nearest
+from rdet.registry import Registry, UnknownNameError, check_keys, class_of, import_custom_modules
 
 # Where `type` is looked up below each top-level key that holds parts.
 _REGISTRY_OF = {
@@ -101,6 +103,7 @@ _SMALLEST = {
     "optim_wrapper.accumulative_counts": 1,
     "model.bbox_head.stacked_convs": 0,
     "model.postprocess.max_per_img": 1,
+    "model.assigner.chunk_size": 1,
 }
 
 
@@ -118,6 +121,21 @@ def load_config(path: str | Path, options: dict | None = None) -> Config:
     cfg = read_config(path)
     if options:
         _merge_options(cfg, options)
+    _check(cfg, str(path))
+    return cfg
+
+
+def override(cfg: Config, options: dict | None) -> Config:
+    """A config with overrides applied and checked, as :func:`load_config` does it; ``cfg`` stays as it is."""
+    if not options:
+        return cfg
+    cfg = copy.deepcopy(cfg)
+    _merge_options(cfg, options)
+    _check(cfg, cfg.filename or "the config")
+    return cfg
+
+
+def _check(cfg: Config, path: str) -> None:
     for key in ("model", "optim_wrapper", *_PLAIN_KEYS):
         if key in cfg and not isinstance(cfg[key], dict):
             raise ValueError(f"{path}: {key} is {cfg[key]!r}; it must be a dict, or be left out")
@@ -129,7 +147,6 @@ def load_config(path: str | Path, options: dict | None = None) -> Config:
         check_numbers(cfg)
     except (UnknownNameError, ValueError) as error:
         raise type(error)(f"{path}: {error}") from None
-    return cfg
 
 
 def read_config(path: str | Path) -> Config:
@@ -231,6 +248,10 @@ def _check_parts(value: Any, parts: Registry | None, where: str, extra=frozenset
     if "type" in value and parts is not None:
         check_keys(set(value) - {"type"} - extra, class_of(value["type"], parts, where), where)
     for key, item in value.items():
+        if key == "norm_cfg" and item is not None:
+            from rdet.models.norms import check_norm_cfg  # mmcv's layers, which a config without one need not load
+
+            check_norm_cfg(item, f"{where}.{key}")
         if not key.endswith("_cfg"):
             _check_parts(item, _REGISTRY_OF.get(key, parts), f"{where}.{key}", extra)
 

@@ -6,7 +6,6 @@ stays light. A name or a key that does not exist is an error that lists the near
 And :func:`build_from_cfg` builds nested parts as well, checking every key on its way.
 """
 
-import difflib
 import importlib
 import inspect
 import re
@@ -18,6 +17,7 @@ from typing import Any
 from mmengine import registry as root
 
 from rdet.compat import guard_mmengine
+from rdet.messages import nearest
 
 guard_mmengine()
 
@@ -41,15 +41,6 @@ class UnknownNameError(KeyError):
 
     def __str__(self) -> str:
         return str(self.args[0])  # KeyError would print its repr, line breaks escaped
-
-
-def nearest(name, valid) -> str:
-    """Says which of ``valid`` the misspelled ``name`` may have meant, and lists all of them."""
-    valid = {str(v).lower(): str(v) for v in sorted(map(str, valid))}
-    close = [valid[match] for match in difflib.get_close_matches(str(name).lower(), valid, n=3, cutoff=0.5)]
-    valid = list(valid.values())
-    hint = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
-    return f"{hint}Valid: {', '.join(valid) if valid else 'none'}."
 
 
 class Registry(root.Registry):
@@ -161,7 +152,8 @@ def parameters_of(cls) -> set[str] | None:
         names |= {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             return names
-    return names | _BEHIND_KWARGS[cls.__name__] if cls.__name__ in _BEHIND_KWARGS else None
+    known = [base.__name__ for base in inspect.getmro(cls) if base.__name__ in _BEHIND_KWARGS]
+    return names | _BEHIND_KWARGS[known[0]] if known else None
 
 
 def class_of(kind: Any, registry: Registry, where: str) -> Any:

@@ -144,6 +144,14 @@ def test_a_constructor_of_ones_own_has_keys_of_its_own(tmp_path):
             "train_dataloader.dataset.pipeline.0: no transform is called 'LoadImage'. Did you mean",
         ),
         ({"model.data_preprocessor.mean.3": 1}, "model.data_preprocessor.mean is a list of 3 and has no item '3'"),
+        (
+            {"model.bbox_head.norm_cfg": {"type": "GNN"}},
+            "norm_cfg: no normalisation is called 'GNN'. Did you mean 'GN'",
+        ),
+        (
+            {"model.bbox_head.norm_cfg": {"type": "GN", "num_group": 32}},
+            "model.bbox_head.norm_cfg: GN has no key 'num_group'. Did you mean 'num_groups'",
+        ),
         ({"optim_wrapper.optimizer.lrr": 1}, "optim_wrapper.optimizer: SGD has no key 'lrr'. Did you mean 'lr'"),
         ({"optim_wrapper.clipgrad": 1}, "optim_wrapper: OptimWrapper has no key 'clipgrad'. Did you mean 'clip_grad'"),
         ({"optim_wrapper.type": "AmpWrapper"}, "optim_wrapper: no optimizer wrapper is called 'AmpWrapper'. Did you"),
@@ -182,7 +190,7 @@ def test_misspelled_option_names_the_place_and_the_nearest(options, message):
         ("model.backbone.depth", 18),
         ("model.num_classes", 3),
         ("model.assigner.min_pos_iou", 0.4),  # not in the config, but a parameter of the class
-        ("model.bbox_head.norm_cfg.type", "GN"),
+        ("model.bbox_head.norm_cfg.type", "BN"),
         ("train_dataloader.dataset.pipeline.2.prob", 0.0),
         ("train_dataloader.dataset.pipeline.3.type", "PackDetInputs"),
         ("train_dataloader.dataset.pipeline", [{"type": "LoadImageFromFile"}]),

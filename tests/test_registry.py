@@ -62,9 +62,7 @@ def test_every_registered_class_is_found_by_reading_the_source(name, all_modules
 
 
 def test_index_has_the_parts_of_the_design():
-    assert {"RetinaNet", "ResNet", "ResNeXt", "FPN", "RetinaHead", "FocalLoss", "FocalLossStar"} <= set(
-        MODELS._module_of
-    )
+    assert {"RetinaNet", "ResNet", "FPN", "RetinaHead", "FocalLoss", "FocalLossStar"} <= set(MODELS._module_of)
     assert {"CocoDataset", "VocDataset", "ClassBalancedDataset"} <= set(DATASETS._module_of)
     assert {"Resize", "RandomFlip", "PackDetInputs"} <= set(TRANSFORMS._module_of)
     assert "CocoMetric" in METRICS._module_of
@@ -297,3 +295,8 @@ def test_keyword_arguments_that_mmengines_hooks_pass_on_are_known():
     assert {"ema_type", "momentum"} <= parameters_of(HOOKS.get("EMAHook"))
     with pytest.raises(UnknownNameError, match=r"EMAHook has no key 'momentun'. Did you mean 'momentum'"):
         build_from_cfg({"type": "EMAHook", "momentun": 0.1}, HOOKS)
+
+    class Derived(HOOKS.get("EMAHook")):
+        pass
+
+    assert {"ema_type", "momentum"} <= parameters_of(Derived)

@@ -20,13 +20,14 @@ def main() -> None:
     args = parse_args()
 
     import torch
+    from mmengine.device import get_device
 
     from rdet.apis.cli import one_line_errors, parse_options
     from rdet.apis.folder import detect_folder
     from rdet.apis.inference import init_detector
 
     with one_line_errors():
-        device = args.device or ("cuda:0" if torch.cuda.is_available() else "cpu")
+        device = args.device or get_device()
         model = init_detector(args.config, args.checkpoint, device, parse_options(args.cfg_options))
         model.optimize_for_inference(torch.bfloat16 if args.amp else None)
         found = detect_folder(model, args.input, args.out_dir, args.score_thr)

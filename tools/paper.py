@@ -1,6 +1,8 @@
 """Reproduce the Focal Loss paper's tables at a small scale: python tools/paper.py run|status|report|figures"""
 
 import os
+import shlex
+import sys
 from pathlib import Path
 
 from rdet.args import ArgumentParser
@@ -27,7 +29,7 @@ def parse_args():
     parser.add_argument("--results", type=Path, help="json of all outcomes (default: WORK_DIR/results.json)")
     parser.add_argument("--data", type=Path, help="data set; made if it is not there (default: data/paper)")
     parser.add_argument("--jobs", type=int, help="trainings at a time (default: one a core)")
-    parser.add_argument("--seeds", type=int, help="seeds of each row (default: three)")
+    parser.add_argument("--seeds", type=int, help="seeds of each row (default: three; star_sweep one)")
     parser.add_argument("--out", type=Path, help="report: Markdown file to write (default: printed)")
     parser.add_argument("--figures", type=Path, help="folder of the figures (default: WORK_DIR/figures)")
     parser.add_argument("--checkpoint", type=Path, help="figures: model of configs/paper/small.py for Figure 4")
@@ -69,7 +71,8 @@ def main() -> None:
         elif args.command == "report":
             from rdet.analysis.paper.report import report
 
-            text = report(suite, rows, (args.figures or args.work_dir / "figures") / "figure_4.json")
+            figures = args.figures or args.work_dir / "figures"
+            text = report(suite, rows, figures / "figure_4.json", shlex.join(["python", *sys.argv]))
             if args.out:
                 args.out.write_text(text, encoding="utf-8")
             else:

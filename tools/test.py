@@ -21,6 +21,7 @@ def main() -> None:
     args = parse_args()
 
     from rdet.apis.cli import load_run_config, one_line_errors
+    from rdet.apis.data_cfg import evaluator_cfgs
 
     with one_line_errors():
         cfg = load_run_config(args.config, args.cfg_options, args.work_dir)
@@ -29,11 +30,13 @@ def main() -> None:
         if args.out:
             if not args.out.endswith(".json"):
                 raise ValueError(f"--out {args.out}: expected a path that ends in .json")
-            evaluator = cfg.get("test_evaluator") or cfg.get("val_evaluator") or {"type": "CocoMetric"}
-            cfg.test_evaluator = {**evaluator, "outfile_prefix": args.out}
+            cfg.test_evaluator = [
+                {**metric, "outfile_prefix": args.out} if metric["type"] == "CocoMetric" else metric
+                for metric in evaluator_cfgs(cfg, "test")
+            ]
         hooks = [{"type": "DrawHook", "out_dir": args.show_dir}] if args.show_dir else []
         hooks += [{"type": "AmpTestHook"}] if args.amp else []
-        cfg.custom_hooks = [*cfg.get("custom_hooks", []), *hooks]
+        cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), *hooks]
 
         from rdet.apis.build import build_runner
         from rdet.engine.distributed import leave_process_group

@@ -40,8 +40,8 @@ class Cost:
         return asdict(self)
 
 
-def measure_costs(cfgs: dict[str, Config], rounds: int = 5, device: str = "cpu") -> dict[str, Cost]:
-    """Costs of several detectors with random weights, on the first images of their own data.
+def measure_costs(cfgs: dict[str, Config], rounds: int = 5) -> dict[str, Cost]:
+    """Costs of several detectors with random weights, on the first images of their own data, on the CPU.
 
     Every round times each detector once, so that a disturbance of the machine meets all of them;
     the result is the median over the rounds. Ratios within one call are comparable, and milliseconds
@@ -50,14 +50,13 @@ def measure_costs(cfgs: dict[str, Config], rounds: int = 5, device: str = "cpu")
     Args:
         cfgs: Name -> config, as :func:`rdet.config.load_config` returns it.
         rounds: Number of timings of each, after one that is not counted.
-        device: Where to measure.
     """
-    subjects = {name: _Subject(cfg, device) for name, cfg in cfgs.items()}
+    subjects = {name: _Subject(cfg) for name, cfg in cfgs.items()}
     steps: dict[str, list[float]] = {name: [] for name in cfgs}
     latencies: dict[str, list[float]] = {name: [] for name in cfgs}
     for round_ in range(rounds + 1):
         for name, subject in subjects.items():
-            step, latency = _seconds(subject.step, device), _seconds(subject.detect, device)
+            step, latency = _seconds(subject.step), _seconds(subject.detect)
             if round_ > 0:  # the first one fills caches
                 steps[name].append(step)
                 latencies[name].append(latency)
@@ -75,10 +74,10 @@ def measure_costs(cfgs: dict[str, Config], rounds: int = 5, device: str = "cpu")
 class _Subject:
     """A detector with one batch to train on and one image to find objects in."""
 
-    def __init__(self, cfg: Config, device: str):
+    def __init__(self, cfg: Config):
         torch.manual_seed(0)
         datasets = build_datasets(cfg, ("train", "test"))
-        self.model = build_detector(cfg, classes_of(datasets["train"])).to(device)
+        self.model = build_detector(cfg, classes_of(datasets["train"]))
         wrapper = {key: value for key, value in cfg.optim_wrapper.items() if key not in _OF_THE_OPTIMIZER}
         optimizer = torch.optim.SGD(self.model.parameters(), lr=0.0)
         self.optim = OPTIM_WRAPPERS.build({**wrapper, "optimizer": optimizer}, where="optim_wrapper")
@@ -105,11 +104,7 @@ class _Subject:
         return counter.get_total_flops()
 
 
-def _seconds(work: Callable[[], None], device: str) -> float:
-    if device != "cpu":
-        torch.cuda.synchronize(device)
+def _seconds(work: Callable[[], None]) -> float:
     start = time.perf_counter()
     work()
-    if device != "cpu":
-        torch.cuda.synchronize(device)
     return time.perf_counter() - start

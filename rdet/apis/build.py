@@ -6,13 +6,14 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from rdet.apis.data_cfg import innermost, loader_cfg
+from rdet.apis.data_cfg import evaluator_cfgs, innermost, loader_cfg
 from rdet.apis.tta import with_views
 from rdet.datasets.summary import check_same_classes, classes_of, dataset_table
-from rdet.engine.runner import Runner, few
+from rdet.engine.runner import Runner
 from rdet.evaluation.coco_eval import METRIC_KEYS
 from rdet.evaluation.coco_metric import CocoMetric
-from rdet.registry import DATASETS, MODELS, nearest
+from rdet.messages import few, nearest
+from rdet.registry import DATASETS, MODELS
 
 
 def build_datasets(cfg: Config, splits: tuple[str, ...]) -> dict:
@@ -74,7 +75,6 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False, launcher: 
     loaders = {
         f"{split}_dataloader": {**loader_cfg(cfg, split), "dataset": dataset} for split, dataset in datasets.items()
     }
-    evaluator = cfg.get("val_evaluator") or {"type": "CocoMetric"}
     options: dict = {}
     if mode == "train":
         wrapper = dict(cfg.optim_wrapper)
@@ -83,13 +83,13 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False, launcher: 
         options |= {"train_cfg": cfg.train_cfg, "optim_wrapper": wrapper}
         options |= {key: cfg[key] for key in ("param_scheduler", "auto_scale_lr") if key in cfg}
     if "val" in datasets:
-        _check_save_best(cfg, evaluator)
-        options |= {"val_cfg": {}, "val_evaluator": evaluator}
+        _check_save_best(cfg)
+        options |= {"val_cfg": {}, "val_evaluator": evaluator_cfgs(cfg, "val")}
     if "test" in datasets:
-        options |= {"test_cfg": {}, "test_evaluator": cfg.get("test_evaluator") or evaluator}
+        options |= {"test_cfg": {}, "test_evaluator": evaluator_cfgs(cfg, "test")}
     passed_on = ("custom_hooks", "load_from", "resume", "env_cfg", "log_level")
-    options |= {key: cfg[key] for key in passed_on if key in cfg}
-    if "visualizer" in cfg:
+    options |= {key: cfg[key] for key in passed_on if cfg.get(key) is not None}
+    if cfg.get("visualizer"):
         options["visualizer"] = {"type": "Visualizer", **cfg.visualizer}
     randomness = {"seed": 0, **cfg.get("randomness", {})}
     if randomness["seed"] is not None:  # the Runner seeds too, but only after the model has drawn its weights
@@ -118,13 +118,15 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False, launcher: 
     return runner
 
 
-def _check_save_best(cfg: Config, evaluator) -> None:
+def _check_save_best(cfg: Config) -> None:
     """Raises ValueError for a ``save_best`` that CocoMetric does not give, before the first evaluation does."""
+    evaluators = evaluator_cfgs(cfg, "val")
     hook = (cfg.get("default_hooks") or {}).get("checkpoint") or {}
     wanted = hook.get("save_best")
-    if wanted in (None, "auto") or not (isinstance(evaluator, dict) and evaluator["type"] == "CocoMetric"):
-        return
-    given = [f"{evaluator.get('prefix') or CocoMetric.default_prefix}/{key}" for key in METRIC_KEYS]
+    if wanted in (None, "auto") or any(evaluator["type"] != "CocoMetric" for evaluator in evaluators):
+        return  # what others give is not known before
+    prefixes = [evaluator.get("prefix") or CocoMetric.default_prefix for evaluator in evaluators]
+    given = [f"{prefix}/{key}" for prefix in prefixes for key in METRIC_KEYS]
     for name in [wanted] if isinstance(wanted, str) else wanted:
         if name not in given:
             raise ValueError(f"default_hooks.checkpoint.save_best is {name!r}. {nearest(name, given)}")

@@ -12,7 +12,7 @@ from mmengine.dataset import pseudo_collate
 from rdet.apis.build import build_detector
 from rdet.apis.data_cfg import innermost, loader_cfg
 from rdet.checkpoint import load_weights_into, read_checkpoint, weights_in
-from rdet.config import load_config
+from rdet.config import load_config, override
 from rdet.models.detectors.one_stage_detector import OneStageDetector
 from rdet.registry import TRANSFORMS
 from rdet.structures import DetDataSample
@@ -30,7 +30,7 @@ def init_detector(
         config: A config file, or what :func:`rdet.config.load_config` made of it.
         checkpoint: Path or address of trained weights; it also says what the classes are called.
         device: Where the detector shall run.
-        cfg_options: Overrides, dotted key -> value.
+        cfg_options: Overrides, dotted key -> value, of a config file or of a config.
 
     Returns:
         The detector in eval mode. Its ``cfg`` is the config, its ``classes`` the names.
@@ -39,7 +39,7 @@ def init_detector(
         ValueError: The checkpoint does not fit, or neither it nor the config says how many classes
             there are; or the device cannot be used.
     """
-    cfg = config if isinstance(config, Config) else load_config(config, cfg_options)
+    cfg = override(config, cfg_options) if isinstance(config, Config) else load_config(config, cfg_options)
     if checkpoint is not None:
         content = read_checkpoint(checkpoint)
         classes = ((content.get("meta") or {}).get("dataset_meta") or {}).get("classes")
@@ -74,6 +74,8 @@ def inference_detector(
         A sample with ``pred_instances`` in pixels of the original image, or a list of them.
     """
     single = isinstance(images, str | Path | np.ndarray)
+    if not single and not len(images):
+        return []
     records = [_record(image, index) for index, image in enumerate([images] if single else images)]
     pipeline = test_pipeline(model.cfg)
     data = []

@@ -17,7 +17,8 @@ from rdet.datasets.images import find_bad_images, missing_files
 from rdet.datasets.records import build_records
 from rdet.datasets.report import LoadReport
 from rdet.datasets.transforms.load import LoadImageFromFile
-from rdet.registry import TRANSFORMS, UnknownNameError, nearest
+from rdet.messages import few, nearest
+from rdet.registry import TRANSFORMS, UnknownNameError
 
 _NAMED = 3  # entries that a message names before it only counts
 
@@ -215,8 +216,9 @@ class DetDataset(BaseDataset):
         missing = missing_files([record["img_path"] for record in self.data_list])
         if missing:
             raise BadImageError(
-                f"{self.ann_file}: {len(missing)} of {len(self.data_list)} image files are missing: {_some(missing)}; "
-                "check data_root and data_prefix['img'], or set on_bad_image='skip' to leave such images out",
+                f"{self.ann_file}: {len(missing)} of {len(self.data_list)} image files are missing: "
+                f"{few(missing, _NAMED)}; check data_root and data_prefix['img'], or set on_bad_image='skip' to leave "
+                "such images out",
                 "missing",
             )
 
@@ -228,7 +230,9 @@ class DetDataset(BaseDataset):
 
     def _leave_out(self, reason: str, entries: list[str], dropped: dict[str, int]) -> None:
         dropped[reason] = len(entries)
-        print_log(f"{self.ann_file}: left out {len(entries)} {reason}: {_some(entries)}", "current", logging.WARNING)
+        print_log(
+            f"{self.ann_file}: left out {len(entries)} {reason}: {few(entries, _NAMED)}", "current", logging.WARNING
+        )
 
     def _nothing_kept(self, annotations: Annotations, dropped: dict[str, int]) -> str:
         reasons = [f"left out {n} {what}" for what, n in dropped.items()]
@@ -257,10 +261,6 @@ class DetDataset(BaseDataset):
             f"({', '.join(reasons) or 'the file has none'}); your classes are {', '.join(self._metainfo['classes'])}; "
             "mend the annotations, or set test_mode=True if the images are not for training or only background"
         )
-
-
-def _some(entries: list[str]) -> str:
-    return ", ".join(entries[:_NAMED]) + (", ..." if len(entries) > _NAMED else "")
 
 
 def _check_keys(what: str, given: Iterable[str], valid: Iterable[str]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from rdet.datasets.errors import DatasetError
-from rdet.registry import nearest
+from rdet.messages import nearest
 
 
 def renamed(classes: Sequence[str], rename: Mapping[str, str], where: str) -> list[str]:

@@ -7,7 +7,8 @@ import numpy as np
 from rdet.datasets.errors import DatasetError
 from rdet.datasets.transforms.canvas import COLUMNS
 from rdet.datasets.transforms.mix_transform import MixTransform
-from rdet.registry import DATASETS, TRANSFORMS, UnknownNameError, nearest
+from rdet.messages import nearest
+from rdet.registry import DATASETS, TRANSFORMS, UnknownNameError
 
 
 @DATASETS.register_module()

@@ -3,8 +3,8 @@
 import gc
 import os
 
-import torch
 import torch.distributed as dist
+from mmengine.device import get_device
 
 # launcher -> environment variables that hold rank, number of processes and local rank.
 _VARIABLES = {
@@ -36,8 +36,8 @@ def init_cpu_process_group(launcher: str) -> None:
 
 
 def cpu_only() -> bool:
-    """Whether torch has no GPU to run on."""
-    return not torch.cuda.is_available()
+    """Whether mmengine finds no other device to run on."""
+    return get_device() == "cpu"
 
 
 def leave_process_group() -> None:

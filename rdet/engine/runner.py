@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import wraps
 
+import torch
 import torch.distributed as dist
 from mmengine import runner as mm
 from mmengine.config import Config
@@ -18,6 +19,7 @@ from rdet.config import flatten
 from rdet.engine.distributed import cpu_only, init_cpu_process_group
 from rdet.engine.memory import keep_freed_memory
 from rdet.engine.sampling import SeededDataset, StridedSampler, TrainStream
+from rdet.messages import few
 from rdet.registry import LOOPS
 
 
@@ -76,7 +78,7 @@ class Runner(mm.Runner):
         if not options.get("num_workers"):
             options.pop("persistent_workers", None)  # torch refuses it without workers
         options.setdefault("worker_init_fn", _keep_freed_memory)
-        options.setdefault("pin_memory", not cpu_only())  # to copy images to the GPU while it works
+        options.setdefault("pin_memory", torch.cuda.is_available())  # to copy images to the GPU while it works
         return DataLoader(dataset, collate_fn=options.pop("collate_fn", pseudo_collate), **options)
 
     def _maybe_compile(self, target: str) -> None:
@@ -117,6 +119,8 @@ class Runner(mm.Runner):
         """
         if not auto_scale_lr or not auto_scale_lr.get("enable", True):
             return
+        if "base_batch_size" not in auto_scale_lr:
+            raise ValueError("auto_scale_lr has no base_batch_size: the total batch that the config's rate is for")
         counts = optim_wrapper._accumulative_counts
         batch = self.train_dataloader.batch_sampler.batch_size
         total, base = batch * self.world_size * counts, auto_scale_lr["base_batch_size"]
@@ -243,11 +247,6 @@ def check_checkpoint_classes(checkpoint: dict, classes: tuple[str, ...], source:
             f"{source} was trained on {len(trained)} classes ({few(trained)}), but the data set has {len(classes)} "
             f"({few(classes)}); give the data set metainfo=dict(classes=...) in the checkpoint's order"
         )
-
-
-def few(names) -> str:
-    """The first names of a long list."""
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def _attach_dataset(loop):

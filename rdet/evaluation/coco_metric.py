@@ -2,6 +2,7 @@
 
 import logging
 import os
+import pickle
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -135,7 +136,7 @@ class CocoMetric(BaseMetric):
                 metrics = self.compute_metrics(results)
                 outcome = [{f"{self.prefix}/{key}": value for key, value in metrics.items()}]
             except Exception as error:
-                outcome = [error]
+                outcome = [_sendable(error)]
         broadcast_object_list(outcome)
         if isinstance(outcome[0], Exception):
             raise outcome[0]
@@ -217,3 +218,12 @@ class CocoMetric(BaseMetric):
                 )
             categories = [categories[names.index(name)] for name in classes]
         return {**truth, "categories": categories, "annotations": truth.get("annotations", [])}
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error, or one that says the same, if other processes could not read it."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

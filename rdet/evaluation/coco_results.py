@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from rdet.messages import few
+
 
 def from_labels(detections: np.ndarray, category_ids: Sequence[int], image_id: int | str) -> np.ndarray:
     """Turns corners into sizes and labels into category ids.
@@ -59,7 +61,7 @@ def check_images(evaluated: Sequence[int | str], expected: Sequence[int | str]) 
     times = Counter(evaluated)
     unknown = sorted(times.keys() - set(expected), key=str)
     if unknown:
-        raise ValueError(f"{len(unknown)} evaluated images are not in the ground truth: {name_some(unknown)}")
+        raise ValueError(f"{len(unknown)} evaluated images are not in the ground truth: {few(unknown)}")
     repeated = [image_id for image_id in expected if times[image_id] > 1]
     if repeated:
         raise ValueError(
@@ -68,9 +70,4 @@ def check_images(evaluated: Sequence[int | str], expected: Sequence[int | str]) 
         )
     missing = [image_id for image_id in expected if image_id not in times]
     if missing:
-        raise ValueError(f"{len(missing)} of {len(expected)} images were not evaluated: {name_some(missing)}")
-
-
-def name_some(ids: Sequence, most: int = 5) -> str:
-    """The first few of ``ids`` for an error message."""
-    return ", ".join(map(repr, ids[:most])) + (", ..." if len(ids) > most else "")
+        raise ValueError(f"{len(missing)} of {len(expected)} images were not evaluated: {few(missing)}")

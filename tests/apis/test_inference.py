@@ -13,6 +13,7 @@ from rdet.apis.folder import detect_folder
 from rdet.apis.inference import inference_detector, init_detector
 from rdet.config import load_config
 from rdet.evaluation.coco_results import write_results
+from rdet.registry import UnknownNameError
 
 
 @pytest.fixture
@@ -129,6 +130,19 @@ def test_device_that_is_not_there_is_said(config, trained):
         init_detector(config, trained, "tpu")
 
 
+def test_options_change_a_config_object_too(config):
+    cfg = load_config(config)
+    model = init_detector(cfg, cfg_options={"model.num_classes": 3, "model.bbox_head.stacked_convs": 2})
+    assert len(model.bbox_head.cls_convs) == 2
+    assert cfg.model.bbox_head.stacked_convs == 1
+    with pytest.raises(UnknownNameError, match=r"tiny.py: model.bbox_head: RetinaHead has no key 'stacked_conv'"):
+        init_detector(cfg, cfg_options={"model.bbox_head.stacked_conv": 2})
+
+
+def test_no_image_gives_no_detections(config):
+    assert inference_detector(init_detector(config, cfg_options={"model.num_classes": 3}), []) == []
+
+
 def test_pipeline_of_a_wrapped_data_set(config, trained, tmp_path):
     cfg = load_config(config)
     cfg.val_dataloader.dataset = {"type": "ConcatDataset", "datasets": [cfg.val_dataloader.dataset] * 2}
@@ -144,6 +158,11 @@ def test_pipeline_of_a_wrapped_data_set(config, trained, tmp_path):
         ("train", {"train_dataloader": None}, "the config has no train_dataloader, which a train run needs"),
         ("train", {"optim_wrapper": {"_delete_": True, "type": "OptimWrapper"}}, "no optim_wrapper.optimizer"),
         ("train", {"default_hooks__checkpoint__save_best": "bbox_mAP"}, "save_best is 'bbox_mAP'. Did you mean 'coco/"),
+        (
+            "train",
+            {"default_hooks__checkpoint__save_best": "bbox_mAP", "val_evaluator": [{"prefix": "mine"}]},
+            "save_best is 'bbox_mAP'. Did you mean 'mine/bbox_mAP'",
+        ),
         (
             "train",
             {"optim_wrapper__paramwise_cfg": {"custom_keys": {"backbne": {"lr_mult": 0.1}}}},

@@ -162,6 +162,16 @@ def test_mixed_precision_is_near_and_comes_after_ema(detections, tta):
     assert best[1] == pytest.approx(best[0], abs=0.01)
 
 
+@pytest.mark.parametrize("evaluator", ["[dict(type='CocoMetric')]", "dict(classwise=True)", "None"])
+def test_out_with_any_way_to_write_the_evaluator(command, config, checkpoint, tmp_path, evaluator):
+    path = Path(config)
+    path.write_text(f"{path.read_text()}\nval_evaluator = {evaluator}\ncustom_hooks = None\n")
+    process = command("test.py", config, checkpoint, "--out", str(tmp_path / "out.json"))
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    assert json.loads((tmp_path / "out.json").read_text())
+
+
 def test_mixed_precision_leaves_the_detector_as_it_was(config, tmp_path):
     """Also beside a hook that exchanges weights with folded ones, before the test and after it."""
     resnet = {"model.backbone": {"_delete_": True, "type": "ResNet", "depth": 18}, "model.neck.num_extra": 0}

@@ -29,6 +29,17 @@ def test_learning_rate_follows_the_total_batch(make_runner, overrides, factor):
     assert runner.optim_wrapper.get_lr()["lr"][0] == pytest.approx(0.02 * factor)
 
 
+def test_a_rate_for_no_batch_is_said(make_runner):
+    runner = make_runner(auto_scale_lr={"_delete_": True, "enable": True})
+    with pytest.raises(ValueError, match="auto_scale_lr has no base_batch_size"):
+        runner.train()
+
+
+@pytest.mark.parametrize("key", ["visualizer", "custom_hooks"])
+def test_none_is_as_left_out(make_runner, key):
+    make_runner(train_cfg__max_iters=1, **{key: None}).train()
+
+
 def test_accumulated_batches_step_together(make_runner):
     runner = make_runner(
         train_cfg__max_iters=4, optim_wrapper__accumulative_counts=4, default_hooks__checkpoint__interval=1

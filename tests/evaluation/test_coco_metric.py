@@ -10,7 +10,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
 
 from rdet.evaluation.coco_eval import evaluate_coco
-from rdet.evaluation.coco_metric import CocoMetric
+from rdet.evaluation.coco_metric import CocoMetric, _sendable
 from rdet.registry import METRICS
 from rdet.structures import DetDataSample
 
@@ -117,6 +117,18 @@ def test_every_process_raises_when_an_image_is_repeated(tmp_path):
     for rank in range(2):
         message, _ = json.loads((tmp_path / f"{rank}.json").read_text())
         assert f"1 images were evaluated more than once, image {first} 2 times" in message
+
+
+class Unreadable(Exception):
+    def __init__(self, one, two):
+        super().__init__(f"{one} and {two}")
+
+
+def test_an_error_reaches_processes_that_cannot_read_it():
+    error = ValueError("as it is")
+    assert _sendable(error) is error
+    sent = _sendable(Unreadable("this", "that"))
+    assert (type(sent), str(sent)) == (RuntimeError, "Unreadable: this and that")
 
 
 def test_missing_and_unknown_images_are_errors():

@@ -256,6 +256,27 @@ def test_predict_mode_and_nothing_found(model):
     assert found.pred_instances.bboxes.shape == (0, 4)
 
 
+def test_a_value_that_is_no_loss_is_only_logged(model):
+    total, logged = model.parse_losses({"loss_cls": torch.tensor(2.0), "acc": torch.tensor(50.0)})
+    assert total == logged["loss"] == 2.0
+    assert logged["acc"] == 50.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"neck__num_extra": -1}, "neck.num_extra is -1; it must be 0 or more"),
+        ({"anchor_generator__scales_per_octave": 0}, "anchor_generator.scales_per_octave is 0; it must be 1 or more"),
+        ({"bbox_coder__target_stds": [1.0, 1.0]}, r"bbox_coder.target_stds is \(1.0, 1.0\); it must have 4 numbers"),
+        ({"bbox_coder__target_stds": [0.1, 0.1, 0.2, 0.0]}, "all must be greater than 0"),
+        ({"loss_bbox__beta": -1.0}, "loss_bbox.beta is -1.0; it must be 0 or more"),
+    ],
+)
+def test_numbers_without_a_meaning(changes, message):
+    with pytest.raises(ValueError, match=message):
+        build(**changes)
+
+
 def test_parse_losses(model):
     losses = {"loss_cls": torch.tensor(2.0, requires_grad=True), "loss_bbox": torch.tensor(0.5)}
     total, logged = model.parse_losses(losses)

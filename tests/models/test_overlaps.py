@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rdet.models.assigners.overlaps import grid_pairs
-from rdet.models.assigners.overlaps import paired_iou as iou_on_host
+from rdet.models.assigners.overlaps import grid_pairs, paired_iou_on_host
 from rdet.models.priors.anchor_generator import AnchorGenerator
 from rdet.models.priors.fitted_anchor_generator import FittedAnchorGenerator
 from rdet.models.priors.point_generator import PointGenerator
@@ -65,5 +64,5 @@ def test_boxes_that_overlap_nothing(boxes):
 
 def test_iou_on_the_host_is_that_on_the_device_to_the_bit():
     first, second = boxes_of(500, seed=1), boxes_of(500, seed=2)
-    assert np.array_equal(iou_on_host(first.numpy(), second.numpy()), paired_iou(first, second).numpy())
-    assert (iou_on_host(first.numpy(), second.numpy()) > 0).sum() > 30
+    assert np.array_equal(paired_iou_on_host(first.numpy(), second.numpy()), paired_iou(first, second).numpy())
+    assert (paired_iou_on_host(first.numpy(), second.numpy()) > 0).sum() > 30

@@ -169,6 +169,25 @@ def test_impossible_threshold(name, options, score_thr):
         build(name, score_thr=score_thr, **options)
 
 
+@EACH
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        ({"max_per_img": 0}, "postprocess.max_per_img is 0; it must be 1 or more"),
+        ({"topk_per_level": 0}, "postprocess.topk_per_level is 0; it must be 1 or more"),
+    ],
+)
+def test_impossible_numbers(name, options, number, message):
+    with pytest.raises(ValueError, match=message):
+        build(name, **{**options, **number})
+
+
+@pytest.mark.parametrize("name", ["NMSPostprocess", "DIoUNMSPostprocess", "SoftNMSPostprocess", "WBFPostprocess"])
+def test_iou_threshold_in_percent(name):
+    with pytest.raises(ValueError, match=r"postprocess.iou_threshold is 50; it must lie in \[0, 1\]"):
+        build(name, iou_threshold=50)
+
+
 # Scores with a quality.
 
 

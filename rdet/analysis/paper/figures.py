@@ -131,7 +131,8 @@ def write_figures(suite: Suite, out: Path, checkpoint: Path | None, data_root: P
         _draw_figure_4(out, json.loads(numbers.read_text()))
     else:
         logits = window_logits(suite.config_of(row), model, {"data_root": f"{data_root.resolve()}/"})
-        _draw_figure_4(out, distributions(logits))
+        source = {"row": FL, "config": suite.fingerprint(row), "checkpoint": model.name}
+        _draw_figure_4(out, {"of": source} | distributions(logits))
 
 
 def distributions(logits: dict[str, Tensor]) -> dict[str, dict]:

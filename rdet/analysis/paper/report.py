@@ -9,13 +9,15 @@ from statistics import fmean
 
 from rdet.analysis.paper.claims import (
     FEW_PERCENT,
+    FL,
+    FLOOR,
     Measured,
     Verdict,
     judge,
     judge_figure_4,
     rank_correlation,
 )
-from rdet.analysis.paper.rows import AP, ROWS, Row
+from rdet.analysis.paper.rows import AP, ROWS, Row, rows_of
 from rdet.analysis.paper.suite import Outcome, Suite
 
 TITLES = {
@@ -34,13 +36,15 @@ TITLES = {
 
 _INTRODUCTION = """# The paper's tables at a small scale
 
-Made by `python tools/paper.py run` and, from the results in `docs/results/paper.json`,
+Made by `python tools/paper.py run` and, from the results in `{results}`, by
 
-    python tools/paper.py report --results docs/results/paper.json --figures docs/figures --out docs/paper_results.md
+    {command}
 
-[The paper in rdet](paper.md) says what is trained. Rows of Tables 1e and 2 are for COCO alone.
-`rdet/analysis/paper/claims.py` has a function for each claim that says how it is judged; a difference counts if its
-confidence interval does not contain 0."""
+`docs/paper.md` says what is trained, and why some of it is not as in the paper. Rows of Tables 1e and 2 are for COCO
+alone.
+`rdet/analysis/paper/claims.py` has a function for each claim that says how it is judged: a difference counts if its
+confidence interval does not contain 0, a row has failed if none of its seeds reaches {floor:g} AP, and Figure 4 has
+thresholds. Claims are judged by all rows, whichever are shown."""
 
 
 def status(suite: Suite, rows: Sequence[Row]) -> str:
@@ -56,27 +60,43 @@ def status(suite: Suite, rows: Sequence[Row]) -> str:
     return "\n".join([*lines, f"trainings to do, each detector once: {len(missing)}{left}"])
 
 
-def report(suite: Suite, rows: Sequence[Row], figure_4: Path | None = None) -> str:
+def report(suite: Suite, rows: Sequence[Row], figure_4: Path, command: str) -> str:
     """All tables, their rank correlations with the paper, and what became of its claims.
 
     Args:
         suite: With the outcomes.
         rows: Rows to show.
-        figure_4: The numbers of Figure 4, see :mod:`rdet.analysis.paper.figures`.
+        figure_4: The numbers of Figure 4, see :mod:`rdet.analysis.paper.figures`; the file need not exist.
+        command: What makes the report, to be said in it.
+
+    Raises:
+        ValueError: The file of Figure 4 has other contents.
     """
     outcomes = {row.config: suite.outcomes(row) for row in rows}
-    # Claims are judged by all rows, whichever are shown.
     aps = {row: _aps(suite.outcomes(row)) for row in ROWS if row.seeds}
     measured = Measured({row.config: values for row, values in aps.items()})
-    verdicts = judge(measured)
-    if figure_4 is not None and figure_4.exists():
-        verdicts.append(judge_figure_4(json.loads(figure_4.read_text())[f"hardest_{FEW_PERCENT}_percent_of_negatives"]))
+    verdicts = [*judge(measured), judge_figure_4(_shares(figure_4, suite.fingerprint(rows_of([FL])[0])))]
     trainings = {(o.config, o.seed): o for found in outcomes.values() for o in found}
     unfinished = len(suite.missing(list(rows)))
-    parts = [_INTRODUCTION, _heading(list(trainings.values()), unfinished), _claims(verdicts)]
+    introduction = _INTRODUCTION.format(results=suite.results.path, command=command, floor=FLOOR)
+    parts = [introduction, _heading(list(trainings.values()), unfinished), _claims(verdicts)]
     for table in dict.fromkeys(row.table for row in rows):
         parts.append(_table(table, [row for row in rows if row.table == table], outcomes))
     return "\n\n".join(parts) + "\n"
+
+
+def _shares(figure_4: Path, config: str) -> dict[str, float] | None:
+    """What the hardest negatives hold; None if nobody looked, or at a model of another setting."""
+    if not figure_4.exists():
+        return None
+    try:
+        numbers = json.loads(figure_4.read_text())
+        shares = numbers[f"hardest_{FEW_PERCENT}_percent_of_negatives"]
+        return shares if numbers["of"]["config"] == config else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{figure_4} does not hold the numbers of Figure 4 ({error!r}); make it anew with 'tools/paper.py figures'"
+        ) from error
 
 
 def _aps(outcomes: Sequence[Outcome]) -> list[float]:
@@ -88,8 +108,9 @@ def _heading(trainings: list[Outcome], unfinished: int) -> str:
     lines = [f"**Unfinished: {unfinished} trainings are still to do.**"] if unfinished else []
     hours = sum(outcome.minutes for outcome in trainings) / 60
     lines += [
-        f"{len(trainings)} trainings, together {hours:.1f} hours. AP is the mean over the seeds, in percent, ± half of",
-        "their range. Of a difference, ± is half of its 95 % confidence interval (Welch's).",
+        f"{len(trainings)} trainings, together {hours:.1f} hours (of one that was interrupted, the last part).",
+        "AP is the mean over the seeds, in percent, ± half of their range. Of a difference, ± is half of its 95 %",
+        "confidence interval (Welch's).",
     ]
     lines += ["", *(f"- {count} with {version}" for version, count in sorted(versions.items()))]
     return "\n".join(lines)
@@ -129,7 +150,7 @@ def _cell(outcomes: Sequence[Outcome], metric: str) -> str:
         return ""
     values = [100 * outcome.metrics[metric] for outcome in outcomes]
     diverged = sum(outcome.diverged for outcome in outcomes)
-    text = f"{fmean(values):.1f} ± {(max(values) - min(values)) / 2:.1f}"
+    text = f"{fmean(values):.1f}" + (f" ± {(max(values) - min(values)) / 2:.1f}" if len(values) > 1 else "")
     return f"{text} ({diverged} diverged)" if diverged else text
 
 

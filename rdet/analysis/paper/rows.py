@@ -112,9 +112,12 @@ ROWS = (
 def rows_of(names: list[str]) -> list[Row]:
     """The rows of tables (``'1a'``, ``'section_5_1'``) or single rows (``'table_1a/alpha_75'``), in the paper's order.
 
+    A table is also known by its folder (``'table_1a'``), a row by its file (``'table_1a/alpha_75.py'``).
+
     Raises:
         ValueError: There is no such table or row.
     """
+    names = [name.removesuffix(".py").removeprefix("" if "/" in name else "table_") for name in names]
     valid = {row.table for row in ROWS} | {row.config for row in ROWS}
     for name in names:
         if name not in valid:

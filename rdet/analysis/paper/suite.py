@@ -25,7 +25,7 @@ from rdet.config import flatten, read_config
 from rdet.datasets.synthetic import Scenes, make_synthetic_coco
 
 # Sizes from 10 to 200 pixels, of all three kinds that COCO tells apart; with the anchors of configs/paper/small.py
-# one in about 1,200 is foreground. Up to six shapes that are no objects are in an image, and one to five objects.
+# one in about 1,200 is foreground. Up to six shapes that are no objects are in an image, and none to six objects.
 SCENES = Scenes(object_size=(8, 160), size_bias=(1.0, 0.9), objects=(1, 1.0), distractors=6)
 TRAIN, VAL, SIZE = 1600, 250, 320
 _DIVERGED = "the loss is not finite"
@@ -59,12 +59,18 @@ class Results:
 
     Args:
         path: A json file; it need not exist.
+
+    Raises:
+        ValueError: The file holds something else.
     """
 
     def __init__(self, path: Path):
         self.path = path
-        stored = json.loads(path.read_text()) if path.exists() else []
-        self._outcomes = {(o["config"], o["seed"]): Outcome(**o) for o in stored}
+        try:
+            stored = [Outcome(**outcome) for outcome in json.loads(path.read_text())] if path.exists() else []
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path} does not hold the results of 'tools/paper.py run' ({error})") from error
+        self._outcomes = {(o.config, o.seed): o for o in stored}
         self._lock = Lock()
 
     def get(self, config: str, seed: int) -> Outcome | None:
@@ -150,8 +156,12 @@ class Suite:
             jobs: Trainings at a time.
         """
         with _alone(self.work_dir):
-            make_synthetic_coco(data_root, TRAIN, VAL, SIZE, seed=0, scenes=SCENES)
             todo = self.missing(rows)
+            if not todo:
+                only_coco = ", ".join(row.config for row in rows if not row.seeds)
+                print("nothing to train" + (f"; for COCO alone: {only_coco}" if only_coco else ": all is done"))
+                return
+            make_synthetic_coco(data_root, TRAIN, VAL, SIZE, seed=0, scenes=SCENES)
             failures = []
             with ThreadPoolExecutor(jobs) as pool:
                 futures = [pool.submit(self._train, row, seed, train_tool, data_root) for row, seed in todo]

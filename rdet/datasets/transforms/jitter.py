@@ -6,7 +6,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from rdet.datasets.transforms.canvas import PAD_VAL, boxes_on, check_pad_val, check_range, new_canvas, put
-from rdet.datasets.transforms.resize import fit, sides_of
+from rdet.datasets.transforms.resize import as_scale, fit
 from rdet.registry import TRANSFORMS
 
 
@@ -32,7 +32,7 @@ class LargeScaleJitter(BaseTransform):
         ratio_range: tuple[float, float] = (0.1, 2.0),
         pad_val: float | Sequence[float] = PAD_VAL,
     ):
-        self.scale = sides_of(scale)
+        self.scale = as_scale(scale)
         self.ratio_range = check_range("LargeScaleJitter: ratio_range", ratio_range)
         self.pad_val = check_pad_val("LargeScaleJitter: pad_val", pad_val)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from rdet.datasets.transforms.canvas import PAD_VAL, boxes_on, check_pad_val, check_range, join, new_canvas, put
 from rdet.datasets.transforms.mix_transform import MixTransform
-from rdet.datasets.transforms.resize import fit, sides_of
+from rdet.datasets.transforms.resize import as_scale, fit
 from rdet.registry import TRANSFORMS
 
 
@@ -40,7 +40,7 @@ class Mosaic(MixTransform):
         prob: float = 1.0,
     ):
         super().__init__(prob)
-        self.img_scale = sides_of(img_scale)
+        self.img_scale = as_scale(img_scale)
         self.center_ratio_range = check_range("Mosaic: center_ratio_range", center_ratio_range)
         if self.center_ratio_range[1] >= 2:
             raise ValueError(f"Mosaic: center_ratio_range must end below 2, got {center_ratio_range}")

@@ -9,7 +9,8 @@ from mmcv.transforms import BaseTransform
 from mmengine.structures import InstanceData
 
 from rdet.datasets.errors import DatasetError
-from rdet.registry import TRANSFORMS, nearest
+from rdet.messages import nearest
+from rdet.registry import TRANSFORMS
 from rdet.structures import DetDataSample
 
 

@@ -60,7 +60,7 @@ class Resize(BaseTransform):
     """
 
     def __init__(self, scale: Scale | int, keep_ratio: bool = False):
-        self.scale = sides_of(scale)
+        self.scale = as_scale(scale)
         self.keep_ratio = keep_ratio
 
     def transform(self, results: dict) -> dict:
@@ -81,7 +81,7 @@ class RandomChoiceResize(BaseTransform):
     """
 
     def __init__(self, scales: Sequence[Scale | int], keep_ratio: bool = False):
-        self.scales = [sides_of(scale) for scale in scales]
+        self.scales = [as_scale(scale) for scale in scales]
         if not self.scales:
             raise ValueError("RandomChoiceResize: no scales to choose from")
         self.keep_ratio = keep_ratio
@@ -111,7 +111,7 @@ class RandomResize(BaseTransform):
         ratio_range: tuple[float, float] | None = None,
         keep_ratio: bool = False,
     ):
-        self.scales = [sides_of(scale)] if ratio_range else [sides_of(s) for s in scale]
+        self.scales = [as_scale(scale)] if ratio_range else [as_scale(s) for s in scale]
         if len(self.scales) != (1 if ratio_range else 2):
             raise ValueError(f"RandomResize: scale must be two scales, or one with ratio_range, got {scale}")
         self.ratio_range = ratio_range
@@ -131,7 +131,7 @@ class RandomResize(BaseTransform):
         return f"RandomResize(scale={self.scales}, ratio_range={self.ratio_range}, keep_ratio={self.keep_ratio})"
 
 
-def sides_of(scale: Scale | int) -> Scale:
+def as_scale(scale: Scale | int) -> Scale:
     sides = (scale, scale) if isinstance(scale, int) else tuple(scale)
     if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
         raise ValueError(f"a scale must be two sides in whole pixels, got {scale!r}")

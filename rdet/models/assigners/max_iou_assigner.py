@@ -29,7 +29,8 @@ class MaxIoUAssigner:
       ignored.
 
     On a grid the time depends on the boxes and not on the priors (:mod:`rdet.models.assigners.overlaps`), and the
-    host does the work while the device is busy with the network; without one, each box is compared with each prior. Memory: O(A * ``chunk_size``), whatever the number of boxes.
+    host does the work while the device is busy with the network; without one, each box is compared with each prior.
+    Memory: O(A * ``chunk_size``), whatever the number of boxes.
 
     Args:
         pos_iou_thr, neg_iou_thr: The thresholds.
@@ -132,7 +133,7 @@ class MaxIoUAssigner:
                 corners[start : start + self.chunk_size * _GRID_CHUNK], grid, self.neg_iou_thr
             )
             box += start
-            iou = overlaps.paired_iou(corners[box], grid.priors[prior])  # (E,)
+            iou = overlaps.paired_iou_on_host(corners[box], grid.priors[prior])  # (E,)
             prior += image[box] * shape[1]
             before = best_iou[prior]
             np.maximum.at(best_iou, prior, iou)
@@ -147,7 +148,7 @@ class MaxIoUAssigner:
         (weak,) = (low_quality & (best_iou < self.neg_iou_thr)).nonzero()
         for some in np.array_split(weak, 1 + len(weak) * len(corners) // (shape[1] * self.chunk_size)):
             if len(some):
-                iou = overlaps.paired_iou(corners, grid.priors[some % shape[1], None])  # (m, G)
+                iou = overlaps.paired_iou_on_host(corners, grid.priors[some % shape[1], None])  # (m, G)
                 best_box[some] = np.where(image == some[:, None] // shape[1], iou, -1).argmax(axis=1)
         (found,) = ((best_iou >= self.neg_iou_thr) | low_quality).nonzero()  # all others are background
         positive = (best_iou[found] >= self.pos_iou_thr) & (best_box[found] < len(corners)) | low_quality[found]

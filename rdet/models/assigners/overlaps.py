@@ -59,7 +59,7 @@ def _rectangles(boxes: np.ndarray, grid: PriorGrid, min_iou: float) -> tuple[np.
     return first.astype(np.int64), (last - first + 1).clip(min=0).astype(np.int64)
 
 
-def paired_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def paired_iou_on_host(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """IoU of boxes in pairs, (..., 4) and (..., 4) -> (...): to the bit that of :mod:`rdet.structures.boxes`."""
     overlap = (np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(first[..., :2], second[..., :2])).clip(min=0)
     intersection = overlap[..., 0] * overlap[..., 1]

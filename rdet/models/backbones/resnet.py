@@ -2,12 +2,12 @@
 
 from functools import partial
 
-from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
 from torchvision.models import resnet as tv
 
 from rdet.models.backbones.base import Backbone
 from rdet.models.backbones.folding import conv_norm, fold_norms
+from rdet.models.norms import build_norm
 from rdet.registry import MODELS
 
 
@@ -39,7 +39,7 @@ _DEPTHS = {
 }
 
 
-@MODELS.register_module(name=["ResNet", "ResNeXt"])
+@MODELS.register_module()
 class ResNet(Backbone):
     """torchvision's ResNet (He et al., CVPR 2016) or ResNeXt (Xie et al., CVPR 2017) without its classifier.
 
@@ -76,7 +76,7 @@ class ResNet(Backbone):
         if not out_indices or not set(out_indices) <= {0, 1, 2, 3}:
             raise ValueError(f"out_indices is {tuple(out_indices)}, but ResNet has the stages 0 to 3")
         block, layers = _DEPTHS[depth]
-        norm_layer = partial(_norm, norm_cfg or {"type": "BN"})
+        norm_layer = partial(build_norm, norm_cfg or {"type": "BN"})
         net = tv.ResNet(block, layers, groups=groups, width_per_group=base_width, norm_layer=norm_layer)
         self.conv1, self.bn1, self.relu, self.maxpool = net.conv1, net.bn1, net.relu, net.maxpool
         for index in range(max(out_indices) + 1):
@@ -103,7 +103,3 @@ class ResNet(Backbone):
             if index in self.out_indices:
                 maps.append(x)
         return maps
-
-
-def _norm(norm_cfg: dict, channels: int) -> nn.Module:
-    return build_norm_layer(dict(norm_cfg), channels)[1]

@@ -7,10 +7,11 @@ from operator import attrgetter
 import torch
 from torch import Tensor, nn
 
+from rdet.messages import nearest
 from rdet.models.backbones.base import Backbone
 from rdet.models.backbones.dry_run import dry_run, is_channels_last, stage_of, stride_of, unused_parameters
 from rdet.models.backbones.weights import canonical
-from rdet.registry import MODELS, nearest
+from rdet.registry import MODELS
 
 # What lets a transformer take images of any size, under the names that timm has for it.
 _ANY_SIZE = {"strict_img_size": False, "dynamic_img_size": True, "dynamic_img_pad": True}

@@ -9,10 +9,11 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.ops import Conv2dNormActivation
 
+from rdet.messages import nearest
 from rdet.models.backbones.base import Backbone
 from rdet.models.backbones.dry_run import forward_on_meta, is_channels_last, stage_of, stride_of
 from rdet.models.backbones.folding import fold_norms
-from rdet.registry import MODELS, nearest
+from rdet.registry import MODELS
 
 
 @MODELS.register_module()

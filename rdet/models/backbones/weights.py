@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from rdet.checkpoint import load_weights_into, read_checkpoint, weights_in
-from rdet.registry import nearest
+from rdet.messages import nearest
 
 # Layers of classifiers, which a feature extractor does not have.
 _CLASSIFIER = ("fc.", "classifier.", "head.", "conv_head.", "bn2.", "aux")

@@ -31,6 +31,11 @@ class DeltaXYWHBBoxCoder:
         target_stds: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0),
         max_ratio: float = 1000 / 16,
     ):
+        for name, numbers in {"target_means": target_means, "target_stds": target_stds}.items():
+            if len(numbers) != self.box_dim:
+                raise ValueError(f"bbox_coder.{name} is {tuple(numbers)}; it must have {self.box_dim} numbers")
+        if min(target_stds) <= 0:
+            raise ValueError(f"bbox_coder.target_stds is {tuple(target_stds)}; all must be greater than 0")
         self.means = tuple(target_means)
         self.stds = tuple(target_stds)
         self.max_log_ratio = math.log(max_ratio)

@@ -103,10 +103,10 @@ class DenseHead(nn.Module):
             if self.share != "all":
                 cls_convs, reg_convs = cls_convs[level], reg_convs[level]
             box_features = reg_convs(x)
-            logits.append(flatten(self.conv_cls(cls_convs(x)), self.num_classes))
-            deltas.append(flatten(self.regress(box_features, level), self.box_dim))
+            logits.append(per_prior(self.conv_cls(cls_convs(x)), self.num_classes))
+            deltas.append(per_prior(self.regress(box_features, level), self.box_dim))
             if self.conv_quality is not None:
-                quality.append(flatten(self.conv_quality(box_features), 1).squeeze(2))
+                quality.append(per_prior(self.conv_quality(box_features), 1).squeeze(2))
         return DensePredictions(
             torch.cat(logits, dim=1),
             torch.cat(deltas, dim=1),
@@ -141,6 +141,6 @@ def init_head(head: nn.Module, prior_prob: float, *classifiers: nn.Conv2d) -> No
         nn.init.constant_(layer.bias, -math.log((1 - prior_prob) / prior_prob))
 
 
-def flatten(x: Tensor, width: int) -> Tensor:
+def per_prior(x: Tensor, width: int) -> Tensor:
     """(N, P * width, H, W) -> (N, H * W * P, width)"""
     return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, width)

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from mmcv.cnn import ConvModule, Scale
 from torch import Tensor, nn
 
-from rdet.models.dense_heads.dense_head import flatten, init_head
+from rdet.models.dense_heads.dense_head import init_head, per_prior
 from rdet.registry import MODELS
 from rdet.structures import DensePredictions
 
@@ -129,8 +129,8 @@ class TOODHead(nn.Module):
             score = aligned_logit(self.conv_cls(self.cls_decomposition(shared, pooled)), alignment)
             distance = self.conv_reg(self.reg_decomposition(shared, pooled)).float()
             distance = self.scales[level](distance.clamp(max=10).exp())  # an infinite one would spread as NaN
-            logits.append(flatten(score, self.num_classes))
-            deltas.append(flatten(displaced(distance, self.conv_offset(shared)), 4))
+            logits.append(per_prior(score, self.num_classes))
+            deltas.append(per_prior(displaced(distance, self.conv_offset(shared)), 4))
         sizes = [tuple(x.shape[-2:]) for x in levels]
         return DensePredictions(torch.cat(logits, dim=1), torch.cat(deltas, dim=1), sizes)
 

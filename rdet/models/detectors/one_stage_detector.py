@@ -385,9 +385,10 @@ class OneStageDetector(BaseModel):
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss to differentiate, and the values to log: means over all processes, not rank 0's own.
 
-        A process whose loss is not finite therefore makes all processes log, and stop at, the same.
+        The loss is the sum of those whose name contains ``loss``, as everywhere in mmengine; the others are logged
+        alone. A process whose loss is not finite therefore makes all processes log, and stop at, the same.
         """
-        total = sum(losses.values())
+        total = sum(value for name, value in losses.items() if "loss" in name)
         logged = torch.stack([total.detach(), *(value.detach() for value in losses.values())])
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(logged)

@@ -47,10 +47,15 @@ def sigmoid_focal_loss(
 
     Args:
         logits: Any shape.
-        targets: 0 or 1 for each, of the same shape; bool too.
+        targets: 0 or 1 for each, of the same shape; bool too. Looking whether others are there waits for the device.
         alpha, gamma, label_smoothing: As in :class:`FocalLoss`.
         reduction: ``'none'``, ``'mean'`` or ``'sum'`` over all elements.
+
+    Raises:
+        ValueError: A target is neither 0 nor 1.
     """
+    if not (targets == targets.bool()).all():
+        raise ValueError("sigmoid_focal_loss knows targets of 0 and 1 alone, not those between them")
     targets = targets.bool()
     x_t = torch.where(targets, logits, -logits)
     loss = focal_loss(x_t, gamma)

@@ -20,6 +20,8 @@ class SmoothL1Loss(nn.Module):
 
     def __init__(self, beta: float = 0.11, loss_weight: float = 1.0):
         super().__init__()
+        if beta < 0:
+            raise ValueError(f"loss_bbox.beta is {beta}; it must be 0 or more")
         self.beta = beta
         self.loss_weight = loss_weight
 

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rdet.models.necks.layers import conv_norm, init_convs, norm, pyramid_strides, resized
+from rdet.models.necks.layers import conv_layer, init_convs, pyramid_strides, resized
+from rdet.models.norms import build_norm
 from rdet.registry import MODELS
 
 
@@ -48,9 +49,9 @@ class BiFPN(nn.Module):
         if num_blocks < 1:
             raise ValueError(f"BiFPN.num_blocks is {num_blocks}; it must be 1 or more")
         self.num_extra = num_extra
-        self.lateral_convs = nn.ModuleList(conv_norm(c, out_channels, 1, norm_cfg=norm_cfg) for c in in_channels)
+        self.lateral_convs = nn.ModuleList(conv_layer(c, out_channels, 1, norm_cfg=norm_cfg) for c in in_channels)
         if num_extra:
-            self.extra_conv = conv_norm(in_channels[-1], out_channels, 1, norm_cfg=norm_cfg)
+            self.extra_conv = conv_layer(in_channels[-1], out_channels, 1, norm_cfg=norm_cfg)
         self.strides = pyramid_strides(in_strides, num_extra)
         self.out_channels = [out_channels] * len(self.strides)
         self.blocks = nn.ModuleList(_Block(len(self.strides), out_channels, norm_cfg) for _ in range(num_blocks))
@@ -99,7 +100,7 @@ class _Fusion(nn.Module):
         self.weight = nn.Parameter(torch.ones(inputs))
         self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
         self.pointwise = nn.Conv2d(channels, channels, 1, bias=norm_cfg is None)
-        self.norm = nn.Identity() if norm_cfg is None else norm(norm_cfg, channels)
+        self.norm = nn.Identity() if norm_cfg is None else build_norm(norm_cfg, channels)
 
     def forward(self, inputs: list[Tensor]) -> Tensor:
         weight = F.relu(self.weight)

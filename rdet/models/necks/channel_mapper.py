@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from rdet.models.necks.layers import ExtraLevels, conv_norm, init_convs, pyramid_strides
+from rdet.models.necks.layers import ExtraLevels, conv_layer, init_convs, pyramid_strides
 from rdet.registry import MODELS
 
 
@@ -40,7 +40,7 @@ class ChannelMapper(nn.Module):
         super().__init__()
         if kernel_size % 2 == 0:
             raise ValueError(f"ChannelMapper.kernel_size is {kernel_size}; it must be odd, or the maps would shift")
-        self.convs = nn.ModuleList(conv_norm(c, out_channels, kernel_size, norm_cfg=norm_cfg) for c in in_channels)
+        self.convs = nn.ModuleList(conv_layer(c, out_channels, kernel_size, norm_cfg=norm_cfg) for c in in_channels)
         self.extra_convs = ExtraLevels(in_channels[-1], out_channels, num_extra, norm_cfg=norm_cfg)
         self.strides = pyramid_strides(in_strides, num_extra)
         self.out_channels = [out_channels] * len(self.strides)

@@ -1,8 +1,9 @@
 """What necks share: their convolutions, how these start, and the levels above the backbone's last."""
 
 import torch.nn.functional as F
-from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
+
+from rdet.models.norms import build_norm
 
 
 class Conv2d(nn.Conv2d):
@@ -19,15 +20,10 @@ class Conv2d(nn.Conv2d):
         return super().forward(x)
 
 
-def conv_norm(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, norm_cfg: dict | None = None):
+def conv_layer(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, norm_cfg: dict | None = None):
     """A convolution that keeps ceil(size / stride); with ``norm_cfg``, one without bias, and that normalisation."""
     conv = Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, bias=norm_cfg is None)
-    return conv if norm_cfg is None else nn.Sequential(conv, norm(norm_cfg, out_channels))
-
-
-def norm(norm_cfg: dict, channels: int) -> nn.Module:
-    """A normalisation layer, as mmcv's ``build_norm_layer`` names it."""
-    return build_norm_layer(dict(norm_cfg), channels)[1]
+    return conv if norm_cfg is None else nn.Sequential(conv, build_norm(norm_cfg, out_channels))
 
 
 def init_convs(network: nn.Module) -> None:
@@ -63,8 +59,10 @@ class ExtraLevels(nn.ModuleList):
     """
 
     def __init__(self, in_channels: int, out_channels: int, num: int, relu: bool = True, norm_cfg: dict | None = None):
+        if num < 0:
+            raise ValueError(f"neck.num_extra is {num}; it must be 0 or more")
         widths = [in_channels, *[out_channels] * num]
-        super().__init__(conv_norm(width, out_channels, 3, 2, norm_cfg) for width in widths[:num])
+        super().__init__(conv_layer(width, out_channels, 3, 2, norm_cfg) for width in widths[:num])
         self.relu = relu
 
     def forward(self, x: Tensor) -> list[Tensor]:

@@ -36,7 +36,10 @@ class DensePostprocess(ABC):
         class_agnostic: bool = False,
     ):
         if not 0 <= score_thr < 1:
-            raise ValueError(f"score_thr is {score_thr}; it must lie in [0, 1)")
+            raise ValueError(f"postprocess.score_thr is {score_thr}; it must lie in [0, 1)")
+        for name, number in {"topk_per_level": topk_per_level, "max_per_img": max_per_img}.items():
+            if number < 1:
+                raise ValueError(f"postprocess.{name} is {number}; it must be 1 or more")
         self.score_thr = score_thr
         self.topk_per_level = topk_per_level
         self.max_per_img = max_per_img
@@ -115,3 +118,10 @@ class DensePostprocess(ABC):
     def _groups(self, labels: Tensor) -> Tensor:
         """(n,) int64; boxes of the same number compete."""
         return torch.zeros_like(labels) if self.class_agnostic else labels
+
+
+def checked_iou_threshold(iou_threshold: float) -> float:
+    """The threshold itself. Raises ValueError unless it lies in [0, 1]."""
+    if not 0 <= iou_threshold <= 1:
+        raise ValueError(f"postprocess.iou_threshold is {iou_threshold}; it must lie in [0, 1]")
+    return iou_threshold

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torchvision.ops import distance_box_iou
 
-from rdet.models.postprocess.dense_postprocess import DensePostprocess
+from rdet.models.postprocess.dense_postprocess import DensePostprocess, checked_iou_threshold
 from rdet.models.postprocess.greedy import take_best_first
 from rdet.registry import MODELS
 
@@ -34,7 +34,7 @@ class DIoUNMSPostprocess(DensePostprocess):
         class_agnostic: bool = False,
     ):
         super().__init__(score_thr, topk_per_level, max_per_img, class_agnostic)
-        self.iou_threshold = iou_threshold
+        self.iou_threshold = checked_iou_threshold(iou_threshold)
 
     def suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(n, 4), (n,), (n,) -> the best ``max_per_img`` boxes that no better one drops, best first."""

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torchvision.ops import batched_nms
 
-from rdet.models.postprocess.dense_postprocess import DensePostprocess
+from rdet.models.postprocess.dense_postprocess import DensePostprocess, checked_iou_threshold
 from rdet.registry import MODELS
 
 _CANDIDATES_PER_DETECTION = 10
@@ -30,9 +30,7 @@ class NMSPostprocess(DensePostprocess):
         class_agnostic: bool = False,
     ):
         super().__init__(score_thr, topk_per_level, max_per_img, class_agnostic)
-        if not 0 <= iou_threshold <= 1:
-            raise ValueError(f"postprocess.iou_threshold is {iou_threshold}; it must lie in [0, 1]")
-        self.iou_threshold = iou_threshold
+        self.iou_threshold = checked_iou_threshold(iou_threshold)
 
     def suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(n, 4), (n,), (n,) -> the boxes that no better one drops, best first, or at least ``max_per_img`` of them."""

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from rdet.models.postprocess.dense_postprocess import DensePostprocess
+from rdet.models.postprocess.dense_postprocess import DensePostprocess, checked_iou_threshold
 from rdet.models.postprocess.greedy import take_best_first
 from rdet.registry import MODELS
 
@@ -52,7 +52,7 @@ class SoftNMSPostprocess(DensePostprocess):
         if sigma is not None and sigma <= 0:
             raise ValueError(f"SoftNMSPostprocess: sigma is {sigma}; it must be greater than 0")
         self.method = method
-        self.iou_threshold = 0.3 if iou_threshold is None else iou_threshold
+        self.iou_threshold = checked_iou_threshold(0.3 if iou_threshold is None else iou_threshold)
         self.sigma = 0.5 if sigma is None else sigma
         self.min_score = min_score
 

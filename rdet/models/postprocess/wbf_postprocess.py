@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rdet.models.postprocess.dense_postprocess import DensePostprocess
+from rdet.models.postprocess.dense_postprocess import DensePostprocess, checked_iou_threshold
 from rdet.registry import MODELS
 
 
@@ -45,7 +45,7 @@ class WBFPostprocess(DensePostprocess):
         super().__init__(score_thr, topk_per_level, max_per_img, class_agnostic)
         if conf_type not in ("avg", "max"):
             raise ValueError(f"WBFPostprocess: no conf_type {conf_type!r}; valid: avg, max")
-        self.iou_threshold = iou_threshold
+        self.iou_threshold = checked_iou_threshold(iou_threshold)
         self.conf_type = conf_type
 
     def suppress(

@@ -56,10 +56,7 @@ def test_the_papers_own_numbers_show_all_of_its_claims():
 
 
 def test_nothing_can_be_told_of_noise():
-    """What fails outright is seen in spite of it."""
-    found = verdicts(deviation=30.0)
-    assert {claim for claim, verdict in found.items() if verdict == SEEN} == FAILURES
-    assert NOT_SEEN not in found.values()
+    assert set(verdicts(deviation=30.0).values()) == {UNTOLD}
 
 
 def test_nothing_can_be_told_if_no_cross_entropy_learned():
@@ -77,14 +74,17 @@ def test_nothing_can_be_told_if_no_cross_entropy_learned():
         ("alpha = .75 is best of the balanced cross entropies", {"table_1a__alpha_99": 33.0}),
         ("the focal loss beats the best balanced cross entropy", {"table_1a__alpha_90": 35.0}),
         ("its optimum about gamma = 2 is broad", {"table_1b__gamma_0_1": 36.0}),
-        ("its optimum about gamma = 2 is broad", {"table_1b__gamma_5": 20.0}),
+        ("its optimum about gamma = 2 is broad", {row.replace("/", "__"): 20.0 for row in SWEEP[5].values()}),
         ("the hinge loss gives no meaningful result", {"section_5_1__hinge": 12.0}),
         ("the best alpha falls as gamma grows", {"alpha_sweep__gamma_2_alpha_75": 60.0}),
         ("6 to 9 anchors saturate", {"table_1c__scales_4_ratios_3": 36.0}),
+        ("6 to 9 anchors saturate", {"table_1c__scales_2_ratios_3": 33.0}),
         ("6 to 9 anchors saturate", {"table_1c__scales_1_ratios_1": 36.0}),
         ("the focal loss beats OHEM", {"table_1d__ohem_256_nms_7": 37.0}),
+        ("the focal loss beats OHEM", {"table_1d__ohem_1_3_256_nms_5": 37.0}),
         ("OHEM beats OHEM 1:3", {"table_1d__ohem_1_3_512_nms_5": 50.0}),
         ("FL* is as good as FL", {"table_3__fl_star_4_0": 30.0}),
+        ("FL* is as good as FL", {"table_3__fl_star_4_0": 33.2}),  # nearer to the focal loss, but behind it
     ],
 )
 def test_a_claim_that_is_not_so(claim, changes):
@@ -138,7 +138,20 @@ def test_rows_that_claims_need_exist():
     assert {*CE, *OHEM, *OHEM_1_3, *(row for part in SWEEP.values() for row in part.values())} <= rows
 
 
+def test_a_row_that_fails_with_some_seeds_tells_nothing():
+    measured = Measured({row: [ap, ap] for row, ap in PAPER.items()} | {"section_5_1/no_prior": [2.0, 6.0]})
+    assert judge(measured)[0].verdict == UNTOLD
+
+
+def test_the_best_alpha_of_each_gamma_counts():
+    """Table 1b has the paper's best, which need not be the best here."""
+    claim = "its optimum about gamma = 2 is broad"
+    assert verdicts(table_1b__gamma_2=30.0, table_1b__gamma_1=33.0, alpha_sweep__gamma_2_alpha_50=33.6)[claim] == SEEN
+    assert verdicts(table_1a__alpha_99=33.5)[claim] == NOT_SEEN  # above gamma 0.5 and 5
+
+
 def test_figure_4():
+    assert judge_figure_4(None).verdict == UNTOLD
     assert judge_figure_4({"0": 0.6, "2": 0.99}).verdict == SEEN
     assert judge_figure_4({"0": 0.6, "2": 0.85}).verdict == NOT_SEEN
     assert judge_figure_4({"0": 0.97, "2": 0.96}).verdict == NOT_SEEN

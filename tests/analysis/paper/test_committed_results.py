@@ -16,12 +16,19 @@ FIGURES = ROOT / "docs/figures"
 
 
 @pytest.fixture
-def suite(tmp_path):
-    return Suite(ROOT / "configs/paper", tmp_path, Results(ROOT / "docs/results/paper.json"))
+def suite(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    return Suite(ROOT / "configs/paper", tmp_path, Results(Path("docs/results/paper.json")))
 
 
 def test_page_of_results(suite):
-    assert report(suite, ROWS, FIGURES / "figure_4.json") == (ROOT / "docs/paper_results.md").read_text("utf-8")
+    page = (ROOT / "docs/paper_results.md").read_text("utf-8")
+    command = page.split("\n    ")[1].split("\n")[0]
+    assert command == (
+        "python tools/paper.py report --results docs/results/paper.json --figures docs/figures "
+        "--out docs/paper_results.md"
+    )
+    assert report(suite, ROWS, FIGURES / "figure_4.json", command) == page
 
 
 def test_figures(suite, tmp_path):

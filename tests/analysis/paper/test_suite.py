@@ -53,6 +53,10 @@ def run(suite, rows, train_tool, jobs=2):
     suite.run(rows, train_tool, train_tool.parent / "data", jobs)
 
 
+def page(suite, rows):
+    return report(suite, rows, suite.work_dir / "figure_4.json", "python tools/paper.py report")
+
+
 def test_rows_of_the_same_detector_share_their_trainings(suite):
     rows = rows_of(["table_1a/alpha_75", "table_1b/gamma_0", "table_3/cross_entropy", "table_1a/alpha_90"])
     assert [(row.config, seed) for row, seed in suite.missing(rows)] == [
@@ -94,7 +98,7 @@ def test_a_training_that_diverges_is_a_result(suite, train_tool, capsys):
     run(suite, rows, train_tool)
     assert [(o.metrics["AP"], o.diverged) for o in suite.outcomes(rows[0])] == [(0.0, True)] * 3
     assert "section_5_1/no_prior, seed 1: diverged" in capsys.readouterr().out
-    assert "0.0 ± 0.0 (3 diverged)" in report(suite, rows)
+    assert "0.0 ± 0.0 (3 diverged)" in page(suite, rows)
 
 
 def test_a_training_that_fails_otherwise_is_no_result(suite, train_tool):
@@ -123,9 +127,9 @@ def test_two_runs_in_one_folder(suite, train_tool):
 def test_rows_for_coco_alone_show_no_small_training(suite, train_tool):
     """Their depth and scale do not carry over, which leaves the same small detector as gamma 2."""
     run(suite, [replace(row, seeds=1) for row in rows_of(["table_1b/gamma_2"])], train_tool)
-    text = report(suite, rows_of(["1e", "2"]))
+    text = page(suite, rows_of(["1e", "2"]))
     assert "| could not be told at this scale | not trained: " in text
-    assert "**Unfinished: 2 trainings are still to do.**" in report(suite, rows_of(["table_1b/gamma_2"]))
+    assert "**Unfinished: 2 trainings are still to do.**" in page(suite, rows_of(["table_1b/gamma_2"]))
     assert "| ResNet-50, 600 pixels | `table_1e/r50_600.py` | 34.3 | 53.2 | 36.9 |  |  |  | 0 |" in text
     assert "40.8 | 61.1 | 44.1 |  |  |  | 0 |" in text
     assert suite.missing(rows_of(["1e", "2"])) == []
@@ -152,13 +156,52 @@ def test_a_checkpoint_that_is_not_there(suite):
 def test_report(suite, train_tool):
     rows = rows_of(["1a"])
     run(suite, rows, train_tool)
-    text = report(suite, rows)
+    text = page(suite, rows)
     assert "| CE, α = .75 | `table_1a/alpha_75.py` | 31.1 | 49.4 | 33.0 | 31.0 ± 1.0 | 50.0 ± 0.0 | 25.0" in text
     assert "\n\n21 trainings, " in text
     assert "Unfinished" not in text
-    assert "half of its 95 % confidence interval (Welch's)" in text
-    assert "| alpha = .10 fails | not seen | 31.0 against 31.0 |" in text
+    assert "confidence interval (Welch's)" in text
+    assert "| alpha = .10 fails | not seen | 31.0 against 31.0; failed is below 5 |" in text
+    assert "hold nearly all of their loss | could not be told at this scale | no model of this setting" in text
+    assert f"from the results in `{suite.results.path}`, by\n\n    python tools/paper.py report\n" in text
     assert "| OHEM beats OHEM 1:3 | could not be told at this scale | not trained: table_1d/ohem_128_nms_5," in text
+
+
+def test_one_seed_has_no_spread(suite, train_tool):
+    row = replace(rows_of(["table_1a/alpha_75"])[0], seeds=1)
+    run(suite, [row], train_tool)
+    assert "| 30.0 | 50.0 | 25.0 | 1 |" in page(suite, [row])
+
+
+@pytest.mark.parametrize(
+    ("names", "message"), [(["1e"], "for COCO alone: table_1e/r50_400, "), (["3"], ": all is done")]
+)
+def test_nothing_to_train_is_said(suite, train_tool, capsys, names, message):
+    rows = rows_of(names)
+    run(suite, rows, train_tool)
+    capsys.readouterr()
+    run(suite, rows, train_tool)
+    assert message in capsys.readouterr().out
+    assert (train_tool.parent / "data").exists() == (names == ["3"])
+
+
+@pytest.mark.parametrize("content", ["{", '{"a": 1}', '[{"config": "a"}]'])
+def test_other_files_are_no_results(suite, tmp_path, content):
+    path = tmp_path / "other.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"other.json does not hold the results of 'tools/paper.py run'"):
+        Results(path)
+    with pytest.raises(ValueError, match=r"other.json does not hold the numbers of Figure 4"):
+        report(suite, ROWS, path, "")
+
+
+def test_figure_4_of_another_setting_does_not_count(suite, tmp_path):
+    path = tmp_path / "figure_4.json"
+    row = rows_of(["table_1b/gamma_2"])[0]
+    numbers = {"hardest_5_percent_of_negatives": {"0": 0.2, "2": 0.95}}
+    for config, verdict in ((suite.fingerprint(row), "seen"), ("0123456789ab", "could not be told at this scale")):
+        path.write_text(json.dumps({"of": {"config": config}} | numbers))
+        assert f"hold nearly all of their loss | {verdict} |" in report(suite, ROWS, path, "")
 
 
 def test_status(suite, train_tool):
