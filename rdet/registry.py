@@ -188,7 +188,7 @@ def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = No
 
     Raises:
         UnknownNameError: ``type`` or a key does not exist.
-        ValueError: ``cfg`` contradicts ``default_args``.
+        ValueError: ``cfg`` contradicts ``default_args``, or the class refuses a value; the message has the place.
     """
     if not isinstance(cfg, dict) or "type" not in cfg:
         raise ValueError(f"{where or registry.name}: expected a dict with the key 'type', got {cfg!r}")
@@ -206,7 +206,19 @@ def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = No
         cfg[key] = value
     if hasattr(cls, "from_cfg"):
         return cls.from_cfg(**cfg)
-    return cls(**{key: _build_nested(value, key, registry, f"{where}.{key}") for key, value in cfg.items()})
+    arguments = {key: _build_nested(value, key, registry, f"{where}.{key}") for key, value in cfg.items()}
+    try:
+        return cls(**arguments)
+    except ValueError as error:
+        if type(error) is not ValueError or where in str(error):
+            raise
+        raise ValueError(_with_place(str(error), where)) from error
+
+
+def _with_place(message: str, where: str) -> str:
+    """What a part says of its own key, with the part's place in the config."""
+    slot = where.rpartition(".")[2]
+    return f"{where}{message.removeprefix(slot)}" if message.startswith(f"{slot}.") else f"{where}: {message}"
 
 
 def _build_nested(value: Any, key: str, registry: Registry, where: str) -> Any:

@@ -97,7 +97,8 @@ def test_config_that_cannot_be_read_is_one_line(text, message, tmp_path):
 
 def test_a_constructor_of_ones_own_has_keys_of_its_own(tmp_path):
     (tmp_path / "child.py").write_text(f"_base_ = {str(R50)!r}\noptim_wrapper = dict(constructor='Mine')\n")
-    load_config(tmp_path / "child.py", {"optim_wrapper.paramwise_cfg.decay_rate": 0.7})
+    cfg = load_config(tmp_path / "child.py", {"optim_wrapper.paramwise_cfg.decay_rate": 0.7})
+    assert cfg.optim_wrapper.paramwise_cfg == {"decay_rate": 0.7}
 
 
 @pytest.mark.parametrize(

@@ -253,6 +253,26 @@ def test_what_is_no_config_of_a_part(cfg):
         build_from_cfg(cfg, MODELS, where="model.loss_cls")
 
 
+class Refusing:
+    def __init__(self, message):
+        raise ValueError(message)
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("gamma is -1", "model.loss_cls: gamma is -1"),
+        ("loss_cls.gamma is -1", "model.loss_cls.gamma is -1"),
+        ("model.loss_cls.gamma is -1", "model.loss_cls.gamma is -1"),
+    ],
+)
+def test_what_a_part_refuses_has_its_place(message, said):
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        build_from_cfg({"type": Refusing, "message": message}, MODELS, where="model.loss_cls")
+    with pytest.raises(ValueError, match=f"^Refusing: {message}$"):
+        build_from_cfg({"type": Refusing, "message": message}, MODELS)
+
+
 def test_inferred_facts_fill_in_and_must_agree():
     neck = {"type": "FPN", "out_channels": 2}
     facts = {"in_channels": [3, 4], "in_strides": [8, 16]}

@@ -14,7 +14,7 @@ from rdet.analysis.cost import measure_costs
 from rdet.apis.cli import parse_options
 from rdet.config import flatten, load_config
 
-METRICS = {"AP": "coco/bbox_mAP", "AP50": "coco/bbox_mAP_50", "AP75": "coco/bbox_mAP_75"}
+_METRICS = {"AP": "coco/bbox_mAP", "AP50": "coco/bbox_mAP_50", "AP75": "coco/bbox_mAP_75"}
 
 
 class ComparisonError(RuntimeError):
@@ -96,8 +96,8 @@ def last_metrics(folder: Path) -> dict[str, float]:
     for scalars in sorted(folder.glob("*/vis_data/scalars.json"), reverse=True):
         for line in reversed(scalars.read_text().splitlines()):
             values = json.loads(line)
-            if METRICS["AP"] in values:
-                return {name: values[key] for name, key in METRICS.items()}
+            if _METRICS["AP"] in values:
+                return {name: values[key] for name, key in _METRICS.items()}
     raise ComparisonError(f"{folder}: no evaluation in its logs; does the config evaluate at its end?")
 
 

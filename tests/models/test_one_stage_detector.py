@@ -401,10 +401,14 @@ def test_contradictions_name_both_places(changes, message):
 
 
 def test_facts_may_be_repeated_where_they_agree():
+    repeated = {
+        "neck__in_channels": (128, 256, 512),
+        "bbox_head__num_priors": 9,
+        "anchor_generator__strides": [8, 16, 32, 64, 128],
+    }
     with torch.device("meta"):
-        build(
-            neck__in_channels=(128, 256, 512), bbox_head__num_priors=9, anchor_generator__strides=[8, 16, 32, 64, 128]
-        )
+        shapes = [{name: p.shape for name, p in build(**facts).named_parameters()} for facts in ({}, repeated)]
+    assert shapes[0] == shapes[1]
 
 
 def test_init_weights_loads_the_backbone(tmp_path):
