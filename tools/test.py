@@ -30,10 +30,11 @@ def main() -> None:
         if args.out:
             if not args.out.endswith(".json"):
                 raise ValueError(f"--out {args.out}: expected a path that ends in .json")
-            cfg.test_evaluator = [
-                {**metric, "outfile_prefix": args.out} if metric["type"] == "CocoMetric" else metric
-                for metric in evaluator_cfgs(cfg, "test")
-            ]
+            cfg.test_evaluator = evaluator_cfgs(cfg, "test")
+            writers = [metric for metric in cfg.test_evaluator if metric["type"] == "CocoMetric"]
+            if not writers:
+                raise ValueError("--out needs a CocoMetric as test_evaluator, which writes the detections")
+            writers[0]["outfile_prefix"] = args.out
         hooks = [{"type": "DrawHook", "out_dir": args.show_dir}] if args.show_dir else []
         hooks += [{"type": "AmpTestHook"}] if args.amp else []
         cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), *hooks]

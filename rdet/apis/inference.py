@@ -74,9 +74,9 @@ def inference_detector(
         A sample with ``pred_instances`` in pixels of the original image, or a list of them.
     """
     single = isinstance(images, str | Path | np.ndarray)
-    if not single and not len(images):
-        return []
     records = [_record(image, index) for index, image in enumerate([images] if single else images)]
+    if not records:
+        return []
     pipeline = test_pipeline(model.cfg)
     data = []
     for record in records:

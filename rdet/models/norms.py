@@ -9,9 +9,6 @@ from torch import nn
 from rdet.messages import nearest
 from rdet.registry import UnknownNameError
 
-# Parameters of layers that mmcv passes itself.
-_CHANNELS = {"num_features", "num_channels", "normalized_shape"}
-
 
 def build_norm(norm_cfg: dict, channels: int) -> nn.Module:
     """The layer of a ``norm_cfg``, for maps of ``channels`` channels."""
@@ -27,19 +24,19 @@ def check_norm_cfg(norm_cfg: dict, where: str) -> None:
     """
     if not isinstance(norm_cfg, dict) or "type" not in norm_cfg:
         raise ValueError(f"{where} is {norm_cfg!r}; it must be None or a dict with a type, such as dict(type='BN')")
-    layers = {
-        name: layer
-        for name, layer in ROOT_MODELS.module_dict.items()
-        if inspect.isclass(layer) and "Norm" in layer.__name__ and issubclass(layer, nn.Module)
-    }
     name = norm_cfg["type"]
-    layer = layers.get(name) if isinstance(name, str) else name
+    layer = ROOT_MODELS.get(name) if isinstance(name, str) else name
     if layer is None:
-        raise UnknownNameError(f"{where}: no normalisation is called {name!r}. {nearest(name, layers)}")
-    parameters = inspect.signature(layer).parameters
-    valid = {"requires_grad", *parameters} - _CHANNELS
+        known = {name for name, kind in ROOT_MODELS.module_dict.items() if "Norm" in getattr(kind, "__name__", "")}
+        raise UnknownNameError(f"{where}: no normalisation is called {name!r}. {nearest(name, known)}")
+    parameters = list(inspect.signature(layer).parameters.values())
+    # mmcv passes the channels: to group normalisation by name, to all others as the first argument.
+    channels = "num_channels" if layer is nn.GroupNorm else parameters[0].name if parameters else None
+    own = [p for p in parameters if p.name != channels and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    valid = {"requires_grad", *(p.name for p in own)}
     for key in set(norm_cfg) - {"type"} - valid:
-        raise UnknownNameError(f"{where}: {name} has no key {key!r}. {nearest(key, valid)}")
-    for key, parameter in parameters.items():
-        if parameter.default is parameter.empty and key not in {*norm_cfg, *_CHANNELS}:
-            raise ValueError(f"{where}: {name} needs {key}")
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            raise UnknownNameError(f"{where}: {name} has no key {key!r}. {nearest(key, valid)}")
+    for p in own:
+        if p.default is p.empty and p.name not in norm_cfg:
+            raise ValueError(f"{where}: {name} needs {p.name}")

@@ -93,22 +93,24 @@ def test_targets(model, monkeypatch):
     monkeypatch.setattr(model, "_grid", lambda *_: None)  # which would know these priors to lie on a grid
     priors = torch.tensor([[8.0, 8, 40, 40], [8, 8, 40, 36], [200, 200, 220, 220], [8, 8, 40, 23], [60, 0, 70, 10]])
     two = sample([[0, 70, 9, 79], [8, 8, 40, 40]], [1, 2], [[60, 0, 70, 6]])
-    labels, objects, boxes = model.targets(model(images(4)), priors, [EMPTY, two, EMPTY, two])
+    targets = model.targets(model(images(4)), priors, [EMPTY, two, EMPTY, two])
     # The IoU of the fourth is 0.47; the fifth is in a crowd.
-    assert labels.tolist() == [[-1] * 5, [2, 2, -1, -2, -2]] * 2
-    assert objects.tolist() == [[-1] * 5, [1, 1, -1, -2, -2], [-1] * 5, [3, 3, -1, -2, -2]]
-    assert boxes.tolist() == [[0, 70, 9, 79], [8, 8, 40, 40]] * 2
+    assert targets.labels.tolist() == [[-1] * 5, [2, 2, -1, -2, -2]] * 2
+    assert targets.image.tolist() == [1, 1, 3, 3]
+    assert targets.prior.tolist() == [0, 1, 0, 1]
+    assert targets.object.tolist() == [1, 1, 3, 3]
+    assert targets.boxes.tolist() == [[0, 70, 9, 79], [8, 8, 40, 40]] * 2
 
 
 def test_losses_equal_their_formulas(model):
     predictions = model(images(1))
     priors = model.anchor_generator(predictions.level_sizes)
     losses = model.loss(predictions, priors, [TWO])
-    labels, objects, boxes = model.targets(predictions, priors, [TWO])
-    positive = labels[0] >= 0
-    expected = FocalLoss()(predictions.logits, labels).sum() / positive.sum()
+    targets = model.targets(predictions, priors, [TWO])
+    positive = targets.labels[0] >= 0
+    expected = FocalLoss()(predictions.logits, targets.labels).sum() / positive.sum()
     torch.testing.assert_close(losses["loss_cls"], expected)
-    target = model.bbox_coder.encode(priors[positive], boxes[objects[0, positive]])
+    target = model.bbox_coder.encode(priors[positive], targets.boxes[targets.object])
     difference = (predictions.deltas[0, positive] - target).abs()
     smooth = torch.where(difference < 0.11, difference**2 / 0.22, difference - 0.055)
     torch.testing.assert_close(losses["loss_bbox"], smooth.sum() / positive.sum())

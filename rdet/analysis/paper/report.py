@@ -92,10 +92,11 @@ def _shares(figure_4: Path, config: str) -> dict[str, float] | None:
     try:
         numbers = json.loads(figure_4.read_text())
         shares = numbers[f"hardest_{FEW_PERCENT}_percent_of_negatives"]
-        return shares if numbers["of"]["config"] == config else None
+        return shares if numbers.get("of", {}).get("config") == config else None
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{figure_4} does not hold the numbers of Figure 4 ({error!r}); make it anew with 'tools/paper.py figures'"
+            f"{figure_4} does not hold the numbers of Figure 4 ({error!r}); delete it, and make it anew with "
+            "'tools/paper.py figures'"
         ) from error
 
 

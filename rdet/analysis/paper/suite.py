@@ -156,12 +156,14 @@ class Suite:
             jobs: Trainings at a time.
         """
         with _alone(self.work_dir):
+            only_coco = [row.config for row in rows if not row.seeds]
+            if len(only_coco) < len(rows):
+                make_synthetic_coco(data_root, TRAIN, VAL, SIZE, seed=0, scenes=SCENES)
             todo = self.missing(rows)
             if not todo:
-                only_coco = ", ".join(row.config for row in rows if not row.seeds)
-                print("nothing to train" + (f"; for COCO alone: {only_coco}" if only_coco else ": all is done"))
-                return
-            make_synthetic_coco(data_root, TRAIN, VAL, SIZE, seed=0, scenes=SCENES)
+                print(
+                    "nothing to train" + (f"; for COCO alone: {', '.join(only_coco)}" if only_coco else ": all is done")
+                )
             failures = []
             with ThreadPoolExecutor(jobs) as pool:
                 futures = [pool.submit(self._train, row, seed, train_tool, data_root) for row, seed in todo]

@@ -86,7 +86,7 @@ class MaxIoUAssigner:
             counts = [] if ignored is None else [len(ignored)]
             return self(priors, boxes, ignored, grid, [len(boxes)], counts).squeeze(0)
         if grid is None:
-            boxes = boxes.to(priors.device, non_blocking=True)
+            boxes = boxes.to(priors.device)
             images, starts = boxes.split(box_counts), [sum(box_counts[:i]) for i in range(len(box_counts))]
             found = [self._compare_all(priors, own) for own in images]
             assigned = torch.stack([torch.where(x >= 0, x + start, x) for x, start in zip(found, starts, strict=True)])
@@ -95,9 +95,8 @@ class MaxIoUAssigner:
             priors = torch.from_numpy(grid.priors)
         for image, regions in enumerate(() if ignored is None else ignored.split(ignored_counts)):
             if len(regions):
-                regions = regions.to(priors.device, non_blocking=True)
                 assigned[image] = ignore_background(
-                    assigned[image], priors, regions, self.ignore_iof_thr, self.chunk_size
+                    assigned[image], priors, regions.to(priors.device), self.ignore_iof_thr, self.chunk_size
                 )
         return assigned
 

@@ -1,6 +1,5 @@
 """Hands to each part what its call names."""
 
-import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -40,13 +39,7 @@ class Offers:
 
 def inputs_of(part: Callable) -> list[str]:
     """Names of the parameters of a part's call."""
-    call = _call(part)
-    return _parameters(getattr(call, "__func__", call), bound=hasattr(call, "__func__"))
-
-
-@functools.lru_cache(maxsize=256)
-def _parameters(function: Callable, bound: bool) -> list[str]:
-    return list(inspect.signature(function).parameters)[bound:]
+    return list(inspect.signature(_call(part)).parameters)
 
 
 def check_inputs(part: Callable, offered: tuple[str, ...], where: str) -> None:

@@ -12,7 +12,7 @@ from rdet.models.detectors.offers import Offers, inputs_of
 from rdet.models.detectors.optimize import optimize_for_inference
 from rdet.registry import MODELS, class_of, parameters_of
 from rdet.structures import DensePredictions, DetDataSample
-from rdet.structures.assignment import BACKGROUND
+from rdet.structures.assignment import BACKGROUND, IGNORE
 from rdet.structures.prior_grid import PriorGrid
 
 
@@ -21,14 +21,16 @@ class Targets(NamedTuple):
 
     Attributes:
         labels: (N, A) int64, class, ``BACKGROUND`` or ``IGNORE``.
-        objects: (N, A) int64, index in ``boxes`` where the label is a class; on the device where the
-            assigner worked, so that to look for positives on the host waits for no device.
         boxes: (G, 4) ground truth of all images.
+        image, prior: (P,) int64 each, where the label is a class.
+        object: (P,) int64, which of ``boxes`` it is there.
     """
 
     labels: Tensor
-    objects: Tensor
     boxes: Tensor
+    image: Tensor
+    prior: Tensor
+    object: Tensor
 
 
 @MODELS.register_module(name=["OneStageDetector", "RetinaNet"])
@@ -245,10 +247,8 @@ class OneStageDetector(BaseModel):
     ) -> dict[str, Tensor]:
         """The two losses of section 4.1 and those of the optional slots, each divided once."""
         targets = self.targets(predictions, priors, data_samples)
-        image, prior = (targets.objects >= 0).nonzero(as_tuple=True)  # (P,), (P,)
-        positives = torch.stack([image, prior, targets.objects[image, prior]])
-        image, prior, objects = positives.to(priors.device, non_blocking=True)
-        at = self._at_positives(predictions, priors, targets, image, prior, objects)
+        image, prior = targets.image, targets.prior
+        at = self._at_positives(predictions, priors, targets)
 
         def divisor(mass: Tensor) -> Tensor:
             """(P,) what each positive counts -> (N,)"""
@@ -311,11 +311,19 @@ class OneStageDetector(BaseModel):
                 ).give(self.assigner)  # (A,)
                 objects.append(torch.where(assigned >= 0, assigned + sum(counts[:index]), assigned))
             objects = torch.stack(objects)  # (N, A)
-        # A last row, for priors without a box, so that images without boxes need no case of their own.
-        classes = [truth.labels for truth in truths]
-        classes = torch.cat([*classes, classes[0].new_full((1,), BACKGROUND)]).to(objects.device, non_blocking=True)
-        labels = torch.where(objects >= 0, classes[objects.clamp(min=-1)], objects)
-        return Targets(labels.to(device, non_blocking=True), objects, boxes.to(device, non_blocking=True))
+        # The few priors that are no background are looked for where the assigner worked: on the host, that waits for
+        # no device.
+        objects = objects.flatten()
+        claimed = (objects != BACKGROUND).nonzero().squeeze(1)
+        where = claimed[objects[claimed] >= 0]  # (P,)
+        classes = torch.cat([truth.labels for truth in truths]).to(objects.device)[objects[where]]  # (P,)
+        claimed, where, classes, own = (
+            x.to(device, non_blocking=True) for x in (claimed, where, classes, objects[where])
+        )
+        labels = torch.full((len(truths), len(priors)), BACKGROUND, device=device)
+        labels.view(-1)[claimed] = IGNORE
+        labels.view(-1)[where] = classes
+        return Targets(labels, boxes.to(device, non_blocking=True), where // len(priors), where % len(priors), own)
 
     def _grid(self, level_sizes: list[tuple[int, int]]) -> PriorGrid | None:
         """How the priors lie, if their generator knows."""
@@ -336,16 +344,9 @@ class OneStageDetector(BaseModel):
         convert = getattr(self.loss_cls, "binary_logits", None)
         return logits if convert is None else convert(logits)
 
-    def _at_positives(
-        self,
-        predictions: DensePredictions,
-        priors: Tensor,
-        targets: Targets,
-        image: Tensor,
-        prior: Tensor,
-        objects: Tensor,
-    ) -> Offers:
-        """What losses, quality and weights may ask for, at the P positives (``image``, ``prior``) of ``objects``."""
+    def _at_positives(self, predictions: DensePredictions, priors: Tensor, targets: Targets) -> Offers:
+        """What losses, quality and weights may ask for, at the P positives."""
+        image, prior = targets.image, targets.prior
 
         def quality_logits(_: Offers) -> Tensor:
             if predictions.quality is None:
@@ -356,9 +357,9 @@ class OneStageDetector(BaseModel):
 
         return Offers(
             priors=lambda _: priors[prior],
-            boxes=lambda _: targets.boxes[objects],
+            boxes=lambda _: targets.boxes[targets.object],
             labels=lambda _: targets.labels[image, prior],
-            objects=objects,
+            objects=targets.object,
             num_objects=len(targets.boxes),
             deltas=lambda _: predictions.deltas[image, prior],
             target_deltas=lambda at: self.bbox_coder.encode(at["priors"], at["boxes"]),
