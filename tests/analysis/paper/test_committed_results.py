@@ -46,9 +46,8 @@ def test_figures(suite, tmp_path):
             if isinstance(found[key], str):
                 assert found[key] == expected[key]
             else:
-                np.testing.assert_allclose(
-                    found[key], expected[key], rtol=1e-6, atol=1e-9, err_msg=f"{path.name}: {key}"
-                )
+                message = f"{path.name}: {key}"
+                np.testing.assert_allclose(found[key], expected[key], rtol=1e-6, atol=1e-9, err_msg=message)
 
 
 def test_without_a_model_or_numbers_figure_4_is_missed(suite, tmp_path):
