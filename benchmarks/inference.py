@@ -40,14 +40,16 @@ def contenders(candidates: int, side: int = SIDE) -> tuple[dict[str, Callable], 
     """Detection by each contender, and the postprocess of rdet's on what the network gave."""
     ours, theirs = networks(side)
     torch.manual_seed(2)
-    # Scores and sizes as various as a trained head's.
-    torch.nn.init.normal_(ours.bbox_head.conv_cls.weight, std=0.1)
-    theirs.head.classification_head.cls_logits.weight.copy_(ours.bbox_head.conv_cls.weight)
     images = Batch(count=1, side=side)
     data, (image_of_theirs, _) = images.for_rdet(), images.for_torchvision()
     batch = ours.data_preprocessor(data)["inputs"]
     for network in (ours, theirs):
         network.eval()
+    # Scores as various as a trained head's: without this they are all 0.01; too large, and float32 rounds them to 1.
+    scores_of_ours, scores_of_theirs = ours.bbox_head.conv_cls, theirs.head.classification_head.cls_logits
+    torch.nn.init.normal_(scores_of_ours.weight)
+    scores_of_ours.weight /= ours(batch).logits.std()
+    scores_of_theirs.weight.copy_(scores_of_ours.weight)
     logits = ours(batch).logits.flatten()
     threshold = logits.sort(descending=True).values[candidates].sigmoid().item()
     ours.postprocess.score_thr = theirs.score_thresh = threshold
