@@ -1,7 +1,7 @@
 """What error messages share."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 
 def nearest(name, valid: Iterable) -> str:
@@ -13,6 +13,7 @@ def nearest(name, valid: Iterable) -> str:
     return f"{hint}Valid: {', '.join(valid) if valid else 'none'}."
 
 
-def few(names: Sequence, most: int = 5) -> str:
+def few(names: Iterable, most: int = 5) -> str:
     """The first of a long list of names."""
-    return ", ".join(map(str, names[:most])) + (", ..." if len(names) > most else "")
+    names = list(map(str, names))
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

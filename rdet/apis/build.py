@@ -139,7 +139,7 @@ def _check_custom_keys(optim_wrapper: Config, model) -> None:
         if not any(key in name for name in names):
             raise ValueError(
                 f"optim_wrapper.paramwise_cfg.custom_keys has {key!r}, which is in no parameter's name; "
-                f"parameters are called as {few(list(dict.fromkeys(name.rpartition('.')[0] for name in names)))}"
+                f"parameters are called as {few(dict.fromkeys(name.rpartition('.')[0] for name in names))}"
             )
 
 

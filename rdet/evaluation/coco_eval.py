@@ -171,7 +171,7 @@ def _as_rows(results, image_numbers: dict, category_numbers: dict) -> np.ndarray
         results = by_image
     unknown = [image for image in results if image not in image_numbers]
     if unknown:
-        raise ValueError(f"{len(unknown)} images of the results are not in the ground truth: {few(unknown)}")
+        raise ValueError(f"{len(unknown)} images of the results are not in the ground truth: {few(map(repr, unknown))}")
     blocks = [np.zeros((0, 7))]
     for image, number in image_numbers.items():
         if image not in results or len(results[image]) == 0:
@@ -184,7 +184,7 @@ def _as_rows(results, image_numbers: dict, category_numbers: dict) -> np.ndarray
         if unknown:
             raise ValueError(
                 f"category {unknown[0]} of a detection in image {image!r} is not in the ground truth, "
-                f"whose categories are {few(list(category_numbers))}"
+                f"whose categories are {few(category_numbers)}"
             )
         numbers = np.array([category_numbers[id_] for id_ in ids])[inverse]
         blocks.append(np.column_stack((np.full(len(rows), number), rows[:, :5], numbers)))

@@ -61,7 +61,7 @@ def check_images(evaluated: Sequence[int | str], expected: Sequence[int | str]) 
     times = Counter(evaluated)
     unknown = sorted(times.keys() - set(expected), key=str)
     if unknown:
-        raise ValueError(f"{len(unknown)} evaluated images are not in the ground truth: {few(unknown)}")
+        raise ValueError(f"{len(unknown)} evaluated images are not in the ground truth: {few(map(repr, unknown))}")
     repeated = [image_id for image_id in expected if times[image_id] > 1]
     if repeated:
         raise ValueError(
@@ -70,4 +70,4 @@ def check_images(evaluated: Sequence[int | str], expected: Sequence[int | str]) 
         )
     missing = [image_id for image_id in expected if image_id not in times]
     if missing:
-        raise ValueError(f"{len(missing)} of {len(expected)} images were not evaluated: {few(missing)}")
+        raise ValueError(f"{len(missing)} of {len(expected)} images were not evaluated: {few(map(repr, missing))}")
