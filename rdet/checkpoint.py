@@ -94,12 +94,16 @@ def _reason(error: Exception) -> str:
 
 
 def weights_in(checkpoint: Mapping) -> dict[str, Tensor]:
-    """The weights of a checkpoint, under the key that the common trainers use, wrappers' prefixes removed."""
+    """The weights of a checkpoint, under the key that the common trainers use, wrappers' prefixes removed.
+
+    The running mean of a normaliser stood elsewhere before there was a criterion.
+    """
     for key in ("state_dict", "model", "model_state_dict"):
         if isinstance(checkpoint.get(key), Mapping):
             checkpoint = checkpoint[key]
             break
-    return {name.removeprefix("module."): value for name, value in checkpoint.items() if isinstance(value, Tensor)}
+    weights = {name.removeprefix("module."): value for name, value in checkpoint.items() if isinstance(value, Tensor)}
+    return {re.sub(r"^normalizer\.", "criterion.normalizer.", name): value for name, value in weights.items()}
 
 
 def load_weights_into(module: nn.Module, weights: Mapping[str, Tensor], source: str, strict: bool = True) -> None:

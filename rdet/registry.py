@@ -139,7 +139,10 @@ def parameters_of(cls) -> set[str] | None:
     """
     if not inspect.isclass(cls) or hasattr(cls, "from_cfg"):
         parameters = inspect.signature(getattr(cls, "from_cfg", cls)).parameters.values()
-        return None if any(p.kind is p.VAR_KEYWORD for p in parameters) else {p.name for p in parameters}
+        names = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return names
+        return names | parameters_of(cls.cfg_behind_kwargs) if hasattr(cls, "cfg_behind_kwargs") else None
     owner = next(base for base in inspect.getmro(cls) if "__init__" in vars(base))
     # torch's Module takes nothing, whatever its signature says; torch.compile puts another function there.
     if owner is object or f"{owner.__module__}.{owner.__name__}" == "torch.nn.modules.module.Module":
@@ -178,7 +181,8 @@ def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = No
     """Builds the object that ``cfg`` describes, and the objects that nested configs describe.
 
     A class with a classmethod ``from_cfg`` gets its nested configs as they are and assembles its
-    parts itself. Keys that end in ``_cfg`` are values, never parts.
+    parts itself; what its ``**kwargs`` may hold, the constructor of ``cfg_behind_kwargs`` says. Keys
+    that end in ``_cfg`` are values, never parts.
 
     Args:
         cfg: ``type`` (a name, or a class itself) and the keyword arguments.

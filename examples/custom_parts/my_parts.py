@@ -3,19 +3,25 @@
 docs/custom_parts.md explains it; my_detector.py beside it is a config that uses all three.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
+from rdet.models.assigners.base import ImageAssigner
+from rdet.models.dense_heads.base import BaseDenseHead
+from rdet.models.losses.base import HardTargetLoss
 from rdet.models.losses.focal_loss import focal_loss
 from rdet.registry import MODELS
 from rdet.structures import DensePredictions
 from rdet.structures.assignment import BACKGROUND, IGNORE
+from rdet.structures.match_batch import MatchImage
 
 
 @MODELS.register_module()
-class OneTowerHead(nn.Module):
+class OneTowerHead(BaseDenseHead):
     """Classes and boxes from one tower instead of two: half the cost.
 
     The constructor names the facts that it needs; they follow from the parts around it.
@@ -48,37 +54,35 @@ class OneTowerHead(nn.Module):
 
 
 @MODELS.register_module()
-class SameSizeAssigner:
+class SameSizeAssigner(ImageAssigner):
     """A prior gets the box whose sides differ least from its own, if its centre lies inside that box.
-
-    Its call names what it wants to see: ``priors`` (A, 4) and ``boxes`` (G, 4), xyxy.
 
     Args:
         max_ratio: Largest factor between the sides of the prior and those of its box.
+        **options: What every assigner has, such as ``ignore_iof_thr``.
     """
 
-    def __init__(self, max_ratio: float = 1.6):
+    def __init__(self, max_ratio: float = 1.6, **options: Any):
+        super().__init__(**options)
         self.max_ratio = max_ratio
 
-    def __call__(self, priors: Tensor, boxes: Tensor, ignored: Tensor) -> Tensor:
+    def assign(self, image: MatchImage) -> Tensor:
+        return self(image.priors, image.boxes)
+
+    def __call__(self, priors: Tensor, boxes: Tensor) -> Tensor:
+        """Assign priors (A, 4) to boxes (G, 4), both xyxy -> (A,) index of a box or ``BACKGROUND``."""
         if not len(boxes):
-            boxes = priors.new_full((1, 4), -1e6)  # inside of which no centre lies
-        center = (priors[:, :2] + priors[:, 2:]) / 2  # (A, 2)
-
-        def inside(regions: Tensor) -> Tensor:
-            """(R, 4) -> (A, R)"""
-            return ((center[:, None] > regions[:, :2]) & (center[:, None] < regions[:, 2:])).all(dim=2)
-
+            return torch.full((len(priors),), BACKGROUND, device=priors.device)
+        center = (priors[:, None, :2] + priors[:, None, 2:]) / 2  # (A, 1, 2)
+        inside = ((center > boxes[:, :2]) & (center < boxes[:, 2:])).all(dim=2)  # (A, G)
         side = (priors[:, 2:] - priors[:, :2]).log()
         difference = (side[:, None] - (boxes[:, 2:] - boxes[:, :2]).clamp(min=1).log()).abs().amax(dim=2)  # (A, G)
-        difference = difference.masked_fill(~inside(boxes), torch.inf)
-        best, index = difference.min(dim=1)
-        background = torch.where(inside(ignored).any(dim=1), IGNORE, BACKGROUND)
-        return torch.where(best.exp() <= self.max_ratio, index, background)
+        best, index = difference.masked_fill(~inside, torch.inf).min(dim=1)
+        return torch.where(best.exp() <= self.max_ratio, index, BACKGROUND)
 
 
 @MODELS.register_module()
-class PolyFocalLoss(nn.Module):
+class PolyFocalLoss(HardTargetLoss):
     """Poly-1 focal loss (Leng et al., "PolyLoss", ICLR 2022): the focal loss and epsilon * (1 - p_t)^(gamma + 1).
 
     Shapes: logits (..., K), labels (...,) -> (...,), summed over the K classes.

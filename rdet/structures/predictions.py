@@ -1,5 +1,6 @@
 """What a dense head predicts."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from torch import Tensor
@@ -10,18 +11,25 @@ class DensePredictions(NamedTuple):
 
     Attributes:
         logits: (N, A, K) class logits.
-        deltas: (N, A, D) encoded boxes.
+        deltas: (N, A, D) encoded boxes, those that are detected.
         level_sizes: (height, width) of each level, in cells.
         quality: (N, A) logits of how good each box is (centerness, IoU), or None.
+        initial_deltas: (N, A, D) encoded boxes of which ``deltas`` are a refinement, or None.
+        priors_per_cell: Priors at a cell of each level; None: the same number on all.
+        extra: (N, A, ...) of the head's own, which its ``extra_losses`` reads, or None.
     """
 
     logits: Tensor
     deltas: Tensor
     level_sizes: list[tuple[int, int]]
     quality: Tensor | None = None
+    initial_deltas: Tensor | None = None
+    priors_per_cell: list[int] | None = None
+    extra: Mapping[str, Tensor] | None = None
 
     @property
     def level_lengths(self) -> list[int]:
         """Number of priors of each level; they sum to A."""
         cells = [height * width for height, width in self.level_sizes]
-        return [count * (self.logits.shape[1] // sum(cells)) for count in cells]
+        at_a_cell = self.priors_per_cell or [self.logits.shape[1] // sum(cells)] * len(cells)
+        return [count * priors for count, priors in zip(cells, at_a_cell, strict=True)]

@@ -6,11 +6,11 @@ import numpy as np
 
 
 class PriorGrid(NamedTuple):
-    """The same box repeated over the cells of a level, for each of R = levels * priors of a cell such boxes.
+    """The same box repeated over the cells of a level, for each of R such boxes, those of a cell of all levels.
 
     What a box overlaps can be read from it without a look at each prior. It lives on the host. Prior
     ``r`` of row ``j`` and column ``i`` has its centre at ``center[r] + (i, j) * step[r]``, up to
-    rounding, and stands at ``start[r] + (j * columns + i) * num_priors`` among all A priors.
+    rounding, and stands at ``start[r] + (j * columns + i) * stride[r]`` among all A priors.
 
     Attributes:
         priors: (A, 4) float32 xyxy, all of them.
@@ -19,7 +19,7 @@ class PriorGrid(NamedTuple):
         step: (R, 2) float32, pixels from one cell to the next, x and y.
         cells: (R, 2) int64, columns and rows.
         start: (R,) int64, where the first prior stands.
-        num_priors: Priors of a cell.
+        stride: (R,) int64, priors at a cell of the level.
     """
 
     priors: np.ndarray
@@ -28,4 +28,22 @@ class PriorGrid(NamedTuple):
     step: np.ndarray
     cells: np.ndarray
     start: np.ndarray
-    num_priors: int
+    stride: np.ndarray
+
+    def cells_within(self, size: tuple[int, int]) -> np.ndarray:
+        """Count the cells that an image of ``size`` (height, width) reaches: (R, 2) int64, columns and rows."""
+        reached = np.ceil(np.array(size[::-1]) / self.step).astype(np.int64)
+        return np.minimum(reached, self.cells)
+
+    def priors_within(self, size: tuple[int, int]) -> np.ndarray | None:
+        """Find the priors of the cells that an image of ``size`` reaches: (A',) int64, sorted; None if all are."""
+        reached = self.cells_within(size)
+        if np.array_equal(reached, self.cells):
+            return None
+        found = [
+            start + stride * (np.arange(rows)[:, None] * columns_of_all + np.arange(columns)).flatten()
+            for start, stride, (columns, rows), columns_of_all in zip(
+                self.start, self.stride, reached, self.cells[:, 0], strict=True
+            )
+        ]
+        return np.sort(np.concatenate(found))

@@ -11,7 +11,10 @@ import torch
 
 from rdet.datasets.synthetic import make_synthetic_coco
 from rdet.models.losses.focal_loss import FocalLoss
+from rdet.structures import DensePredictions
 from rdet.structures.assignment import BACKGROUND, IGNORE
+from rdet.structures.ground_truth import GroundTruth
+from rdet.structures.match_batch import MatchBatch
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "custom_parts"
@@ -64,8 +67,13 @@ def test_assigner(my_parts):
     boxes = torch.tensor([[0.0, 0, 12, 12], [0, 0, 90, 80]])
     ignored = torch.tensor([[490.0, 490, 520, 520]])
     assigner = my_parts.SameSizeAssigner()
-    assert assigner(priors, boxes, ignored).tolist() == [0, BACKGROUND, 1, IGNORE]
-    assert assigner(priors, boxes[:0], ignored[:0]).tolist() == [BACKGROUND] * 4
+    assert assigner(priors, boxes).tolist() == [0, BACKGROUND, 1, BACKGROUND]
+    assert assigner(priors, boxes[:0]).tolist() == [BACKGROUND] * 4
+    truth = GroundTruth(boxes, torch.tensor([0, 0]), [2], ignored, [1], [(600, 600)], [(600, 600)])
+    predictions = DensePredictions(torch.zeros(1, 4, 1), torch.zeros(1, 4, 4), [(2, 2)])
+    batch = MatchBatch(predictions, priors, truth, None, lambda *_: None, lambda logits: logits)
+    matches = assigner.match(batch)
+    assert (matches.prior.tolist(), matches.gt_index.tolist(), matches.ignored.tolist()) == ([0, 2], [0, 1], [3])
 
 
 def test_loss_is_the_focal_loss_without_epsilon(my_parts):

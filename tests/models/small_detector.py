@@ -7,6 +7,7 @@ from mmengine.structures import InstanceData
 
 from rdet.registry import MODELS
 from rdet.structures import DetDataSample
+from rdet.structures.ground_truth import GroundTruth
 
 CONFIG = {
     "type": "RetinaNet",
@@ -62,3 +63,10 @@ ALL_IGNORED = sample(ignored=[[-1000, -1000, 1000, 1000]])
 
 def images(count):
     return torch.randn(count, 3, *SIZE, generator=torch.Generator().manual_seed(1))
+
+
+def match(model, predictions, priors, samples):
+    """The matches of a model, and the label of every prior, (N, A)."""
+    truth = GroundTruth.of_samples(samples)
+    matches = model.match(predictions, priors, truth)
+    return matches, matches.labels(truth.labels.to(priors.device), len(samples), len(priors))

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import pkgutil
 
+import matching
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -76,8 +77,7 @@ def scene(kind, count, seed=0, largest=90.0):
 
 
 def assign(name, offered, **options):
-    assigner = MODELS.get(name)(**options)
-    return assigner(**{key: offered[key] for key in inspect.signature(assigner.__call__).parameters if key in offered})
+    return matching.assign(MODELS.get(name)(**options), **offered)
 
 
 @every_assigner

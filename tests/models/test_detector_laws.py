@@ -10,6 +10,7 @@ import pkgutil
 import pytest
 import torch
 from mmengine.structures import InstanceData
+from small_detector import match
 
 import rdet.models.assigners
 import rdet.models.dense_heads
@@ -117,15 +118,14 @@ def test_losses_gradients_and_targets(head, assigner, case):
     predictions = model(inputs)
     priors = model.anchor_generator(predictions.level_sizes)
 
-    targets = model.targets(predictions, priors, samples)
-    labels = targets.labels
+    matches, labels = match(model, predictions, priors, samples)
     assert labels.shape == (len(samples), len(priors))
-    assert torch.equal(torch.stack([targets.image, targets.prior]), torch.stack((labels >= 0).nonzero(as_tuple=True)))
+    assert torch.equal(torch.stack([matches.image, matches.prior]), torch.stack((labels >= 0).nonzero(as_tuple=True)))
     offset = 0
     for image, sample_ in enumerate(samples):
         truth = sample_.gt_instances
         positive = labels[image] >= 0
-        own = targets.object[targets.image == image] - offset
+        own = matches.gt_index[matches.image == image] - offset
         assert ((own >= 0) & (own < len(truth))).all()
         assert torch.equal(labels[image, positive], truth.labels[own])
         offset += len(truth)
@@ -133,7 +133,6 @@ def test_losses_gradients_and_targets(head, assigner, case):
             assert (labels[image] == IGNORE).all()
         elif not len(truth) or "outside" in case:
             assert (labels[image] == BACKGROUND).all()
-    assert torch.equal(targets.boxes, torch.cat([s.gt_instances.bboxes for s in samples]))
 
     losses = model.loss(predictions, priors, samples)
     assert all(value.shape == () and value.isfinite() for value in losses.values()), losses

@@ -34,7 +34,7 @@ def test_equals_anchor_generator_with_its_sizes():
     ("sizes", "message"),
     [
         ([[(4, 6)]], "sizes are of 1 levels, but there are 2 with strides [8, 16]; give one list for each level"),
-        ([[(4, 6)], [(4, 6), (8, 8)]], "has 1, 2 anchors on its levels; the head is shared"),
+        ([[(4, 6)], []], "has 1, 0 anchors on its levels; give each level at least one"),
         ([[], []], "has 0, 0 anchors on its levels"),
         ([[(4, 6)], [(4, 0)]], "has (4, 0); expected a width and a height above 0"),
         ([[(4, 6, 8)], [(4, 5)]], "has (4, 6, 8); expected a width and a height above 0"),

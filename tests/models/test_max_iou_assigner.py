@@ -1,5 +1,6 @@
 import pytest
 import torch
+from matching import assign, batch_of, dense
 from torchvision.models.detection._utils import Matcher
 from torchvision.ops import box_iou
 
@@ -78,7 +79,7 @@ def test_equals_the_slow_reference(seed, count, crowds, options, chunk_size):
         low_quality=options.get("match_low_quality", True),
         min_pos_iou=options.get("min_pos_iou", 0.0),
     )
-    found = MaxIoUAssigner(**options, chunk_size=chunk_size)(priors, boxes, ignored)
+    found = assign(MaxIoUAssigner(**options, chunk_size=chunk_size), priors, boxes, ignored)
     assert found.dtype == torch.int64
     assert found.tolist() == expected
 
@@ -157,16 +158,18 @@ def test_crowd_regions():
     priors = torch.tensor([[0.0, 0, 10, 10], [6, 0, 16, 10], [5, 0, 15, 10], [40, 40, 50, 50], [0, 0, 10, 4]])
     boxes, crowd = torch.tensor([[0.0, 0, 10, 9], [40, 40, 50, 50]]), torch.tensor([[0.0, 0, 10, 10]])
     # 0 is positive though inside; 1 has 0.4 and 2 exactly half of its area inside; 4 lies all inside.
-    assert MaxIoUAssigner()(priors, boxes, crowd).tolist() == [0, BACKGROUND, BACKGROUND, 1, IGNORE]
-    assert MaxIoUAssigner(ignore_iof_thr=0.45)(priors, boxes, crowd).tolist() == [0, BACKGROUND, IGNORE, 1, IGNORE]
-    assert MaxIoUAssigner()(priors, boxes, NO_BOX).tolist()[4] == IGNORE  # IoU 0.44 with box 0
-    assert MaxIoUAssigner()(priors, NO_BOX, crowd).tolist() == [IGNORE, BACKGROUND, BACKGROUND, BACKGROUND, IGNORE]
+    assert assign(MaxIoUAssigner(), priors, boxes, crowd).tolist() == [0, BACKGROUND, BACKGROUND, 1, IGNORE]
+    strict = MaxIoUAssigner(ignore_iof_thr=0.45)
+    assert assign(strict, priors, boxes, crowd).tolist() == [0, BACKGROUND, IGNORE, 1, IGNORE]
+    assert assign(MaxIoUAssigner(), priors, boxes, NO_BOX).tolist()[4] == IGNORE  # IoU 0.44 with box 0
+    found = assign(MaxIoUAssigner(), priors, NO_BOX, crowd)
+    assert found.tolist() == [IGNORE, BACKGROUND, BACKGROUND, BACKGROUND, IGNORE]
 
 
 @pytest.mark.parametrize("crowds", [1, 5, 70])
 def test_no_background_prior_is_more_than_half_in_a_crowd(crowds):
     boxes, ignored = boxes_of(10, 1), boxes_of(crowds, 2)
-    plain, found = MaxIoUAssigner()(PRIORS, boxes), MaxIoUAssigner()(PRIORS, boxes, ignored)
+    plain, found = MaxIoUAssigner()(PRIORS, boxes), assign(MaxIoUAssigner(), PRIORS, boxes, ignored)
     inside = (box_coverage(PRIORS, ignored) > 0.5).any(dim=0)
     assert inside.any()
     assert not (inside & (found == BACKGROUND)).any()
@@ -207,17 +210,18 @@ def test_impossible_thresholds(pos, neg):
 @pytest.mark.parametrize("counts", [[0, 0, 0], [3, 0, 40], [70, 1, 2]])
 def test_on_a_grid_and_all_images_at_once_it_is_the_same(counts, options):
     generator, sizes = AnchorGenerator([8, 16, 32]), [(16, 20), (8, 10), (4, 5)]
-    boxes = torch.cat([boxes_of(count, seed, largest=[9.0, 80.0][seed % 2]) for seed, count in enumerate(counts)])
-    ignored, ignored_counts = boxes_of(3, 7), [0, 2, 1]
+    boxes = [boxes_of(count, seed, largest=[9.0, 80.0][seed % 2]) for seed, count in enumerate(counts)]
+    ignored = boxes_of(3, 7).split([0, 2, 1])
     assigner, grid = MaxIoUAssigner(**options), generator.grid(sizes)
-    expected, first = [], 0
-    for own, regions in zip(boxes.split(counts), ignored.split(ignored_counts), strict=True):
-        alone = assigner(PRIORS, own, regions)
-        assert torch.equal(assigner(PRIORS, own, regions, grid), alone)
-        expected.append(torch.where(alone >= 0, alone + first, alone))
-        first += len(own)
+    expected = []
+    for own, regions in zip(boxes, ignored, strict=True):
+        expected.append(assign(assigner, PRIORS, own, regions))
+        assert torch.equal(assign(assigner, PRIORS, own, regions, grid=grid), expected[-1])
+        assert torch.equal(assigner(PRIORS, own, grid), assigner(PRIORS, own))
+    images = [{"boxes": own, "ignored": regions} for own, regions in zip(boxes, ignored, strict=True)]
     for how in (grid, None):
-        assert torch.equal(assigner(PRIORS, boxes, ignored, how, counts, ignored_counts), torch.stack(expected))
+        batch = batch_of(PRIORS, images, grid=how)
+        assert torch.equal(dense(assigner.match(batch), batch), torch.stack(expected))
 
 
 def test_low_quality_match_goes_to_the_box_that_the_prior_overlaps_most_on_a_grid_too():

@@ -2,8 +2,10 @@
 
 import pytest
 import torch
-from small_detector import EMPTY, ONE, TWO, build, images
+from small_detector import EMPTY, ONE, TWO, build, images, match
 
+from rdet.checkpoint import weights_in
+from rdet.models.losses.normalizers import Normalizer
 from rdet.models.losses.softmax_focal_loss import SoftmaxFocalLoss
 
 OHEM = {"type": "OHEM", "batch_size": 16}
@@ -25,12 +27,12 @@ def test_only_chosen_priors_count_and_their_number_divides(normalizer):
     model = build(normalizer={"type": normalizer})
     inputs, samples = images(3), [TWO, EMPTY, ONE]
     without = model(inputs, samples, mode="loss")
-    model.mining = EveryTenth()
+    model.criterion.mining = EveryTenth()
     losses = model(inputs, samples, mode="loss")
     assert losses["loss_bbox"] == without["loss_bbox"]
-    assert len(model.mining.seen) == 3
+    assert len(model.criterion.mining.seen) == 3
     sums, counts = [], []
-    for per_prior, labels, priors in model.mining.seen:
+    for per_prior, labels, priors in model.criterion.mining.seen:
         assert not per_prior.requires_grad
         assert len(per_prior) == len(labels) == len(priors)
         chosen = (torch.arange(len(labels)) % 10 == 0) & (labels > -2)
@@ -82,18 +84,31 @@ def test_two_parts_that_say_what_a_loss_is_divided_by(parts, message):
         build(**parts)
 
 
+class Counting(Normalizer):
+    """Divides by 1, and remembers what it counted."""
+
+    def __init__(self):
+        self.counted = []
+
+    def __call__(self, num_pos):
+        self.counted.append(num_pos)
+        return num_pos.new_ones(len(num_pos))
+
+
 def test_running_normaliser_divides_both_losses():
     once = build()(images(2), [TWO, ONE], mode="loss")
     model = build(normalizer={"type": "EMANormalizer", "momentum": 0.5, "initial": 4.0}).train()
     positives = build()
-    positives.normalizer = lambda mass: counted.append(mass) or mass.new_ones(len(mass))
-    counted = []
+    positives.criterion.normalizer = Counting()
+    counted = positives.criterion.normalizer.counted
     positives(images(2), [TWO, ONE], mode="loss")
     number = counted[0].sum()
     losses = model(images(2), [TWO, ONE], mode="loss")
     for name, value in losses.items():
         torch.testing.assert_close(value, once[name] * number / (0.5 * 4 + 0.5 * number))
-    assert "normalizer.mean" in model.state_dict()
+    assert "criterion.normalizer.mean" in model.state_dict()
+    old = {name.removeprefix("criterion."): value for name, value in model.state_dict().items()}
+    assert weights_in({"state_dict": old}).keys() == model.state_dict().keys()
 
 
 def test_scores_of_a_softmax_loss_are_its_probabilities():
@@ -107,8 +122,8 @@ def test_scores_of_a_softmax_loss_are_its_probabilities():
         ..., :3
     ]
     assert found.scores.max().item() == pytest.approx(probabilities.max().item(), rel=1e-5)
-    torch.testing.assert_close(model._scores(predictions.logits), probabilities)
-    assert SoftmaxFocalLoss.binary_logits(predictions.logits).shape == predictions.logits.shape
+    torch.testing.assert_close(model.criterion.loss_cls.binary_logits(predictions.logits).sigmoid(), probabilities)
+    assert SoftmaxFocalLoss().binary_logits(predictions.logits).shape == predictions.logits.shape
 
 
 def test_a_softmax_loss_learns_the_background():
@@ -118,6 +133,6 @@ def test_a_softmax_loss_learns_the_background():
     logits = predictions.logits.detach().requires_grad_()
     priors = model.anchor_generator(predictions.level_sizes, "cpu")
     model.loss(predictions._replace(logits=logits), priors, [TWO])["loss_cls"].backward()
-    labels = model.targets(predictions, priors, [TWO]).labels
+    _, labels = match(model, predictions, priors, [TWO])
     assert (logits.grad[labels == -1] > 0).all()
     assert (logits.grad[labels >= 0].gather(1, labels[labels >= 0][:, None]) < 0).all()

@@ -6,10 +6,14 @@ import pytest
 import torch
 from mmengine.optim import OptimWrapper
 from mmengine.structures import InstanceData
-from small_detector import ALL_IGNORED, CONFIG, EMPTY, ONE, PRIORS, TWO, build, config, images, sample
+from small_detector import ALL_IGNORED, CONFIG, EMPTY, ONE, PRIORS, TWO, build, config, images, match, sample
 from torchvision.ops import box_iou
 
+from rdet.models.assigners.base import ImageAssigner
+from rdet.models.detectors.criterion import DenseCriterion
+from rdet.models.losses.base import ClassificationLoss, HardTargetLoss, PositiveLoss, SoftTargetLoss
 from rdet.models.losses.focal_loss import FocalLoss
+from rdet.models.quality.base import Quality
 from rdet.registry import MODELS, UnknownNameError
 from rdet.structures import DensePredictions
 
@@ -52,20 +56,20 @@ def test_losses_and_gradients_are_finite(model, samples):
     assert (losses["loss_cls"] > 0) == any(s is not ALL_IGNORED for s in samples)
 
 
-def targets_of(model, samples):
-    """Targets of the priors of the images' size."""
+def matches_of(model, samples):
+    """Matches and labels of the priors of the images' size."""
     predictions = model(images(1))
-    return model.targets(predictions, model.anchor_generator(predictions.level_sizes), samples)
+    return match(model, predictions, model.anchor_generator(predictions.level_sizes), samples)
 
 
 def positives_of(model, samples):
-    return (targets_of(model, samples).labels >= 0).sum(dim=1).tolist()
+    return (matches_of(model, samples)[1] >= 0).sum(dim=1).tolist()
 
 
 @pytest.mark.parametrize("samples", [[TWO, ONE], [TWO, EMPTY], [ONE, ALL_IGNORED], [EMPTY, EMPTY]])
 @pytest.mark.parametrize("normalizer", ["BatchNormalizer", "ImageNormalizer"])
 def test_batch_is_the_sum_of_its_images(model, samples, normalizer, monkeypatch):
-    monkeypatch.setattr(model, "normalizer", MODELS.build({"type": normalizer}))
+    monkeypatch.setattr(model.criterion, "normalizer", MODELS.build({"type": normalizer}))
     inputs = images(2)
     with torch.no_grad():
         batch = model(inputs, samples, mode="loss")
@@ -83,44 +87,56 @@ def test_initial_loss_follows_from_the_prior(model):
     """At the start p is 0.01: alpha (1-p)^2 log(1/p) for each target, (1-alpha) p^2 log(1/(1-p)) for all others."""
     losses = model(images(1), [TWO], mode="loss")
     (positives,) = positives_of(model, [TWO])
-    used = int((targets_of(model, [TWO]).labels != -2).sum())
+    used = int((matches_of(model, [TWO])[1] != -2).sum())
     target, other = 0.25 * 0.99**2 * -math.log(0.01), 0.75 * 0.01**2 * -math.log(0.99)
     expected = (positives * target + (3 * used - positives) * other) / positives
     assert losses["loss_cls"].item() == pytest.approx(expected, rel=0.02)
 
 
-def test_targets(model, monkeypatch):
-    monkeypatch.setattr(model, "_grid", lambda *_: None)  # which would know these priors to lie on a grid
+def test_matches(model, monkeypatch):
+    monkeypatch.setattr(model, "anchor_generator", None)  # which would know these priors to lie on a grid
     priors = torch.tensor([[8.0, 8, 40, 40], [8, 8, 40, 36], [200, 200, 220, 220], [8, 8, 40, 23], [60, 0, 70, 10]])
     two = sample([[0, 70, 9, 79], [8, 8, 40, 40]], [1, 2], [[60, 0, 70, 6]])
-    targets = model.targets(model(images(4)), priors, [EMPTY, two, EMPTY, two])
+    predictions = DensePredictions(torch.zeros(4, 5, 3), torch.zeros(4, 5, 4), [(1, 5)])
+    matches, labels = match(model, predictions, priors, [EMPTY, two, EMPTY, two])
     # The IoU of the fourth is 0.47; the fifth is in a crowd.
-    assert targets.labels.tolist() == [[-1] * 5, [2, 2, -1, -2, -2]] * 2
-    assert targets.image.tolist() == [1, 1, 3, 3]
-    assert targets.prior.tolist() == [0, 1, 0, 1]
-    assert targets.object.tolist() == [1, 1, 3, 3]
-    assert targets.boxes.tolist() == [[0, 70, 9, 79], [8, 8, 40, 40]] * 2
+    assert labels.tolist() == [[-1] * 5, [2, 2, -1, -2, -2]] * 2
+    assert matches.image.tolist() == [1, 1, 3, 3]
+    assert matches.prior.tolist() == [0, 1, 0, 1]
+    assert matches.gt_index.tolist() == [1, 1, 3, 3]
+    assert sorted(matches.ignored.tolist()) == [8, 9, 18, 19]
 
 
 def test_losses_equal_their_formulas(model):
     predictions = model(images(1))
     priors = model.anchor_generator(predictions.level_sizes)
     losses = model.loss(predictions, priors, [TWO])
-    targets = model.targets(predictions, priors, [TWO])
-    positive = targets.labels[0] >= 0
-    expected = FocalLoss()(predictions.logits, targets.labels).sum() / positive.sum()
+    matches, labels = match(model, predictions, priors, [TWO])
+    positive = labels[0] >= 0
+    expected = FocalLoss()(predictions.logits, labels).sum() / positive.sum()
     torch.testing.assert_close(losses["loss_cls"], expected)
-    target = model.bbox_coder.encode(priors[positive], targets.boxes[targets.object])
+    target = model.bbox_coder.encode(priors[positive], TWO.gt_instances.bboxes[matches.gt_index])
     difference = (predictions.deltas[0, positive] - target).abs()
     smooth = torch.where(difference < 0.11, difference**2 / 0.22, difference - 0.055)
     torch.testing.assert_close(losses["loss_bbox"], smooth.sum() / positive.sum())
 
 
-class Half:
+class Half(Quality):
     """A weight that no formula of another part gives."""
 
-    def __call__(self, labels):
-        return 0.5 + labels.float()
+    def of(self, positives):
+        return 0.5 + positives.labels.float()
+
+
+class Fixed(ImageAssigner):
+    """Assigns what it is told."""
+
+    def __init__(self, assigned):
+        super().__init__()
+        self.assigned = assigned
+
+    def assign(self, image):
+        return self.assigned
 
 
 def one_positive(model, at, label, box):
@@ -132,7 +148,7 @@ def one_positive(model, at, label, box):
     )
     assigned = torch.full((PRIORS,), -1)
     assigned[list(at)] = 0
-    model.assigner = lambda priors: assigned
+    model.assigner = Fixed(assigned)
     return predictions, priors, [sample([box], [label])]
 
 
@@ -144,7 +160,7 @@ def test_weights_divide_the_box_loss_by_their_sum():
     )
     assigned = torch.full((PRIORS,), -1)
     assigned[5], assigned[900] = 0, 1
-    model.assigner = lambda priors: assigned
+    model.assigner = Fixed(assigned)
     loss = model.loss(predictions, priors, samples)["loss_bbox"]
     targets = model.bbox_coder.encode(priors[[5, 900]], samples[0].gt_instances.bboxes).abs().sum(dim=1)
     torch.testing.assert_close(loss, (0.5 * targets[0] + 2.5 * targets[1]) / 3.0)
@@ -161,7 +177,7 @@ def test_quality_is_the_soft_target_of_positives():
     """Zero deltas decode to the priors, whose IoU with the box is the target."""
     seen = {}
 
-    class Loss(torch.nn.Module):
+    class Loss(SoftTargetLoss):
         def forward(self, logits, labels, quality):
             seen.update(labels=labels, quality=quality)
             return logits.sum(dim=2)
@@ -213,10 +229,10 @@ def test_boxes_are_decoded_with_their_gradient_where_a_part_saw_them_before():
             {"bbox_head": {"type": "FCOSHead", "feat_channels": 16}},
             r"model\.bbox_head: FCOSHead predicts distances, but DeltaXYWHBBoxCoder decodes deltas; take a coder of",
         ),
-        ({"quality": {"type": "Centerness"}}, r"model\.quality is set, but no loss or weight of the model names it"),
+        ({"quality": {"type": "Centerness"}}, r"model\.quality is set, but no loss or weight of the model reads it"),
         (
             {"quality": {"type": "SameQuality"}, "bbox_weight": {"type": "SameQuality"}},
-            r"model\.quality: the call of SameQuality names 'quality', which is not offered here",
+            r"model\.quality: SameQuality reads the quality, which it is itself",
         ),
         (
             {
@@ -227,7 +243,7 @@ def test_boxes_are_decoded_with_their_gradient_where_a_part_saw_them_before():
         ),
         (
             {"quality": {"type": "L1Loss"}, "loss_bbox": {"type": "CrossEntropyLoss"}},
-            r"model\.loss_bbox: the call of CrossEntropyLoss names 'logits', which is not offered here; valid: priors,",
+            r"model\.loss_bbox: CrossEntropyLoss does not derive from PositiveLoss; derive it from that of rdet",
         ),
     ],
 )
@@ -314,7 +330,7 @@ def test_parts_get_the_facts_that_follow_from_others():
     assert detector.anchor_generator.strides == [16, 32, 64]
     assert detector.bbox_head.conv_cls.out_channels == 2 * 3
     assert detector.bbox_head.conv_reg.out_channels == 2 * 4
-    assert type(detector.normalizer).__name__ == "BatchNormalizer"
+    assert type(detector.criterion.normalizer).__name__ == "BatchNormalizer"
     assert type(detector.data_preprocessor).__name__ == "DetDataPreprocessor"
 
 
@@ -333,12 +349,44 @@ def test_coder_knows_the_priors_size():
 
 
 def test_missing_quality_is_said():
-    model = build(loss_cls={"type": "QualityFocalLoss"})
-    assert type(model.quality).__name__ == "IoUQuality"
-    parts = {name: getattr(model, name) for name in ("backbone", "neck", "bbox_head", "anchor_generator", "assigner")}
-    parts |= {name: getattr(model, name) for name in ("bbox_coder", "loss_cls", "loss_bbox", "normalizer")}
-    with pytest.raises(ValueError, match=r"names the quality: set model\.quality"):
-        type(model)(**parts, postprocess=model.postprocess)
+    criterion = build(loss_cls={"type": "QualityFocalLoss"}).criterion
+    assert type(criterion.quality).__name__ == "IoUQuality"
+    with pytest.raises(ValueError, match=r"reads the quality: set model\.quality"):
+        DenseCriterion(criterion.loss_cls, criterion.loss_bbox, criterion.normalizer)
+
+
+def test_a_part_that_does_not_say_that_it_reads_the_quality():
+    class Loss(HardTargetLoss):
+        def of(self, priors):
+            return priors.logits.sum(dim=2) * priors.quality
+
+        def forward(self, logits, labels):
+            raise AssertionError
+
+    with pytest.raises(ValueError, match="set `needs_quality = True` on its class"):
+        build(loss_cls={"type": Loss})(images(1), [TWO], mode="loss")
+
+
+@pytest.mark.parametrize("context", ["positives", "priors", "image", "batch"])
+def test_a_name_that_does_not_exist_is_an_attribute_error(context):
+    class Loss(PositiveLoss):
+        def of(self, positives):
+            return positives.target_delta if context == "positives" else positives.labels.float()
+
+    class ClassLoss(ClassificationLoss):
+        def of(self, priors):
+            return priors.label if context == "priors" else priors.logits.sum(dim=2)
+
+    class Assigner(ImageAssigner):
+        def match(self, batch):
+            return batch.prior if context == "batch" else super().match(batch)
+
+        def assign(self, image):
+            return image.ignore if context == "image" else torch.zeros(PRIORS, dtype=torch.int64)
+
+    model = build(loss_bbox={"type": Loss}, loss_cls={"type": ClassLoss}, assigner={"type": Assigner})
+    with pytest.raises(AttributeError):
+        model(images(1), [TWO], mode="loss")
 
 
 def test_config_stays_as_it_is():

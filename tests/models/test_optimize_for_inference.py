@@ -78,8 +78,8 @@ def test_networks_of_torchvision(model_name):
 def test_what_is_compiled(detector):
     expected = outputs(detector)
     detector.compile(backend="eager")
-    compiled = {name for name, part in detector.named_children() if part._compiled_call_impl is not None}
-    assert compiled == {"backbone", "neck", "bbox_head", "loss_cls"}
+    compiled = {name for name, part in detector.named_modules() if part._compiled_call_impl is not None}
+    assert compiled == {"backbone", "neck", "bbox_head", "criterion.loss_cls"}
     assert detector._compiled_call_impl is None
     for found, wanted in zip(outputs(detector), expected, strict=True):
         torch.testing.assert_close(found, wanted, rtol=0, atol=0)

@@ -111,7 +111,7 @@ def test_images_do_not_mix(name, options):
     sizes = [(64, 96), (50, 70)]
     together = postprocess(predictions, priors, CODER, sizes)
     for index, size in enumerate(sizes):
-        logits, deltas, level_sizes, quality = predictions
+        logits, deltas, level_sizes, quality = predictions[:4]
         part = slice(index, index + 1)
         one = DensePredictions(logits[part], deltas[part], level_sizes, quality[part])
         (alone,) = postprocess(one, priors, CODER, [size])

@@ -114,7 +114,7 @@ def test_task_aligned_quality_by_hand():
     """Object 2: t = s u^6; the best, 0.5 * 0.8^6, becomes the largest IoU, 0.9. Object 0 has one prediction."""
     predicted, boxes = of_width(8, 9, 5, 4)
     scores, objects = torch.tensor([0.5, 0.1, 0.2, 0.01]), torch.tensor([2, 2, 2, 0])
-    quality = TaskAlignedQuality()(predicted=predicted, boxes=boxes, scores=scores, objects=objects, num_objects=4)
+    quality = TaskAlignedQuality()(predicted=predicted, boxes=boxes, scores=scores, gt_index=objects, num_gt=4)
     best = 0.5 * 0.8**6
     assert quality.tolist() == pytest.approx([0.9, 0.1 * 0.9**6 / best * 0.9, 0.2 * 0.5**6 / best * 0.9, 0.4])
 

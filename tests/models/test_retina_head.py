@@ -20,7 +20,7 @@ def levels(*sizes, channels=8):
 @pytest.mark.parametrize(("num_classes", "num_priors", "box_dim"), [(3, 2, 4), (1, 1, 4), (80, 9, 5)])
 def test_shapes(sizes, num_classes, num_priors, box_dim):
     network = head(num_classes=num_classes, num_priors=num_priors, box_dim=box_dim)
-    logits, deltas, level_sizes, _ = network(levels(*sizes))
+    logits, deltas, level_sizes, *_ = network(levels(*sizes))
     priors = sum(h * w for h, w in sizes) * num_priors
     assert logits.shape == (2, priors, num_classes)
     assert deltas.shape == (2, priors, box_dim)
@@ -49,7 +49,7 @@ def test_output_order_is_that_of_the_anchors(level, row, column):
             conv.weight.zero_()
             conv.weight[:, :, 1, 1] = 1
             conv.bias.zero_()
-        logits, deltas, level_sizes, _ = network(maps)
+        logits, deltas, level_sizes, *_ = network(maps)
     anchors = AnchorGenerator(strides)(level_sizes)
     for output in (logits, deltas):
         index = (output[0, :, 0] > 0).nonzero()[:, 0]

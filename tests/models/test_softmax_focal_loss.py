@@ -57,11 +57,11 @@ def test_ignored_priors_cost_nothing():
 
 def test_scores_are_the_softmax():
     x = logits(dtype=torch.float32)
-    torch.testing.assert_close(SoftmaxFocalLoss.binary_logits(x).sigmoid(), with_background(x).softmax(dim=1)[:, :3])
+    torch.testing.assert_close(SoftmaxFocalLoss().binary_logits(x).sigmoid(), with_background(x).softmax(dim=1)[:, :3])
     extreme = torch.tensor([[90.0, -90, 0], [-90.0, -90, -90]])
-    assert SoftmaxFocalLoss.binary_logits(extreme).isfinite().all()
+    assert SoftmaxFocalLoss().binary_logits(extreme).isfinite().all()
     expected = torch.tensor([[1.0, 0, 0], [0.0, 0, 0]])
-    torch.testing.assert_close(SoftmaxFocalLoss.binary_logits(extreme).sigmoid(), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(SoftmaxFocalLoss().binary_logits(extreme).sigmoid(), expected, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("gamma", [0.1, 0.5, 2.0])
@@ -95,7 +95,7 @@ def test_unknown_reduction():
 def test_it_starts_near_the_prior():
     """With the bias of section 4.1 for pi = 0.01, each of 3 classes has 0.01 / (1 + 2 * 0.01)."""
     x = torch.full((1, 3), -math.log(99))
-    assert SoftmaxFocalLoss.binary_logits(x).sigmoid().tolist()[0] == pytest.approx([0.01 / 1.02] * 3)
+    assert SoftmaxFocalLoss().binary_logits(x).sigmoid().tolist()[0] == pytest.approx([0.01 / 1.02] * 3)
 
 
 def test_the_background_is_not_smoothed():

@@ -9,6 +9,7 @@ from torch import Tensor
 from rdet.apis.build import build_datasets
 from rdet.apis.inference import init_detector
 from rdet.structures.assignment import BACKGROUND
+from rdet.structures.ground_truth import GroundTruth
 
 _POINTS = 201
 
@@ -37,7 +38,8 @@ def window_logits(config: Path, checkpoint: Path, options: dict, max_negatives: 
         batch = model.data_preprocessor(pseudo_collate([dataset[index]]))
         predictions = model(batch["inputs"])
         priors = model.anchor_generator(predictions.level_sizes, batch["inputs"].device)
-        labels = model.targets(predictions, priors, batch["data_samples"]).labels[0]  # (A,)
+        truth = GroundTruth.of_samples(batch["data_samples"])
+        labels = model.match(predictions, priors, truth).labels(truth.labels, 1, len(priors))[0]  # (A,)
         logits = predictions.logits[0].float()  # (A, K)
         positive = labels >= 0
         positives.append(logits[positive, labels[positive]])

@@ -1,23 +1,26 @@
 """Assignment of points to boxes by position and size."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from rdet.models.assigners.base import ImageAssigner
 from rdet.models.assigners.claims import Claims
-from rdet.models.assigners.geometry import box_centers, ignore_background, is_near, side_distances
+from rdet.models.assigners.geometry import box_centers, is_near, side_distances
 from rdet.registry import MODELS
+from rdet.structures.match_batch import MatchImage
 
 
 @MODELS.register_module()
-class FCOSAssigner:
+class FCOSAssigner(ImageAssigner):
     """A point inside a box is positive if the box fits its level (FCOS, Tian et al., ICCV 2019, section 3.2).
 
     The box fits if the largest distance of the point from its four sides lies in
     (``regress_range[0]``, ``regress_range[1]``] strides; the first level has no lower limit and the
     last no upper one. With strides 8 to 128, these are the paper's limits of 64, 128, 256 and 512
     pixels. The point must also be within ``center_sampling_radius`` of the box's centre (TPAMI
-    version of the paper, 2021). Of several boxes it gets the smallest. For ``ignore_iof_thr`` see
-    :class:`MaxIoUAssigner`.
+    version of the paper, 2021). Of several boxes it gets the smallest.
 
     Memory: O(A * ``chunk_size``), whatever the number of boxes.
 
@@ -28,8 +31,7 @@ class FCOSAssigner:
         include_upper: Whether a distance of exactly the upper limit fits; in torchvision it does
             not, and fits no level. All else is as there by default.
         strides: Of the levels (inferred).
-        ignore_iof_thr: Share of a point's square inside an ignored region.
-        chunk_size: Boxes that are compared with all priors at once.
+        **options: Of :class:`~rdet.models.assigners.base.Assigner`.
     """
 
     def __init__(
@@ -38,9 +40,9 @@ class FCOSAssigner:
         center_sampling_radius: float | None = 1.5,
         include_upper: bool = True,
         strides: list[int] | None = None,
-        ignore_iof_thr: float = 0.5,
-        chunk_size: int = 64,
+        **options: Any,
     ):
+        super().__init__(**options)
         if not 0 <= regress_range[0] < regress_range[1]:
             raise ValueError(f"expected 0 <= low < high in regress_range, got {regress_range}")
         if center_sampling_radius is not None and center_sampling_radius <= 0:
@@ -49,15 +51,15 @@ class FCOSAssigner:
         self.center_sampling_radius = center_sampling_radius
         self.include_upper = include_upper
         self.strides = strides
-        self.ignore_iof_thr = ignore_iof_thr
-        self.chunk_size = chunk_size
+
+    def assign(self, image: MatchImage) -> Tensor:
+        return self(image.priors, image.boxes, image.level_lengths)
 
     @torch.no_grad()
     def __call__(
         self,
         priors: Tensor,
         boxes: Tensor,
-        ignored: Tensor | None = None,
         level_lengths: list[int] | None = None,
     ) -> Tensor:
         """Assigns the points of one image.
@@ -65,12 +67,11 @@ class FCOSAssigner:
         Args:
             priors: (A, 4) xyxy, around each point.
             boxes: (G, 4) xyxy ground truth.
-            ignored: (I, 4) xyxy regions that are neither object nor background.
             level_lengths: Priors of each level, whose strides the constructor got; None: a prior's
                 width is its stride, as with points.
 
         Returns:
-            (A,) int64: index of the point's box, ``BACKGROUND`` or ``IGNORE``.
+            (A,) int64: index of the point's box, or ``BACKGROUND``.
         """
         claims, centers = Claims(priors), box_centers(priors)
         stride = self._stride(priors, level_lengths)
@@ -87,7 +88,7 @@ class FCOSAssigner:
                 fits &= is_near(centers, box_centers(chunk)[:, None], self.center_sampling_radius * stride)
             area = (chunk[:, 2:] - chunk[:, :2]).prod(dim=1, keepdim=True)  # (chunk, 1)
             claims.add(torch.where(fits, -area, -torch.inf), start)
-        return ignore_background(claims.boxes, priors, ignored, self.ignore_iof_thr, self.chunk_size)
+        return claims.boxes
 
     def _stride(self, priors: Tensor, level_lengths: list[int] | None) -> Tensor:
         """(A,) pixels."""

@@ -54,21 +54,21 @@ def strides_of(priors: Tensor, level_lengths: list[int]) -> Tensor:
 
 
 def ignore_background(
-    assigned: Tensor, priors: Tensor, ignored: Tensor | None, ignore_iof_thr: float, chunk_size: int
+    assigned: Tensor, priors: Tensor, ignored: Tensor, ignore_iof_thr: float, chunk_size: int
 ) -> Tensor:
     """Ignores background that lies in a region which is neither object nor background, such as a crowd.
 
     Args:
         assigned: (A,) as an assigner returns.
         priors: (A, 4) xyxy. Of a point, the square of side = stride around it.
-        ignored: (I, 4) xyxy regions, or None.
+        ignored: (I, 4) xyxy regions.
         ignore_iof_thr: Share of a prior's area in one region, above which it is ignored.
         chunk_size: Regions that are compared with all priors at once.
 
     Returns:
         (A,) with ``IGNORE`` for ``BACKGROUND`` there.
     """
-    if ignored is None or len(ignored) == 0:
+    if len(ignored) == 0:
         return assigned
     inside = torch.zeros_like(assigned, dtype=torch.bool)
     for chunk in ignored.split(chunk_size):

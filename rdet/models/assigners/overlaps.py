@@ -10,7 +10,7 @@ from rdet.structures.prior_grid import PriorGrid
 
 
 def grid_pairs(boxes: np.ndarray, grid: PriorGrid, min_iou: float) -> tuple[np.ndarray, np.ndarray]:
-    """Those pairs of a box and a prior that matter; their number does not grow with that of the priors.
+    """Find those pairs of a box and a prior that matter; their number does not grow with that of the priors.
 
     An IoU of t asks for t / (1 + t) of both areas to be common, so for each of the R shapes of the
     grid a box can reach it only in a rectangle of cells. For one shape, the IoU is highest in the
@@ -28,12 +28,12 @@ def grid_pairs(boxes: np.ndarray, grid: PriorGrid, min_iou: float) -> tuple[np.n
     first, count = _rectangles(boxes, grid, min_iou)
     first, count = first.reshape(-1, 2), count.reshape(-1, 2)  # (GR, 2)
     cells = count.prod(axis=1)
-    which = np.repeat(np.arange(len(cells)), cells)  # (E,)
-    cell = np.arange(len(which)) - (cells.cumsum() - cells)[which]  # of its rectangle
-    row, column = np.divmod(cell, count[which, 0])
-    box, shape = np.divmod(which, len(grid.start))
-    row, column = row + first[which, 1], column + first[which, 0]
-    return box, grid.start[shape] + (row * grid.cells[shape, 0] + column) * grid.num_priors
+    rectangle = np.repeat(np.arange(len(cells)), cells)  # (E,)
+    cell = np.arange(len(rectangle)) - (cells.cumsum() - cells)[rectangle]  # of its rectangle
+    row, column = np.divmod(cell, count[rectangle, 0])
+    box, shape = np.divmod(rectangle, len(grid.start))
+    row, column = row + first[rectangle, 1], column + first[rectangle, 0]
+    return box, grid.start[shape] + (row * grid.cells[shape, 0] + column) * grid.stride[shape]
 
 
 def _rectangles(boxes: np.ndarray, grid: PriorGrid, min_iou: float) -> tuple[np.ndarray, np.ndarray]:

@@ -1,24 +1,27 @@
 """Assignment by the cost of predictions, as many to each box as predict it well."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from rdet.models.assigners.base import ImageAssigner
 from rdet.models.assigners.claims import Claims, mark_largest
-from rdet.models.assigners.geometry import box_centers, ignore_background, is_inside, is_near, strides_of
+from rdet.models.assigners.geometry import box_centers, is_inside, is_near, strides_of
 from rdet.registry import MODELS
+from rdet.structures.match_batch import MatchImage
 
 
 @MODELS.register_module()
-class SimOTAAssigner:
+class SimOTAAssigner(ImageAssigner):
     """Each box gets its k cheapest priors, k by its predictions (YOLOX, Ge et al., arXiv:2107.08430, section 2.1).
 
     Candidates of a box are the priors whose centre lies inside it or within ``center_radius`` of
     its centre; those with both come first. The cost of a candidate is ``cls_weight`` times the
     cross entropy of its scores plus ``iou_weight`` times -log IoU of its predicted box. k is the
     sum of the ``candidate_topk`` largest IoUs of candidates, cut to a whole number, at least 1. A
-    prior that several boxes claim goes to the one it costs least. For ``ignore_iof_thr`` see
-    :class:`MaxIoUAssigner`.
+    prior that several boxes claim goes to the one it costs least.
 
     The authors' code differs where a box has fewer than k candidates, or a prior is claimed twice:
     there a box may get candidates of others, and a prior a box that does not claim it.
@@ -29,8 +32,7 @@ class SimOTAAssigner:
         center_radius: Half-side of the square around a box's centre, in strides.
         candidate_topk: Largest IoUs whose sum is k.
         iou_weight, cls_weight: Weights in the cost.
-        ignore_iof_thr: Share of a prior's area inside an ignored region.
-        chunk_size: Boxes that are compared with all priors at once.
+        **options: Of :class:`~rdet.models.assigners.base.Assigner`.
     """
 
     def __init__(
@@ -39,9 +41,9 @@ class SimOTAAssigner:
         candidate_topk: int = 10,
         iou_weight: float = 3.0,
         cls_weight: float = 1.0,
-        ignore_iof_thr: float = 0.5,
-        chunk_size: int = 64,
+        **options: Any,
     ):
+        super().__init__(**options)
         if center_radius <= 0 or candidate_topk < 1:
             raise ValueError(
                 f"expected center_radius > 0 and candidate_topk >= 1, got {center_radius} and {candidate_topk}"
@@ -52,8 +54,9 @@ class SimOTAAssigner:
         self.candidate_topk = candidate_topk
         self.iou_weight = iou_weight
         self.cls_weight = cls_weight
-        self.ignore_iof_thr = ignore_iof_thr
-        self.chunk_size = chunk_size
+
+    def assign(self, image: MatchImage) -> Tensor:
+        return self(image.priors, image.boxes, image.labels, image.scores, image.predicted, image.level_lengths)
 
     @torch.no_grad()
     def __call__(
@@ -63,7 +66,6 @@ class SimOTAAssigner:
         labels: Tensor,
         scores: Tensor,
         predicted: Tensor,
-        ignored: Tensor | None = None,
         level_lengths: list[int] | None = None,
     ) -> Tensor:
         """Assigns the priors of one image.
@@ -74,12 +76,11 @@ class SimOTAAssigner:
             labels: (G,) int64, their classes.
             scores: (A, K) probabilities of the classes.
             predicted: (A, 4) xyxy.
-            ignored: (I, 4) xyxy regions that are neither object nor background.
             level_lengths: Priors of each level, by which strides are read from the steps between
                 priors; None: a prior's width is its stride, as with points.
 
         Returns:
-            (A,) int64: index of the prior's box, ``BACKGROUND`` or ``IGNORE``.
+            (A,) int64: index of the prior's box, or ``BACKGROUND``.
         """
         claims, centers, predicted = Claims(priors), box_centers(priors), predicted.float()
         strides = priors[:, 2] - priors[:, 0] if level_lengths is None else strides_of(priors, level_lengths)
@@ -99,7 +100,7 @@ class SimOTAAssigner:
             value = torch.where(inside | near, value, -torch.inf)
             chosen = mark_largest(value, self.candidate_topk, count)
             claims.add(torch.where(chosen, value, -torch.inf), start)
-        return ignore_background(claims.boxes, priors, ignored, self.ignore_iof_thr, self.chunk_size)
+        return claims.boxes
 
 
 def _negative_log(probability: Tensor) -> Tensor:

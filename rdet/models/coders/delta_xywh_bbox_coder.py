@@ -5,11 +5,12 @@ import math
 import torch
 from torch import Tensor
 
+from rdet.models.coders.base import BBoxCoder
 from rdet.registry import MODELS
 
 
 @MODELS.register_module()
-class DeltaXYWHBBoxCoder:
+class DeltaXYWHBBoxCoder(BBoxCoder):
     """Offsets of centre and log size relative to a prior (R-CNN, Girshick et al., CVPR 2014, appendix C).
 
     Args:

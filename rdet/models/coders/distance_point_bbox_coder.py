@@ -3,11 +3,12 @@
 import torch
 from torch import Tensor
 
+from rdet.models.coders.base import BBoxCoder
 from rdet.registry import MODELS
 
 
 @MODELS.register_module()
-class DistancePointBBoxCoder:
+class DistancePointBBoxCoder(BBoxCoder):
     """Distances from the prior's centre to the box's left, top, right and bottom (FCOS, Tian et al., ICCV 2019, eq. 1).
 
     Args:

@@ -3,12 +3,13 @@
 import torch
 from torch import Tensor
 
+from rdet.models.coders.base import BBoxCoder
 from rdet.models.coders.distance_point_bbox_coder import DistancePointBBoxCoder
 from rdet.registry import MODELS
 
 
 @MODELS.register_module()
-class DistributionBBoxCoder:
+class DistributionBBoxCoder(BBoxCoder):
     """Each side's distance in strides as a distribution over 0, 1, ..., n (GFL, Li et al., NeurIPS 2020, section 3.2).
 
     A box is decoded from the expectations of the four (equation 4). A distance beyond ``reg_max``

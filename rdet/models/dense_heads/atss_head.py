@@ -21,4 +21,4 @@ class ATSSHead(DenseHead):
         self.scales = nn.ModuleList(Scale(1.0) for _ in range(num_levels))
 
     def regress(self, x: Tensor, level: int) -> Tensor:
-        return self.scales[level](self.conv_reg(x))
+        return self.scales[level](self.at_level(self.conv_reg, level)(x))

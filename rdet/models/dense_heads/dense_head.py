@@ -6,12 +6,13 @@ import torch
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
+from rdet.models.dense_heads.base import BaseDenseHead
 from rdet.structures import DensePredictions
 
 _SHARING = ("all", "convs", "none")
 
 
-class DenseHead(nn.Module):
+class DenseHead(BaseDenseHead):
     """Base of heads with a classification and a box tower.
 
     Each tower is ``stacked_convs`` 3x3 convolutions with ReLU; a final 3x3 convolution follows it.
@@ -23,7 +24,8 @@ class DenseHead(nn.Module):
     Args:
         in_channels: C (inferred).
         num_classes: K (inferred from the data set if the config leaves it out).
-        num_priors: Priors at each cell (inferred).
+        num_priors: Priors at each cell (inferred); where levels have different numbers, a list, and each level has
+            final convolutions of its own.
         num_levels: L (inferred); it matters where something is not shared between levels.
         box_dim: D (inferred).
         with_quality: Predict a quality at every prior, from the box tower (inferred: whether
@@ -43,7 +45,7 @@ class DenseHead(nn.Module):
         self,
         in_channels: int,
         num_classes: int,
-        num_priors: int,
+        num_priors: int | list[int],
         num_levels: int = 5,
         box_dim: int = 4,
         with_quality: bool = False,
@@ -91,10 +93,11 @@ class DenseHead(nn.Module):
         width = feat_channels if stacked_convs else in_channels
         self.cls_convs = towers()
         self.reg_convs = towers()
-        self.conv_cls = nn.Conv2d(width, num_priors * num_classes, 3, padding=1)
-        self.conv_reg = nn.Conv2d(width, num_priors * box_dim, 3, padding=1)
-        self.conv_quality = nn.Conv2d(width, num_priors, 3, padding=1) if with_quality else None
-        init_head(self, prior_prob, self.conv_cls)
+        self.priors_per_cell = None if isinstance(num_priors, int) else list(num_priors)
+        self.conv_cls = self._final(width, num_priors, num_classes)
+        self.conv_reg = self._final(width, num_priors, box_dim)
+        self.conv_quality = self._final(width, num_priors, 1) if with_quality else None
+        init_head(self, prior_prob, *([self.conv_cls] if self.priors_per_cell is None else self.conv_cls))
 
     def forward(self, levels: list[Tensor]) -> DensePredictions:
         logits, deltas, quality = [], [], []
@@ -103,20 +106,31 @@ class DenseHead(nn.Module):
             if self.share != "all":
                 cls_convs, reg_convs = cls_convs[level], reg_convs[level]
             box_features = reg_convs(x)
-            logits.append(per_prior(self.conv_cls(cls_convs(x)), self.num_classes))
+            logits.append(per_prior(self.at_level(self.conv_cls, level)(cls_convs(x)), self.num_classes))
             deltas.append(per_prior(self.regress(box_features, level), self.box_dim))
             if self.conv_quality is not None:
-                quality.append(per_prior(self.conv_quality(box_features), 1).squeeze(2))
+                quality.append(per_prior(self.at_level(self.conv_quality, level)(box_features), 1).squeeze(2))
         return DensePredictions(
             torch.cat(logits, dim=1),
             torch.cat(deltas, dim=1),
             [tuple(x.shape[-2:]) for x in levels],
             torch.cat(quality, dim=1) if quality else None,
+            priors_per_cell=self.priors_per_cell,
         )
 
     def regress(self, x: Tensor, level: int) -> Tensor:
         """Features of the box tower (N, C, H, W) of one level -> (N, num_priors * D, H, W)."""
-        return self.conv_reg(x)
+        return self.at_level(self.conv_reg, level)(x)
+
+    def at_level(self, final: nn.Module, level: int) -> nn.Module:
+        """Take a level's own convolution of ``conv_cls``, ``conv_reg`` or ``conv_quality``, or the shared one."""
+        return final if self.priors_per_cell is None else final[level]
+
+    def _final(self, width: int, num_priors: int | list[int], numbers: int) -> nn.Module:
+        """The convolution that gives each prior its ``numbers``: one, or one for each level."""
+        if isinstance(num_priors, int):
+            return nn.Conv2d(width, num_priors * numbers, 3, padding=1)
+        return nn.ModuleList(nn.Conv2d(width, count * numbers, 3, padding=1) for count in num_priors)
 
 
 def init_head(head: nn.Module, prior_prob: float, *classifiers: nn.Conv2d) -> None:

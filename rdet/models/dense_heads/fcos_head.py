@@ -32,5 +32,5 @@ class FCOSHead(DenseHead):
         self.scales = nn.ModuleList(Scale(1.0) for _ in range(num_levels)) if scale_levels else None
 
     def regress(self, x: Tensor, level: int) -> Tensor:
-        x = self.conv_reg(x)
+        x = self.at_level(self.conv_reg, level)(x)
         return F.relu(x if self.scales is None else self.scales[level](x))

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from mmcv.cnn import ConvModule, Scale
 from torch import Tensor, nn
 
+from rdet.models.dense_heads.base import BaseDenseHead
 from rdet.models.dense_heads.dense_head import init_head, per_prior
 from rdet.registry import MODELS
 from rdet.structures import DensePredictions
@@ -43,7 +44,7 @@ class TaskDecomposition(nn.Module):
 
 
 @MODELS.register_module()
-class TOODHead(nn.Module):
+class TOODHead(BaseDenseHead):
     """Head of TOOD (Feng et al., "TOOD: Task-aligned One-stage Object Detection", ICCV 2021, section 3.1).
 
     Both tasks read the same ``stacked_convs`` layers, each through its own

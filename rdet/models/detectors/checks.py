@@ -1,77 +1,63 @@
 """Whether the parts of a detector go together."""
 
-from collections.abc import Iterable
-
 import torch
 
-from rdet.models.detectors.offers import check_inputs, inputs_of
+from rdet.models.assigners.base import Assigner
+from rdet.models.coders.base import BBoxCoder
+from rdet.models.dense_heads.base import BaseDenseHead
+from rdet.models.detectors.criterion import DenseCriterion
+from rdet.models.losses.base import ClassificationLoss, EncodedBoxLoss, PositiveLoss
+from rdet.models.losses.normalizers import Normalizer
+from rdet.models.mining.base import Mining
+from rdet.models.postprocess.dense_postprocess import DensePostprocess
+from rdet.models.quality.base import Quality
 
-# What a part may name in its call, see the detector.
-_IMAGE = ("priors", "grid", "boxes", "ignored", "labels", "level_lengths", "scores", "predicted")
-_IMAGES = ("priors", "grid", "boxes", "box_counts", "ignored", "ignored_counts", "level_lengths")
-_POSITIVES = (
-    *("priors", "boxes", "labels", "objects", "num_objects", "deltas", "target_deltas", "predicted", "scores"),
-    *("max_scores", "quality", "quality_logits"),
-)
-_OFFERED = {
-    "assigner": _IMAGE,
-    "loss_cls": ("logits", "labels", "quality"),
-    **dict.fromkeys(("loss_bbox", "loss_dfl", "loss_quality", "bbox_weight", "cls_mass"), _POSITIVES),
-    "quality": tuple(name for name in _POSITIVES if name != "quality"),
-    "mining": ("losses", "labels", "priors"),
+# Slot -> what its part derives from, by which the detector knows how to call it.
+BASES: dict[str, type] = {
+    "bbox_head": BaseDenseHead,
+    "assigner": Assigner,
+    "bbox_coder": BBoxCoder,
+    "loss_cls": ClassificationLoss,
+    "loss_bbox": PositiveLoss,
+    "loss_bbox_initial": PositiveLoss,
+    "loss_dfl": PositiveLoss,
+    "loss_quality": PositiveLoss,
+    "normalizer": Normalizer,
+    "quality": Quality,
+    "bbox_weight": Quality,
+    "cls_mass": Quality,
+    "mining": Mining,
+    "postprocess": DensePostprocess,
 }
 
 
-def names_quality(parts: Iterable) -> bool:
-    """Whether the call of one of ``parts``, which may be None, names the quality."""
-    return any("quality" in inputs_of(part) for part in parts if part is not None)
-
-
-def check_parts(detector) -> None:
-    """Raises ValueError if a part of a detector needs what no other part gives."""
-    for name, offered in _OFFERED.items():
-        if getattr(detector, name) is not None:
-            if name == "assigner" and "box_counts" in inputs_of(detector.assigner):
-                offered = _IMAGES
-            check_inputs(getattr(detector, name), offered, f"model.{name}")
-    named = names_quality(getattr(detector, name) for name in _OFFERED if name not in ("quality", "assigner", "mining"))
-    if named and detector.quality is None:
-        raise ValueError("a loss or weight of the model names the quality: set model.quality")
-    if detector.quality is not None and not named:
-        raise ValueError("model.quality is set, but no loss or weight of the model names it; remove it")
-    _check_divisors(detector)
-    _check_boxes(detector.bbox_head, detector.bbox_coder, detector.loss_bbox, detector.loss_dfl)
-
-
-def _check_divisors(detector) -> None:
-    """Raises ValueError if two parts would both say what a loss is divided by."""
-    if detector.mining is not None and detector.cls_mass is not None:
-        raise ValueError("model.mining and model.cls_mass both say what loss_cls is divided by; remove one of them")
-    others = [name for name in ("mining", "cls_mass", "bbox_weight") if getattr(detector, name) is not None]
-    if getattr(detector.normalizer, "keeps_state", False) and others:
+def check_base(slot: str, part: object) -> None:
+    """Raise ValueError if the part of a slot does not derive from the slot's base."""
+    base = BASES.get(slot)
+    if base is not None and not isinstance(part, base):
         raise ValueError(
-            f"model.normalizer: {type(detector.normalizer).__name__} keeps one state, and model.{others[0]} would have "
-            "it count two things; take BatchNormalizer or ImageNormalizer"
+            f"model.{slot}: {type(part).__name__} does not derive from {base.__name__}; derive it from that of "
+            f"{base.__module__}, or from a class below it"
         )
 
 
-def _check_boxes(head, coder, loss_bbox, loss_dfl) -> None:
-    """Raises ValueError if head, coder and box losses do not speak of the same numbers."""
-    wanted = getattr(head, "encoding", None)
-    if wanted is not None and getattr(coder, "encoding", wanted) != wanted:
+def check_boxes(head: BaseDenseHead, coder: BBoxCoder, criterion: DenseCriterion) -> None:
+    """Raise ValueError if head, coder and losses of boxes do not speak of the same numbers."""
+    if head.encoding not in (None, coder.encoding):
         raise ValueError(
-            f"model.bbox_head: {type(head).__name__} predicts {wanted}, but {type(coder).__name__} decodes "
-            f"{coder.encoding}; take a coder of {wanted}, such as DistancePointBBoxCoder"
+            f"model.bbox_head: {type(head).__name__} predicts {head.encoding}, but {type(coder).__name__} decodes "
+            f"{coder.encoding}; take a coder of {head.encoding}, such as DistancePointBBoxCoder"
         )
     corners = torch.zeros(1, 4)
     corners[:, 2:] = 8
     encoded = coder.encode(corners, corners).shape[-1]
-    if "deltas" in inputs_of(loss_bbox) and coder.box_dim != encoded:
+    loss_bbox = criterion.loss_bbox
+    if isinstance(loss_bbox, EncodedBoxLoss) and coder.box_dim != encoded:
         raise ValueError(
             f"model.loss_bbox: {type(loss_bbox).__name__} compares encoded boxes, but {type(coder).__name__} predicts "
             f"{coder.box_dim} numbers for the {encoded} it encodes; take a loss on decoded boxes, such as GIoULoss"
         )
-    if loss_dfl is not None and coder.box_dim == encoded:
+    if criterion.loss_dfl is not None and coder.box_dim == encoded:
         raise ValueError(
             f"model.loss_dfl needs a distribution of each side, which {type(coder).__name__} has not; remove it"
         )

@@ -3,14 +3,15 @@
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from rdet.models.losses.base import EncodedBoxLoss
 from rdet.models.losses.precision import at_least_float32
 from rdet.registry import MODELS
 
 
 @MODELS.register_module()
-class BalancedL1Loss(nn.Module):
+class BalancedL1Loss(EncodedBoxLoss):
     """Balanced L1 (Libra R-CNN, Pang et al., CVPR 2019, section 3.3).
 
     Its gradient is alpha * ln(b |x| + 1) for differences |x| < 1 and gamma above, with b such that

@@ -1,14 +1,15 @@
 """The loss of a predicted quality."""
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from rdet.models.losses.base import QualityLoss
 from rdet.models.losses.precision import at_least_float32
 from rdet.registry import MODELS
 
 
 @MODELS.register_module()
-class BinaryCrossEntropyLoss(nn.Module):
+class BinaryCrossEntropyLoss(QualityLoss):
     """Cross entropy with a target in [0, 1], as of FCOS's centerness (Tian et al., ICCV 2019, section 3.3).
 
     Shapes: quality_logits (P,), quality (P,) in [0, 1] -> (P,). It is least, though not 0, where

@@ -1,14 +1,15 @@
 """The Distribution Focal Loss of GFL."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from rdet.models.losses.base import EncodedBoxLoss
 from rdet.models.losses.precision import at_least_float32
 from rdet.registry import MODELS
 
 
 @MODELS.register_module()
-class DistributionFocalLoss(nn.Module):
+class DistributionFocalLoss(EncodedBoxLoss):
     """DFL (Generalized Focal Loss, Li et al., NeurIPS 2020, section 3).
 
     The distance to each side of a box is predicted as a distribution S over 0, 1, ..., n. A target y

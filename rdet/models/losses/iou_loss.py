@@ -5,10 +5,12 @@ complete IoU loss has no gradient for a box without height.
 """
 
 import math
+from abc import abstractmethod
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from rdet.models.losses.base import DecodedBoxLoss
 from rdet.models.losses.precision import at_least_float32
 from rdet.registry import MODELS
 from rdet.structures.boxes import area, iou_and_union, sides_of
@@ -34,7 +36,7 @@ def _positive(x: Tensor) -> Tensor:
 # ---- losses
 
 
-class OverlapLoss(nn.Module):
+class OverlapLoss(DecodedBoxLoss):
     """Base of losses on decoded boxes.
 
     Shapes: predicted (P, 4), boxes (P, 4), xyxy -> (P,) float32.
@@ -47,9 +49,9 @@ class OverlapLoss(nn.Module):
         super().__init__()
         self.loss_weight = loss_weight
 
+    @abstractmethod
     def paired(self, predicted: Tensor, boxes: Tensor) -> Tensor:
-        """The loss of each pair, (P,)."""
-        raise NotImplementedError
+        """Compute the loss of each pair, (P,)."""
 
     def forward(self, predicted: Tensor, boxes: Tensor) -> Tensor:
         return self.paired(at_least_float32(predicted), at_least_float32(boxes)) * self.loss_weight

@@ -1,5 +1,7 @@
 """What the sum of a loss is divided by."""
 
+from abc import ABC, abstractmethod
+
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -7,8 +9,29 @@ from torch import Tensor, nn
 from rdet.registry import MODELS
 
 
+class Normalizer(ABC):
+    """Base of what says the divisors of a loss.
+
+    Attributes:
+        keeps_state: That two uses in a step would disturb each other; the detector refuses parts that need two.
+    """
+
+    keeps_state = False
+
+    @abstractmethod
+    def __call__(self, num_pos: Tensor) -> Tensor:
+        """Say what to divide by for the positives of each image: (N,) counts -> (N,) divisors of each image's loss."""
+
+    def of_mass(self, mass: Tensor) -> Tensor:
+        """Say what to divide by for the sum of the weights of each image's positives: (N,) -> (N,).
+
+        By default a mass is taken as a count is.
+        """
+        return self(mass)
+
+
 @MODELS.register_module()
-class BatchNormalizer:
+class BatchNormalizer(Normalizer):
     """Divides by the positives of the whole batch, over all processes.
 
     Gradients of a distributed step, which are averages over the processes, then equal those of one
@@ -22,7 +45,7 @@ class BatchNormalizer:
 
 
 @MODELS.register_module()
-class ImageNormalizer:
+class ImageNormalizer(Normalizer):
     """Divides by the positives of each image, then by the number of images (section 4.1; torchvision)."""
 
     def __call__(self, num_pos: Tensor) -> Tensor:
@@ -31,7 +54,7 @@ class ImageNormalizer:
 
 
 @MODELS.register_module()
-class EMANormalizer(nn.Module):
+class EMANormalizer(nn.Module, Normalizer):
     """Divides by a running mean of the positives of the batches, as Detectron2's RetinaNet does.
 
     Batches with few positives then weigh less than with :class:`BatchNormalizer`. The mean is of all
@@ -41,9 +64,6 @@ class EMANormalizer(nn.Module):
     Args:
         momentum: What stays of the mean in a step.
         initial: The mean at the start, positives of one process's batch.
-
-    Attributes:
-        keeps_state: That two uses in a step would disturb each other; the detector refuses such parts.
     """
 
     keeps_state = True

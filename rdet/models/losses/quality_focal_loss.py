@@ -4,17 +4,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rdet.models.losses.soft_target_loss import SoftTargetLoss
+from rdet.models.losses.soft_sigmoid_loss import SoftSigmoidLoss
 from rdet.registry import MODELS
 
 
 @MODELS.register_module()
-class QualityFocalLoss(SoftTargetLoss):
+class QualityFocalLoss(SoftSigmoidLoss):
     """QFL (Generalized Focal Loss, Li et al., NeurIPS 2020, section 3).
 
     QFL(p) = -|y - p|^beta ((1 - y) log(1 - p) + y log(p)) with p = sigmoid(logit) and the quality y
     of the label's class, 0 for other classes. With y = 1 it is the Focal Loss without alpha.
-    For the shapes see :class:`SoftTargetLoss`.
+    For the shapes see :class:`SoftSigmoidLoss`.
 
     Args:
         beta: Focusing parameter; 0 gives the cross entropy.

@@ -1,9 +1,12 @@
 """What losses on K independent binary predictions share."""
 
+from abc import abstractmethod
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from rdet.models.losses.base import HardTargetLoss
 from rdet.models.losses.precision import at_least_float32
 from rdet.structures.assignment import IGNORE
 
@@ -12,7 +15,7 @@ from rdet.structures.assignment import IGNORE
 _PIECES = 6
 
 
-class SigmoidLoss(nn.Module):
+class SigmoidLoss(HardTargetLoss):
     """Base of losses on K independent binary predictions, weighted by alpha_t.
 
     Shapes: logits (..., K), labels (...,) int64 -> (...,) float32, summed over the K classes.
@@ -59,9 +62,9 @@ class SigmoidLoss(nn.Module):
         if num_classes is not None:
             self._check_class_weight(num_classes)
 
+    @abstractmethod
     def elementwise(self, x_t: Tensor) -> Tensor:
-        """The loss of each signed logit, y * x with y = +-1 (equation 6 of the Focal Loss paper)."""
-        raise NotImplementedError
+        """Compute the loss of each signed logit, y * x with y = +-1 (equation 6 of the Focal Loss paper)."""
 
     def with_derivative(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """:meth:`elementwise` of x_t = -u, and its derivative with respect to u.

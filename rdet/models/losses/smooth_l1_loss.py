@@ -1,14 +1,15 @@
 """Losses on encoded boxes."""
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from rdet.models.losses.base import EncodedBoxLoss
 from rdet.models.losses.precision import at_least_float32
 from rdet.registry import MODELS
 
 
 @MODELS.register_module()
-class SmoothL1Loss(nn.Module):
+class SmoothL1Loss(EncodedBoxLoss):
     """Smooth L1 (Fast R-CNN, Girshick, ICCV 2015, equation 3): quadratic below ``beta``, linear above.
 
     Shapes: deltas (..., D), target_deltas (..., D) -> (...,), summed over the D numbers.

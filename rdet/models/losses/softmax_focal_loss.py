@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from rdet.models.losses.base import HardTargetLoss
 from rdet.models.losses.precision import at_least_float32
 from rdet.models.losses.reduction import reduced
 from rdet.registry import MODELS
@@ -56,7 +57,7 @@ def _focal(log_p: Tensor, gamma: float) -> Tensor:
 
 
 @MODELS.register_module()
-class SoftmaxFocalLoss(nn.Module):
+class SoftmaxFocalLoss(HardTargetLoss):
     """Focal loss over K classes and the background as one choice, each with its own alpha.
 
     The logit of the background is 0: of K + 1 logits under a softmax one is free, so any head fits.
@@ -115,8 +116,7 @@ class SoftmaxFocalLoss(nn.Module):
             loss = torch.where(labels >= 0, smoothed, loss)
         return loss * (labels != IGNORE) * self.loss_weight
 
-    @staticmethod
-    def binary_logits(logits: Tensor) -> Tensor:
+    def binary_logits(self, logits: Tensor) -> Tensor:
         """(..., K) -> (..., K) whose sigmoid is the softmax with the background."""
         log_p = _with_background(logits).log_softmax(dim=-1)[..., :-1].clamp(max=_NEARLY_0)
         return log_p - torch.log(-torch.expm1(log_p))

@@ -5,17 +5,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rdet.models.losses.focal_loss import focal_loss
-from rdet.models.losses.soft_target_loss import SoftTargetLoss
+from rdet.models.losses.soft_sigmoid_loss import SoftSigmoidLoss
 from rdet.registry import MODELS
 
 
 @MODELS.register_module()
-class VarifocalLoss(SoftTargetLoss):
+class VarifocalLoss(SoftSigmoidLoss):
     """Varifocal Loss (VarifocalNet, Zhang et al., CVPR 2021, equation 2).
 
     With p = sigmoid(logit) and the quality q of the label's class, 0 for other classes:
     -q (q log(p) + (1 - q) log(1 - p)) where q > 0, which counts good positives more, and
-    -alpha p^gamma log(1 - p) where q = 0. For the shapes see :class:`SoftTargetLoss`.
+    -alpha p^gamma log(1 - p) where q = 0. For the shapes see :class:`SoftSigmoidLoss`.
 
     Args:
         alpha: Weight where q = 0.

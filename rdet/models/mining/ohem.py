@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from rdet.models.mining.base import Mining
 from rdet.models.mining.suppression import greedy_survivors, overlapping_pairs
 from rdet.registry import MODELS
 from rdet.structures.assignment import IGNORE
@@ -12,7 +13,7 @@ _SIZES_KEPT = 8
 
 
 @MODELS.register_module()
-class OHEM:
+class OHEM(Mining):
     """Trains on the priors of highest loss, none of which overlaps another of them much.
 
     As the Focal Loss paper describes it for one stage (section 5.1, after Shrivastava et al., CVPR

@@ -12,11 +12,12 @@ class FittedAnchorGenerator(GridPriors):
 
     Args:
         strides: Stride of each level in pixels (inferred).
-        sizes: For each level (width, height) of its anchors in pixels, as many as for any other level.
+        sizes: For each level (width, height) of its anchors in pixels, at least one. Where levels have different
+            numbers of them, the head has final layers of its own for each level.
         center_offset: Centre of the first anchor in strides from the image's corner.
 
     Attributes:
-        num_priors: Anchors at each cell.
+        num_priors: Anchors at each cell; where levels differ, the number of each.
     """
 
     def __init__(self, strides: list[int], sizes: list[list[tuple[float, float]]], center_offset: float = 0.0):
@@ -25,10 +26,10 @@ class FittedAnchorGenerator(GridPriors):
                 f"anchor_generator.sizes are of {len(sizes)} levels, but there are {len(strides)} "
                 f"with strides {list(strides)}; give one list for each level"
             )
-        if not sizes[0] or len({len(level) for level in sizes}) != 1:
+        if not all(sizes):
             raise ValueError(
                 f"anchor_generator.sizes has {', '.join(str(len(level)) for level in sizes)} anchors on its levels; "
-                "the head is shared, so give each level the same number, at least one"
+                "give each level at least one"
             )
         for level in sizes:
             for size in level:

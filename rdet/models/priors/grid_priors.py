@@ -22,7 +22,7 @@ class GridPriors:
 
     Attributes:
         strides, shapes: As given.
-        num_priors: P.
+        num_priors: P; where levels differ, the number of each.
         prior_scale: Side of the prior in strides where each cell has one square, the same at every
             level; else None.
     """
@@ -32,7 +32,7 @@ class GridPriors:
         self.shapes = shapes
         self.center_offset = center_offset
         self.rounded = rounded
-        self.num_priors = len(shapes[0])
+        self.num_priors = _one_or_each([len(shape) for shape in shapes])
         self.prior_scale = _side_of_squares(shapes, self.strides)
         self._cache: dict[tuple, Tensor] = {}
         self._grids: dict[tuple, PriorGrid] = {}
@@ -90,20 +90,26 @@ class GridPriors:
     def _grid(self, level_sizes: list[tuple[int, int]]) -> PriorGrid:
         first = torch.cat([level[0, 0] for level in self._levels(level_sizes)]).numpy()  # (R, 4)
         cells = np.array([(width, height) for height, width in level_sizes])  # (L, 2)
-        ends = cells.prod(axis=1).cumsum() * self.num_priors
-        starts = np.concatenate([[0], ends[:-1]])[:, None] + np.arange(self.num_priors)  # (L, P)
+        at_a_cell = np.array([len(shape) for shape in self.shapes])  # (L,)
+        ends = (cells.prod(axis=1) * at_a_cell).cumsum()
+        starts = np.concatenate([[0], ends[:-1]]).repeat(at_a_cell)  # (R,)
         return PriorGrid(
             priors=self(level_sizes).numpy(),
             center=(first[:, :2] + first[:, 2:]) / 2,
             size=first[:, 2:] - first[:, :2],
-            step=np.array(self._steps(level_sizes), dtype=np.float32).repeat(self.num_priors, axis=0),
-            cells=cells.repeat(self.num_priors, axis=0),
-            start=starts.flatten(),
-            num_priors=self.num_priors,
+            step=np.array(self._steps(level_sizes), dtype=np.float32).repeat(at_a_cell, axis=0),
+            cells=cells.repeat(at_a_cell, axis=0),
+            start=starts + np.concatenate([np.arange(count) for count in at_a_cell]),
+            stride=at_a_cell.repeat(at_a_cell),
         )
+
+
+def _one_or_each(counts: list[int]) -> int | list[int]:
+    """The number that all levels have, or that of each."""
+    return counts[0] if len(set(counts)) == 1 else counts
 
 
 def _side_of_squares(shapes: list[Tensor], strides: list[int]) -> float | None:
     """Side in strides of the one square around each cell; None if there is no such side."""
     sides = {side / stride for shape, stride in zip(shapes, strides, strict=True) for side in shape.flatten().tolist()}
-    return sides.pop() if len(sides) == 1 and len(shapes[0]) == 1 else None
+    return sides.pop() if len(sides) == 1 and all(len(shape) == 1 for shape in shapes) else None

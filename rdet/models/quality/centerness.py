@@ -3,11 +3,13 @@
 import torch
 from torch import Tensor
 
+from rdet.models.quality.base import Quality
 from rdet.registry import MODELS
+from rdet.structures.positives import Positives
 
 
 @MODELS.register_module()
-class Centerness:
+class Centerness(Quality):
     """Centerness of a prior in its object (FCOS, Tian et al., ICCV 2019, equation 3).
 
     sqrt(min(l, r) / max(l, r) * min(t, b) / max(t, b)) with the distances from the prior's centre
@@ -15,6 +17,9 @@ class Centerness:
 
     Shapes: priors (P, 4), boxes (P, 4) -> (P,) in [0, 1].
     """
+
+    def of(self, positives: Positives) -> Tensor:
+        return self(positives.priors, positives.boxes)
 
     def __call__(self, priors: Tensor, boxes: Tensor) -> Tensor:
         center = (priors[:, :2] + priors[:, 2:]) / 2

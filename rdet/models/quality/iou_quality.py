@@ -2,16 +2,21 @@
 
 from torch import Tensor
 
+from rdet.models.quality.base import Quality
 from rdet.registry import MODELS
 from rdet.structures.boxes import paired_iou
+from rdet.structures.positives import Positives
 
 
 @MODELS.register_module()
-class IoUQuality:
+class IoUQuality(Quality):
     """IoU of the predicted box and its object (GFL, Li et al., NeurIPS 2020; VarifocalNet, Zhang et al., CVPR 2021).
 
     Shapes: predicted (P, 4), boxes (P, 4) -> (P,) in [0, 1].
     """
+
+    def of(self, positives: Positives) -> Tensor:
+        return self(positives.predicted, positives.boxes)
 
     def __call__(self, predicted: Tensor, boxes: Tensor) -> Tensor:
         return paired_iou(predicted, boxes)

@@ -2,15 +2,22 @@
 
 from torch import Tensor
 
+from rdet.models.quality.base import Quality
 from rdet.registry import MODELS
+from rdet.structures.positives import Positives
 
 
 @MODELS.register_module()
-class SameQuality:
+class SameQuality(Quality):
     """What the detector's ``quality`` slot says, as weight or mass; nothing is computed twice.
 
     Shapes: quality (P,) -> (P,) in [0, 1].
     """
+
+    needs_quality = True
+
+    def of(self, positives: Positives) -> Tensor:
+        return self(positives.quality)
 
     def __call__(self, quality: Tensor) -> Tensor:
         return quality

@@ -3,18 +3,20 @@
 import torch
 from torch import Tensor
 
+from rdet.models.quality.base import Quality
 from rdet.registry import MODELS
 from rdet.structures.boxes import paired_iou
+from rdet.structures.positives import Positives
 
 
 @MODELS.register_module()
-class TaskAlignedQuality:
+class TaskAlignedQuality(Quality):
     """Normalised alignment of a prediction (TOOD, Feng et al., ICCV 2021, section 3.2 and equation 1).
 
     t = s^alpha * u^beta, with the score s of the object's class and the IoU u, scaled so that the
     largest t of an object equals its largest u.
 
-    Shapes: predicted (P, 4), boxes (P, 4), scores (P,), objects (P,) -> (P,) in [0, 1].
+    Shapes: predicted (P, 4), boxes (P, 4), scores (P,), gt_index (P,) -> (P,) in [0, 1].
 
     Args:
         alpha, beta: Exponents of score and IoU.
@@ -24,13 +26,16 @@ class TaskAlignedQuality:
         self.alpha = alpha
         self.beta = beta
 
-    def __call__(self, predicted: Tensor, boxes: Tensor, scores: Tensor, objects: Tensor, num_objects: int) -> Tensor:
+    def of(self, positives: Positives) -> Tensor:
+        return self(positives.predicted, positives.boxes, positives.scores, positives.gt_index, num_gt=positives.num_gt)
+
+    def __call__(self, predicted: Tensor, boxes: Tensor, scores: Tensor, gt_index: Tensor, num_gt: int) -> Tensor:
         iou = paired_iou(predicted, boxes)
         alignment = scores**self.alpha * iou**self.beta
 
         def best_of_object(values: Tensor) -> Tensor:
-            best = values.new_zeros(num_objects).scatter_reduce(0, objects, values, "amax")
-            return best[objects]
+            best = values.new_zeros(num_gt).scatter_reduce(0, gt_index, values, "amax")
+            return best[gt_index]
 
         tiny = torch.finfo(alignment.dtype).tiny
         return alignment / best_of_object(alignment).clamp(min=tiny) * best_of_object(iou)

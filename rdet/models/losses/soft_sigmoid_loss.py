@@ -1,13 +1,16 @@
 """What losses on K binary predictions with targets between 0 and 1 share."""
 
-import torch
-from torch import Tensor, nn
+from abc import abstractmethod
 
+import torch
+from torch import Tensor
+
+from rdet.models.losses.base import SoftTargetLoss
 from rdet.models.losses.precision import at_least_float32
 from rdet.structures.assignment import IGNORE
 
 
-class SoftTargetLoss(nn.Module):
+class SoftSigmoidLoss(SoftTargetLoss):
     """Base of losses whose target is the quality of the prediction instead of 1.
 
     Shapes: logits (..., K), labels (...,) int64, quality (...,) in [0, 1] -> (...,) float32, summed
@@ -22,9 +25,9 @@ class SoftTargetLoss(nn.Module):
         super().__init__()
         self.loss_weight = loss_weight
 
+    @abstractmethod
     def elementwise(self, logits: Tensor, target: Tensor) -> Tensor:
-        """The loss of each logit with its target in [0, 1]."""
-        raise NotImplementedError
+        """Compute the loss of each logit with its target in [0, 1]."""
 
     def forward(self, logits: Tensor, labels: Tensor, quality: Tensor) -> Tensor:
         logits = at_least_float32(logits)

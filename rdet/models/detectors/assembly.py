@@ -1,0 +1,78 @@
+"""From the config of a detector to its parts, each of which gets the facts that follow from those before it."""
+
+from typing import Any
+
+from rdet.models.detectors.checks import check_base
+from rdet.models.detectors.criterion import DenseCriterion
+from rdet.registry import MODELS, class_of, parameters_of
+
+Cfg = dict[str, Any]
+
+
+def build_part(slot: str, cfg: Cfg | None, **facts: Any) -> Any:
+    """Build the part of a slot; its constructor gets those facts that it names. None stays None.
+
+    Raises:
+        ValueError: The config contradicts a fact, or the part does not fit into the slot.
+    """
+    if cfg is None:
+        return None
+    if isinstance(cfg, dict) and "type" in cfg:
+        kind = class_of(cfg["type"], MODELS, f"model.{slot}")
+        named = parameters_of(kind)
+        if facts.get("with_quality") and named is not None and "with_quality" not in named:
+            raise ValueError(f"model.bbox_head: {kind.__name__} has no quality branch for model.loss_quality")
+        facts = {key: value for key, value in facts.items() if named is None or key in named}
+    part = MODELS.build(cfg, default_args=facts, where=f"model.{slot}")
+    check_base(slot, part)
+    return part
+
+
+def build_network(
+    backbone: Cfg,
+    neck: Cfg,
+    bbox_head: Cfg,
+    anchor_generator: Cfg,
+    bbox_coder: Cfg,
+    num_classes: int,
+    with_quality: bool,
+) -> dict[str, Any]:
+    """Build backbone, neck, priors, coder and head: slot -> part."""
+    parts: dict[str, Any] = {}
+    parts["backbone"] = build_part("backbone", backbone)
+    parts["neck"] = build_part(
+        "neck", neck, in_channels=parts["backbone"].out_channels, in_strides=parts["backbone"].strides
+    )
+    widths = parts["neck"].out_channels
+    parts["anchor_generator"] = build_part("anchor_generator", anchor_generator, strides=parts["neck"].strides)
+    scale = getattr(parts["anchor_generator"], "prior_scale", None)
+    parts["bbox_coder"] = build_part("bbox_coder", bbox_coder, **({} if scale is None else {"prior_scale": scale}))
+    if len(set(widths)) != 1:
+        raise ValueError(f"model.neck gives levels of different widths {widths}; a shared head needs one")
+    parts["bbox_head"] = build_part(
+        "bbox_head",
+        bbox_head,
+        in_channels=widths[0],
+        num_levels=len(widths),
+        num_classes=num_classes,
+        num_priors=parts["anchor_generator"].num_priors,
+        box_dim=parts["bbox_coder"].box_dim,
+        with_quality=with_quality,
+    )
+    return parts
+
+
+def build_criterion(num_classes: int, slots: dict[str, Cfg | None]) -> DenseCriterion:
+    """Build the losses and what weighs and divides them.
+
+    Args:
+        num_classes: K.
+        slots: Slot of :class:`DenseCriterion` -> config or None. Without a ``normalizer`` it is
+            ``BatchNormalizer``; without a ``quality`` that a part needs, ``IoUQuality``.
+    """
+    slots = {"normalizer": {"type": "BatchNormalizer"}} | {slot: cfg for slot, cfg in slots.items() if cfg is not None}
+    facts = {"loss_cls": {"num_classes": num_classes}}
+    parts = {slot: build_part(slot, cfg, **facts.get(slot, {})) for slot, cfg in slots.items()}
+    if "quality" not in parts and any(getattr(part, "needs_quality", False) for part in parts.values()):
+        parts["quality"] = build_part("quality", {"type": "IoUQuality"})
+    return DenseCriterion(**parts)

@@ -1,0 +1,138 @@
+"""What adds up the losses of a dense detector and divides them."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from rdet.models.losses.base import ClassificationLoss, PositiveLoss
+from rdet.models.losses.normalizers import Normalizer
+from rdet.models.mining.base import Mining
+from rdet.models.quality.base import Quality
+from rdet.structures import DensePredictions
+from rdet.structures.all_priors import AllPriors
+from rdet.structures.ground_truth import GroundTruth
+from rdet.structures.matches import Matches
+from rdet.structures.positives import Coder, Positives
+
+
+class DenseCriterion(nn.Module):
+    """The losses of a batch, each summed over its priors and divided once.
+
+    P positives in N images of A priors.
+
+    Args:
+        loss_cls: Loss of the classes, (N, A).
+        loss_bbox: Loss of the boxes, (P,).
+        normalizer: Positives of each image, or the sum of their weights (N,) -> divisors (N,).
+        loss_bbox_initial: Loss of the head's first set of boxes, (P,), where it refines them; weighted as
+            ``loss_bbox`` is, but by these boxes.
+        loss_dfl: A second loss of the boxes, (P,), weighted as ``loss_bbox`` is.
+        loss_quality: Loss of the head's quality branch, (P,), which exists only with it.
+        quality: How good each positive is, (P,) in [0, 1]; needed if a part reads it.
+        bbox_weight: Weights (P,) of the losses of boxes, which are then divided by their sum; default 1.
+        cls_mass: What a positive counts in the divisor of ``loss_cls``, (P,); default 1.
+        mining: The priors whose classification is trained, by whose number ``loss_cls`` is then divided; default all.
+
+    Raises:
+        ValueError: A part needs what no other part gives, or two parts would say what a loss is divided by.
+    """
+
+    def __init__(
+        self,
+        loss_cls: ClassificationLoss,
+        loss_bbox: PositiveLoss,
+        normalizer: Normalizer,
+        loss_bbox_initial: PositiveLoss | None = None,
+        loss_dfl: PositiveLoss | None = None,
+        loss_quality: PositiveLoss | None = None,
+        quality: Quality | None = None,
+        bbox_weight: Quality | None = None,
+        cls_mass: Quality | None = None,
+        mining: Mining | None = None,
+    ):
+        super().__init__()
+        self.loss_cls = loss_cls
+        self.loss_bbox = loss_bbox
+        self.normalizer = normalizer
+        self.loss_bbox_initial = loss_bbox_initial
+        self.loss_dfl = loss_dfl
+        self.loss_quality = loss_quality
+        self.quality = quality
+        self.bbox_weight = bbox_weight
+        self.cls_mass = cls_mass
+        self.mining = mining
+        self._check_quality()
+        self._check_divisors()
+
+    def positives(
+        self, predictions: DensePredictions, priors: Tensor, matches: Matches, truth: GroundTruth, coder: Coder
+    ) -> Positives:
+        """Show the matches as the losses see them. For the arguments see :class:`Positives`."""
+        quality = None if self.quality is None else self.quality.of
+        return Positives(predictions, priors, matches, truth, coder, self.loss_cls.binary_logits, quality)
+
+    def forward(self, all_priors: AllPriors, positives: Positives) -> dict[str, Tensor]:
+        """Compute the losses of a batch: slot of the model -> scalar."""
+        divisor = self.normalizer(_of_images(torch.ones_like(positives.prior, dtype=torch.float32), positives))  # (N,)
+        losses = {"loss_cls": self._classification(all_priors, positives, divisor)}
+        if self.loss_bbox_initial is not None:
+            initial = positives.of_initial_boxes()
+            losses |= self._boxes({"loss_bbox_initial": self.loss_bbox_initial}, initial, divisor)
+        losses |= self._boxes({"loss_bbox": self.loss_bbox, "loss_dfl": self.loss_dfl}, positives, divisor)
+        if self.loss_quality is not None:
+            losses["loss_quality"] = (self.loss_quality.of(positives) / divisor[positives.image]).sum()
+        return losses
+
+    def _classification(self, all_priors: AllPriors, positives: Positives, divisor: Tensor) -> Tensor:
+        """Sum the loss of the classes; by default divided as the positives are."""
+        loss = self.loss_cls.of(all_priors)  # (N, A)
+        if self.cls_mass is not None:
+            divisor = self.normalizer.of_mass(_of_images(self.cls_mass.of(positives).detach(), positives))
+        if self.mining is not None:
+            seen = zip(loss.detach(), all_priors.labels, strict=True)
+            chosen = torch.stack([self.mining(x, labels, all_priors.priors) for x, labels in seen])  # (N, A)
+            loss = loss.masked_fill(~chosen, 0)
+            divisor = self.normalizer(chosen.sum(dim=1))
+        return (loss.sum(dim=1) / divisor).sum()
+
+    def _boxes(
+        self, losses: Mapping[str, PositiveLoss | None], positives: Positives, divisor: Tensor
+    ) -> dict[str, Tensor]:
+        """Sum losses of one set of boxes, weighted; by default divided as the positives are."""
+        weight = torch.ones_like(positives.prior, dtype=torch.float32)  # (P,)
+        if self.bbox_weight is not None:
+            weight = self.bbox_weight.of(positives).detach()
+            divisor = self.normalizer.of_mass(_of_images(weight, positives))
+        return {
+            name: (loss.of(positives) * weight / divisor[positives.image]).sum()
+            for name, loss in losses.items()
+            if loss is not None
+        }
+
+    def _check_quality(self) -> None:
+        """Raise ValueError unless the quality is there if, and only if, a part reads it."""
+        parts = (self.loss_cls, self.loss_bbox, self.loss_bbox_initial, self.loss_dfl, self.loss_quality)
+        needed = any(part.needs_quality for part in (*parts, self.bbox_weight, self.cls_mass) if part is not None)
+        if needed and self.quality is None:
+            raise ValueError("a loss or weight of the model reads the quality: set model.quality")
+        if self.quality is not None and not needed:
+            raise ValueError("model.quality is set, but no loss or weight of the model reads it; remove it")
+        if self.quality is not None and self.quality.needs_quality:
+            raise ValueError(f"model.quality: {type(self.quality).__name__} reads the quality, which it is itself")
+
+    def _check_divisors(self) -> None:
+        """Raise ValueError if two parts would both say what a loss is divided by."""
+        if self.mining is not None and self.cls_mass is not None:
+            raise ValueError("model.mining and model.cls_mass both say what loss_cls is divided by; remove one of them")
+        others = [name for name in ("mining", "cls_mass", "bbox_weight") if getattr(self, name) is not None]
+        if self.normalizer.keeps_state and others:
+            raise ValueError(
+                f"model.normalizer: {type(self.normalizer).__name__} keeps one state, and model.{others[0]} would have "
+                "it count two things; take BatchNormalizer or ImageNormalizer"
+            )
+
+
+def _of_images(values: Tensor, positives: Positives) -> Tensor:
+    """Sum values (P,) of the positives of each image, (N,)."""
+    return values.new_zeros(positives.num_images).index_add(0, positives.image, values)

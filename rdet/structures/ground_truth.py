@@ -1,0 +1,47 @@
+"""Ground truth of a batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rdet.structures.det_data_sample import DetDataSample
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """Boxes of N images, one image after the other, where they were loaded: mostly on the host.
+
+    Attributes:
+        boxes: (G, 4) float32 xyxy in pixels of the network's input.
+        labels: (G,) int64, their classes.
+        counts: How many of the boxes are of each image, N numbers.
+        ignored: (I, 4) xyxy regions that are neither object nor background, such as crowds.
+        ignored_counts: How many of these are of each image, N numbers.
+        image_sizes: (height, width) of each image before padding.
+        padded_sizes: (height, width) of each image padded by itself, at most those of the batch.
+    """
+
+    boxes: Tensor
+    labels: Tensor
+    counts: list[int]
+    ignored: Tensor
+    ignored_counts: list[int]
+    image_sizes: list[tuple[int, int]]
+    padded_sizes: list[tuple[int, int]]
+
+    @classmethod
+    def of_samples(cls, samples: Sequence[DetDataSample]) -> "GroundTruth":
+        """Join the annotations of samples, which have ``gt_instances``, ``ignored_instances`` and ``img_shape``."""
+        truths = [sample.gt_instances for sample in samples]
+        ignored = [sample.ignored_instances.bboxes for sample in samples]
+        return cls(
+            boxes=torch.cat([truth.bboxes for truth in truths]),
+            labels=torch.cat([truth.labels for truth in truths]),
+            counts=[len(truth.bboxes) for truth in truths],
+            ignored=torch.cat(ignored),
+            ignored_counts=[len(regions) for regions in ignored],
+            image_sizes=[sample.img_shape for sample in samples],
+            padded_sizes=[sample.get("pad_shape", sample.img_shape) for sample in samples],
+        )

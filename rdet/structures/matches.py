@@ -1,0 +1,58 @@
+"""What an assigner says of a batch."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rdet.structures.assignment import BACKGROUND, IGNORE
+
+
+class Matches(NamedTuple):
+    """Which priors of N images are matched to a box, and which take no part; all others are background.
+
+    Attributes:
+        image, prior: (P,) int64, the positives, by image and then by prior.
+        gt_index: (P,) int64, the box of each among those of all images.
+        ignored: (M,) int64, ``image * A + prior`` of those that are neither positive nor background.
+    """
+
+    image: Tensor
+    prior: Tensor
+    gt_index: Tensor
+    ignored: Tensor
+
+    @classmethod
+    def from_dense(cls, assigned: Tensor, counts: list[int]) -> "Matches":
+        """Read the matches from one number for each prior.
+
+        Args:
+            assigned: (N, A) int64, the box of each prior among those of its own image, ``BACKGROUND`` or ``IGNORE``.
+            counts: Boxes of each image, N numbers.
+        """
+        flat = assigned.flatten()
+        used = (flat != BACKGROUND).nonzero().squeeze(1)
+        is_match = flat[used] >= 0
+        positive = used[is_match]
+        image, prior = positive // assigned.shape[1], positive % assigned.shape[1]
+        first = torch.tensor([sum(counts[:index]) for index in range(len(counts))], dtype=torch.int64)
+        return cls(image, prior, flat[positive] + first.to(flat.device)[image], used[~is_match])
+
+    def to(self, device: torch.device) -> "Matches":
+        """Copy all of it to a device, without waiting for it."""
+        return Matches(*(index.to(device, non_blocking=True) for index in self))
+
+    def labels(self, gt_labels: Tensor, num_images: int, num_priors: int) -> Tensor:
+        """Label every prior.
+
+        Args:
+            gt_labels: (G,) int64, class of each box, on the device of the matches.
+            num_images, num_priors: N and A.
+
+        Returns:
+            (N, A) int64: a class, ``BACKGROUND`` or ``IGNORE``.
+        """
+        labels = torch.full((num_images, num_priors), BACKGROUND, device=self.prior.device)
+        labels.view(-1)[self.ignored] = IGNORE
+        labels[self.image, self.prior] = gt_labels[self.gt_index]
+        return labels

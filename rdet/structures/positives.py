@@ -1,0 +1,156 @@
+"""What losses, qualities and weights see of the priors that are matched to a box."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from rdet.structures.ground_truth import GroundTruth
+from rdet.structures.matches import Matches
+from rdet.structures.predictions import DensePredictions
+
+
+class Coder(Protocol):
+    """Encodes and decodes boxes relative to priors."""
+
+    def encode(self, priors: Tensor, boxes: Tensor) -> Tensor:
+        """(..., 4) priors and (..., 4) boxes -> (..., 4) numbers that a loss compares."""
+
+    def decode(self, priors: Tensor, deltas: Tensor) -> Tensor:
+        """(..., 4) priors and (..., D) deltas -> (..., 4) boxes."""
+
+
+class Positives:
+    """The P positives of a batch, whose order is that of :class:`Matches`. All is computed when first read, and kept.
+
+    Boxes are xyxy in pixels of the network's input. D numbers of the head encode a box.
+
+    Args:
+        predictions: Of N images and A priors.
+        priors: (A, 4).
+        matches: The positives, on the device of the predictions.
+        truth: Ground truth of the N images.
+        coder: Of the boxes.
+        binary_logits: (..., K) logits -> (..., K) whose sigmoid is the probability of a class.
+        quality: Says how good these positives are; None: no part asks.
+
+    Attributes:
+        image, prior: (P,) int64, where they are.
+        gt_index: (P,) int64, the box of each among the ``num_gt`` boxes of the ``num_images`` images.
+    """
+
+    def __init__(
+        self,
+        predictions: DensePredictions,
+        priors: Tensor,
+        matches: Matches,
+        truth: GroundTruth,
+        coder: Coder,
+        binary_logits: Callable[[Tensor], Tensor],
+        quality: "Callable[[Positives], Tensor] | None" = None,
+    ):
+        self._predictions = predictions
+        self._priors = priors
+        self._matches = matches
+        self._truth = truth
+        self._coder = coder
+        self._binary_logits = binary_logits
+        self._quality = quality
+        self.image = matches.image
+        self.prior = matches.prior
+        self.gt_index = matches.gt_index
+        self.num_gt = len(truth.boxes)
+        self.num_images = len(truth.counts)
+
+    def of_initial_boxes(self) -> "Positives":
+        """Show the same positives with the head's first set of boxes in place of the refined one.
+
+        Raises:
+            ValueError: The head predicts one set of boxes.
+        """
+        if self._predictions.initial_deltas is None:
+            raise ValueError("model.loss_bbox_initial is set, but model.bbox_head predicts one set of boxes; remove it")
+        predictions = self._predictions._replace(deltas=self._predictions.initial_deltas)
+        return Positives(
+            predictions, self._priors, self._matches, self._truth, self._coder, self._binary_logits, self._quality
+        )
+
+    @cached_property
+    def priors(self) -> Tensor:
+        """(P, 4) the priors themselves."""
+        return self._priors[self.prior]
+
+    @cached_property
+    def boxes(self) -> Tensor:
+        """(P, 4) the ground truth box of each."""
+        return self._truth.boxes.to(self.prior.device, non_blocking=True)[self.gt_index]
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """(P,) int64, its class."""
+        return self._truth.labels.to(self.prior.device, non_blocking=True)[self.gt_index]
+
+    @cached_property
+    def image_sizes(self) -> Tensor:
+        """(P, 2) float32, height and width of the image of each, before padding."""
+        sizes = torch.tensor(self._truth.image_sizes, dtype=torch.float32)
+        return sizes.to(self.prior.device, non_blocking=True)[self.image]
+
+    @cached_property
+    def deltas(self) -> Tensor:
+        """(P, D) what the head predicts."""
+        return self._predictions.deltas[self.image, self.prior]
+
+    @cached_property
+    def target_deltas(self) -> Tensor:
+        """(P, 4) the ground truth box as the coder encodes it."""
+        return self._coder.encode(self.priors, self.boxes)
+
+    @cached_property
+    def predicted(self) -> Tensor:
+        """(P, 4) float32, the predicted box, decoded."""
+        return self._coder.decode(self.priors, self.deltas.float())
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """(P, K) class logits."""
+        return self._predictions.logits[self.image, self.prior]
+
+    @cached_property
+    def class_scores(self) -> Tensor:
+        """(P, K) float32, probabilities of all classes, without gradient."""
+        return self._binary_logits(self.logits.detach()).float().sigmoid()
+
+    @cached_property
+    def scores(self) -> Tensor:
+        """(P,) probability of the box's class, without gradient."""
+        return self.class_scores.gather(1, self.labels[:, None]).squeeze(1)
+
+    @cached_property
+    def max_scores(self) -> Tensor:
+        """(P,) largest probability over all classes, without gradient."""
+        return self.class_scores.amax(dim=1)
+
+    @cached_property
+    def quality(self) -> Tensor:
+        """(P,) in [0, 1], what ``model.quality`` says, without gradient.
+
+        Raises:
+            ValueError: No part declares that it needs the quality.
+        """
+        if self._quality is None:
+            raise ValueError("a part reads the quality without saying so: set `needs_quality = True` on its class")
+        return self._quality(self).detach()
+
+    @cached_property
+    def quality_logits(self) -> Tensor:
+        """(P,) the head's quality branch, which exists if the model has a ``loss_quality``.
+
+        Raises:
+            ValueError: The head predicts no quality.
+        """
+        if self._predictions.quality is None:
+            raise ValueError("model.bbox_head predicts no quality, which a loss of the model needs")
+        return self._predictions.quality[self.image, self.prior]
