@@ -10,6 +10,7 @@ import torch
 from rdet.analysis.paper import figures
 from rdet.analysis.paper.loss_distribution import hardest_share, loss_cdf, window_logits
 from rdet.structures.assignment import BACKGROUND
+from rdet.structures.ground_truth import GroundTruth
 
 
 def values(curve):
@@ -104,7 +105,8 @@ def test_windows_are_the_predictions_at_the_priors(trained):
             batch = model.data_preprocessor({"inputs": [record["inputs"]], "data_samples": [record["data_samples"]]})
             predictions = model(batch["inputs"])
             priors = model.anchor_generator(predictions.level_sizes, "cpu")
-            labels = model.targets(predictions, priors, batch["data_samples"]).labels
+            truth = GroundTruth.of_samples(batch["data_samples"])
+            labels = model.match(predictions, priors, truth).labels(truth.labels, 1, len(priors))
         positives += (labels >= 0).sum().item()
         negatives += (labels == BACKGROUND).sum().item() * predictions.logits.shape[-1]
     assert positives > 0
