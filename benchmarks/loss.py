@@ -43,7 +43,7 @@ def contenders(boxes: int, size: tuple[int, int] = (1344, 800), images: int = 2)
     truths = [truth(boxes, size, generator) for _ in range(images)]
     samples = []
     for bboxes, labels in truths:
-        sample = DetDataSample()
+        sample = DetDataSample(metainfo={"img_shape": size[::-1]})
         sample.gt_instances = InstanceData(bboxes=bboxes, labels=labels)
         sample.ignored_instances = InstanceData(bboxes=bboxes[:0])
         samples.append(sample)

@@ -308,7 +308,7 @@ def test_part_in_a_users_own_module(tmp_path, monkeypatch):
     )
     cfg = load_config(write(tmp_path, text.format("scale"), "good.py"), {"model.backbone.weights": None})
     with torch.device("meta"):
-        assert build_detector(cfg, ("a",)).loss_cls.scale == 2.0
+        assert build_detector(cfg, ("a",)).criterion.loss_cls.scale == 2.0
     with pytest.raises(
         UnknownNameError, match=r"model.loss_cls: QuadraticLoss has no key 'scal'. Did you mean 'scale'"
     ):
@@ -403,7 +403,7 @@ def test_class_as_type_is_kept_by_its_dotted_name(tmp_path, monkeypatch):
     cfg.dump(tmp_path / "dumped.py")
     with torch.device("meta"):
         detector = build_detector(load_config(tmp_path / "dumped.py"), ("a",))
-    assert type(detector.loss_cls).__name__ == "MyLoss"
+    assert type(detector.criterion.loss_cls).__name__ == "MyLoss"
 
 
 @pytest.mark.parametrize("key", ["sampler", "shuffle", "drop_last"])

@@ -26,6 +26,7 @@ class EpochBasedTrainLoop(loops.EpochBasedTrainLoop):
     def _run_epoch(self, stream) -> None:
         self.runner.call_hook("before_train_epoch")
         self.runner.model.train()
+        _set_epoch(self.runner.model, self._epoch)
         length = len(self.dataloader)
         for index in range(self._iter - self._epoch * length, length):
             batch = next(stream)
@@ -45,6 +46,7 @@ class IterBasedTrainLoop(loops.IterBasedTrainLoop):
         stream, first = _open_stream(self), self._iter
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
+            _set_epoch(self.runner.model, self._iter // len(self.dataloader.batch_sampler))
             batch = next(stream)
             _seed_iteration(self)
             self.run_iter(batch)
@@ -55,6 +57,13 @@ class IterBasedTrainLoop(loops.IterBasedTrainLoop):
         self.runner.call_hook("after_train_epoch")
         self.runner.call_hook("after_train")
         return self.runner.model
+
+
+def _set_epoch(model: torch.nn.Module, epoch: int) -> None:
+    """Tells the parts that change with the epochs which one it is, counted from 0."""
+    for module in model.modules():
+        if hasattr(module, "set_epoch"):
+            module.set_epoch(epoch)
 
 
 def _open_stream(loop):

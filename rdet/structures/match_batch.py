@@ -52,7 +52,7 @@ class MatchBatch:
 
         Args:
             index: Which of the N.
-            within: (A',) int64, sorted: the priors that it shows; None shows all.
+            within: (A',) int64, sorted, on the host: the priors that it shows; None shows all.
         """
         return MatchImage(self, index, within)
 
@@ -91,7 +91,7 @@ class MatchImage:
         if self._within is None:
             return lengths
         ends = torch.tensor(lengths).cumsum(0)
-        ends = torch.searchsorted(self._within.cpu(), ends)
+        ends = torch.searchsorted(self._within, ends)
         return ends.diff(prepend=ends.new_zeros(1)).tolist()
 
     @cached_property
@@ -120,7 +120,7 @@ class MatchImage:
         return self._shown(self._batch.decoded(self._index))
 
     def _shown(self, values: Tensor) -> Tensor:
-        return values if self._within is None else values[self._within]
+        return values if self._within is None else values[self._within.to(values.device, non_blocking=True)]
 
     def _own(self, values: Tensor, counts: list[int]) -> Tensor:
         own = values.split(counts)[self._index]

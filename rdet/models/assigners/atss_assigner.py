@@ -27,14 +27,16 @@ class ATSSAssigner(ImageAssigner):
     Args:
         topk: Candidates on each level. It counts priors, as MMDetection's does: of nine priors a cell,
             nine are those of one cell, where the authors' code takes nine times as many.
+        inside_margin: Pixels by which a centre must lie inside the box; MMDetection has 0.01.
         **options: Of :class:`~rdet.models.assigners.base.Assigner`.
     """
 
-    def __init__(self, topk: int = 9, **options: Any):
+    def __init__(self, topk: int = 9, inside_margin: float = 0.0, **options: Any):
         super().__init__(**options)
         if topk < 1:
             raise ValueError(f"expected topk >= 1, got {topk}")
         self.topk = topk
+        self.inside_margin = inside_margin
 
     def assign(self, image: MatchImage) -> Tensor:
         return self(image.priors, image.boxes, image.level_lengths)
@@ -61,7 +63,7 @@ class ATSSAssigner(ImageAssigner):
             chunk = boxes[start : start + self.chunk_size]
             candidates = self._candidates(centers, chunk, level_lengths or [len(priors)])  # (chunk, C)
             iou = paired_iou(priors[candidates], chunk[:, None])  # (chunk, C)
-            positive = _above_threshold(iou) & is_inside(centers[candidates], chunk[:, None])
+            positive = _above_threshold(iou) & is_inside(centers[candidates], chunk[:, None], self.inside_margin)
             claim = iou.masked_fill(~positive, -torch.inf)
             claims.add(iou.new_full((len(chunk), len(priors)), -torch.inf).scatter(1, candidates, claim), start)
         return claims.boxes

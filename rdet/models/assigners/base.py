@@ -6,8 +6,11 @@ import torch
 from torch import Tensor
 
 from rdet.models.assigners.geometry import ignore_background
+from rdet.structures.assignment import BACKGROUND, IGNORE
 from rdet.structures.match_batch import MatchBatch, MatchImage
 from rdet.structures.matches import Matches
+
+_PADDINGS = ("background", "unmatched", "ignored")
 
 
 class Assigner(ABC):
@@ -17,17 +20,49 @@ class Assigner(ABC):
     crowd, takes no part.
 
     Args:
-        ignore_iof_thr: Share of a prior's area inside an ignored region; of a point, of the square around it.
+        ignore_iof_thr: Share of a prior's area inside an ignored region; of a point, of the square around it. None:
+            ignored regions are background, as in MMDetection.
         chunk_size: Boxes that are compared with all priors at once; it bounds the memory and changes nothing else.
+        padding: What the priors are whose cells lie beyond an image, padded by itself, in a batch of larger ones:
+            ``'background'`` like all others, as in torchvision and Detectron2; ``'ignored'``, as in MMDetection's
+            RetinaNet, ATSS, GFL and TOOD; or ``'unmatched'``, background that no box can get, as in its VFNet.
+
+    Raises:
+        ValueError: There is no such ``padding``.
     """
 
-    def __init__(self, ignore_iof_thr: float = 0.5, chunk_size: int = 64):
+    def __init__(self, ignore_iof_thr: float | None = 0.5, chunk_size: int = 64, padding: str = "background"):
+        if padding not in _PADDINGS:
+            raise ValueError(f"assigner.padding is {padding!r}; valid: {', '.join(map(repr, _PADDINGS))}")
         self.ignore_iof_thr = ignore_iof_thr
         self.chunk_size = chunk_size
+        self.padding = padding
 
     @abstractmethod
     def match(self, batch: MatchBatch) -> Matches:
         """Match the priors of N images, without gradient; on any device."""
+
+    def within(self, batch: MatchBatch, index: int) -> Tensor | None:
+        """Find the priors that a box of an image may get: (A',) int64, sorted, on the host; None: all.
+
+        Raises:
+            ValueError: It depends on where the priors lie, and nobody knows.
+        """
+        if self.padding == "background":
+            return None
+        if batch.grid is None:
+            raise ValueError(
+                f"model.assigner.padding is {self.padding!r}, but model.anchor_generator does not tell how its priors "
+                "lie: give it a method `grid`, or leave padding out"
+            )
+        within = batch.grid.priors_within(batch.truth.padded_sizes[index])
+        return None if within is None else torch.from_numpy(within)
+
+    def ignore(self, assigned: Tensor, priors: Tensor, regions: Tensor) -> Tensor:
+        """Take background in regions (I, 4) out of (A,): ``IGNORE`` for ``BACKGROUND``."""
+        if self.ignore_iof_thr is None:
+            return assigned
+        return ignore_background(assigned, priors, regions, self.ignore_iof_thr, self.chunk_size)
 
 
 class ImageAssigner(Assigner):
@@ -43,6 +78,12 @@ class ImageAssigner(Assigner):
         return Matches.from_dense(torch.stack([self._assign(batch, index) for index in range(len(counts))]), counts)
 
     def _assign(self, batch: MatchBatch, index: int) -> Tensor:
-        """(A,) of one image of the batch, ignored regions taken out."""
-        image = batch.image(index)
-        return ignore_background(self.assign(image), image.priors, image.ignored, self.ignore_iof_thr, self.chunk_size)
+        """(A,) of one image of the batch, padding and ignored regions taken out."""
+        within = self.within(batch, index)
+        image = batch.image(index, within)
+        assigned = self.assign(image)
+        if within is not None:
+            outside = IGNORE if self.padding == "ignored" else BACKGROUND
+            everywhere = assigned.new_full((len(batch.priors),), outside)
+            assigned = everywhere.index_copy_(0, within.to(assigned.device, non_blocking=True), assigned)
+        return self.ignore(assigned, batch.priors, image.ignored)

@@ -30,6 +30,7 @@ class FCOSAssigner(ImageAssigner):
             the whole box, as in the ICCV paper.
         include_upper: Whether a distance of exactly the upper limit fits; in torchvision it does
             not, and fits no level. All else is as there by default.
+        include_lower: Whether a distance of exactly the lower limit fits too, as in MMDetection.
         strides: Of the levels (inferred).
         **options: Of :class:`~rdet.models.assigners.base.Assigner`.
     """
@@ -39,6 +40,7 @@ class FCOSAssigner(ImageAssigner):
         regress_range: tuple[float, float] = (4.0, 8.0),
         center_sampling_radius: float | None = 1.5,
         include_upper: bool = True,
+        include_lower: bool = False,
         strides: list[int] | None = None,
         **options: Any,
     ):
@@ -50,6 +52,7 @@ class FCOSAssigner(ImageAssigner):
         self.regress_range = regress_range
         self.center_sampling_radius = center_sampling_radius
         self.include_upper = include_upper
+        self.include_lower = include_lower
         self.strides = strides
 
     def assign(self, image: MatchImage) -> Tensor:
@@ -83,7 +86,8 @@ class FCOSAssigner(ImageAssigner):
             distances = side_distances(centers, chunk[:, None])  # (4, chunk, A)
             farthest = distances.amax(dim=0)
             below = farthest <= high if self.include_upper else farthest < high
-            fits = (distances.amin(dim=0) > 0) & (farthest > low) & below
+            above = farthest >= low if self.include_lower else farthest > low
+            fits = (distances.amin(dim=0) > 0) & above & below
             if self.center_sampling_radius is not None:
                 fits &= is_near(centers, box_centers(chunk)[:, None], self.center_sampling_radius * stride)
             area = (chunk[:, 2:] - chunk[:, :2]).prod(dim=1, keepdim=True)  # (chunk, 1)

@@ -27,9 +27,9 @@ def side_distances(points: Tensor, boxes: Tensor) -> Tensor:
     return torch.stack([x - left, y - top, right - x, bottom - y])
 
 
-def is_inside(points: Tensor, boxes: Tensor) -> Tensor:
-    """Whether points lie inside boxes, not on their border: (..., 2), (..., 4) -> (...)."""
-    return side_distances(points, boxes).amin(dim=0) > 0
+def is_inside(points: Tensor, boxes: Tensor, margin: float = 0.0) -> Tensor:
+    """Whether points lie inside boxes, more than ``margin`` from their border: (..., 2), (..., 4) -> (...)."""
+    return side_distances(points, boxes).amin(dim=0) > margin
 
 
 def is_near(points: Tensor, centers: Tensor, radius: Tensor) -> Tensor:

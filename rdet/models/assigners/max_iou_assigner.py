@@ -8,7 +8,6 @@ from torch import Tensor
 
 from rdet.models.assigners import overlaps
 from rdet.models.assigners.base import ImageAssigner
-from rdet.models.assigners.geometry import ignore_background
 from rdet.registry import MODELS
 from rdet.structures.assignment import BACKGROUND, IGNORE
 from rdet.structures.boxes import paired_iou
@@ -28,7 +27,7 @@ class MaxIoUAssigner(ImageAssigner):
     background, and one between them is ignored. Low-quality matches follow (Faster R-CNN, section
     3.1.2): the priors that overlap a box most among all priors are positive too, if that overlap is
     above 0 and at least ``min_pos_iou``. Such a prior gets the box that *it* overlaps most, which may
-    be another one.
+    be another one; with ``reassign_low_quality``, the last box whose match it is.
 
     On a grid the time depends on the boxes and not on the priors (:mod:`rdet.models.assigners.overlaps`), and the
     host does the work while the device is busy with the network; without one, each box is compared with each prior.
@@ -38,6 +37,8 @@ class MaxIoUAssigner(ImageAssigner):
         pos_iou_thr, neg_iou_thr: The thresholds.
         match_low_quality: Whether to add low-quality matches.
         min_pos_iou: Smallest IoU of a low-quality match (Detectron: 0.4; others: 0).
+        reassign_low_quality: Whether a low-quality match takes the prior from a box that it overlaps more, as in
+            MMDetection; not so in torchvision and Detectron2.
         **options: Of :class:`~rdet.models.assigners.base.Assigner`; on a grid, 32 times ``chunk_size`` boxes are
             compared at once.
     """
@@ -48,6 +49,7 @@ class MaxIoUAssigner(ImageAssigner):
         neg_iou_thr: float = 0.4,
         match_low_quality: bool = True,
         min_pos_iou: float = 0.0,
+        reassign_low_quality: bool = False,
         **options: Any,
     ):
         super().__init__(**options)
@@ -57,22 +59,28 @@ class MaxIoUAssigner(ImageAssigner):
         self.neg_iou_thr = neg_iou_thr
         self.match_low_quality = match_low_quality
         self.min_pos_iou = min_pos_iou
+        self.reassign_low_quality = reassign_low_quality
 
     @torch.no_grad()
     def match(self, batch: MatchBatch) -> Matches:
         if batch.grid is None:
             return super().match(batch)
-        truth, num_priors = batch.truth, len(batch.priors)
-        positive, gt_index, between = self._match_on_grid(truth.boxes.cpu().numpy(), truth.counts, batch.grid)
+        truth, grid, num_priors = batch.truth, batch.grid, len(batch.priors)
+        reach = None if self.padding == "background" else [grid.cells_within(size) for size in truth.padded_sizes]
+        positive, gt_index, between = self._match_on_grid(truth.boxes.cpu().numpy(), truth.counts, grid, reach)
         ignored = [between]
         for image, regions in enumerate(truth.ignored.cpu().split(truth.ignored_counts)):
+            first = image * num_priors
+            within = self.within(batch, image) if self.padding == "ignored" else None
+            if within is not None:
+                outside = np.delete(np.arange(first, first + num_priors), within.numpy())
+                ignored.append(outside)
             if len(regions):
-                assigned = torch.full((num_priors,), BACKGROUND)
-                for used in (positive, between):
-                    assigned[torch.from_numpy(used[used // num_priors == image] % num_priors)] = 0
-                priors = torch.from_numpy(batch.grid.priors)
-                assigned = ignore_background(assigned, priors, regions, self.ignore_iof_thr, self.chunk_size)
-                ignored.append((assigned == IGNORE).nonzero().squeeze(1).numpy() + image * num_priors)
+                taken = np.concatenate([positive, *ignored])
+                taken = taken[taken // num_priors == image] - first
+                assigned = torch.full((num_priors,), BACKGROUND).index_fill_(0, torch.from_numpy(taken), 0)
+                assigned = self.ignore(assigned, torch.from_numpy(grid.priors), regions)
+                ignored.append((assigned == IGNORE).nonzero().squeeze(1).numpy() + first)
         image, prior = np.divmod(positive, num_priors)
         return Matches(*map(torch.from_numpy, (image, prior, gt_index, np.concatenate(ignored))))
 
@@ -93,13 +101,13 @@ class MaxIoUAssigner(ImageAssigner):
             otherwise where the priors are.
         """
         if grid is not None:
-            positive, gt_index, between = self._match_on_grid(boxes.cpu().numpy(), [len(boxes)], grid)
+            positive, gt_index, between = self._match_on_grid(boxes.cpu().numpy(), [len(boxes)], grid, None)
             assigned = np.full(len(priors), BACKGROUND)
             assigned[positive], assigned[between] = gt_index, IGNORE
             return torch.from_numpy(assigned)
         best_iou = priors.new_zeros(len(priors))
         best_box = torch.full((len(priors),), BACKGROUND, device=priors.device)
-        low_quality = torch.zeros_like(best_iou, dtype=torch.bool)
+        low_quality = torch.full_like(best_box, BACKGROUND)  # the last box whose match a prior is
         for start in range(0, len(boxes), self.chunk_size):
             iou = paired_iou(boxes[start : start + self.chunk_size, None], priors)  # (chunk, A)
             chunk_iou, chunk_box = iou.max(dim=0)
@@ -108,14 +116,18 @@ class MaxIoUAssigner(ImageAssigner):
             best_box = torch.where(better, chunk_box + start, best_box)
             if self.match_low_quality:
                 box_best = iou.amax(dim=1, keepdim=True)  # (chunk, 1)
-                low_quality |= ((iou == box_best) & (iou > 0) & (iou >= self.min_pos_iou)).any(dim=0)
+                is_best = (iou == box_best) & (iou > 0) & (iou >= self.min_pos_iou)
+                index = torch.arange(start, start + len(iou), device=iou.device)[:, None]
+                low_quality = torch.maximum(low_quality, torch.where(is_best, index, BACKGROUND).amax(dim=0))
 
-        positive = (best_iou >= self.pos_iou_thr) & (best_box >= 0) | low_quality
+        positive = (best_iou >= self.pos_iou_thr) & (best_box >= 0) | (low_quality >= 0)
+        if self.reassign_low_quality:
+            best_box = torch.where(low_quality >= 0, low_quality, best_box)
         assigned = torch.full_like(best_box, IGNORE).masked_fill(best_iou < self.neg_iou_thr, BACKGROUND)
         return torch.where(positive, best_box, assigned)
 
     def _match_on_grid(
-        self, boxes: np.ndarray, counts: list[int], grid: PriorGrid
+        self, boxes: np.ndarray, counts: list[int], grid: PriorGrid, reach: list[np.ndarray] | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Compare those pairs that matter, of all images, on the host.
 
@@ -123,6 +135,7 @@ class MaxIoUAssigner(ImageAssigner):
             boxes: (G, 4) of N images.
             counts: How many are of each image.
             grid: How the A priors lie.
+            reach: (R, 2) columns and rows in which the boxes of each image may have priors; None: all.
 
         Returns:
             (P,) ``image * A + prior`` of the positives, sorted; (P,) the box of each; (M,) the same as the first of
@@ -132,10 +145,12 @@ class MaxIoUAssigner(ImageAssigner):
         image_of_box = np.repeat(np.arange(len(counts)), counts)  # (G,)
         best_iou = np.zeros(len(counts) * num_priors, dtype=np.float32)  # (N A,)
         best_box = np.full(len(best_iou), num_boxes)
-        low_quality = np.zeros(len(best_iou), dtype=bool)
+        low_quality = np.full(len(best_iou), BACKGROUND)  # the last box whose match a prior is
+        reach_of_box = None if reach is None else np.stack(reach)[image_of_box]  # (G, R, 2)
         for start in range(0, num_boxes, self.chunk_size * _GRID_CHUNK):
-            chunk = boxes[start : start + self.chunk_size * _GRID_CHUNK]
-            pair_box, pair_prior = overlaps.grid_pairs(chunk, grid, self.neg_iou_thr)
+            chunk = slice(start, start + self.chunk_size * _GRID_CHUNK)
+            cells = grid.cells if reach_of_box is None else reach_of_box[chunk]
+            pair_box, pair_prior = overlaps.grid_pairs(boxes[chunk], grid, self.neg_iou_thr, cells)
             pair_box += start
             iou = overlaps.paired_iou_on_host(boxes[pair_box], grid.priors[pair_prior])  # (E,)
             pair_prior += image_of_box[pair_box] * num_priors
@@ -147,15 +162,17 @@ class MaxIoUAssigner(ImageAssigner):
                 box_best = np.zeros(num_boxes, dtype=np.float32)
                 np.maximum.at(box_best, pair_box, iou)
                 is_best = (iou == box_best[pair_box]) & (iou > 0) & (iou >= self.min_pos_iou)
-                low_quality[pair_prior[is_best]] = True
+                np.maximum.at(low_quality, pair_prior[is_best], pair_box[is_best])
 
         # Of these, small overlaps with other boxes are not among the pairs.
-        (weak,) = (low_quality & (best_iou < self.neg_iou_thr)).nonzero()
+        (weak,) = ((low_quality >= 0) & (best_iou < self.neg_iou_thr)).nonzero()
         for part in np.array_split(weak, 1 + len(weak) * num_boxes // (num_priors * self.chunk_size)):
             if len(part):
                 iou = overlaps.paired_iou_on_host(boxes, grid.priors[part % num_priors, None])  # (m, G)
                 best_box[part] = np.where(image_of_box == part[:, None] // num_priors, iou, -1).argmax(axis=1)
-        (found,) = ((best_iou >= self.neg_iou_thr) | low_quality).nonzero()  # all others are background
-        is_match = (best_iou[found] >= self.pos_iou_thr) & (best_box[found] < num_boxes) | low_quality[found]
+        (found,) = ((best_iou >= self.neg_iou_thr) | (low_quality >= 0)).nonzero()  # all others are background
+        is_match = (best_iou[found] >= self.pos_iou_thr) & (best_box[found] < num_boxes) | (low_quality[found] >= 0)
+        if self.reassign_low_quality:
+            best_box[found] = np.where(low_quality[found] >= 0, low_quality[found], best_box[found])
         positive = found[is_match]
         return positive, best_box[positive], found[~is_match]

@@ -9,7 +9,7 @@ import numpy as np
 from rdet.structures.prior_grid import PriorGrid
 
 
-def grid_pairs(boxes: np.ndarray, grid: PriorGrid, min_iou: float) -> tuple[np.ndarray, np.ndarray]:
+def grid_pairs(boxes: np.ndarray, grid: PriorGrid, min_iou: float, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find those pairs of a box and a prior that matter; their number does not grow with that of the priors.
 
     An IoU of t asks for t / (1 + t) of both areas to be common, so for each of the R shapes of the
@@ -20,23 +20,24 @@ def grid_pairs(boxes: np.ndarray, grid: PriorGrid, min_iou: float) -> tuple[np.n
         boxes: (G, 4) float32 xyxy.
         grid: How the priors lie.
         min_iou: What matters.
+        cells: (R, 2), or (G, R, 2) of each box: columns and rows in which it may have priors, from the first on.
 
     Returns:
         Index of the box (E,) and of the prior (E,): all pairs whose IoU is at least ``min_iou``, all
         pairs of each box's highest IoU if that is above 0, and some others. By box.
     """
-    first, count = _rectangles(boxes, grid, min_iou)
+    first, count = _rectangles(boxes, grid, min_iou, cells)
     first, count = first.reshape(-1, 2), count.reshape(-1, 2)  # (GR, 2)
-    cells = count.prod(axis=1)
-    rectangle = np.repeat(np.arange(len(cells)), cells)  # (E,)
-    cell = np.arange(len(rectangle)) - (cells.cumsum() - cells)[rectangle]  # of its rectangle
+    size = count.prod(axis=1)
+    rectangle = np.repeat(np.arange(len(size)), size)  # (E,)
+    cell = np.arange(len(rectangle)) - (size.cumsum() - size)[rectangle]  # of its rectangle
     row, column = np.divmod(cell, count[rectangle, 0])
     box, shape = np.divmod(rectangle, len(grid.start))
     row, column = row + first[rectangle, 1], column + first[rectangle, 0]
     return box, grid.start[shape] + (row * grid.cells[shape, 0] + column) * grid.stride[shape]
 
 
-def _rectangles(boxes: np.ndarray, grid: PriorGrid, min_iou: float) -> tuple[np.ndarray, np.ndarray]:
+def _rectangles(boxes: np.ndarray, grid: PriorGrid, min_iou: float, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """First column and row, and how many of them: two times (G, R, 2) int64."""
     box_size = (boxes[:, 2:] - boxes[:, :2])[:, None]  # (G, 1, 2)
     box_center = ((boxes[:, :2] + boxes[:, 2:]) / 2)[:, None]
@@ -44,7 +45,7 @@ def _rectangles(boxes: np.ndarray, grid: PriorGrid, min_iou: float) -> tuple[np.
     smaller, middle = np.minimum(grid.size, box_size), (grid.size + box_size) / 2  # (G, R, 2)
     areas = grid.size.prod(axis=-1) + box_size.prod(axis=-1)  # (G, R)
 
-    nearest = center.round().clip(0, grid.cells - 1)
+    nearest = center.round().clip(0, cells - 1)
     side = np.minimum(smaller, middle - abs(center - nearest) * grid.step).clip(min=0)
     common = side.prod(axis=-1)
     highest = (common / (areas - common)).max(axis=1, keepdims=True)  # (G, 1)
@@ -54,8 +55,8 @@ def _rectangles(boxes: np.ndarray, grid: PriorGrid, min_iou: float) -> tuple[np.
         needed = (iou / (1 + iou) * areas)[..., None] / smaller[..., ::-1]  # (G, R, 2) of the common sides, at least
     possible = (needed <= smaller).all(axis=-1, keepdims=True)
     reach = np.where(possible, (middle - needed) / grid.step + np.float32(0.01), -1)
-    first = np.ceil(center - reach).clip(0, grid.cells)
-    last = np.floor(center + reach).clip(-1, grid.cells - 1)
+    first = np.ceil(center - reach).clip(0, cells)
+    last = np.floor(center + reach).clip(-1, cells - 1)
     return first.astype(np.int64), (last - first + 1).clip(min=0).astype(np.int64)
 
 

@@ -26,6 +26,9 @@ class TaskAlignedAssigner(ImageAssigner):
     Args:
         topk: Positives of a box.
         alpha, beta: Exponents of score and IoU.
+        topk_of: ``'inside'``, or ``'all'`` priors, of which those outside of the box are dropped afterwards, as in the
+            authors' code and MMDetection.
+        inside_margin: Pixels by which a centre must lie inside the box; MMDetection has 0.01.
         **options: Of :class:`~rdet.models.assigners.base.Assigner`.
     """
 
@@ -34,6 +37,8 @@ class TaskAlignedAssigner(ImageAssigner):
         topk: int = 13,
         alpha: float = 1.0,
         beta: float = 6.0,
+        topk_of: str = "inside",
+        inside_margin: float = 0.0,
         **options: Any,
     ):
         super().__init__(**options)
@@ -42,6 +47,10 @@ class TaskAlignedAssigner(ImageAssigner):
         self.topk = topk
         self.alpha = alpha
         self.beta = beta
+        if topk_of not in ("inside", "all"):
+            raise ValueError(f"assigner.topk_of is {topk_of!r}; valid: 'inside', 'all'")
+        self.topk_of = topk_of
+        self.inside_margin = inside_margin
 
     def assign(self, image: MatchImage) -> Tensor:
         return self(image.priors, image.boxes, image.labels, image.scores, image.predicted)
@@ -72,7 +81,8 @@ class TaskAlignedAssigner(ImageAssigner):
             chunk, classes = (values[start : start + self.chunk_size] for values in (boxes, labels))
             iou = box_iou(chunk, predicted)  # (chunk, A)
             alignment = scores[:, classes].T.float() ** self.alpha * iou**self.beta
-            alignment = torch.where(is_inside(centers, chunk[:, None]), alignment, 0)
-            positive = mark_largest(alignment, self.topk) & (alignment > 0)
+            inside = is_inside(centers, chunk[:, None], self.inside_margin)
+            ranked = torch.where(inside, alignment, 0) if self.topk_of == "inside" else alignment
+            positive = mark_largest(ranked, self.topk) & (alignment > 0) & inside
             claims.add(torch.where(positive, iou, -torch.inf), start)
         return claims.boxes

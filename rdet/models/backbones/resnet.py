@@ -30,6 +30,13 @@ def _shortcut(block: nn.Module, x: Tensor) -> Tensor:
     return x if block.downsample is None else conv_norm(*block.downsample, x)
 
 
+def _move_strides(net: nn.Module) -> None:
+    """Move the stride of each bottleneck from its 3x3 convolution to the 1x1 before it."""
+    for module in net.modules():
+        if isinstance(module, _Bottleneck):
+            module.conv1.stride, module.conv2.stride = module.conv2.stride, module.conv1.stride
+
+
 _DEPTHS = {
     18: (_BasicBlock, [2, 2, 2, 2]),
     34: (_BasicBlock, [3, 4, 6, 3]),
@@ -54,6 +61,9 @@ class ResNet(Backbone):
         groups: Groups of the 3x3 convolutions; ResNeXt-101-32x8d has 32.
         base_width: Channels of one group in the first stage; ResNeXt-101-32x8d has 8.
         out_indices: Stages whose maps are returned, 0 to 3 (C2 to C5).
+        style: Where a stage of bottlenecks has its stride: ``'pytorch'`` in its first 3x3 convolution, ``'caffe'`` in
+            the 1x1 before it, as in the weights of Detectron2 and of MMDetection's caffe configs. Names and shapes of
+            weights are the same for both, so the config must say it.
         norm_cfg: Normalisation, as mmcv's ``build_norm_layer`` takes it, for example
             ``dict(type='GN', num_groups=32)`` or ``dict(type='BN', requires_grad=False)``.
         frozen_stages, norm_eval, weights: See :class:`Backbone`.
@@ -65,6 +75,7 @@ class ResNet(Backbone):
         groups: int = 1,
         base_width: int = 64,
         out_indices: tuple[int, ...] = (1, 2, 3),
+        style: str = "pytorch",
         norm_cfg: dict | None = None,
         frozen_stages: int = 1,
         norm_eval: bool = True,
@@ -75,12 +86,16 @@ class ResNet(Backbone):
             raise ValueError(f"ResNet has no depth {depth}; valid: {', '.join(map(str, _DEPTHS))}")
         if not out_indices or not set(out_indices) <= {0, 1, 2, 3}:
             raise ValueError(f"out_indices is {tuple(out_indices)}, but ResNet has the stages 0 to 3")
+        if style not in ("pytorch", "caffe"):
+            raise ValueError(f"style is {style!r}; valid: 'pytorch', 'caffe'")
         block, layers = _DEPTHS[depth]
         norm_layer = partial(build_norm, norm_cfg or {"type": "BN"})
         net = tv.ResNet(block, layers, groups=groups, width_per_group=base_width, norm_layer=norm_layer)
         self.conv1, self.bn1, self.relu, self.maxpool = net.conv1, net.bn1, net.relu, net.maxpool
         for index in range(max(out_indices) + 1):
             self.add_module(f"layer{index + 1}", getattr(net, f"layer{index + 1}"))
+        if style == "caffe":
+            _move_strides(self)
         self.out_indices = tuple(out_indices)
         self.out_channels = [64 * 2**i * block.expansion for i in out_indices]
         self.strides = [4 * 2**i for i in out_indices]

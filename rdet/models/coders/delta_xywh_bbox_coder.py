@@ -17,6 +17,7 @@ class DeltaXYWHBBoxCoder(BBoxCoder):
         target_means, target_stds: Subtracted from, and divided into, the four numbers.
         max_ratio: Largest factor by which decoding may grow a prior's side; 1000 / 16 as in
             Detectron, so that a wild prediction stays finite.
+        clamp_both_sides: Whether decoding shrinks a side by ``max_ratio`` at most, too, as in MMDetection.
 
     Attributes:
         box_dim: Numbers that encode one box, 4.
@@ -31,6 +32,7 @@ class DeltaXYWHBBoxCoder(BBoxCoder):
         target_means: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0),
         target_stds: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0),
         max_ratio: float = 1000 / 16,
+        clamp_both_sides: bool = False,
     ):
         for name, numbers in {"target_means": target_means, "target_stds": target_stds}.items():
             if len(numbers) != self.box_dim:
@@ -40,6 +42,7 @@ class DeltaXYWHBBoxCoder(BBoxCoder):
         self.means = tuple(target_means)
         self.stds = tuple(target_stds)
         self.max_log_ratio = math.log(max_ratio)
+        self.min_log_ratio = -self.max_log_ratio if clamp_both_sides else None
 
     def encode(self, priors: Tensor, boxes: Tensor) -> Tensor:
         """(..., 4) priors and (..., 4) boxes, both xyxy -> (..., 4) deltas."""
@@ -53,7 +56,7 @@ class DeltaXYWHBBoxCoder(BBoxCoder):
         prior_center, prior_size = _center_and_size(priors)
         deltas = deltas * _numbers(self.stds, deltas) + _numbers(self.means, deltas)
         center = prior_center + deltas[..., :2] * prior_size
-        size = prior_size * torch.exp(deltas[..., 2:].clamp(max=self.max_log_ratio))
+        size = prior_size * torch.exp(deltas[..., 2:].clamp(self.min_log_ratio, self.max_log_ratio))
         return torch.cat([center - size / 2, center + size / 2], dim=-1)
 
 

@@ -17,7 +17,7 @@ class DistancePointBBoxCoder(BBoxCoder):
             anchor divided by it.
         unit: ``'stride'`` divides by the prior's level's stride, so that all levels learn numbers
             of one size (FCOS, TPAMI 2021, section 3); ``'pixel'`` does not.
-        max_distance: Largest decoded distance in pixels, so that areas of wild predictions stay finite.
+        max_distance: Largest decoded distance in pixels, so that areas of wild predictions stay finite; None: no limit.
 
     Attributes:
         box_dim: Numbers that encode one box, 4.
@@ -27,7 +27,7 @@ class DistancePointBBoxCoder(BBoxCoder):
     box_dim = 4
     encoding = "distances"
 
-    def __init__(self, prior_scale: float = 1.0, unit: str = "stride", max_distance: float = 1e5):
+    def __init__(self, prior_scale: float = 1.0, unit: str = "stride", max_distance: float | None = 1e5):
         if unit not in ("stride", "pixel"):
             raise ValueError(f"DistancePointBBoxCoder.unit is {unit!r}; valid: 'stride', 'pixel'")
         if prior_scale <= 0:
@@ -44,7 +44,9 @@ class DistancePointBBoxCoder(BBoxCoder):
     def decode(self, priors: Tensor, deltas: Tensor) -> Tensor:
         """(..., 4) priors and (..., 4) distances -> (..., 4) boxes, xyxy."""
         center, unit = self._center_and_unit(priors)
-        distances = (deltas * unit).clamp(-self.max_distance, self.max_distance)
+        distances = deltas * unit
+        if self.max_distance is not None:
+            distances = distances.clamp(-self.max_distance, self.max_distance)
         return torch.cat([center - distances[..., :2], center + distances[..., 2:]], dim=-1)
 
     def _center_and_unit(self, priors: Tensor) -> tuple[Tensor, Tensor | float]:

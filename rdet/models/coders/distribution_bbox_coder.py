@@ -19,6 +19,8 @@ class DistributionBBoxCoder(BBoxCoder):
         reg_max: n, the last of the distances.
         prior_scale: Side of a prior in strides: 1 for points, 8 for the anchors of GFL (inferred where
             each cell has one square).
+        margin: By how much an encoded distance stays below ``reg_max``, so that each lies between two of the
+            distribution's values; MMDetection has 0.1.
 
     Attributes:
         box_dim: Logits that encode one box, 4 * (reg_max + 1): all of left, then top, right, bottom.
@@ -27,19 +29,19 @@ class DistributionBBoxCoder(BBoxCoder):
 
     encoding = "distributions"
 
-    def __init__(self, reg_max: int = 16, prior_scale: float = 1.0):
+    def __init__(self, reg_max: int = 16, prior_scale: float = 1.0, margin: float = 0.01):
         if reg_max < 1:
             raise ValueError(f"DistributionBBoxCoder.reg_max is {reg_max}; it must be at least 1")
+        if not 0 < margin < 1:
+            raise ValueError(f"DistributionBBoxCoder.margin is {margin}; it must lie between 0 and 1")
         self.reg_max = reg_max
+        self.margin = margin
         self.box_dim = 4 * (reg_max + 1)
         self._distances = DistancePointBBoxCoder(prior_scale)
 
     def encode(self, priors: Tensor, boxes: Tensor) -> Tensor:
-        """(..., 4) priors and (..., 4) boxes, both xyxy -> (..., 4) distances in strides, in [0, reg_max).
-
-        Short of ``reg_max``, so that each lies between two of the distribution's values.
-        """
-        return self._distances.encode(priors, boxes).clamp(0, self.reg_max - 0.01)
+        """(..., 4) priors and (..., 4) boxes, both xyxy -> (..., 4) distances in strides, in [0, reg_max - margin]."""
+        return self._distances.encode(priors, boxes).clamp(0, self.reg_max - self.margin)
 
     def decode(self, priors: Tensor, deltas: Tensor) -> Tensor:
         """(..., 4) priors and (..., 4 * (reg_max + 1)) logits -> (..., 4) boxes, xyxy."""

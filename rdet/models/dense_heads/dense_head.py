@@ -28,8 +28,8 @@ class DenseHead(BaseDenseHead):
             final convolutions of its own.
         num_levels: L (inferred); it matters where something is not shared between levels.
         box_dim: D (inferred).
-        with_quality: Predict a quality at every prior, from the box tower (inferred: whether
-            there is a ``loss_quality``).
+        with_quality: Predict a quality at every prior (inferred: whether there is a ``loss_quality``).
+        quality_tower: The tower that it is predicted from: ``'reg'``, or ``'cls'`` as in the first version of FCOS.
         feat_channels: Channels inside the towers.
         stacked_convs: Convolutions of a tower.
         prior_prob: Probability pi that every prior is foreground, as the final bias says it at
@@ -49,6 +49,7 @@ class DenseHead(BaseDenseHead):
         num_levels: int = 5,
         box_dim: int = 4,
         with_quality: bool = False,
+        quality_tower: str = "reg",
         feat_channels: int = 256,
         stacked_convs: int = 4,
         prior_prob: float = 0.01,
@@ -61,8 +62,11 @@ class DenseHead(BaseDenseHead):
             raise ValueError(f"bbox_head.share is {share!r}; valid: {', '.join(map(repr, _SHARING))}")
         if share == "convs" and norm_cfg is None:
             raise ValueError("bbox_head.share='convs' gives each level its own normalisation: set norm_cfg")
+        if quality_tower not in ("reg", "cls"):
+            raise ValueError(f"bbox_head.quality_tower is {quality_tower!r}; valid: 'reg', 'cls'")
         self.num_classes = num_classes
         self.box_dim = box_dim
+        self.quality_tower = quality_tower
         self.share = share
 
         def towers() -> nn.Module:
@@ -105,11 +109,12 @@ class DenseHead(BaseDenseHead):
             cls_convs, reg_convs = self.cls_convs, self.reg_convs
             if self.share != "all":
                 cls_convs, reg_convs = cls_convs[level], reg_convs[level]
-            box_features = reg_convs(x)
-            logits.append(per_prior(self.at_level(self.conv_cls, level)(cls_convs(x)), self.num_classes))
+            cls_features, box_features = cls_convs(x), reg_convs(x)
+            logits.append(per_prior(self.at_level(self.conv_cls, level)(cls_features), self.num_classes))
             deltas.append(per_prior(self.regress(box_features, level), self.box_dim))
             if self.conv_quality is not None:
-                quality.append(per_prior(self.at_level(self.conv_quality, level)(box_features), 1).squeeze(2))
+                features = box_features if self.quality_tower == "reg" else cls_features
+                quality.append(per_prior(self.at_level(self.conv_quality, level)(features), 1).squeeze(2))
         return DensePredictions(
             torch.cat(logits, dim=1),
             torch.cat(deltas, dim=1),

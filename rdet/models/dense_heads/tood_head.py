@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule, Scale
 from torch import Tensor, nn
+from torchvision.ops import deform_conv2d
 
 from rdet.models.dense_heads.base import BaseDenseHead
 from rdet.models.dense_heads.dense_head import init_head, per_prior
@@ -14,17 +15,19 @@ from rdet.structures import DensePredictions
 class TaskDecomposition(nn.Module):
     """Features for one task, from those that both tasks share (TOOD, section 3.1, equations 2 and 3).
 
-    An attention over the S shared layers weighs them before a 1x1 convolution mixes them.
+    An attention over the S shared layers weighs them before a 1x1 convolution mixes them. It has C / 8 hidden
+    channels, as in the authors' code.
 
     Shapes: shared (N, S * C, H, W), its spatial mean (N, S * C, 1, 1) -> (N, C, H, W).
     """
 
     def __init__(self, channels: int, layers: int, norm_cfg: dict | None):
         super().__init__()
+        hidden = max(channels // 8, 1)
         self.attention = nn.Sequential(
-            nn.Conv2d(layers * channels, max(layers * channels // 8, 1), 1),
+            nn.Conv2d(layers * channels, hidden, 1),
             nn.ReLU(),
-            nn.Conv2d(max(layers * channels // 8, 1), layers, 1),
+            nn.Conv2d(hidden, layers, 1),
             nn.Sigmoid(),
         )
         self.mix = ConvModule(layers * channels, channels, 1, norm_cfg=norm_cfg)
@@ -52,8 +55,8 @@ class TOODHead(BaseDenseHead):
     the geometric mean of the class's and the cell's own, and each side of the box is taken from
     where the cell's offset points to.
 
-    It predicts distances in strides at one point a cell: use ``PointGenerator`` and
-    ``DistancePointBBoxCoder``.
+    It predicts distances in strides at one prior a cell: use ``DistancePointBBoxCoder``, with
+    ``PointGenerator`` or with one square anchor a cell.
 
     Shapes: list of L maps (N, C, H_l, W_l) -> logits (N, A, K) and deltas (N, A, 4) with
     A = sum of H_l * W_l.
@@ -68,6 +71,12 @@ class TOODHead(BaseDenseHead):
         stacked_convs: Shared layers, S.
         prior_prob: Initial probability of the foreground; see :class:`DenseHead`.
         norm_cfg: Normalisation after each layer; the paper has ``dict(type='GN', num_groups=32)``.
+        displace: What is taken from where the offsets point to: ``'distances'``, with the nearest cell for a place
+            outside of the map; or ``'corners'``, as in the authors' code and MMDetection, which are 0 outside, counted
+            from the centre of the first cell, and stay where they were in a box that would be inverted.
+
+    Raises:
+        ValueError: There is no such ``displace``, or the priors are not one a cell.
 
     Attributes:
         encoding: What its numbers can be: the detector refuses another coder.
@@ -79,15 +88,19 @@ class TOODHead(BaseDenseHead):
         self,
         in_channels: int,
         num_classes: int,
-        num_priors: int = 1,
+        num_priors: int | list[int] = 1,
         num_levels: int = 5,
         box_dim: int = 4,
         feat_channels: int = 256,
         stacked_convs: int = 6,
         prior_prob: float = 0.01,
         norm_cfg: dict | None = None,
+        displace: str = "distances",
     ):
         super().__init__()
+        if displace not in ("distances", "corners"):
+            raise ValueError(f"bbox_head.displace is {displace!r}; valid: 'distances', 'corners'")
+        self.displace = displaced if displace == "distances" else displaced_corners
         if num_priors != 1 or box_dim != 4:
             raise ValueError(
                 f"TOODHead predicts four distances at one point of a cell, not {box_dim} numbers at {num_priors}; "
@@ -131,7 +144,7 @@ class TOODHead(BaseDenseHead):
             distance = self.conv_reg(self.reg_decomposition(shared, pooled)).float()
             distance = self.scales[level](distance.clamp(max=10).exp())  # an infinite one would spread as NaN
             logits.append(per_prior(score, self.num_classes))
-            deltas.append(per_prior(displaced(distance, self.conv_offset(shared)), 4))
+            deltas.append(per_prior(self.displace(distance, self.conv_offset(shared)), 4))
         sizes = [tuple(x.shape[-2:]) for x in levels]
         return DensePredictions(torch.cat(logits, dim=1), torch.cat(deltas, dim=1), sizes)
 
@@ -168,3 +181,26 @@ def displaced(distance: Tensor, offset: Tensor) -> Tensor:
     # A side that a cell to the right sees l to its left is l - 1 to the left of this cell.
     along = torch.stack([-shift[:, 0, 0], -shift[:, 1, 1], shift[:, 2, 0], shift[:, 3, 1]], dim=1)
     return sampled + along
+
+
+def displaced_corners(distance: Tensor, offset: Tensor) -> Tensor:
+    """Take each side from another place of the map, by its place in the image; see ``displace`` of :class:`TOODHead`.
+
+    Args:
+        distance: (N, 4, H, W) distances to left, top, right and bottom in cells.
+        offset: (N, 8, H, W), for each side where to look, x and y in cells.
+
+    Returns:
+        (N, 4, H, W) distances from the cell's own centre to these sides.
+    """
+    height, width = distance.shape[2:]
+    x = torch.arange(width, device=distance.device, dtype=distance.dtype)
+    y = torch.arange(height, device=distance.device, dtype=distance.dtype)[:, None]
+    sign = distance.new_ones(4, 1, 1)
+    sign[:2] = -1
+    center = torch.stack([x.expand(height, width), y.expand(height, width)] * 2)  # (4, H, W)
+    sides = center + sign * distance
+    y_x = offset.to(distance.dtype).unflatten(1, (4, 2)).flip(2).flatten(1, 2)  # as the operator wants them
+    moved = deform_conv2d(sides, y_x, distance.new_ones(4, 1, 1, 1))  # bilinear, 0 outside of the map
+    inverted = (moved[:, :2] > moved[:, 2:]).any(dim=1, keepdim=True)
+    return sign * (torch.where(inverted, sides, moved) - center)

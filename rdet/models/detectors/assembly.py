@@ -1,12 +1,17 @@
 """From the config of a detector to its parts, each of which gets the facts that follow from those before it."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from rdet.messages import nearest
+from rdet.models.assigners.base import Assigner
 from rdet.models.detectors.checks import check_base
 from rdet.models.detectors.criterion import DenseCriterion
-from rdet.registry import MODELS, class_of, parameters_of
+from rdet.models.detectors.phases import Phase, PhasedAssigner, PhasedCriterion
+from rdet.registry import MODELS, UnknownNameError, class_of, parameters_of
 
 Cfg = dict[str, Any]
+Slots = Mapping[str, Cfg | None]
 
 
 def build_part(slot: str, cfg: Cfg | None, **facts: Any) -> Any:
@@ -62,17 +67,56 @@ def build_network(
     return parts
 
 
-def build_criterion(num_classes: int, slots: dict[str, Cfg | None]) -> DenseCriterion:
-    """Build the losses and what weighs and divides them.
+def build_training(
+    assigner: Cfg, slots: Slots, initial: Cfg | None, num_classes: int, strides: list[int]
+) -> tuple[Assigner, DenseCriterion | PhasedCriterion]:
+    """Build what only training needs: the assigner, the losses and what weighs and divides them.
 
     Args:
+        assigner: Its config.
+        slots: Slot of :class:`DenseCriterion` -> config or None.
+        initial: ``epochs``, and what takes the place of the slots in the first epochs; None: all epochs are alike.
         num_classes: K.
-        slots: Slot of :class:`DenseCriterion` -> config or None. Without a ``normalizer`` it is
-            ``BatchNormalizer``; without a ``quality`` that a part needs, ``IoUQuality``.
+        strides: Of the levels.
+
+    Raises:
+        UnknownNameError: ``initial`` has a key that is no slot of training.
+        ValueError: Parts do not go together, see :class:`DenseCriterion`.
     """
+    later = _build_assigner(assigner, strides), _build_criterion(slots, num_classes)
+    if initial is None:
+        return later
+    _check_initial(initial)
+    first_slots = {slot: cfg for slot, cfg in initial.items() if slot not in ("epochs", "assigner")}
+    phase = Phase(initial["epochs"])
+    return (
+        PhasedAssigner(_build_assigner(initial.get("assigner", assigner), strides), later[0], phase),
+        PhasedCriterion(_build_criterion({**slots, **first_slots}, num_classes), later[1], phase),
+    )
+
+
+def _check_initial(initial: Cfg) -> None:
+    valid = {"epochs", "assigner", *parameters_of(DenseCriterion)}
+    for key in initial:
+        if key not in valid:
+            raise UnknownNameError(f"model.initial has no key {key!r}. {nearest(key, valid)}")
+    if "epochs" not in initial:
+        raise ValueError("model.initial has no epochs: say how many epochs it is for")
+
+
+def _build_assigner(cfg: Cfg, strides: list[int]) -> Assigner:
+    assigner: Assigner = build_part("assigner", cfg, strides=strides)
+    return assigner
+
+
+def _build_criterion(slots: Slots, num_classes: int) -> DenseCriterion:
+    """Without a ``normalizer`` it has ``BatchNormalizer``; without a ``quality`` that a part needs, ``IoUQuality``."""
     slots = {"normalizer": {"type": "BatchNormalizer"}} | {slot: cfg for slot, cfg in slots.items() if cfg is not None}
-    facts = {"loss_cls": {"num_classes": num_classes}}
+    facts: dict[str, Cfg] = {"loss_cls": {"num_classes": num_classes}}
     parts = {slot: build_part(slot, cfg, **facts.get(slot, {})) for slot, cfg in slots.items()}
+    for slot in ("loss_cls", "loss_bbox"):
+        if slot not in parts:
+            raise ValueError(f"the config has no model.{slot}, which every detector needs")
     if "quality" not in parts and any(getattr(part, "needs_quality", False) for part in parts.values()):
         parts["quality"] = build_part("quality", {"type": "IoUQuality"})
     return DenseCriterion(**parts)

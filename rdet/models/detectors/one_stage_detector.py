@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from rdet.models.assigners.base import Assigner
 from rdet.models.coders.base import BBoxCoder
 from rdet.models.dense_heads.base import BaseDenseHead
-from rdet.models.detectors.assembly import Cfg, build_criterion, build_network, build_part
+from rdet.models.detectors.assembly import Cfg, build_network, build_part, build_training
 from rdet.models.detectors.checks import check_boxes
 from rdet.models.detectors.criterion import DenseCriterion
 from rdet.models.detectors.optimize import optimize_for_inference
+from rdet.models.detectors.phases import PhasedCriterion
+from rdet.models.losses.base import ClassificationLoss
 from rdet.models.postprocess.dense_postprocess import DensePostprocess
 from rdet.models.priors.grid_priors import GridPriors
 from rdet.registry import MODELS
@@ -58,7 +60,7 @@ class OneStageDetector(BaseModel):
         anchor_generator: GridPriors,
         assigner: Assigner,
         bbox_coder: BBoxCoder,
-        criterion: DenseCriterion,
+        criterion: DenseCriterion | PhasedCriterion,
         postprocess: DensePostprocess,
         data_preprocessor: nn.Module | None = None,
     ):
@@ -71,7 +73,8 @@ class OneStageDetector(BaseModel):
         self.bbox_coder = bbox_coder
         self.criterion = criterion
         self.postprocess = postprocess
-        check_boxes(bbox_head, bbox_coder, criterion)
+        for each in (module for module in criterion.modules() if isinstance(module, DenseCriterion)):
+            check_boxes(bbox_head, bbox_coder, each)
         # Convolutions are faster so on every device, and the head's permute becomes a view.
         self.to(memory_format=torch.channels_last)
 
@@ -87,17 +90,30 @@ class OneStageDetector(BaseModel):
         postprocess: Cfg,
         data_preprocessor: Cfg | None = None,
         num_classes: int | None = None,
-        **criterion: Cfg | None,
+        initial: Cfg | None = None,
+        **slots: Cfg | None,
     ) -> "OneStageDetector":
-        """Build a detector from the slots of a config; for ``criterion`` see :class:`DenseCriterion`."""
+        """Build a detector from the slots of a config.
+
+        Args:
+            backbone, neck, bbox_head, anchor_generator, assigner, bbox_coder, postprocess, data_preprocessor: Configs
+                of the parts.
+            num_classes: K.
+            initial: ``epochs``, and other configs of ``assigner`` and ``slots`` for that many first epochs.
+            **slots: Configs of the parts of :class:`DenseCriterion`.
+
+        Raises:
+            ValueError: Parts do not go together.
+        """
         if num_classes is None:
             raise ValueError("model.num_classes is not set, and no data set is there to take it from")
-        with_quality = criterion.get("loss_quality") is not None
+        with_quality = slots.get("loss_quality") is not None
         network = build_network(backbone, neck, bbox_head, anchor_generator, bbox_coder, num_classes, with_quality)
+        assigner, criterion = build_training(assigner, slots, initial, num_classes, network["neck"].strides)
         return cls(
             **network,
-            assigner=build_part("assigner", assigner, strides=network["neck"].strides),
-            criterion=build_criterion(num_classes, criterion),
+            assigner=assigner,
+            criterion=criterion,
             postprocess=build_part("postprocess", postprocess),
             data_preprocessor=build_part("data_preprocessor", data_preprocessor or {"type": "DetDataPreprocessor"}),
         )
@@ -118,7 +134,8 @@ class OneStageDetector(BaseModel):
         Args:
             **options: Of :func:`torch.compile`.
         """
-        for part in (self.backbone, self.neck, self.bbox_head, self.criterion.loss_cls):
+        losses = [module for module in self.criterion.modules() if isinstance(module, ClassificationLoss)]
+        for part in (self.backbone, self.neck, self.bbox_head, *losses):
             part.compile(**options)
 
     def forward(

@@ -36,12 +36,31 @@ class BatchNormalizer(Normalizer):
 
     Gradients of a distributed step, which are averages over the processes, then equal those of one
     process with the joint batch, however unevenly the objects are spread.
+
+    Args:
+        min_count_per_image: What an image counts at least; MMDetection's RetinaNet, ATSS and GFL have 1. The batch
+            counts at least 1.
+        min_mass: What the weights of the batch sum up to at least.
     """
 
+    def __init__(self, min_count_per_image: int = 0, min_mass: float = 1.0):
+        if min_count_per_image < 0 or min_mass <= 0:
+            raise ValueError(
+                f"normalizer: min_count_per_image is {min_count_per_image} and min_mass is {min_mass}; the first must "
+                "not be negative, the second must be positive"
+            )
+        self.min_count_per_image = min_count_per_image
+        self.min_mass = min_mass
+
     def __call__(self, num_pos: Tensor) -> Tensor:
-        """(N,) positives of each image -> (N,) divisors of each image's loss."""
-        total, processes = _over_all_processes(num_pos)
-        return (total.clamp(min=1) / processes).expand(len(num_pos))
+        return self._divisors(num_pos.clamp(min=self.min_count_per_image), 1.0)
+
+    def of_mass(self, mass: Tensor) -> Tensor:
+        return self._divisors(mass, self.min_mass)
+
+    def _divisors(self, amount: Tensor, smallest: float) -> Tensor:
+        total, processes = _over_all_processes(amount)
+        return (total.clamp(min=smallest) / processes).expand(len(amount))
 
 
 @MODELS.register_module()

@@ -16,16 +16,24 @@ class DensePostprocess(ABC):
 
     On each level the best ``topk_per_level`` predictions above ``score_thr`` are decoded and
     clipped to the image (Focal Loss paper, section 4, "Inference"). Where the head predicts a
-    quality, the score of a class is the geometric mean sqrt(sigmoid(logit) * sigmoid(quality)), as
-    in the published code of FCOS and ATSS and in torchvision. Threshold and rank are those of this
-    score, as in torchvision; the published code, and MMDetection's, compare the class's own score
-    with the threshold, so the same number lets fewer candidates through there.
+    quality, the score of a class is made of its probability and the quality; threshold and rank are
+    those of this score, as in torchvision, or of the class's probability alone, as in the published
+    code of FCOS and ATSS and in MMDetection, where the same threshold lets more candidates through.
 
     Args:
         score_thr: Smallest score; 0 keeps all.
         topk_per_level: Predictions of one level that are decoded.
         max_per_img: Detections kept.
         class_agnostic: Whether boxes of different classes compete too.
+        quality_score: How class and quality make a score: their ``'geometric_mean'``, as in the published code of FCOS
+            and ATSS and in torchvision, or their ``'product'``, as in MMDetection.
+        rank_by: What is compared with the threshold and ranked: the ``'score'``, or the ``'class_score'``.
+        clip: Whether boxes are clipped to the image.
+        min_box_size: Boxes whose width or height is not above it, in pixels of the network's input, are dropped;
+            MMDetection has 0. None keeps all.
+
+    Raises:
+        ValueError: A value has no meaning.
     """
 
     def __init__(
@@ -34,16 +42,28 @@ class DensePostprocess(ABC):
         topk_per_level: int = 1000,
         max_per_img: int = 100,
         class_agnostic: bool = False,
+        quality_score: str = "geometric_mean",
+        rank_by: str = "score",
+        clip: bool = True,
+        min_box_size: float | None = None,
     ):
         if not 0 <= score_thr < 1:
             raise ValueError(f"postprocess.score_thr is {score_thr}; it must lie in [0, 1)")
         for name, number in {"topk_per_level": topk_per_level, "max_per_img": max_per_img}.items():
             if number < 1:
                 raise ValueError(f"postprocess.{name} is {number}; it must be 1 or more")
+        if quality_score not in ("geometric_mean", "product"):
+            raise ValueError(f"postprocess.quality_score is {quality_score!r}; valid: 'geometric_mean', 'product'")
+        if rank_by not in ("score", "class_score"):
+            raise ValueError(f"postprocess.rank_by is {rank_by!r}; valid: 'score', 'class_score'")
         self.score_thr = score_thr
         self.topk_per_level = topk_per_level
         self.max_per_img = max_per_img
         self.class_agnostic = class_agnostic
+        self.quality_score = quality_score
+        self.rank_by = rank_by
+        self.clip = clip
+        self.min_box_size = min_box_size
 
     @abstractmethod
     def suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -88,7 +108,12 @@ class DensePostprocess(ABC):
             )
             kept = [self._candidates(*level, coder) for level in levels]
             boxes, scores, labels = (torch.cat(parts) for parts in zip(*kept, strict=True))
-            boxes, scores, labels = self.suppress(clip_boxes_to_image(boxes, size), scores, labels)
+            if self.clip:
+                boxes = clip_boxes_to_image(boxes, size)
+            if self.min_box_size is not None:
+                large = ((boxes[:, 2:] - boxes[:, :2]) > self.min_box_size).all(dim=1)
+                boxes, scores, labels = boxes[large], scores[large], labels[large]
+            boxes, scores, labels = self.suppress(boxes, scores, labels)
             found = InstanceData(bboxes=boxes, scores=scores, labels=labels)
             detections.append(found[: self.max_per_img])
         return detections
@@ -98,22 +123,30 @@ class DensePostprocess(ABC):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """One level of one image, (A_l, K) logits, (A_l,) quality -> boxes (n, 4), scores (n,), labels (n,)."""
         num_classes = logits.shape[-1]
-        if quality is None:  # ranked and compared as logits, so that only survivors need a sigmoid
+        if quality is None or self.rank_by == "class_score":
+            # Ranked and compared as logits, so that only survivors need a sigmoid.
             rank = logits.flatten()
             threshold = math.log(self.score_thr / (1 - self.score_thr)) if self.score_thr > 0 else None
         else:
-            rank = (logits.sigmoid() * quality.sigmoid()[:, None]).sqrt().flatten()
+            rank = self._combined(logits.sigmoid(), quality.sigmoid()[:, None]).flatten()
             threshold = self.score_thr if self.score_thr > 0 else None
         if threshold is not None:
             index = (rank > threshold).nonzero().squeeze(1)
             rank = rank[index]
         else:
             index = torch.arange(len(rank), device=rank.device)
-        rank, order = rank.topk(min(self.topk_per_level, len(rank)))
+        scores, order = rank.topk(min(self.topk_per_level, len(rank)))
         index = index[order]
         prior = index // num_classes
-        scores = rank.sigmoid() if quality is None else rank
+        if quality is None:
+            scores = scores.sigmoid()
+        elif self.rank_by == "class_score":
+            scores = self._combined(scores.sigmoid(), quality[prior].sigmoid())
         return coder.decode(priors[prior], deltas[prior]), scores, index % num_classes
+
+    def _combined(self, class_scores: Tensor, quality: Tensor) -> Tensor:
+        product = class_scores * quality
+        return product if self.quality_score == "product" else product.sqrt()
 
     def _groups(self, labels: Tensor) -> Tensor:
         """(n,) int64; boxes of the same number compete."""

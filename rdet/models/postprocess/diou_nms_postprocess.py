@@ -1,5 +1,7 @@
 """Non-maximum suppression that looks at the distance of the centres too."""
 
+from typing import Any
+
 from torch import Tensor
 from torchvision.ops import distance_box_iou
 
@@ -18,22 +20,16 @@ class DIoUNMSPostprocess(DensePostprocess):
     stand apart both stay more often than with NMS.
 
     Args:
-        score_thr: Smallest score.
-        topk_per_level: Predictions of one level that are decoded.
         iou_threshold: DIoU above which the weaker of two boxes of a class is dropped.
-        max_per_img: Detections kept.
-        class_agnostic: Whether a box drops those of other classes too.
+        **options: Of :class:`~rdet.models.postprocess.dense_postprocess.DensePostprocess`.
     """
 
     def __init__(
         self,
-        score_thr: float = 0.05,
-        topk_per_level: int = 1000,
         iou_threshold: float = 0.5,
-        max_per_img: int = 100,
-        class_agnostic: bool = False,
+        **options: Any,
     ):
-        super().__init__(score_thr, topk_per_level, max_per_img, class_agnostic)
+        super().__init__(**options)
         self.iou_threshold = checked_iou_threshold(iou_threshold)
 
     def suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,5 +1,7 @@
 """Soft non-maximum suppression."""
 
+from typing import Any
+
 from torch import Tensor
 from torchvision.ops import box_iou
 
@@ -19,14 +21,11 @@ class SoftNMSPostprocess(DensePostprocess):
     ``gaussian`` every score by exp(-IoU^2 / sigma).
 
     Args:
-        score_thr: Smallest score of a candidate.
-        topk_per_level: Predictions of one level that are decoded.
         method: ``linear`` or ``gaussian``.
         iou_threshold: Of ``linear``; default 0.3.
         sigma: Of ``gaussian``; default 0.5.
         min_score: Smallest score in the end.
-        max_per_img: Detections kept.
-        class_agnostic: Whether a box lowers the scores of other classes too.
+        **options: Of :class:`~rdet.models.postprocess.dense_postprocess.DensePostprocess`.
 
     Raises:
         ValueError: The method does not exist or does not read ``iou_threshold`` or ``sigma``.
@@ -34,16 +33,13 @@ class SoftNMSPostprocess(DensePostprocess):
 
     def __init__(
         self,
-        score_thr: float = 0.05,
-        topk_per_level: int = 1000,
         method: str = "linear",
         iou_threshold: float | None = None,
         sigma: float | None = None,
         min_score: float = 0.001,
-        max_per_img: int = 100,
-        class_agnostic: bool = False,
+        **options: Any,
     ):
-        super().__init__(score_thr, topk_per_level, max_per_img, class_agnostic)
+        super().__init__(**options)
         if method not in _METHODS:
             raise ValueError(f"SoftNMSPostprocess: no method {method!r}; valid: {', '.join(_METHODS)}")
         unread = ("sigma", sigma) if method == "linear" else ("iou_threshold", iou_threshold)

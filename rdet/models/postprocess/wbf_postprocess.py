@@ -1,5 +1,7 @@
 """Weighted boxes fusion."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -21,13 +23,10 @@ class WBFPostprocess(DensePostprocess):
     The loop is sequential and small, so it runs in numpy, whatever the device of the boxes.
 
     Args:
-        score_thr: Smallest score of a candidate.
-        topk_per_level: Predictions of one level that are decoded.
         iou_threshold: A box joins a cluster above it.
         conf_type: ``avg`` as above, or, as in the authors' code, ``max``: the best score, whatever
             the count. It suits candidates that no NMS has thinned: many weak ones spoil a mean.
-        max_per_img: Detections kept.
-        class_agnostic: Whether boxes of different classes join; the best one says the class.
+        **options: Of :class:`~rdet.models.postprocess.dense_postprocess.DensePostprocess`.
 
     Raises:
         ValueError: There is no such ``conf_type``.
@@ -35,14 +34,11 @@ class WBFPostprocess(DensePostprocess):
 
     def __init__(
         self,
-        score_thr: float = 0.05,
-        topk_per_level: int = 1000,
         iou_threshold: float = 0.55,
         conf_type: str = "avg",
-        max_per_img: int = 100,
-        class_agnostic: bool = False,
+        **options: Any,
     ):
-        super().__init__(score_thr, topk_per_level, max_per_img, class_agnostic)
+        super().__init__(**options)
         if conf_type not in ("avg", "max"):
             raise ValueError(f"WBFPostprocess: no conf_type {conf_type!r}; valid: avg, max")
         self.iou_threshold = checked_iou_threshold(iou_threshold)

@@ -20,11 +20,13 @@ class TaskAlignedQuality(Quality):
 
     Args:
         alpha, beta: Exponents of score and IoU.
+        eps: Added to the largest t by which it is divided; MMDetection has 1e-7.
     """
 
-    def __init__(self, alpha: float = 1.0, beta: float = 6.0):
+    def __init__(self, alpha: float = 1.0, beta: float = 6.0, eps: float = 0.0):
         self.alpha = alpha
         self.beta = beta
+        self.eps = eps
 
     def of(self, positives: Positives) -> Tensor:
         return self(positives.predicted, positives.boxes, positives.scores, positives.gt_index, num_gt=positives.num_gt)
@@ -38,4 +40,4 @@ class TaskAlignedQuality(Quality):
             return best[gt_index]
 
         tiny = torch.finfo(alignment.dtype).tiny
-        return alignment / best_of_object(alignment).clamp(min=tiny) * best_of_object(iou)
+        return alignment / (best_of_object(alignment) + self.eps).clamp(min=tiny) * best_of_object(iou)

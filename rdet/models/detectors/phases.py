@@ -1,0 +1,83 @@
+"""Other matching and losses in the first epochs of a training."""
+
+from torch import Tensor, nn
+
+from rdet.models.assigners.base import Assigner
+from rdet.models.detectors.criterion import DenseCriterion
+from rdet.models.losses.base import ClassificationLoss
+from rdet.structures import DensePredictions
+from rdet.structures.all_priors import AllPriors
+from rdet.structures.ground_truth import GroundTruth
+from rdet.structures.match_batch import MatchBatch
+from rdet.structures.matches import Matches
+from rdet.structures.positives import Coder, Positives
+
+
+class Phase(nn.Module):
+    """Tells whether a training is in its first epochs. The training loops call :meth:`set_epoch`.
+
+    Args:
+        epochs: How many are the first.
+
+    Raises:
+        ValueError: ``epochs`` is not a whole number above 0.
+    """
+
+    def __init__(self, epochs: int):
+        super().__init__()
+        if not isinstance(epochs, int) or epochs < 1:
+            raise ValueError(f"model.initial.epochs is {epochs!r}; it must be a whole number of 1 or more")
+        self.epochs = epochs
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch begins, counted from 0."""
+        self.epoch = epoch
+
+    @property
+    def is_initial(self) -> bool:
+        return self.epoch < self.epochs
+
+
+class PhasedAssigner(Assigner):
+    """Matches by one assigner in the first epochs and by another one afterwards."""
+
+    def __init__(self, initial: Assigner, later: Assigner, phase: Phase):
+        super().__init__()
+        self.initial = initial
+        self.later = later
+        self.phase = phase
+
+    def match(self, batch: MatchBatch) -> Matches:
+        return (self.initial if self.phase.is_initial else self.later).match(batch)
+
+
+class PhasedCriterion(nn.Module):
+    """Computes the losses of one criterion in the first epochs and those of another one afterwards."""
+
+    def __init__(self, initial: DenseCriterion, later: DenseCriterion, phase: Phase):
+        super().__init__()
+        self.initial = initial
+        self.later = later
+        self.phase = phase
+
+    @property
+    def current(self) -> DenseCriterion:
+        """The criterion of the epoch."""
+        return self.initial if self.phase.is_initial else self.later
+
+    @property
+    def loss_cls(self) -> ClassificationLoss:
+        """The loss of the classes of the epoch."""
+        return self.current.loss_cls
+
+    def positives(
+        self, predictions: DensePredictions, priors: Tensor, matches: Matches, truth: GroundTruth, coder: Coder
+    ) -> Positives:
+        """See :meth:`DenseCriterion.positives`."""
+        return self.current.positives(predictions, priors, matches, truth, coder)
+
+    def forward(self, all_priors: AllPriors, positives: Positives) -> dict[str, Tensor]:
+        """See :meth:`DenseCriterion.forward`."""
+        losses: dict[str, Tensor] = self.current(all_priors, positives)
+        return losses
