@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from rdet.checkpoint import load_weights_into, read_checkpoint, weights_in
 from rdet.config import flatten
 from rdet.engine.distributed import cpu_only, init_cpu_process_group
+from rdet.engine.loader import Loader
 from rdet.engine.memory import keep_freed_memory
 from rdet.engine.sampling import SeededDataset, StridedSampler, TrainStream
 from rdet.messages import few
@@ -79,7 +80,33 @@ class Runner(mm.Runner):
             options.pop("persistent_workers", None)  # torch refuses it without workers
         options.setdefault("worker_init_fn", _keep_freed_memory)
         options.setdefault("pin_memory", torch.cuda.is_available())  # to copy images to the GPU while it works
-        return DataLoader(dataset, collate_fn=options.pop("collate_fn", pseudo_collate), **options)
+        return Loader(dataset, collate_fn=options.pop("collate_fn", pseudo_collate), **options)
+
+    # A run ends its loaders' workers, whether it is done, fails or is interrupted.
+
+    def train(self) -> nn.Module:
+        try:
+            return super().train()
+        finally:
+            self._end_workers()
+
+    def val(self) -> dict:
+        try:
+            return super().val()
+        finally:
+            self._end_workers()
+
+    def test(self) -> dict:
+        try:
+            return super().test()
+        finally:
+            self._end_workers()
+
+    def _end_workers(self) -> None:
+        for loop in (self._train_loop, self._val_loop, self._test_loop):
+            loader = getattr(loop, "dataloader", None)  # a loop that is not built yet is a dict
+            if isinstance(loader, Loader):
+                loader.end_workers()
 
     def _maybe_compile(self, target: str) -> None:
         """Compiles the network, as ``compile`` says: True, or options of :func:`torch.compile`.
