@@ -13,6 +13,7 @@ import torch
 from mmengine.logging import HistoryBuffer, print_log
 from torch import Tensor, nn
 
+from rdet.errors import CheckpointError, DownloadError, MissingFileError
 from rdet.messages import few
 
 _multiarray = (np._core if hasattr(np, "_core") else np.core).multiarray
@@ -21,7 +22,7 @@ _multiarray = (np._core if hasattr(np, "_core") else np.core).multiarray
 def _statistics_method(owner: type, name: str):
     """Stands in for ``getattr``, by which a pickle names the methods that a HistoryBuffer refers to."""
     if owner is not HistoryBuffer or name.startswith("_"):
-        raise ValueError(f"a checkpoint may not ask for {owner}.{name}")
+        raise CheckpointError(f"a checkpoint may not ask for {owner}.{name}")
     return getattr(owner, name)
 
 
@@ -48,14 +49,14 @@ def read_checkpoint(source: str | Path, map_location: str = "cpu") -> dict:
     """Reads a checkpoint from a path or an ``http(s)://`` address.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ConnectionError: The download failed.
-        ValueError: The file is not a checkpoint, is damaged, or holds objects that may run code.
+        MissingFileError: There is no such file.
+        DownloadError: The download failed.
+        CheckpointError: The file is not a checkpoint, is damaged, or holds objects that may run code.
     """
     source = str(source)
     remote = source.startswith(("http://", "https://"))
     if not remote and not Path(source).is_file():
-        raise FileNotFoundError(f"no checkpoint at {source}")
+        raise MissingFileError(f"no checkpoint at {source}")
     if not remote:
         _check_sums(source)
     allow_checkpoint_classes()
@@ -63,25 +64,27 @@ def read_checkpoint(source: str | Path, map_location: str = "cpu") -> dict:
     try:
         checkpoint = read(source, map_location=map_location, weights_only=True)
     except (URLError, TimeoutError, ConnectionError) as error:
-        raise ConnectionError(f"cannot download {source} ({error})") from error
+        raise DownloadError(f"cannot download {source} ({error})") from error
     except Exception as error:
-        raise ValueError(f"{source} cannot be read as a checkpoint ({_reason(error)})") from error
+        raise CheckpointError(f"{source} cannot be read as a checkpoint ({_reason(error)})") from error
     if not isinstance(checkpoint, Mapping):
-        raise ValueError(f"{source} cannot be read as a checkpoint (it holds a {type(checkpoint).__name__}, no dict)")
+        raise CheckpointError(
+            f"{source} cannot be read as a checkpoint (it holds a {type(checkpoint).__name__}, no dict)"
+        )
     return checkpoint
 
 
 def _check_sums(path: str) -> None:
-    """Raises ValueError if a part of the file is not what was written: ``torch.load`` does not look."""
+    """Raises CheckpointError if a part of the file is not what was written: ``torch.load`` does not look."""
     if not zipfile.is_zipfile(path):  # the older format has no sums
         return
     try:
         with zipfile.ZipFile(path) as parts:
             damaged = parts.testzip()
     except (zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path} cannot be read as a checkpoint (it is damaged: {error})") from error
+        raise CheckpointError(f"{path} cannot be read as a checkpoint (it is damaged: {error})") from error
     if damaged is not None:
-        raise ValueError(f"{path} is damaged: {damaged} in it is not what was written; take another checkpoint")
+        raise CheckpointError(f"{path} is damaged: {damaged} in it is not what was written; take another checkpoint")
 
 
 def _reason(error: Exception) -> str:
@@ -117,7 +120,7 @@ def load_weights_into(module: nn.Module, weights: Mapping[str, Tensor], source: 
             nothing is left over. Otherwise load what fits and log the summary.
 
     Raises:
-        ValueError: ``strict`` and something does not fit, or nothing fits at all.
+        CheckpointError: ``strict`` and something does not fit, or nothing fits at all.
     """
     wanted = module.state_dict()
     fitting = {name: value for name, value in weights.items() if name in wanted and value.shape == wanted[name].shape}
@@ -139,7 +142,7 @@ def load_weights_into(module: nn.Module, weights: Mapping[str, Tensor], source: 
     summary = "; ".join(details)
     complete = len(details) == 1
     if not fitting or (strict and not complete):
-        raise ValueError(f"{summary}. The checkpoint is of another architecture than the config")
+        raise CheckpointError(f"{summary}. The checkpoint is of another architecture than the config")
     module.load_state_dict(fitting, strict=False)
     if not complete:
         print_log(summary, logger="current", level=30)

@@ -15,8 +15,9 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from rdet import registry
+from rdet.errors import ConfigError, MissingFileError, UnknownNameError
 from rdet.messages import nearest
-from rdet.registry import Registry, UnknownNameError, check_keys, class_of, import_custom_modules
+from rdet.registry import Registry, check_keys, class_of, import_custom_modules
 
 # Where `type` is looked up below each top-level key that holds parts.
 _REGISTRY_OF = {
@@ -115,7 +116,7 @@ def load_config(path: str | Path, options: dict | None = None) -> Config:
         options: Dotted key -> value, as ``--cfg-options`` gives them.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        MissingFileError: There is no such file.
         UnknownNameError: A key, an option or a type does not exist.
     """
     cfg = read_config(path)
@@ -138,15 +139,17 @@ def override(cfg: Config, options: dict | None) -> Config:
 def _check(cfg: Config, path: str) -> None:
     for key in ("model", "optim_wrapper", *_PLAIN_KEYS):
         if key in cfg and not isinstance(cfg[key], dict):
-            raise ValueError(f"{path}: {key} is {cfg[key]!r}; it must be a dict, or be left out")
+            raise ConfigError(f"{path}: {key} is {cfg[key]!r}; it must be a dict, or be left out")
     if "custom_imports" in cfg:
         _check_names(cfg.custom_imports, _PLAIN_KEYS["custom_imports"], f"{path}: custom_imports")
         import_custom_modules(**cfg.custom_imports)
     try:
         check_config(cfg)
         check_numbers(cfg)
-    except (UnknownNameError, ValueError) as error:
-        raise type(error)(f"{path}: {error}") from None
+    except UnknownNameError as error:
+        raise UnknownNameError(f"{path}: {error}") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def read_config(path: str | Path) -> Config:
@@ -155,13 +158,13 @@ def read_config(path: str | Path) -> Config:
     A class as ``type`` is replaced by its dotted name, which can be printed, saved and found again.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"no config at {path}")
+        raise MissingFileError(f"no config at {path}")
     try:
         # The user's modules are imported by `load_config`, which keeps their tracebacks.
         cfg = Config.fromfile(str(path), import_custom_modules=False)
         items = list(cfg.items())  # what a config imports itself is resolved here
     except Exception as error:  # whatever a config's own code raises
-        raise ValueError(f"{path} cannot be read as a config: {_why_unreadable(error)}") from error
+        raise ConfigError(f"{path} cannot be read as a config: {_why_unreadable(error)}") from error
     for name in [name for name, value in items if name.startswith("_") or _is_imported(value)]:
         cfg.pop(name)
     for name, value in cfg.items():
@@ -198,7 +201,7 @@ def check_config(cfg: Config) -> None:
             continue  # its business
         for place, value in _places(cfg, pattern.split(".")):
             if not isinstance(value, dict):
-                raise ValueError(f"{place} is {value!r}; it must be a dict")
+                raise ConfigError(f"{place} is {value!r}; it must be a dict")
             _check_names(value, names, place)
     for key, value in cfg.items():
         if key.endswith("_dataloader") and value is not None:
@@ -221,11 +224,11 @@ def check_config(cfg: Config) -> None:
 
 
 def check_numbers(cfg: Config) -> None:
-    """Raises ValueError for the first of the numbers in ``_SMALLEST`` that is none, or too small."""
+    """Raises ConfigError for the first of the numbers in ``_SMALLEST`` that is none, or too small."""
     for pattern, smallest in _SMALLEST.items():
         for place, value in _places(cfg, pattern.split(".")):
             if value is not None and not (isinstance(value, int) and value >= smallest):
-                raise ValueError(f"{place} is {value!r}; it must be a whole number of {smallest} or more")
+                raise ConfigError(f"{place} is {value!r}; it must be a whole number of {smallest} or more")
 
 
 def _places(node: Any, pattern: list[str], place: str = "") -> Iterator[tuple[str, Any]]:

@@ -10,6 +10,7 @@ import importlib
 import inspect
 import re
 import traceback
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from mmengine import registry as root
 
 from rdet.compat import guard_mmengine
+from rdet.errors import ConfigError, MissingModuleError, UnknownNameError
 from rdet.messages import nearest
 
 guard_mmengine()
@@ -34,13 +36,6 @@ _DECORATED_CLASS = re.compile(
     r"^@(?P<registry>[A-Z_]+)\.register_module\((?:name=(?P<names>[^)]*))?\)\n(?:@.*\n)*(?:class|def) (?P<name>\w+)",
     re.MULTILINE,
 )
-
-
-class UnknownNameError(KeyError):
-    """A type, key or option that does not exist. The message names the nearest valid ones."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])  # KeyError would print its repr, line breaks escaped
 
 
 class Registry(root.Registry):
@@ -124,7 +119,7 @@ def import_custom_modules(imports: list[str] | str, allow_failed_imports: bool =
         except Exception as error:
             _custom_imports[module] = traceback.format_exc()
             if not allow_failed_imports:
-                raise ImportError(
+                raise MissingModuleError(
                     f"custom_imports: cannot import {module!r} ({type(error).__name__}: {error}); "
                     "is its folder on PYTHONPATH?"
                 ) from error
@@ -132,31 +127,49 @@ def import_custom_modules(imports: list[str] | str, allow_failed_imports: bool =
             _custom_imports[module] = None
 
 
+def readers_of(cls) -> list[Callable]:
+    """What reads the keys that a config gives ``cls``.
+
+    That is its ``from_cfg`` and the constructor of ``cfg_behind_kwargs``, or a function itself, or its constructor
+    and, as long as they end in ``**kwargs``, those of its bases.
+    """
+    if not inspect.isclass(cls) or hasattr(cls, "from_cfg"):
+        behind = readers_of(cls.cfg_behind_kwargs) if hasattr(cls, "cfg_behind_kwargs") else []
+        return [getattr(cls, "from_cfg", cls), *behind]
+    readers = []
+    for base in inspect.getmro(cls)[:-1]:
+        if "__init__" not in vars(base):
+            continue
+        # torch's Module takes nothing, whatever its signature says; torch.compile puts another function there.
+        if not readers and f"{base.__module__}.{base.__name__}" == "torch.nn.modules.module.Module":
+            break
+        readers.append(base.__init__)
+        if not _ends_in_kwargs(base.__init__):
+            break
+    return readers
+
+
+def _ends_in_kwargs(function: Callable) -> bool:
+    return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
+
+
 def parameters_of(cls) -> set[str] | None:
     """Names that a config may set for ``cls``: its parameters and, behind ``**kwargs``, its bases'.
 
     None if they end in ``**kwargs`` of which the signatures do not say who reads them.
     """
-    if not inspect.isclass(cls) or hasattr(cls, "from_cfg"):
-        parameters = inspect.signature(getattr(cls, "from_cfg", cls)).parameters.values()
-        names = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            return names
-        return names | parameters_of(cls.cfg_behind_kwargs) if hasattr(cls, "cfg_behind_kwargs") else None
-    owner = next(base for base in inspect.getmro(cls) if "__init__" in vars(base))
-    # torch's Module takes nothing, whatever its signature says; torch.compile puts another function there.
-    if owner is object or f"{owner.__module__}.{owner.__name__}" == "torch.nn.modules.module.Module":
-        return set()
-    names: set[str] = set()
-    for base in inspect.getmro(cls)[:-1]:
-        if "__init__" not in vars(base):
-            continue
-        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
+    readers = readers_of(cls)
+    if readers and _ends_in_kwargs(readers[-1]):
+        known = [base.__name__ for base in getattr(cls, "__mro__", ()) if base.__name__ in _BEHIND_KWARGS]
+        if not known:
+            return None
+        names = set(_BEHIND_KWARGS[known[0]])
+    else:
+        names = set()
+    for reader in readers:
+        parameters = [p for p in inspect.signature(reader).parameters.values() if p.name != "self"]
         names |= {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            return names
-    known = [base.__name__ for base in inspect.getmro(cls) if base.__name__ in _BEHIND_KWARGS]
-    return names | _BEHIND_KWARGS[known[0]] if known else None
+    return names
 
 
 def class_of(kind: Any, registry: Registry, where: str) -> Any:
@@ -192,10 +205,11 @@ def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = No
 
     Raises:
         UnknownNameError: ``type`` or a key does not exist.
-        ValueError: ``cfg`` contradicts ``default_args``, or the class refuses a value; the message has the place.
+        ConfigError: ``cfg`` contradicts ``default_args``, lacks what the class needs, or has a value that it refuses
+            with a plain ValueError; or the class is abstract. The message has the place.
     """
     if not isinstance(cfg, dict) or "type" not in cfg:
-        raise ValueError(f"{where or registry.name}: expected a dict with the key 'type', got {cfg!r}")
+        raise ConfigError(f"{where or registry.name}: expected a dict with the key 'type', got {cfg!r}")
     cfg = dict(cfg)
     kind = cfg.pop("type")
     cls = class_of(kind, registry, where)
@@ -203,24 +217,43 @@ def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = No
     check_keys(cfg, cls, where)
     for key, value in (default_args or {}).items():
         if key in cfg and cfg[key] is not None and _as_list(cfg[key]) != _as_list(value):
-            raise ValueError(
+            raise ConfigError(
                 f"{where}.{key} is {cfg[key]!r} in the config, but {value!r} follows from the parts around it; "
                 f"leave it out, or change what it contradicts"
             )
         cfg[key] = value
+    if inspect.isabstract(cls):
+        raise ConfigError(f"{where}: {cls.__name__} does not define {', '.join(sorted(cls.__abstractmethods__))}")
     if hasattr(cls, "from_cfg"):
-        return cls.from_cfg(**cfg)
-    arguments = {key: _build_nested(value, key, registry, f"{where}.{key}") for key, value in cfg.items()}
+        make, arguments = cls.from_cfg, cfg
+    else:
+        make = cls
+        arguments = {key: _build_nested(value, key, registry, f"{where}.{key}") for key, value in cfg.items()}
     try:
-        return cls(**arguments)
+        return make(**arguments)
     except ValueError as error:
-        if type(error) is not ValueError or where in str(error):
+        if type(error) not in (ValueError, ConfigError):
             raise
-        raise ValueError(_with_place(str(error), where)) from error
+        raise ConfigError(_with_place(str(error), where)) from error
+    except TypeError as error:
+        missing = _missing_arguments(error, cls)
+        if not missing:
+            raise
+        raise ConfigError(f"{where}: {cls.__name__} needs {', '.join(missing)}") from error
+
+
+def _missing_arguments(error: TypeError, cls: Any) -> list[str]:
+    """Arguments that a config has to give and does not. None if the error is another one, which is a bug of ``cls``."""
+    said = str(error)
+    if not any(said.startswith(f"{reader.__qualname__}() missing ") for reader in readers_of(cls)):
+        return []
+    return re.findall(r"'(\w+)'", said)
 
 
 def _with_place(message: str, where: str) -> str:
     """What a part says of its own key, with the part's place in the config."""
+    if where in message:
+        return message
     slot = where.rpartition(".")[2]
     return f"{where}{message.removeprefix(slot)}" if message.startswith(f"{slot}.") else f"{where}: {message}"
 

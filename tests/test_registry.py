@@ -3,12 +3,14 @@ import pkgutil
 import re
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 
 import pytest
 from torch import nn
 
 import rdet
 from rdet import registry
+from rdet.errors import ConfigError, RdetError
 from rdet.models.necks.fpn import FPN
 from rdet.registry import (
     DATASETS,
@@ -271,6 +273,78 @@ def test_what_a_part_refuses_has_its_place(message, said):
         build_from_cfg({"type": Refusing, "message": message}, MODELS, where="model.loss_cls")
     with pytest.raises(ValueError, match=f"^Refusing: {message}$"):
         build_from_cfg({"type": Refusing, "message": message}, MODELS)
+
+
+class Needing:
+    def __init__(self, power, scale):
+        self.power = power
+
+
+class NeedingBehindKwargs(Needing):
+    def __init__(self, extra=1, **kwargs):
+        super().__init__(**kwargs)
+
+
+class Assembling:
+    @classmethod
+    def from_cfg(cls, part): ...
+
+
+@pytest.mark.parametrize(
+    ("cls", "given", "missing"),
+    [
+        (Needing, {"power": 1}, "scale"),
+        (Needing, {}, "power, scale"),
+        (NeedingBehindKwargs, {"scale": 1}, "power"),
+        (Assembling, {}, "part"),
+    ],
+)
+def test_missing_arguments_are_said_with_their_place(cls, given, missing):
+    with pytest.raises(ConfigError, match=f"^model.loss_cls: {cls.__name__} needs {missing}$"):
+        build_from_cfg({"type": cls, **given}, MODELS, where="model.loss_cls")
+
+
+class WrongCall(Needing):
+    def __init__(self, power: float):
+        super().__init__(power)  # a bug: scale
+
+
+class WrongSum:
+    def __init__(self):
+        len(3)
+
+
+@pytest.mark.parametrize(("cls", "given"), [(WrongCall, {"power": 1}), (WrongSum, {})])
+def test_bugs_in_a_constructor_stay_what_they_are(cls, given):
+    with pytest.raises(TypeError) as caught:
+        build_from_cfg({"type": cls, **given}, MODELS)
+    assert not isinstance(caught.value, RdetError)
+
+
+class Abstract(ABC):
+    @abstractmethod
+    def elementwise(self, x): ...
+
+    @abstractmethod
+    def also(self): ...
+
+
+class Unfinished(Abstract):
+    def also(self):
+        return 1
+
+
+def test_a_part_without_a_method_is_said():
+    with pytest.raises(ConfigError, match=r"^model\.loss_cls: Unfinished does not define elementwise$"):
+        build_from_cfg({"type": Unfinished}, MODELS, where="model.loss_cls")
+    with pytest.raises(ConfigError, match=r"^Abstract: Abstract does not define also, elementwise$"):
+        build_from_cfg({"type": Abstract}, MODELS)
+
+
+def test_what_a_nested_part_refuses_keeps_the_inner_place():
+    with pytest.raises(ConfigError, match=r"^model\.neck\.inner: no$") as caught:
+        build_from_cfg({"type": Outer, "inner": {"type": Refusing, "message": "no"}}, MODELS, where="model.neck")
+    assert isinstance(caught.value, ValueError)
 
 
 def test_inferred_facts_fill_in_and_must_agree():

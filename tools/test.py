@@ -1,6 +1,7 @@
 """Evaluate a checkpoint: python tools/test.py CONFIG CHECKPOINT"""
 
 from rdet.args import ArgumentParser, add_cfg_options, add_launcher
+from rdet.errors import ConfigError
 
 
 def parse_args():
@@ -29,11 +30,11 @@ def main() -> None:
         cfg.resume = False
         if args.out:
             if not args.out.endswith(".json"):
-                raise ValueError(f"--out {args.out}: expected a path that ends in .json")
+                raise ConfigError(f"--out {args.out}: expected a path that ends in .json")
             cfg.test_evaluator = evaluator_cfgs(cfg, "test")
             writers = [metric for metric in cfg.test_evaluator if metric["type"] == "CocoMetric"]
             if not writers:
-                raise ValueError("--out needs a CocoMetric as test_evaluator, which writes the detections")
+                raise ConfigError("--out needs a CocoMetric as test_evaluator, which writes the detections")
             writers[0]["outfile_prefix"] = args.out
         hooks = [{"type": "DrawHook", "out_dir": args.show_dir}] if args.show_dir else []
         hooks += [{"type": "AmpTestHook"}] if args.amp else []

@@ -13,12 +13,9 @@ from mmengine.config import Config
 from rdet.analysis.cost import measure_costs
 from rdet.apis.cli import parse_options
 from rdet.config import flatten, load_config
+from rdet.errors import ComparisonError, ConfigError
 
 _METRICS = {"AP": "coco/bbox_mAP", "AP50": "coco/bbox_mAP_50", "AP75": "coco/bbox_mAP_75"}
-
-
-class ComparisonError(RuntimeError):
-    """A training of the comparison failed, or left no metrics."""
 
 
 @dataclass(frozen=True)
@@ -162,12 +159,12 @@ def names_of(configs: Sequence[Path]) -> dict[str, Path]:
     """A name for each config: the file's, with as many folders before it as tell it from the others.
 
     Raises:
-        ValueError: A config is there twice.
+        ConfigError: A config is there twice.
     """
     paths = [path.resolve() for path in configs]
     for path in paths:
         if paths.count(path) > 1:
-            raise ValueError(f"{path} is there twice; a comparison names each config once")
+            raise ConfigError(f"{path} is there twice; a comparison names each config once")
     names = {}
     for path in paths:
         depth = 1

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from rdet.engine.sampling import Draw, SeededDataset, mix_seed
+from rdet.errors import ConfigError, DatasetError
 from rdet.models.priors.anchor_generator import AnchorGenerator
 from rdet.models.priors.fitted_anchor_generator import FittedAnchorGenerator
 
@@ -35,10 +36,10 @@ class Coverage(NamedTuple):
 
 
 def check_anchors(model, config: str) -> None:
-    """Raises ValueError if other parts of a detector read the strides from the sizes of its priors."""
+    """Raises ConfigError if other parts of a detector read the strides from the sizes of its priors."""
     generator, coder = model.anchor_generator, model.bbox_coder
     if not isinstance(generator, AnchorGenerator | FittedAnchorGenerator) or coder.encoding != "deltas":
-        raise ValueError(
+        raise ConfigError(
             f"{config}: the sizes of priors are not free with {type(generator).__name__} and {type(coder).__name__}, "
             "which stand for strides; take a config with anchors, such as a RetinaNet's"
         )
@@ -57,7 +58,7 @@ def training_boxes(dataset, max_images: int = 2000, seed: int = 0) -> Tensor:
         (B, 4) xyxy in pixels of the network's input.
 
     Raises:
-        ValueError: There are no boxes.
+        DatasetError: There are no boxes.
     """
     chosen = np.sort(np.random.default_rng(seed).permutation(len(dataset))[:max_images]).tolist()
     seeded = SeededDataset(dataset)  # as at the start of training
@@ -65,7 +66,7 @@ def training_boxes(dataset, max_images: int = 2000, seed: int = 0) -> Tensor:
     boxes = torch.cat([item["data_samples"].gt_instances.bboxes for item in items])
     boxes = boxes[(boxes[:, 2:] > boxes[:, :2]).all(dim=1)]
     if not len(boxes):
-        raise ValueError(f"{len(chosen)} images have no boxes to fit anchors to; does train_dataloader keep any?")
+        raise DatasetError(f"{len(chosen)} images have no boxes to fit anchors to; does train_dataloader keep any?")
     return boxes
 
 
@@ -96,12 +97,12 @@ def fit_anchors(
         Sizes in tenths of a pixel, by level and area.
 
     Raises:
-        ValueError: There are no boxes, or too few different ones.
+        ConfigError: There are no boxes, or too few different ones.
     """
     if method not in ("kmeans", "genetic"):
-        raise ValueError(f"method is {method!r}; valid: 'kmeans', 'genetic'")
+        raise ConfigError(f"method is {method!r}; valid: 'kmeans', 'genetic'")
     if num_anchors < 1:
-        raise ValueError(f"{num_anchors} anchors on each level; expected at least 1")
+        raise ConfigError(f"{num_anchors} anchors on each level; expected at least 1")
     shapes = kmeans(boxes[:, 2:] - boxes[:, :2], num_anchors * len(strides), seed)
     shapes = _by_area(shapes).view(len(strides), num_anchors, 2)
     if method == "genetic":
@@ -155,7 +156,7 @@ def kmeans(sizes: Tensor, count: int, seed: int = 0, max_rounds: int = 300) -> T
     sizes = sizes.double()
     distinct = len(sizes.unique(dim=0))
     if distinct < count:
-        raise ValueError(
+        raise ConfigError(
             f"{len(sizes)} boxes of {distinct} different sizes are too few for {count} anchors; "
             "lower --num-anchors, or use more images"
         )
@@ -228,11 +229,11 @@ def write_config(
         comment: Lines to begin with.
 
     Raises:
-        ValueError: ``path`` is ``base`` itself.
+        ConfigError: ``path`` is ``base`` itself.
     """
     path = Path(path)
     if path.resolve() == Path(base).resolve():
-        raise ValueError(f"{path} is the config to inherit; write to another file")
+        raise ConfigError(f"{path} is the config to inherit; write to another file")
     inherited = Path(os.path.relpath(base, path.parent)).as_posix()
     offset = f"center_offset={center_offset!r}, " if center_offset else ""
     lines = [

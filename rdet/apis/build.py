@@ -10,6 +10,7 @@ from rdet.apis.data_cfg import evaluator_cfgs, innermost, loader_cfg
 from rdet.apis.tta import with_views
 from rdet.datasets.summary import check_same_classes, classes_of, dataset_table
 from rdet.engine.runner import Runner
+from rdet.errors import ConfigError
 from rdet.evaluation.coco_eval import METRIC_KEYS
 from rdet.evaluation.coco_metric import CocoMetric
 from rdet.messages import few, nearest
@@ -27,14 +28,14 @@ def build_datasets(cfg: Config, splits: tuple[str, ...]) -> dict:
         loader = loader_cfg(cfg, split)
         if loader is not None:
             if "dataset" not in loader:
-                raise ValueError(f"the config's {split}_dataloader has no dataset")
+                raise ConfigError(f"the config's {split}_dataloader has no dataset")
             dataset = copy.deepcopy(loader.dataset)
             if cfg.get("data_root"):
                 _set_data_root(dataset, cfg.data_root)
             with DefaultScope.overwrite_default_scope("rdet"):  # where mmcv's transforms look up those they hold
                 datasets[split] = DATASETS.build(dataset, where=f"{split}_dataloader.dataset")
     if not datasets:
-        raise ValueError(f"the config has no {' or '.join(f'{split}_dataloader' for split in splits)}")
+        raise ConfigError(f"the config has no {' or '.join(f'{split}_dataloader' for split in splits)}")
     first, *others = datasets
     for other in others:
         check_same_classes(datasets[first], datasets[other], (first, other))
@@ -42,10 +43,10 @@ def build_datasets(cfg: Config, splits: tuple[str, ...]) -> dict:
 
 
 def build_detector(cfg: Config, classes: tuple[str, ...]):
-    """Builds the detector for ``classes``; a contradicting ``model.num_classes`` raises ValueError."""
+    """Builds the detector for ``classes``; a contradicting ``model.num_classes`` raises ConfigError."""
     count = cfg.model.get("num_classes")
     if count is not None and count != len(classes):
-        raise ValueError(
+        raise ConfigError(
             f"model.num_classes is {count}, but the data set has {len(classes)} classes ({few(classes)}); "
             "leave model.num_classes out, it follows from the data"
         )
@@ -62,13 +63,13 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False, launcher: 
         launcher: What started the processes: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
 
     Raises:
-        ValueError: The config lacks what the run needs, or its parts contradict each other.
+        ConfigError: The config lacks what the run needs, or its parts contradict each other.
     """
     for key in ("model", *(("train_dataloader", "train_cfg", "optim_wrapper") if mode == "train" else ())):
         if not cfg.get(key):
-            raise ValueError(f"the config has no {key}, which a {mode} run needs")
+            raise ConfigError(f"the config has no {key}, which a {mode} run needs")
     if mode == "train" and "optimizer" not in cfg.optim_wrapper:
-        raise ValueError("the config has no optim_wrapper.optimizer")
+        raise ConfigError("the config has no optim_wrapper.optimizer")
     if tta:
         cfg = with_views(cfg)
     datasets = build_datasets(cfg, ("train", "val") if mode == "train" else ("test",))
@@ -119,7 +120,7 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False, launcher: 
 
 
 def _check_save_best(cfg: Config) -> None:
-    """Raises ValueError for a ``save_best`` that CocoMetric does not give, before the first evaluation does."""
+    """Raises ConfigError for a ``save_best`` that CocoMetric does not give, before the first evaluation does."""
     evaluators = evaluator_cfgs(cfg, "val")
     hook = (cfg.get("default_hooks") or {}).get("checkpoint") or {}
     wanted = hook.get("save_best")
@@ -129,15 +130,15 @@ def _check_save_best(cfg: Config) -> None:
     given = [f"{prefix}/{key}" for prefix in prefixes for key in METRIC_KEYS]
     for name in [wanted] if isinstance(wanted, str) else wanted:
         if name not in given:
-            raise ValueError(f"default_hooks.checkpoint.save_best is {name!r}. {nearest(name, given)}")
+            raise ConfigError(f"default_hooks.checkpoint.save_best is {name!r}. {nearest(name, given)}")
 
 
 def _check_custom_keys(optim_wrapper: Config, model) -> None:
-    """Raises ValueError for a key of ``paramwise_cfg.custom_keys`` that is in no parameter's name."""
+    """Raises ConfigError for a key of ``paramwise_cfg.custom_keys`` that is in no parameter's name."""
     names = [name for name, _ in model.named_parameters()]
     for key in (optim_wrapper.get("paramwise_cfg") or {}).get("custom_keys") or {}:
         if not any(key in name for name in names):
-            raise ValueError(
+            raise ConfigError(
                 f"optim_wrapper.paramwise_cfg.custom_keys has {key!r}, which is in no parameter's name; "
                 f"parameters are called as {few(dict.fromkeys(name.rpartition('.')[0] for name in names))}"
             )

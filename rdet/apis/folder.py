@@ -7,6 +7,7 @@ import numpy as np
 
 from rdet.apis.inference import inference_detector
 from rdet.datasets.images import read_image
+from rdet.errors import ConfigError, MissingFileError
 from rdet.visualization.draw import draw_boxes, save_image
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -28,8 +29,8 @@ def detect_folder(model, source: str | Path, out_dir: str | Path, score_thr: flo
         ``annotations`` with ``score``.
 
     Raises:
-        FileNotFoundError: There is no such path, or no image in the folder.
-        ValueError: ``out_dir`` lies in the folder of the images: they would be written over, or the pictures be
+        MissingFileError: There is no such path, or no image in the folder.
+        ConfigError: ``out_dir`` lies in the folder of the images: they would be written over, or the pictures be
             taken for images the next time.
     """
     source, out_dir = Path(source), Path(out_dir)
@@ -37,7 +38,7 @@ def detect_folder(model, source: str | Path, out_dir: str | Path, score_thr: flo
     root = source if source.is_dir() else source.parent
     target, images = out_dir.resolve(), root.resolve()
     if target == images or (source.is_dir() and target.is_relative_to(images)):
-        raise ValueError(f"--out-dir {out_dir} lies in the folder of the images, {root}; choose another one")
+        raise ConfigError(f"--out-dir {out_dir} lies in the folder of the images, {root}; choose another one")
     found: dict = {
         "images": [],
         "annotations": [],
@@ -76,10 +77,10 @@ def detect_folder(model, source: str | Path, out_dir: str | Path, score_thr: flo
 def find_images(source: Path) -> list[Path]:
     """An image itself, or the images below a folder, sorted."""
     if not source.exists():
-        raise FileNotFoundError(f"no image or folder at {source}")
+        raise MissingFileError(f"no image or folder at {source}")
     if source.is_file():
         return [source]
     paths = sorted(path for path in source.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
-        raise FileNotFoundError(f"no image in {source} (looked for {', '.join(IMAGE_SUFFIXES)})")
+        raise MissingFileError(f"no image in {source} (looked for {', '.join(IMAGE_SUFFIXES)})")
     return paths

@@ -13,6 +13,7 @@ from rdet.apis.build import build_detector
 from rdet.apis.data_cfg import innermost, loader_cfg
 from rdet.checkpoint import load_weights_into, read_checkpoint, weights_in
 from rdet.config import load_config, override
+from rdet.errors import ConfigError
 from rdet.models.detectors.one_stage_detector import OneStageDetector
 from rdet.registry import TRANSFORMS
 from rdet.structures import DetDataSample
@@ -36,7 +37,7 @@ def init_detector(
         The detector in eval mode. Its ``cfg`` is the config, its ``classes`` the names.
 
     Raises:
-        ValueError: The checkpoint does not fit, or neither it nor the config says how many classes
+        ConfigError: The checkpoint does not fit, or neither it nor the config says how many classes
             there are; or the device cannot be used.
     """
     cfg = override(config, cfg_options) if isinstance(config, Config) else load_config(config, cfg_options)
@@ -48,7 +49,7 @@ def init_detector(
     if classes is None:
         count = cfg.model.get("num_classes")
         if count is None:
-            raise ValueError("neither the checkpoint nor model.num_classes says how many classes there are")
+            raise ConfigError("neither the checkpoint nor model.num_classes says how many classes there are")
         classes = [str(index) for index in range(count)]
     model = build_detector(cfg, tuple(classes))
     if content is not None:
@@ -58,7 +59,7 @@ def init_detector(
     try:
         return model.to(device).eval()
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {device!r} cannot be used ({str(error).splitlines()[0]})") from error
+        raise ConfigError(f"device {device!r} cannot be used ({str(error).splitlines()[0]})") from error
 
 
 def inference_detector(
@@ -92,7 +93,7 @@ def test_pipeline(cfg: Config) -> list:
     """The transforms that a config applies to images in evaluation."""
     loader = loader_cfg(cfg, "test")
     if loader is None:
-        raise ValueError("the config has neither a test_dataloader nor a val_dataloader, whose pipeline is used")
+        raise ConfigError("the config has neither a test_dataloader nor a val_dataloader, whose pipeline is used")
     dataset = next(innermost(loader.dataset))
     return [TRANSFORMS.build(copy.deepcopy(transform), where="pipeline") for transform in dataset.pipeline]
 

@@ -5,42 +5,43 @@ import copy
 from mmengine.config import Config
 
 from rdet.apis.data_cfg import innermost, loader_cfg
+from rdet.errors import ConfigError
 
 
 def with_views(cfg: Config) -> Config:
     """A copy of ``cfg`` whose test data go through ``tta_pipeline``, by default :func:`default_tta_pipeline`.
 
     Raises:
-        ValueError: ``tta_pipeline`` does not end in ``TestTimeAug``.
+        ConfigError: ``tta_pipeline`` does not end in ``TestTimeAug``.
     """
     cfg = copy.deepcopy(cfg)
     cfg.test_dataloader = loader_cfg(cfg, "test")
     if cfg.test_dataloader is None:
-        raise ValueError("the config has no test_dataloader or val_dataloader")
+        raise ConfigError("the config has no test_dataloader or val_dataloader")
     for dataset in innermost(cfg.test_dataloader.dataset):
         pipeline = cfg.get("tta_pipeline") or default_tta_pipeline(dataset.get("pipeline", ()))
         if not _is_type(pipeline[-1], "TestTimeAug"):
-            raise ValueError("tta_pipeline must end in dict(type='TestTimeAug', transforms=[[...], [...]])")
+            raise ConfigError("tta_pipeline must end in dict(type='TestTimeAug', transforms=[[...], [...]])")
         _check_views(pipeline)
         dataset.pipeline = copy.deepcopy(pipeline)
     return cfg
 
 
 def _check_views(pipeline: list[dict]) -> None:
-    """Raises ValueError if a view is made in a way that cannot be mapped back to the original image."""
+    """Raises ConfigError if a view is made in a way that cannot be mapped back to the original image."""
     stages = [*([step] for step in pipeline[:-1]), *pipeline[-1]["transforms"]]
     names = [{str(step["type"]).rpartition(".")[2] for step in stage} for stage in stages]
     for name in ("RandomCrop", "LargeScaleJitter"):
         if any(name in stage for stage in names):
-            raise ValueError(f"tta_pipeline: {name} cannot be undone; take views by Resize and RandomFlip")
+            raise ConfigError(f"tta_pipeline: {name} cannot be undone; take views by Resize and RandomFlip")
     if sum("RandomFlip" in stage for stage in names) > 1:
-        raise ValueError("tta_pipeline: only one RandomFlip of a view can be undone; put all flips into one stage")
+        raise ConfigError("tta_pipeline: only one RandomFlip of a view can be undone; put all flips into one stage")
 
 
 def default_tta_pipeline(pipeline: list[dict]) -> list[dict]:
     """Each image as it is and flipped and, if ``pipeline`` resizes, at three scales, as MMDetection's retinanet_tta."""
     if len(pipeline) < 2:
-        raise ValueError("the pipeline of the test data is too short to take views from; set tta_pipeline")
+        raise ConfigError("the pipeline of the test data is too short to take views from; set tta_pipeline")
     load, *rest = pipeline
     stages = [
         [{**step, "scale": _times(step["scale"], factor)} for factor in (1, 0.5, 1.5)]

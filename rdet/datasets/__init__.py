@@ -2,10 +2,10 @@
 
 from rdet.datasets.base import DetDataset
 from rdet.datasets.coco import CocoDataset
-from rdet.datasets.errors import BadImageError, DatasetError
 from rdet.datasets.report import LoadReport
 from rdet.datasets.summary import check_same_classes, classes_of, dataset_table
 from rdet.datasets.voc import VocDataset
+from rdet.errors import BadImageError, DatasetError
 
 __all__ = [
     "BadImageError",

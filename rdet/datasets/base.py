@@ -12,13 +12,13 @@ from mmengine.logging import print_log
 
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.classes import renamed, select_classes
-from rdet.datasets.errors import BadImageError, DatasetError
 from rdet.datasets.images import find_bad_images, missing_files
 from rdet.datasets.records import build_records
 from rdet.datasets.report import LoadReport
 from rdet.datasets.transforms.load import LoadImageFromFile
+from rdet.errors import BadImageError, ConfigError, DatasetError, PipelineError, RdetError, UnknownNameError
 from rdet.messages import few, nearest
-from rdet.registry import TRANSFORMS, UnknownNameError
+from rdet.registry import TRANSFORMS
 
 _NAMED = 3  # entries that a message names before it only counts
 
@@ -76,7 +76,7 @@ class DetDataset(BaseDataset):
         test_mode: bool = False,
     ):
         if on_bad_image not in ("error", "skip"):
-            raise ValueError(f"on_bad_image must be 'error' or 'skip', got {on_bad_image!r}")
+            raise ConfigError(f"on_bad_image must be 'error' or 'skip', got {on_bad_image!r}")
         _check_keys("data_prefix", data_prefix or {}, self.PREFIXES)
         _check_keys("metainfo", metainfo or {}, ("classes",))
         self.rename_classes = dict(rename_classes or {})
@@ -136,16 +136,16 @@ class DetDataset(BaseDataset):
         Raises:
             DatasetError: An image cannot be read, or the pipeline returned None. Nothing is
                 replaced by another image in silence.
-            RuntimeError: A transform failed; the message names the image.
+            PipelineError: A transform failed; the message names the image.
         """
         record = self.get_data_info(idx)
         path = record["img_path"]
         try:
             data = self.pipeline(record)
-        except DatasetError:
+        except RdetError:
             raise
         except Exception as error:
-            raise RuntimeError(f"{path}: the pipeline failed: {type(error).__name__}: {error}") from error
+            raise PipelineError(f"{path}: the pipeline failed: {type(error).__name__}: {error}") from error
         if data is None:
             raise DatasetError(f"{path}: the pipeline returned None; every transform has to return a record")
         return data

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from rdet.datasets.errors import DatasetError
+from rdet.errors import DatasetError
 from rdet.messages import nearest
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from rdet.datasets.errors import BadImageError
+from rdet.errors import BadImageError
 
 # Formats whose decoders may fill the missing end of a file with grey instead of failing:
 # what such a file begins with, and what stands near its end if it is whole.

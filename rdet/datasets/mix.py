@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from rdet.datasets.errors import DatasetError
 from rdet.datasets.transforms.canvas import COLUMNS
 from rdet.datasets.transforms.mix_transform import MixTransform
+from rdet.errors import ConfigError, DatasetError, PipelineError, RdetError, UnknownNameError
 from rdet.messages import nearest
-from rdet.registry import DATASETS, TRANSFORMS, UnknownNameError
+from rdet.registry import DATASETS, TRANSFORMS
 
 
 @DATASETS.register_module()
@@ -32,7 +32,7 @@ class MultiImageMixDataset:
             join images.
 
     Raises:
-        ValueError: Both ends are given, or one that changes nothing.
+        ConfigError: Both ends are given, or one that changes nothing.
         UnknownNameError: ``skip_type_keys`` names a transform that the pipeline does not have.
     """
 
@@ -84,7 +84,7 @@ class MultiImageMixDataset:
         Raises:
             DatasetError: An image cannot be read, a record cannot be mixed, or how far training is
                 has to be known and is not.
-            RuntimeError: A transform failed; the message names the image.
+            PipelineError: A transform failed; the message names the image.
         """
         pipeline = self._last_pipeline if self._has_stopped() else self.pipeline
         data = self._loaded(idx)
@@ -92,10 +92,10 @@ class MultiImageMixDataset:
         for transform in pipeline:
             try:
                 data = transform.mix(data, self._draw) if isinstance(transform, MixTransform) else transform(data)
-            except DatasetError:
+            except RdetError:
                 raise
             except Exception as error:
-                raise RuntimeError(f"{path}: {_name(transform)} failed: {type(error).__name__}: {error}") from error
+                raise PipelineError(f"{path}: {_name(transform)} failed: {type(error).__name__}: {error}") from error
             if data is None:
                 raise DatasetError(f"{path}: {_name(transform)} returned None; every transform has to return a record")
         return data
@@ -142,17 +142,17 @@ class MultiImageMixDataset:
         ends = {"stop_epoch": self.stop_epoch, "stop_iter": self.stop_iter}
         given = {name: value for name, value in ends.items() if value is not None}
         if len(given) == 2:
-            raise ValueError("MultiImageMixDataset: set stop_epoch or stop_iter, not both")
+            raise ConfigError("MultiImageMixDataset: set stop_epoch or stop_iter, not both")
         for name, value in given.items():
             if not isinstance(value, int) or value < 0:
-                raise ValueError(f"MultiImageMixDataset: {name} must be a whole number from 0 on, got {value!r}")
+                raise ConfigError(f"MultiImageMixDataset: {name} must be a whole number from 0 on, got {value!r}")
             if len(self._last_pipeline) == len(self.pipeline):
-                raise ValueError(
+                raise ConfigError(
                     f"MultiImageMixDataset: {name} is set, but no transform of its pipeline joins images; "
                     f"name those to leave out in skip_type_keys, or leave {name} out"
                 )
         if skip_type_keys is not None and not given:
-            raise ValueError("MultiImageMixDataset: skip_type_keys does nothing without stop_epoch or stop_iter")
+            raise ConfigError("MultiImageMixDataset: skip_type_keys does nothing without stop_epoch or stop_iter")
 
 
 def _name(transform: Callable) -> str:

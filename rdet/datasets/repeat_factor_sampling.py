@@ -3,6 +3,7 @@
 import numpy as np
 from mmengine import dataset as mm
 
+from rdet.errors import ConfigError
 from rdet.registry import DATASETS
 
 _NAMED = 5  # classes that the log names
@@ -31,7 +32,7 @@ class ClassBalancedDataset(mm.ClassBalancedDataset):
 
     def __init__(self, dataset, oversample_thr: float):
         if not 0 < oversample_thr <= 1:
-            raise ValueError(
+            raise ConfigError(
                 f"ClassBalancedDataset: oversample_thr is a share of the images, above 0 and at most 1, "
                 f"got {oversample_thr}"
             )

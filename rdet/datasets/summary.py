@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from mmengine.dataset import BaseDataset
 from terminaltables import AsciiTable
 
-from rdet.datasets.errors import DatasetError
 from rdet.datasets.report import LoadReport
+from rdet.errors import DatasetError
 
 
 def dataset_table(datasets: Mapping[str, object]) -> str:

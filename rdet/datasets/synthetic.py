@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from rdet.datasets.errors import DatasetError
+from rdet.errors import DatasetError
 
 # Goes into the stamp of a finished data set: raise it with every change of what is drawn.
 VERSION = 1

@@ -11,7 +11,7 @@ import numpy as np
 
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.base import DetDataset
-from rdet.datasets.errors import DatasetError
+from rdet.errors import DatasetError
 from rdet.registry import DATASETS
 
 

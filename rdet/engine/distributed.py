@@ -6,6 +6,8 @@ import os
 import torch.distributed as dist
 from mmengine.device import get_device
 
+from rdet.errors import ConfigError
+
 # launcher -> environment variables that hold rank, number of processes and local rank.
 _VARIABLES = {
     "pytorch": ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
@@ -18,14 +20,14 @@ def init_cpu_process_group(launcher: str) -> None:
     """Joins the processes that ``launcher`` started, with gloo; mmengine's own call demands a GPU.
 
     Raises:
-        ValueError: The launcher is unknown, or did not start this process.
+        ConfigError: The launcher is unknown, or did not start this process.
     """
     if launcher not in _VARIABLES:
-        raise ValueError(f"launcher is {launcher!r}; valid: none, {', '.join(_VARIABLES)}")
+        raise ConfigError(f"launcher is {launcher!r}; valid: none, {', '.join(_VARIABLES)}")
     names = _VARIABLES[launcher]
     missing = [name for name in names if name not in os.environ]
     if missing:
-        raise ValueError(
+        raise ConfigError(
             f"--launcher {launcher}, but {missing[0]} is not set; start it with tools/dist_train.sh or srun"
         )
     for target, name in zip(("RANK", "WORLD_SIZE", "LOCAL_RANK"), names, strict=True):

@@ -7,6 +7,7 @@ from mmengine.device import get_device
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
+from rdet.errors import ConfigError
 from rdet.registry import OPTIM_WRAPPERS
 
 
@@ -26,9 +27,9 @@ class AmpOptimWrapper(OptimWrapper):
         super().__init__(**kwargs)
         self.device_type = torch.device(get_device()).type
         if dtype not in ("bfloat16", "float16"):
-            raise ValueError(f"optim_wrapper.dtype is {dtype!r}; valid: 'bfloat16', 'float16'")
+            raise ConfigError(f"optim_wrapper.dtype is {dtype!r}; valid: 'bfloat16', 'float16'")
         if dtype == "float16" and self.device_type == "cpu":
-            raise ValueError("optim_wrapper.dtype 'float16' needs a GPU; use 'bfloat16' on the CPU")
+            raise ConfigError("optim_wrapper.dtype 'float16' needs a GPU; use 'bfloat16' on the CPU")
         self.dtype = getattr(torch, dtype)
         self.loss_scaler = torch.amp.GradScaler(
             self.device_type, init_scale=loss_scale, enabled=self.dtype is torch.float16

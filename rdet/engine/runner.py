@@ -17,8 +17,10 @@ from torch.utils.data import DataLoader
 from rdet.checkpoint import load_weights_into, read_checkpoint, weights_in
 from rdet.config import flatten
 from rdet.engine.distributed import cpu_only, init_cpu_process_group
+from rdet.engine.loader import Loader
 from rdet.engine.memory import keep_freed_memory
 from rdet.engine.sampling import SeededDataset, StridedSampler, TrainStream
+from rdet.errors import CheckpointError, MissingFileError
 from rdet.messages import few
 from rdet.registry import LOOPS
 
@@ -79,7 +81,33 @@ class Runner(mm.Runner):
             options.pop("persistent_workers", None)  # torch refuses it without workers
         options.setdefault("worker_init_fn", _keep_freed_memory)
         options.setdefault("pin_memory", torch.cuda.is_available())  # to copy images to the GPU while it works
-        return DataLoader(dataset, collate_fn=options.pop("collate_fn", pseudo_collate), **options)
+        return Loader(dataset, collate_fn=options.pop("collate_fn", pseudo_collate), **options)
+
+    # A run ends its loaders' workers, whether it is done, fails or is interrupted.
+
+    def train(self) -> nn.Module:
+        try:
+            return super().train()
+        finally:
+            self._end_workers()
+
+    def val(self) -> dict:
+        try:
+            return super().val()
+        finally:
+            self._end_workers()
+
+    def test(self) -> dict:
+        try:
+            return super().test()
+        finally:
+            self._end_workers()
+
+    def _end_workers(self) -> None:
+        for loop in (self._train_loop, self._val_loop, self._test_loop):
+            loader = getattr(loop, "dataloader", None)  # a loop that is not built yet is a dict
+            if isinstance(loader, Loader):
+                loader.end_workers()
 
     def _maybe_compile(self, target: str) -> None:
         """Compiles the network, as ``compile`` says: True, or options of :func:`torch.compile`.
@@ -120,7 +148,7 @@ class Runner(mm.Runner):
         if not auto_scale_lr or not auto_scale_lr.get("enable", True):
             return
         if "base_batch_size" not in auto_scale_lr:
-            raise ValueError("auto_scale_lr has no base_batch_size: the total batch that the config's rate is for")
+            raise CheckpointError("auto_scale_lr has no base_batch_size: the total batch that the config's rate is for")
         counts = optim_wrapper._accumulative_counts
         batch = self.train_dataloader.batch_sampler.batch_size
         total, base = batch * self.world_size * counts, auto_scale_lr["base_batch_size"]
@@ -163,10 +191,10 @@ class Runner(mm.Runner):
         )
 
     def load_or_resume(self) -> None:
-        """Raises FileNotFoundError if it shall resume and there is nothing: mmengine would start anew, and say so."""
+        """Raises MissingFileError if it shall resume and there is nothing: mmengine would start anew, and say so."""
         wanted = self._resume and self._load_from is None and not self._has_loaded
         if wanted and mm.find_latest_checkpoint(self.work_dir) is None:
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"nothing to resume in {self.work_dir}: it has no last_checkpoint; start without --resume, or name a "
                 "checkpoint"
             )
@@ -179,12 +207,12 @@ class Runner(mm.Runner):
         warning.
 
         Raises:
-            ValueError: The checkpoint holds weights alone, or its data set, total batch, kind of optimizer or number
-                of schedulers is another one.
+            CheckpointError: The checkpoint holds weights alone, or its data set, total batch, kind of optimizer or
+                number of schedulers is another one.
         """
         checkpoint = read_checkpoint(filename)
         if not {"meta", "optimizer"} <= set(checkpoint):
-            raise ValueError(
+            raise CheckpointError(
                 f"cannot resume {filename}: it holds weights without the state of their optimizer; resume an "
                 "iter_N.pth or epoch_N.pth, or start from these weights with load_from"
             )
@@ -192,7 +220,7 @@ class Runner(mm.Runner):
         del checkpoint  # mmengine reads it again
         for name, value in meta.get("data_order", {}).items():
             if value != self._data_order[name]:
-                raise ValueError(
+                raise CheckpointError(
                     f"cannot resume {filename}: its {name} is {value}, now it is {self._data_order[name]}, so the data "
                     "order would not continue; restore the setting, or start anew with load_from"
                 )
@@ -207,7 +235,7 @@ class Runner(mm.Runner):
             ("number of param_scheduler", lambda cfg: len(cfg.get("param_scheduler") or ())),
         ):
             if of(before) != of(self.cfg):
-                raise ValueError(
+                raise CheckpointError(
                     f"cannot resume {filename}: its {place} is {of(before)}, now it is {of(self.cfg)}; restore the "
                     "setting, or start anew with load_from"
                 )
@@ -240,10 +268,10 @@ def _keep_freed_memory(worker: int) -> None:
 
 
 def check_checkpoint_classes(checkpoint: dict, classes: tuple[str, ...], source: str) -> None:
-    """Raises ValueError if a checkpoint was trained on other classes, or on the same in another order."""
+    """Raises CheckpointError if a checkpoint was trained on other classes, or on the same in another order."""
     trained = ((checkpoint.get("meta") or {}).get("dataset_meta") or {}).get("classes")
     if trained is not None and tuple(trained) != tuple(classes):
-        raise ValueError(
+        raise CheckpointError(
             f"{source} was trained on {len(trained)} classes ({few(trained)}), but the data set has {len(classes)} "
             f"({few(classes)}); give the data set metainfo=dict(classes=...) in the checkpoint's order"
         )

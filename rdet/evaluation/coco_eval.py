@@ -14,6 +14,7 @@ from itertools import chain
 import numpy as np
 from terminaltables import AsciiTable
 
+from rdet.errors import ConfigError, EvaluationError, MissingModuleError
 from rdet.messages import few
 
 BACKENDS = ("auto", "pycocotools", "hotcoco")
@@ -76,16 +77,16 @@ def resolve_backend(backend: str) -> str:
         backend: ``pycocotools``, ``hotcoco``, or ``auto`` for hotcoco if it is installed.
 
     Raises:
-        ValueError: ``backend`` is none of these.
-        ImportError: hotcoco is asked for and not installed.
+        ConfigError: ``backend`` is none of these.
+        MissingModuleError: hotcoco is asked for and not installed.
     """
     if backend not in BACKENDS:
-        raise ValueError(f"backend {backend!r} does not exist; valid: {', '.join(BACKENDS)}")
+        raise ConfigError(f"backend {backend!r} does not exist; valid: {', '.join(BACKENDS)}")
     installed = importlib.util.find_spec("hotcoco") is not None
     if backend == "auto":
         return "hotcoco" if installed else "pycocotools"
     if backend == "hotcoco" and not installed:
-        raise ImportError("backend 'hotcoco' is not installed: pip install hotcoco")
+        raise MissingModuleError("backend 'hotcoco' is not installed: pip install hotcoco")
     return backend
 
 
@@ -109,13 +110,13 @@ def evaluate_coco(
         backend: See :func:`resolve_backend`.
 
     Raises:
-        ValueError: A detection's image or category is not in the ground truth, a box or a score is
+        EvaluationError: A detection's image or category is not in the ground truth, a box or a score is
             not finite, or two categories have the same name.
     """
     backend = resolve_backend(backend)
     names = [category["name"] for category in ground_truth["categories"]]
     if len(set(names)) < len(names):
-        raise ValueError(f"two categories have the same name: {names}")
+        raise EvaluationError(f"two categories have the same name: {names}")
     dataset, image_numbers, category_numbers = _renumber(ground_truth)
     detections = _as_rows(results, image_numbers, category_numbers)
     run = _run_hotcoco if backend == "hotcoco" else _run_pycocotools
@@ -171,18 +172,20 @@ def _as_rows(results, image_numbers: dict, category_numbers: dict) -> np.ndarray
         results = by_image
     unknown = [image for image in results if image not in image_numbers]
     if unknown:
-        raise ValueError(f"{len(unknown)} images of the results are not in the ground truth: {few(map(repr, unknown))}")
+        raise EvaluationError(
+            f"{len(unknown)} images of the results are not in the ground truth: {few(map(repr, unknown))}"
+        )
     blocks = [np.zeros((0, 7))]
     for image, number in image_numbers.items():
         if image not in results or len(results[image]) == 0:
             continue
         rows = np.asarray(results[image], dtype=np.float64)
         if not np.isfinite(rows).all():
-            raise ValueError(f"image {image!r} has a detection whose box or score is not finite")
+            raise EvaluationError(f"image {image!r} has a detection whose box or score is not finite")
         ids, inverse = np.unique(rows[:, 5], return_inverse=True)
         unknown = [int(id_) for id_ in ids if id_ not in category_numbers]
         if unknown:
-            raise ValueError(
+            raise EvaluationError(
                 f"category {unknown[0]} of a detection in image {image!r} is not in the ground truth, "
                 f"whose categories are {few(category_numbers)}"
             )

@@ -15,6 +15,7 @@ from mmengine.dist import broadcast_object_list, is_distributed, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from rdet.errors import ConfigError, EvaluationError, MissingFileError, OutputError, RdetError
 from rdet.evaluation.coco_eval import evaluate_coco, resolve_backend
 from rdet.evaluation.coco_results import check_images, from_labels, write_results
 from rdet.registry import METRICS
@@ -43,9 +44,9 @@ class CocoMetric(BaseMetric):
         prefix: Put before the metric keys, to tell several metrics apart.
 
     Raises:
-        ValueError: An option has no valid value, or ``format_only`` is set without ``outfile_prefix``.
-        FileNotFoundError: ``ann_file`` does not exist.
-        ImportError: hotcoco is asked for and not installed.
+        ConfigError: An option has no valid value, or ``format_only`` is set without ``outfile_prefix``.
+        MissingFileError: ``ann_file`` does not exist.
+        MissingModuleError: hotcoco is asked for and not installed.
     """
 
     default_prefix = "coco"
@@ -62,17 +63,17 @@ class CocoMetric(BaseMetric):
     ):
         super().__init__(collect_device=collect_device, prefix=prefix)
         if collect_device not in ("cpu", "gpu"):
-            raise ValueError(f"collect_device is {collect_device!r}; valid: 'cpu', 'gpu'")
+            raise ConfigError(f"collect_device is {collect_device!r}; valid: 'cpu', 'gpu'")
         if format_only and outfile_prefix is None:
-            raise ValueError("format_only writes the detections and nothing else: set outfile_prefix")
+            raise ConfigError("format_only writes the detections and nothing else: set outfile_prefix")
         # All of this can go wrong before the first epoch of training, so better there than after it.
         if ann_file is not None and not fileio.exists(ann_file):
-            raise FileNotFoundError(f"CocoMetric: ann_file {ann_file!r} does not exist")
+            raise MissingFileError(f"CocoMetric: ann_file {ann_file!r} does not exist")
         if outfile_prefix is not None:
             folder = Path(outfile_prefix).resolve().parent
             folder.mkdir(parents=True, exist_ok=True)
             if not os.access(folder, os.W_OK):
-                raise PermissionError(f"CocoMetric: nothing can be written to {folder}, the folder of outfile_prefix")
+                raise OutputError(f"CocoMetric: nothing can be written to {folder}, the folder of outfile_prefix")
         self.ann_file = ann_file
         self.backend = resolve_backend(backend)
         self.classwise = classwise
@@ -89,10 +90,10 @@ class CocoMetric(BaseMetric):
                 order. It is not asked if ``ann_file`` is set.
 
         Raises:
-            TypeError: There is no ``ann_file`` and ``dataset`` has no such method.
+            ConfigError: There is no ``ann_file`` and ``dataset`` has no such method.
         """
         if self.ann_file is None and not hasattr(dataset, "coco_ground_truth"):
-            raise TypeError(
+            raise ConfigError(
                 f"CocoMetric cannot get the ground truth from {type(dataset).__name__}, "
                 "which has no coco_ground_truth(): set ann_file"
             )
@@ -126,7 +127,7 @@ class CocoMetric(BaseMetric):
             The metrics, the same on every process; empty with ``format_only``.
 
         Raises:
-            ValueError: The detections and the ground truth are not of the same images or classes.
+            EvaluationError: The detections and the ground truth are not of the same images or classes.
                 Every process raises it, so that none is left waiting.
         """
         results, self.results = self._gather(self.results), []
@@ -207,13 +208,13 @@ class CocoMetric(BaseMetric):
         elif self._dataset is not None:
             truth, source = self._dataset.coco_ground_truth(), "the data set"
         else:
-            raise ValueError("CocoMetric has no ground truth: set ann_file, or call set_dataset() before evaluate()")
+            raise ConfigError("CocoMetric has no ground truth: set ann_file, or call set_dataset() before evaluate()")
         categories = truth["categories"]
         classes = (self.dataset_meta or {}).get("classes")
         if classes is not None:
             names = [category["name"] for category in categories]
             if sorted(names) != sorted(classes):
-                raise ValueError(
+                raise EvaluationError(
                     f"the classes of {source} are {names}, but the data set under evaluation has {list(classes)}"
                 )
             categories = [categories[names.index(name)] for name in classes]
@@ -225,5 +226,6 @@ def _sendable(error: Exception) -> Exception:
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
+        kind = RdetError if isinstance(error, RdetError) else RuntimeError
+        return kind(f"{type(error).__name__}: {error}")
     return error

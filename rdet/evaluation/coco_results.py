@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rdet.errors import EvaluationError
 from rdet.messages import few
 
 
@@ -25,12 +26,12 @@ def from_labels(detections: np.ndarray, category_ids: Sequence[int], image_id: i
         (n, 6) of ``x, y, width, height, score, category_id``.
 
     Raises:
-        ValueError: There is no such label.
+        EvaluationError: There is no such label.
     """
     out = detections.copy()
     labels = out[:, 5].astype(int)
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(category_ids):
-        raise ValueError(
+        raise EvaluationError(
             f"image {image_id!r} has a detection of label {labels.max()}, but the ground truth has "
             f"{len(category_ids)} classes: is num_classes of the model right?"
         )
@@ -57,17 +58,17 @@ def write_results(path: Path, image_ids: Sequence[int | str], detections: dict[i
 
 
 def check_images(evaluated: Sequence[int | str], expected: Sequence[int | str]) -> None:
-    """Raises ValueError unless each expected image was evaluated exactly once, and no other was."""
+    """Raises EvaluationError unless each expected image was evaluated exactly once, and no other was."""
     times = Counter(evaluated)
     unknown = sorted(times.keys() - set(expected), key=str)
     if unknown:
-        raise ValueError(f"{len(unknown)} evaluated images are not in the ground truth: {few(map(repr, unknown))}")
+        raise EvaluationError(f"{len(unknown)} evaluated images are not in the ground truth: {few(map(repr, unknown))}")
     repeated = [image_id for image_id in expected if times[image_id] > 1]
     if repeated:
-        raise ValueError(
+        raise EvaluationError(
             f"{len(repeated)} images were evaluated more than once, image {repeated[0]!r} {times[repeated[0]]} times; "
             "a sampler that evens out the processes by repeating images does that: set its round_up=False"
         )
     missing = [image_id for image_id in expected if image_id not in times]
     if missing:
-        raise ValueError(f"{len(missing)} of {len(expected)} images were not evaluated: {few(map(repr, missing))}")
+        raise EvaluationError(f"{len(missing)} of {len(expected)} images were not evaluated: {few(map(repr, missing))}")

@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from torch.utils.data import DataLoader
 
 from rdet.apis.cli import one_line_errors, parse_options
 from rdet.args import ArgumentParser
 from rdet.config import load_config
+from rdet.errors import BadImageError, ConfigError, DatasetError, MissingFileError, UnknownNameError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -60,22 +62,87 @@ def test_traceback_on_request(monkeypatch):
         load_config("not/there.py")
 
 
-def in_rdet(source: str, name: str = "rdet/apis/cli.py"):
+def run_as(name: str, source: str):
     """Runs code as if it stood in a file of the project."""
     exec(compile(source, str(ROOT / name), "exec"), {})
 
 
-@pytest.mark.parametrize("name", ["rdet/apis/cli.py", "tools/test.py"])
-def test_what_is_raised_on_purpose_is_one_line(capsys, name):
+@pytest.mark.parametrize(
+    "source", ["{}['inputs']", "1 // 0", "None.get", "len(3)", "raise ValueError('so')", "raise NotImplementedError"]
+)
+@pytest.mark.parametrize("name", ["rdet/apis/cli.py", "tools/test.py", "my_loss.py"])
+def test_a_bug_keeps_its_traceback_wherever_it_is(name, source):
+    with pytest.raises((LookupError, ArithmeticError, AttributeError, TypeError, ValueError, RuntimeError)):  # noqa: SIM117
+        with one_line_errors():
+            run_as(name, source)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ConfigError("so it is"), "so it is"),
+        (UnknownNameError("no key 'a'.\nValid: 'b'."), "no key 'a'.\nValid: 'b'."),
+        (BadImageError("a.png: truncated", "truncated"), "a.png: truncated"),
+        (ConfigError(), "ConfigError"),
+        (ConfigError("\n"), "ConfigError"),
+        (UnknownNameError(), "UnknownNameError"),
+    ],
+)
+def test_what_is_raised_on_purpose_is_said_and_never_nothing(capsys, error, said):
     with pytest.raises(SystemExit, match="1"), one_line_errors():
-        in_rdet("def check():\n    raise ValueError('so it is')\ncheck()", name)
-    assert capsys.readouterr().err == "error: so it is\n"
+        raise error
+    assert capsys.readouterr().err == f"error: {said}\n"
 
 
-@pytest.mark.parametrize("source", ["{}['inputs']", "1 // 0", "None.get", "len(3)"])
-def test_a_bug_of_rdet_keeps_its_traceback(source):
-    with pytest.raises((KeyError, ZeroDivisionError, AttributeError, TypeError)), one_line_errors():
-        in_rdet(source)
+class Failing:
+    """A data set that fails as it is told to."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        try:
+            raise OSError("underneath")
+        except OSError as cause:
+            raise self.error from cause
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (DatasetError("a.json: no such file"), "a.json: no such file"),
+        (BadImageError("a.png: DatasetError: odd", "missing"), "a.png: DatasetError: odd"),
+        (UnknownNameError("no key 'a'.\nValid: 'b'."), "no key 'a'.\nValid: 'b'."),
+        (MissingFileError("no image at a.png"), "no image at a.png"),
+        (ConfigError(), "ConfigError"),
+    ],
+)
+def test_error_of_a_loaders_worker_is_one_line(capsys, error, said):
+    with pytest.raises(SystemExit, match="1"), one_line_errors():
+        list(DataLoader(Failing(error), num_workers=1))
+    assert capsys.readouterr().err == f"error: {said}\n"
+
+
+@pytest.mark.parametrize("error", [KeyError("inputs"), ValueError("shapes"), ZeroDivisionError()])
+def test_bug_in_a_loaders_worker_keeps_its_traceback(error):
+    with pytest.raises(type(error), match="Original Traceback"), one_line_errors():
+        list(DataLoader(Failing(error), num_workers=1))
+
+
+def test_error_of_several_processes_is_one_line_each(command, config, tmp_path):
+    (tmp_path / "5.png").write_bytes(b"")
+    options = ["--cfg-options", "train_dataloader.num_workers=1", "log_level=ERROR"]
+    process = command("dist_train.sh", config, "2", *options, shell_script=True)
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode != 0
+    lines = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert lines, output
+    assert {line.partition(" (0 bytes)")[0] for line in lines} == {
+        f"error: {tmp_path / '5.png'}: not an image that OpenCV can decode"
+    }
 
 
 def test_a_file_that_the_system_refuses_is_one_line(capsys, tmp_path):

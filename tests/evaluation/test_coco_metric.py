@@ -9,6 +9,7 @@ import torch.multiprocessing as mp
 from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
 
+from rdet.errors import ConfigError
 from rdet.evaluation.coco_eval import evaluate_coco
 from rdet.evaluation.coco_metric import CocoMetric, _sendable
 from rdet.registry import METRICS
@@ -222,7 +223,7 @@ def test_bad_options_fail_when_the_metric_is_built(options, error, message):
 
 
 def test_ground_truth_must_come_from_somewhere():
-    with pytest.raises(TypeError, match="from list, which has no coco_ground_truth"):
+    with pytest.raises(ConfigError, match="from list, which has no coco_ground_truth"):
         CocoMetric().set_dataset([])
     with pytest.raises(ValueError, match="no ground truth: set ann_file"):
         run(CocoMetric(), Dataset().samples())

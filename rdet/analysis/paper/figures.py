@@ -99,7 +99,7 @@ def write_figures(suite: Suite, out: Path, checkpoint: Path | None, data_root: P
         data_root: Data set whose validation images Figure 4 looks at.
 
     Raises:
-        FileNotFoundError: There is neither a model nor numbers for Figure 4; the others are written.
+        MissingFileError: There is neither a model nor numbers for Figure 4; the others are written.
     """
     out.mkdir(parents=True, exist_ok=True)
     axes_of_loss = {"xlabel": "probability of ground truth class", "ylabel": "loss", "ylim": (0, 5)}

@@ -19,6 +19,7 @@ from rdet.analysis.paper.claims import (
 )
 from rdet.analysis.paper.rows import AP, ROWS, Row, rows_of
 from rdet.analysis.paper.suite import Outcome, Suite
+from rdet.errors import ResultsError
 
 TITLES = {
     "section_5_1": "Section 5.1: the prior, and the hinge loss",
@@ -70,7 +71,7 @@ def report(suite: Suite, rows: Sequence[Row], figure_4: Path, command: str) -> s
         command: What makes the report, to be said in it.
 
     Raises:
-        ValueError: The file of Figure 4 has other contents.
+        ResultsError: The file of Figure 4 has other contents.
     """
     outcomes = {row.config: suite.outcomes(row) for row in rows}
     aps = {row: _aps(suite.outcomes(row)) for row in ROWS if row.seeds}
@@ -94,7 +95,7 @@ def _shares(figure_4: Path, config: str) -> dict[str, float] | None:
         shares = numbers[f"hardest_{FEW_PERCENT}_percent_of_negatives"]
         return shares if numbers.get("of", {}).get("config") == config else None
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
+        raise ResultsError(
             f"{figure_4} does not hold the numbers of Figure 4 ({error!r}); delete it, and make it anew with "
             "'tools/paper.py figures'"
         ) from error

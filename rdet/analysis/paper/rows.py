@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from rdet.errors import ConfigError
+
 
 class AP(NamedTuple):
     """COCO's average precision in percent, as the paper prints it; None where it does not say."""
@@ -115,12 +117,12 @@ def rows_of(names: list[str]) -> list[Row]:
     A table is also known by its folder (``'table_1a'``), a row by its file (``'table_1a/alpha_75.py'``).
 
     Raises:
-        ValueError: There is no such table or row.
+        ConfigError: There is no such table or row.
     """
     names = [name.removesuffix(".py").removeprefix("" if "/" in name else "table_") for name in names]
     valid = {row.table for row in ROWS} | {row.config for row in ROWS}
     for name in names:
         if name not in valid:
             tables = ", ".join(dict.fromkeys(row.table for row in ROWS))
-            raise ValueError(f"the paper has no table or row {name!r}; tables: {tables}; a row is TABLE_FOLDER/CONFIG")
+            raise ConfigError(f"the paper has no table or row {name!r}; tables: {tables}; a row is TABLE_FOLDER/CONFIG")
     return [row for row in ROWS if row.table in names or row.config in names]

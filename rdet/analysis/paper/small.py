@@ -7,6 +7,7 @@ from threading import get_ident
 from mmengine.config import Config
 
 from rdet.config import read_config
+from rdet.errors import ConfigError
 
 # What a row changes besides its subject: the depth of the network does not carry over to another one.
 _OF_THE_SCALE = ("backbone",)
@@ -23,7 +24,7 @@ def slot_changes(row: Config, base: Config) -> dict[str, dict]:
         Slot -> changed keys; the whole part with ``_delete_`` where its type is another one.
 
     Raises:
-        ValueError: The row takes a key away, which a child cannot write.
+        ConfigError: The row takes a key away, which a child cannot write.
     """
     changes = {}
     for slot, part in row.model.to_dict().items():
@@ -35,7 +36,7 @@ def slot_changes(row: Config, base: Config) -> dict[str, dict]:
         elif part["type"] != before["type"]:
             changes[slot] = {"_delete_": True, **part}
         elif gone := set(before) - set(part):
-            raise ValueError(f"model.{slot} of a row has no {', '.join(sorted(gone))}, which its base has")
+            raise ConfigError(f"model.{slot} of a row has no {', '.join(sorted(gone))}, which its base has")
         else:
             changes[slot] = {key: value for key, value in part.items() if before.get(key, ...) != value}
     return changes

@@ -18,11 +18,12 @@ import mmengine
 import torch
 import torchvision
 
-from rdet.analysis.compare import ComparisonError, Trial
+from rdet.analysis.compare import Trial
 from rdet.analysis.paper.rows import ROWS, Row
 from rdet.analysis.paper.small import write_small_config
 from rdet.config import flatten, read_config
 from rdet.datasets.synthetic import Scenes, make_synthetic_coco
+from rdet.errors import ComparisonError, MissingFileError, ResultsError
 
 # Sizes from 10 to 200 pixels, of all three kinds that COCO tells apart; with the anchors of configs/paper/small.py
 # one in about 1,200 is foreground. Up to six shapes that are no objects are in an image, and none to six objects.
@@ -61,7 +62,7 @@ class Results:
         path: A json file; it need not exist.
 
     Raises:
-        ValueError: The file holds something else.
+        ResultsError: The file holds something else.
     """
 
     def __init__(self, path: Path):
@@ -69,7 +70,7 @@ class Results:
         try:
             stored = [Outcome(**outcome) for outcome in json.loads(path.read_text())] if path.exists() else []
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{path} does not hold the results of 'tools/paper.py run' ({error})") from error
+            raise ResultsError(f"{path} does not hold the results of 'tools/paper.py run' ({error})") from error
         self._outcomes = {(o.config, o.seed): o for o in stored}
         self._lock = Lock()
 
@@ -130,10 +131,10 @@ class Suite:
         return self.work_dir / next(same).config / f"seed_{seed}"
 
     def checkpoint(self, row: Row) -> Path:
-        """The model that the row's first training ended with. Raises FileNotFoundError if there is none."""
+        """The model that the row's first training ended with. Raises MissingFileError if there is none."""
         last = self.folder(row, 0) / "last_checkpoint"
         if not last.exists():
-            raise FileNotFoundError(f"no training at {last.parent}: run 'tools/paper.py run {row.config}' first")
+            raise MissingFileError(f"no training at {last.parent}: run 'tools/paper.py run {row.config}' first")
         return Path(last.read_text().strip())
 
     def missing(self, rows: list[Row]) -> list[tuple[Row, int]]:
@@ -205,13 +206,13 @@ def _line(outcome: Outcome) -> str:
 
 @contextmanager
 def _alone(work_dir: Path) -> Iterator[None]:
-    """Raises RuntimeError if another process is at work in the folder."""
+    """Raises ComparisonError if another process is at work in the folder."""
     work_dir.mkdir(parents=True, exist_ok=True)
     with (work_dir / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RuntimeError(f"another 'tools/paper.py run' is at work in {work_dir}") from None
+            raise ComparisonError(f"another 'tools/paper.py run' is at work in {work_dir}") from None
         yield
 
 

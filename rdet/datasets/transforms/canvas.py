@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rdet.datasets.transforms.crop import crop_boxes
+from rdet.errors import ConfigError
 
 COLUMNS = ("gt_bboxes", "gt_bboxes_labels", "gt_ignore_flags")  # what a record says of its boxes
 PAD_VAL = 114  # the grey of YOLO
@@ -48,16 +49,16 @@ def join(parts: Sequence[dict]) -> dict[str, np.ndarray]:
 
 
 def check_range(name: str, given: Sequence[float]) -> tuple[float, float]:
-    """Returns the two ends. Raises ValueError unless they are positive and in order."""
+    """Returns the two ends. Raises ConfigError unless they are positive and in order."""
     ends = tuple(given)
     if len(ends) != 2 or not 0 < ends[0] <= ends[1]:
-        raise ValueError(f"{name} must be two positive numbers, the least first, got {given}")
+        raise ConfigError(f"{name} must be two positive numbers, the least first, got {given}")
     return ends
 
 
 def check_pad_val(name: str, given: float | Sequence[float]) -> tuple[float, ...]:
-    """Returns blue, green and red. Raises ValueError unless they are one or three numbers of 0 to 255."""
+    """Returns blue, green and red. Raises ConfigError unless they are one or three numbers of 0 to 255."""
     values = tuple(given) if isinstance(given, Sequence) else (given,) * 3
     if len(values) != 3 or not all(0 <= value <= 255 for value in values):
-        raise ValueError(f"{name} must be one number from 0 to 255, or three, got {given}")
+        raise ConfigError(f"{name} must be one number from 0 to 255, or three, got {given}")
     return values

@@ -6,6 +6,7 @@ import numpy as np
 
 from rdet.datasets.transforms.canvas import boxes_on, join
 from rdet.datasets.transforms.mix_transform import MixTransform
+from rdet.errors import ConfigError
 from rdet.registry import TRANSFORMS
 
 
@@ -35,9 +36,9 @@ class CopyPaste(MixTransform):
     def __init__(self, max_num_pasted: int = 100, min_visible: float = 0.3, prob: float = 1.0):
         super().__init__(prob)
         if max_num_pasted < 1:
-            raise ValueError(f"CopyPaste: max_num_pasted must be at least 1, got {max_num_pasted}")
+            raise ConfigError(f"CopyPaste: max_num_pasted must be at least 1, got {max_num_pasted}")
         if not 0 < min_visible <= 1:
-            raise ValueError(f"CopyPaste: min_visible must be above 0 and at most 1, got {min_visible}")
+            raise ConfigError(f"CopyPaste: min_visible must be above 0 and at most 1, got {min_visible}")
         self.max_num_pasted = max_num_pasted
         self.min_visible = min_visible
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from rdet.errors import ConfigError
 from rdet.registry import TRANSFORMS
 
 
@@ -24,7 +25,7 @@ class RandomCrop(BaseTransform):
 
     def __init__(self, crop_size: tuple[int, int], allow_negative_crop: bool = False):
         if len(crop_size) != 2 or min(crop_size) < 1:
-            raise ValueError(f"RandomCrop: crop_size must be a width and a height in pixels, got {crop_size}")
+            raise ConfigError(f"RandomCrop: crop_size must be a width and a height in pixels, got {crop_size}")
         self.crop_size = tuple(crop_size)
         self.allow_negative_crop = allow_negative_crop
 

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from rdet.errors import ConfigError
 from rdet.registry import TRANSFORMS
 
 # direction -> cv2's flip code, and the axes (0: x, 1: y) in which boxes are mirrored
@@ -23,18 +24,18 @@ class RandomFlip(BaseTransform):
             gets an equal share of ``prob``, or its own if ``prob`` is a list.
 
     Raises:
-        ValueError: A direction does not exist, or the probabilities do not fit.
+        ConfigError: A direction does not exist, or the probabilities do not fit.
     """
 
     def __init__(self, prob: float | list[float] = 0.5, direction: str | list[str] = "horizontal"):
         self.directions = [direction] if isinstance(direction, str) else list(direction)
         for name in self.directions:
             if name not in _DIRECTIONS:
-                raise ValueError(f"RandomFlip: no direction {name!r}; valid: {', '.join(_DIRECTIONS)}")
+                raise ConfigError(f"RandomFlip: no direction {name!r}; valid: {', '.join(_DIRECTIONS)}")
         n = len(self.directions)
         self.probs = [prob / n] * n if isinstance(prob, int | float) else list(prob)
         if len(self.probs) != n or min(self.probs) < 0 or sum(self.probs) > 1 + 1e-9:
-            raise ValueError(f"RandomFlip: prob {prob} does not fit the directions {self.directions}")
+            raise ConfigError(f"RandomFlip: prob {prob} does not fit the directions {self.directions}")
 
     def transform(self, results: dict) -> dict:
         """Sets ``flip`` and ``flip_direction``, and flips ``img`` and ``gt_bboxes``."""

@@ -3,8 +3,8 @@
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from rdet.datasets.errors import BadImageError, DatasetError
 from rdet.datasets.images import read_image
+from rdet.errors import BadImageError, DatasetError
 from rdet.registry import TRANSFORMS
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from rdet.datasets.errors import DatasetError
+from rdet.errors import ConfigError, DatasetError
 
 
 class MixTransform(BaseTransform):
@@ -20,7 +20,7 @@ class MixTransform(BaseTransform):
 
     def __init__(self, prob: float = 1.0):
         if not 0 <= prob <= 1:
-            raise ValueError(f"{type(self).__name__}: prob must be between 0 and 1, got {prob}")
+            raise ConfigError(f"{type(self).__name__}: prob must be between 0 and 1, got {prob}")
         self.prob = prob
 
     def mix(self, results: dict, draw: Callable[[], dict]) -> dict:

@@ -7,6 +7,7 @@ import numpy as np
 from rdet.datasets.transforms.canvas import PAD_VAL, boxes_on, check_pad_val, check_range, join, new_canvas, put
 from rdet.datasets.transforms.mix_transform import MixTransform
 from rdet.datasets.transforms.resize import as_scale, fit
+from rdet.errors import ConfigError
 from rdet.registry import TRANSFORMS
 
 
@@ -43,7 +44,7 @@ class Mosaic(MixTransform):
         self.img_scale = as_scale(img_scale)
         self.center_ratio_range = check_range("Mosaic: center_ratio_range", center_ratio_range)
         if self.center_ratio_range[1] >= 2:
-            raise ValueError(f"Mosaic: center_ratio_range must end below 2, got {center_ratio_range}")
+            raise ConfigError(f"Mosaic: center_ratio_range must end below 2, got {center_ratio_range}")
         self.pad_val = check_pad_val("Mosaic: pad_val", pad_val)
 
     def combine(self, results: dict, draw: Callable[[], dict]) -> dict:

@@ -8,7 +8,7 @@ import torch
 from mmcv.transforms import BaseTransform
 from mmengine.structures import InstanceData
 
-from rdet.datasets.errors import DatasetError
+from rdet.errors import DatasetError
 from rdet.messages import nearest
 from rdet.registry import TRANSFORMS
 from rdet.structures import DetDataSample

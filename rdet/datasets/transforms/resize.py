@@ -6,6 +6,7 @@ import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from rdet.errors import ConfigError
 from rdet.registry import TRANSFORMS
 
 Scale = tuple[int, int]  # two sides in pixels
@@ -83,7 +84,7 @@ class RandomChoiceResize(BaseTransform):
     def __init__(self, scales: Sequence[Scale | int], keep_ratio: bool = False):
         self.scales = [as_scale(scale) for scale in scales]
         if not self.scales:
-            raise ValueError("RandomChoiceResize: no scales to choose from")
+            raise ConfigError("RandomChoiceResize: no scales to choose from")
         self.keep_ratio = keep_ratio
 
     def transform(self, results: dict) -> dict:
@@ -113,7 +114,7 @@ class RandomResize(BaseTransform):
     ):
         self.scales = [as_scale(scale)] if ratio_range else [as_scale(s) for s in scale]
         if len(self.scales) != (1 if ratio_range else 2):
-            raise ValueError(f"RandomResize: scale must be two scales, or one with ratio_range, got {scale}")
+            raise ConfigError(f"RandomResize: scale must be two scales, or one with ratio_range, got {scale}")
         self.ratio_range = ratio_range
         self.keep_ratio = keep_ratio
 
@@ -134,5 +135,5 @@ class RandomResize(BaseTransform):
 def as_scale(scale: Scale | int) -> Scale:
     sides = (scale, scale) if isinstance(scale, int) else tuple(scale)
     if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
-        raise ValueError(f"a scale must be two sides in whole pixels, got {scale!r}")
+        raise ConfigError(f"a scale must be two sides in whole pixels, got {scale!r}")
     return sides

