@@ -41,6 +41,7 @@ class Architecture:
         head_bias: Whether the towers' convolutions have a bias.
         stacked_convs: Convolutions of a tower.
         feat_channels: Their channels.
+        neck_channels: Channels of the pyramid.
         reg_max: The last of the distances that a side's distribution is over; None without one.
         mmdet: Whether the names are MMDetection's.
     """
@@ -55,6 +56,7 @@ class Architecture:
     head_bias: bool
     stacked_convs: int
     feat_channels: int
+    neck_channels: int
     reg_max: int | None
     mmdet: bool
 
@@ -86,6 +88,8 @@ class Architecture:
             options["model.bbox_head.norm_cfg"] = norm
         if self.stacked_convs != {"VFNet": 3, "TOOD": 6}.get(self.family, 4):
             options["model.bbox_head.stacked_convs"] = self.stacked_convs
+        if self.neck_channels != 256:
+            options["model.neck.out_channels"] = self.neck_channels
         if self.feat_channels != 256:
             options["model.bbox_head.feat_channels"] = self.feat_channels
         if self.reg_max not in (None, 16):
@@ -118,7 +122,8 @@ def architecture_of(weights: Mapping[str, Tensor]) -> Architecture | None:
     cls, reg = (f"{prefix}_cls", f"{prefix}_reg") if mmdet else ("conv_cls", "conv_reg")
     tower = {(True, True): "inter_convs", (False, True): "shared_convs"}.get((mmdet, family == "TOOD"), "cls_convs")
     rows = {layer: weights.get(f"bbox_head.{layer}.weight") for layer in (cls, reg)}
-    if any(value is None or value.ndim != 4 for value in rows.values()):
+    lateral = weights.get(f"neck.lateral_convs.0{'.conv' if mmdet else ''}.weight")
+    if any(value is None or value.ndim != 4 for value in (*rows.values(), lateral)):
         return None
     priors = rows[reg].shape[0] // 4 if family == "RetinaNet" else 1
     if not priors or rows[cls].shape[0] % priors:
@@ -137,6 +142,7 @@ def architecture_of(weights: Mapping[str, Tensor]) -> Architecture | None:
         head_bias=f"bbox_head.{tower}.0.conv.bias" in weights,
         stacked_convs=len(convs),
         feat_channels=rows[cls].shape[1],
+        neck_channels=lateral.shape[0],
         reg_max=rows[reg].shape[0] // 4 - 1 if family == "GFL" else None,
         mmdet=mmdet,
     )

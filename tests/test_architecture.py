@@ -19,9 +19,13 @@ def test_family_and_classes(family, classes):
     assert found.num_priors == (9 if family == "RetinaNet" else 1)
     assert found.head_norm == (None if family == "RetinaNet" else "GN")
     assert found.stacked_convs == {"VFNet": 3, "TOOD": 6}.get(family, 4)
-    assert found.feat_channels == 48
+    assert (found.feat_channels, found.neck_channels) == (48, 48)
     assert found.reg_max == (16 if family == "GFL" else None)
-    assert found.options == {"model.backbone.depth": 18, "model.bbox_head.feat_channels": 48}
+    assert found.options == {
+        "model.backbone.depth": 18,
+        "model.neck.out_channels": 48,
+        "model.bbox_head.feat_channels": 48,
+    }
 
 
 @pytest.mark.parametrize(

@@ -146,9 +146,7 @@ def test_a_damaged_file_in_the_folder_is_an_error(server, tmp_path):
 
 def test_no_such_file_on_the_server(server, tmp_path):
     address = server.address.replace("models", "missing")
-    with pytest.raises(
-        DownloadError, match=rf"{re.escape(address)} \(404 Not Found\); put the file at"
-    ):
+    with pytest.raises(DownloadError, match=rf"{re.escape(address)} \(404 Not Found\); put the file at"):
         fetch(address, "sha256", SHA, tmp_path)
     assert len(server.ranges) == 1  # it does not ask again
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 import torch
-from interop.mmdet_states import FAMILIES, shapes, weights
+from mmdet_states import FAMILIES, shapes, weights
 
 from rdet.errors import CheckpointError
 from rdet.interop.mmdetection import from_mmdetection, to_mmdetection
@@ -94,9 +94,7 @@ def test_a_weight_without_a_place_is_one_error(name, message):
 
 
 def test_other_detectors_are_one_error():
-    with pytest.raises(
-        CheckpointError, match=r"not weights of MMDetection.*\(the names are a\.b\)"
-    ):
+    with pytest.raises(CheckpointError, match=r"not weights of MMDetection.*\(the names are a\.b\)"):
         from_mmdetection({"a.b": torch.zeros(1)})
     with pytest.raises(CheckpointError, match=r"\(the names are \)"):
         from_mmdetection({})
