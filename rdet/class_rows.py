@@ -7,7 +7,7 @@ from torch import Tensor
 
 from rdet.messages import few
 
-_CLASS_LAYER = ("bbox_head.conv_cls.weight", "bbox_head.conv_cls.bias")
+CLASS_LAYER = ("bbox_head.conv_cls.weight", "bbox_head.conv_cls.bias")
 
 
 def with_rows_of_classes(
@@ -35,7 +35,7 @@ def with_rows_of_classes(
     weights = dict(weights)
     if trained is None or tuple(trained) == tuple(wanted):
         return weights
-    layers = [name for name in _CLASS_LAYER if name in weights and name in drawn]
+    layers = [name for name in CLASS_LAYER if name in weights and name in drawn]
     priors = {
         len(state[layer]) / len(names) for layer in layers for state, names in ((weights, trained), (drawn, wanted))
     }

@@ -13,14 +13,15 @@ CLASSES = (
     *("hair drier", "toothbrush"),
 )
 
-# Category ids that no object of the data set has.
+# Category ids that no object of the data set has, and how their names begin here.
+UNUSED = "unused "
 UNUSED_IDS = (0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
 
 
 def classes_by_id() -> tuple[str, ...]:
     """Names of the 91 category ids, 0 to 90, as torchvision counts labels; an unused id is ``'unused 12'``."""
     names = iter(CLASSES)
-    return tuple(f"unused {number}" if number in UNUSED_IDS else next(names) for number in range(91))
+    return tuple(f"{UNUSED}{number}" if number in UNUSED_IDS else next(names) for number in range(91))
 
 
 def default_classes(count: int) -> tuple[str, ...] | None:

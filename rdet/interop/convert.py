@@ -13,9 +13,10 @@ from torch import Tensor
 
 from rdet.architecture import CLASS_LAYERS, architecture_of
 from rdet.checkpoint import read_checkpoint, weights_in
+from rdet.class_rows import CLASS_LAYER
 from rdet.errors import CheckpointError
 from rdet.interop.array_pickle import read_array_pickle
-from rdet.interop.coco import default_classes
+from rdet.interop.coco import UNUSED, default_classes
 from rdet.interop.detectron2 import from_detectron2, pixel_statistics
 from rdet.interop.download import fetch
 from rdet.interop.literal_config import literal_config
@@ -62,14 +63,15 @@ def open_checkpoint(source: str | Path, origin: str = "auto", style: str | None 
         converted, cfg, classes = _CONVERTERS[origin](content, weights, path, style)
     except ValueError as error:
         raise CheckpointError(f"{source} cannot be converted: {error}") from error
-    if classes is None:
-        cfg.model.num_classes = architecture_of(converted).num_classes
+    cfg.model.num_classes = architecture_of(converted).num_classes if classes is None else None
     meta = {"dataset_meta": {"classes": classes}, "cfg": cfg.pretty_text, "converted_from": f"{origin}: {source}"}
     return {"meta": meta, "state_dict": converted}
 
 
 def own_checkpoint(source: str | Path, folder: str | Path) -> str:
     """Convert a checkpoint that a run shall load, if it is another project's.
+
+    Classes without objects, of which torchvision has eleven, are left out: a data set has none.
 
     Args:
         source: See :func:`open_checkpoint`.
@@ -83,10 +85,22 @@ def own_checkpoint(source: str | Path, folder: str | Path) -> str:
         return str(source)
     path = Path(folder) / "converted" / f"{Path(source).stem}.pth"
     path.parent.mkdir(parents=True, exist_ok=True)
+    content = _without_unused_classes(content)
     part = path.with_name(f"{path.name}.{os.getpid()}")  # each process of a run writes the same
     torch.save(content, part)
     os.replace(part, path)
     return str(path)
+
+
+def _without_unused_classes(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    classes, weights = content["meta"]["dataset_meta"]["classes"], dict(content["state_dict"])
+    used = [row for row, name in enumerate(classes or ()) if not name.startswith(UNUSED)]
+    if len(used) == len(classes or ()):
+        return content
+    for name in CLASS_LAYER:
+        weights[name] = weights[name].unflatten(0, (-1, len(classes)))[:, used].flatten(0, 1)  # (priors, classes, ...)
+    meta = {**content["meta"], "dataset_meta": {"classes": tuple(classes[row] for row in used)}}
+    return {"meta": meta, "state_dict": weights}
 
 
 def convert_checkpoint(
@@ -176,7 +190,7 @@ def _from_torchvision(content: Mapping, weights: Mapping[str, Tensor], path: str
     architecture = architecture_of(state)
     if architecture is None or architecture.depth != 50:
         raise CheckpointError("the weights are not of one of torchvision's detectors with ResNet-50")
-    return state, torchvision_config(kind, architecture.num_classes), default_classes(architecture.num_classes)
+    return state, torchvision_config(kind), default_classes(architecture.num_classes)
 
 
 _CONVERTERS = {"mmdet": _from_mmdetection, "detectron2": _from_detectron2, "torchvision": _from_torchvision}

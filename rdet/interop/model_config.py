@@ -65,14 +65,14 @@ def detectron2_config(
     return _load("configs/retinanet/r50_fpn_1x_coco.py", options)
 
 
-def torchvision_config(name: str, num_classes: int) -> Config:
+def torchvision_config(name: str) -> Config:
     """Make the config of torchvision's ``'retinanet'``, ``'retinanet_v2'`` or ``'fcos'``."""
     path = {
         "retinanet": "configs/retinanet/r50_fpn_torchvision.py",
         "retinanet_v2": "configs/retinanet/r50_fpn_v2_torchvision.py",
         "fcos": "configs/fcos/r50_fpn_torchvision.py",
     }[name]
-    return _load(path, {"model.backbone.weights": None, "model.num_classes": num_classes})
+    return _load(path, {"model.backbone.weights": None})
 
 
 def _load(path: str, options: dict[str, Any]) -> Config:

@@ -363,6 +363,20 @@ def test_training_starts_from_a_name(released, make_runner, tmp_path):
     assert (tmp_path / "run" / "converted" / "small_r18.pth").is_file()
 
 
+def test_a_run_has_no_classes_without_objects(tmp_path):
+    torch.manual_seed(0)
+    theirs = detection.retinanet_resnet50_fpn(weights=None, weights_backbone=None).state_dict()
+    torch.nn.init.normal_(theirs["head.classification_head.cls_logits.bias"])
+    torch.save(theirs, tmp_path / "a.pth")
+    path = convert.own_checkpoint(tmp_path / "a.pth", tmp_path / "run")
+    assert path == str(tmp_path / "run" / "converted" / "a.pth")
+    run, whole = init_detector(path), init_detector(tmp_path / "a.pth")
+    assert run.classes == CLASSES
+    rows = [whole.classes.index(name) for name in CLASSES]
+    for kept, all_rows in zip(run.bbox_head.conv_cls.parameters(), whole.bbox_head.conv_cls.parameters(), strict=True):
+        assert torch.equal(kept.unflatten(0, (9, 80)), all_rows.unflatten(0, (9, 91))[:, rows])
+
+
 def test_an_own_checkpoint_is_not_converted(tmp_path):
     torch.save({"state_dict": {"a": torch.zeros(1)}}, tmp_path / "a.pth")
     assert convert.own_checkpoint(tmp_path / "a.pth", tmp_path / "run") == str(tmp_path / "a.pth")
