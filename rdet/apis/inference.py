@@ -43,8 +43,9 @@ def init_detector(
         The detector in eval mode. Its ``cfg`` is the config, its ``classes`` the names.
 
     Raises:
-        CheckpointError, ConfigError: The checkpoint does not fit, or carries no config where none is given, or neither it nor the
-            config says how many classes there are; or the device cannot be used.
+        CheckpointError: The checkpoint does not fit, or cannot be converted.
+        ConfigError: The checkpoint carries no config where none is given, or neither it nor the config says how many
+            classes there are; or the device cannot be used.
     """
     if checkpoint is None and _is_checkpoint(config):
         config, checkpoint = None, config

@@ -53,6 +53,12 @@ def open_checkpoint(source: str | Path, origin: str = "auto", style: str | None 
         released = release(path)
         path = str(fetch(released.address, released.algorithm, released.checksum))
         style = style or released.style
+    elif path.startswith(("http://", "https://")):
+        released = release_of_file(path.rpartition("/")[2])
+        if released is not None and released.address == path:
+            path = str(fetch(path, released.algorithm, released.checksum))
+        elif path.endswith(".pkl"):
+            path = str(fetch(path, "sha256", ""))  # nobody says its checksum
     content, weights = _read(path)
     origin = origin_of(weights) if origin == "auto" else origin
     if origin is None:
@@ -61,7 +67,7 @@ def open_checkpoint(source: str | Path, origin: str = "auto", style: str | None 
         style = released.style
     try:
         converted, cfg, classes = _CONVERTERS[origin](content, weights, path, style)
-    except ValueError as error:
+    except CheckpointError as error:
         raise CheckpointError(f"{source} cannot be converted: {error}") from error
     cfg.model.num_classes = architecture_of(converted).num_classes if classes is None else None
     meta = {"dataset_meta": {"classes": classes}, "cfg": cfg.pretty_text, "converted_from": f"{origin}: {source}"}
@@ -203,7 +209,7 @@ def _source_config(meta: Mapping, path: str) -> dict[str, Any]:
         return {}
     try:
         return literal_config(text)
-    except ValueError as error:
+    except CheckpointError as error:
         print_log(f"the config in {path} is not used: {error}", "current", level=30)
         return {}
 

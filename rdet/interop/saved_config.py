@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from mmengine.config import Config
 
 from rdet.config import check_config, check_numbers
-from rdet.errors import CheckpointError
+from rdet.errors import CheckpointError, RdetError
 from rdet.interop.literal_config import literal_config
-from rdet.registry import UnknownNameError, import_custom_modules
+from rdet.registry import import_custom_modules
 
 
 def saved_config(checkpoint: Mapping, source: str) -> Config | None:
@@ -32,6 +32,6 @@ def saved_config(checkpoint: Mapping, source: str) -> Config | None:
             import_custom_modules(**cfg.custom_imports)
         check_config(cfg)
         check_numbers(cfg)
-    except (UnknownNameError, ValueError) as error:
+    except RdetError as error:
         raise CheckpointError(f"the config in {source} cannot be used: {error}; give a config file") from error
     return cfg

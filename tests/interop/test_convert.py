@@ -341,6 +341,15 @@ def test_a_detector_by_name(released):
     assert init_detector(cfg, released, cfg_options=options).cfg.model.loss_bbox.type == "SmoothL1Loss"
 
 
+def test_the_address_of_a_release_is_checked_too(released):
+    entry = zoo.release(released)
+    assert init_detector(checkpoint=entry.address).classes == ("red", "blue")
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    (folder / entry.address.rpartition("/")[2]).write_bytes(b"x")
+    with pytest.raises(CheckpointError, match=f"its sha256 begins with 2d711642, not with {entry.checksum}"):
+        init_detector(checkpoint=entry.address)
+
+
 def test_training_starts_from_a_name(released, make_runner, tmp_path):
     """The tiny data set has the classes bright and red."""
     before = weights(small("RetinaNet", classes=2))
