@@ -44,6 +44,7 @@ def mmdetection_config(architecture: Architecture, source: Mapping[str, Any], st
         options |= _fcos(head, architecture.head_bias)
     first_fcos = architecture.family == "FCOS" and not head.get("norm_on_bbox")
     options |= _input(_input_of(source) or _usual_input(style, first_fcos))
+    options |= _neck(model.get("neck") or {}) | _anchors(architecture.family, head)
     options |= _postprocess(model.get("test_cfg") or source.get("test_cfg") or {})
     return _load(architecture.config, options)
 
@@ -104,6 +105,31 @@ def _usual_input(style: str, first_fcos: bool) -> dict[str, Any]:
     if style == "pytorch":
         return _RGB
     return _BGR_OF_DETECTRON if first_fcos else _BGR
+
+
+def _neck(neck: Mapping[str, Any]) -> dict[str, Any]:
+    """MMDetection's FPN as options; what it does not say stays the config's."""
+    source = neck.get("add_extra_convs")
+    if source == "on_lateral":
+        raise CheckpointError("its neck.add_extra_convs is 'on_lateral', which rdet does not have")
+    options: dict[str, Any] = {}
+    if source in ("on_input", "on_output"):
+        options["model.neck.extra_levels"] = {"on_input": "on_c5", "on_output": "on_p5"}[source]
+    if neck:
+        options["model.neck.relu_before_p7"] = bool(neck.get("relu_before_extra_convs", False))
+    return options
+
+
+def _anchors(family: str, head: Mapping[str, Any]) -> dict[str, Any]:
+    """Anchors and deviations of the deltas, of the families that have them."""
+    if family not in ("RetinaNet", "ATSS", "GFL"):
+        return {}
+    anchors, coder = head.get("anchor_generator") or {}, head.get("bbox_coder") or {}
+    keys = [key for key in ("octave_base_scale", "scales_per_octave", "ratios") if key in anchors]
+    options = {f"model.anchor_generator.{key}": anchors[key] for key in keys}
+    if family != "GFL" and "target_stds" in coder:
+        options["model.bbox_coder.target_stds"] = list(coder["target_stds"])
+    return options
 
 
 def _fcos(head: Mapping[str, Any], bias: bool) -> dict[str, Any]:

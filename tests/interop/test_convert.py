@@ -137,6 +137,30 @@ def test_what_the_sources_own_config_says_goes_into_rdets(meta, save):
     assert (postprocess.max_per_img, postprocess.iou_threshold) == (300, 0.65)
 
 
+def test_anchors_and_neck_of_ones_own_training(save):
+    needs_config("RetinaNet")
+    text = """
+model = dict(
+    neck=dict(type='FPN', add_extra_convs='on_output', relu_before_extra_convs=True),
+    bbox_head=dict(
+        anchor_generator=dict(type='AnchorGenerator', octave_base_scale=2, scales_per_octave=2, ratios=[1.0, 3.0]),
+        bbox_coder=dict(type='DeltaXYWHBBoxCoder', target_stds=[0.1, 0.1, 0.2, 0.2])))
+"""
+    state = shapes("RetinaNet", 18, classes=3, width=64)
+    state["neck.fpn_convs.3.conv.weight"] = (64, 64, 3, 3)
+    for layer, rows in (("retina_cls", 12), ("retina_reg", 16)):
+        state |= {f"bbox_head.{layer}.weight": (rows, 64, 3, 3), f"bbox_head.{layer}.bias": (rows,)}
+    model = init_detector(save(weights(state), cfg=text, dataset_meta={"classes": ("a", "b", "c")}))
+    assert model.cfg.model.neck.relu_before_p7
+    boxes = model.anchor_generator([(1, 1)] + [(0, 0)] * 4)
+    sizes = boxes[:, 2:] - boxes[:, :2]  # (4, 2) width, height
+    expected = [[16 * 2**s / r**0.5, 16 * 2**s * r**0.5] for r in (1, 3) for s in (0, 0.5)]
+    torch.testing.assert_close(sizes, torch.tensor(expected))
+    delta = torch.tensor([[1.0, 0, 0, 0]])
+    moved = model.bbox_coder.decode(torch.tensor([[0.0, 0, 10, 10]]), delta)
+    assert moved.tolist() == [[1, 0, 11, 10]]
+
+
 BGR = [103.53, 116.28, 123.675]
 
 
@@ -180,6 +204,7 @@ def convert_to_model(path, style=None):
     ("family", "text", "message"),
     [
         ("RetinaNet", "model = dict(test_cfg=dict(nms=dict(type='soft_nms')))", "its test_cfg.nms is 'soft_nms'"),
+        ("GFL", "model = dict(neck=dict(add_extra_convs='on_lateral'))", "its neck.add_extra_convs is 'on_lateral'"),
         ("TOOD", "model = dict(bbox_head=dict(anchor_type='anchor_based'))", "it is TOOD with anchors"),
     ],
 )
