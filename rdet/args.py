@@ -11,7 +11,7 @@ class ArgumentParser(argparse.ArgumentParser):
         super().__init__(description=description, allow_abbrev=False)
 
     def parse_args(self, args=None, namespace=None):
-        namespace, unknown = self.parse_known_args(args, namespace)
+        namespace, unknown = self.parse_known_intermixed_args(args, namespace)
         if unknown:
             options = [option for option in self._option_string_actions if option.startswith("--")]
             close = difflib.get_close_matches(unknown[0].split("=")[0], options, n=2)

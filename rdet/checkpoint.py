@@ -3,6 +3,7 @@
 import re
 import zipfile
 import zlib
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -13,6 +14,7 @@ import torch
 from mmengine.logging import HistoryBuffer, print_log
 from torch import Tensor, nn
 
+from rdet.architecture import architecture_of
 from rdet.errors import CheckpointError, DownloadError, MissingFileError
 from rdet.messages import few
 
@@ -36,7 +38,10 @@ _SAFE_CLASSES = [
     np.dtype,
     _multiarray._reconstruct,
     _multiarray.scalar,
-    *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")),
+    *(type(np.dtype(kind)) for kind in ("float64", "float32", "float16", "int64", "int32", "uint8", "bool", "U")),
+    # Dicts of configs, in the `meta` of MMDetection's checkpoints: read as plain ones.
+    *((OrderedDict, name) for name in ("mmcv.utils.config.ConfigDict", "mmengine.config.config.ConfigDict")),
+    (OrderedDict, "addict.addict.Dict"),
 ]
 
 
@@ -142,7 +147,9 @@ def load_weights_into(module: nn.Module, weights: Mapping[str, Tensor], source: 
     summary = "; ".join(details)
     complete = len(details) == 1
     if not fitting or (strict and not complete):
-        raise CheckpointError(f"{summary}. The checkpoint is of another architecture than the config")
+        found = architecture_of(weights)
+        advice = f": it is {found.advice}" if found else ""
+        raise CheckpointError(f"{summary}. The checkpoint is of another architecture than the config{advice}")
     module.load_state_dict(fitting, strict=False)
     if not complete:
         print_log(summary, logger="current", level=30)

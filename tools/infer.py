@@ -1,12 +1,14 @@
-"""Detect objects in pictures: python tools/infer.py CONFIG CHECKPOINT IMAGE_OR_FOLDER"""
+"""Detect objects in pictures: python tools/infer.py [CONFIG] CHECKPOINT IMAGE_OR_FOLDER"""
 
 from rdet.args import ArgumentParser, add_cfg_options
 
 
 def parse_args():
     parser = ArgumentParser("Detect objects in pictures")
-    parser.add_argument("config", help="path of a config file")
-    parser.add_argument("checkpoint", help="path or address of a checkpoint")
+    parser.add_argument("config", nargs="?", help="path of a config file (default: the one in the checkpoint)")
+    parser.add_argument(
+        "checkpoint", help="path or address of a checkpoint, or a name such as mmdet://atss_r50_fpn_1x_coco"
+    )
     parser.add_argument("input", help="an image, or a folder of images")
     parser.add_argument("--out-dir", default="detections", help="where pictures and detections.json go")
     parser.add_argument("--score-thr", type=float, default=0.3, help="draw and write detections of at least this score")

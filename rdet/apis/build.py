@@ -13,6 +13,7 @@ from rdet.engine.runner import Runner
 from rdet.errors import ConfigError
 from rdet.evaluation.coco_eval import METRIC_KEYS
 from rdet.evaluation.coco_metric import CocoMetric
+from rdet.interop.convert import own_checkpoint
 from rdet.messages import few, nearest
 from rdet.registry import DATASETS, MODELS
 
@@ -90,6 +91,8 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False, launcher: 
         options |= {"test_cfg": {}, "test_evaluator": evaluator_cfgs(cfg, "test")}
     passed_on = ("custom_hooks", "load_from", "resume", "env_cfg", "log_level")
     options |= {key: cfg[key] for key in passed_on if cfg.get(key) is not None}
+    if options.get("load_from") and not options.get("resume"):
+        options["load_from"] = own_checkpoint(options["load_from"], cfg.work_dir)
     if cfg.get("visualizer"):
         options["visualizer"] = {"type": "Visualizer", **cfg.visualizer}
     randomness = {"seed": 0, **cfg.get("randomness", {})}

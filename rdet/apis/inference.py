@@ -11,25 +11,31 @@ from mmengine.dataset import pseudo_collate
 
 from rdet.apis.build import build_detector
 from rdet.apis.data_cfg import innermost, loader_cfg
-from rdet.checkpoint import load_weights_into, read_checkpoint, weights_in
+from rdet.checkpoint import load_weights_into, weights_in
 from rdet.config import load_config, override
-from rdet.errors import ConfigError
+from rdet.errors import CheckpointError, ConfigError
+from rdet.interop.convert import open_checkpoint
+from rdet.interop.saved_config import saved_config
+from rdet.interop.zoo import is_name
 from rdet.models.detectors.one_stage_detector import OneStageDetector
 from rdet.registry import TRANSFORMS
 from rdet.structures import DetDataSample
 
 
 def init_detector(
-    config: str | Path | Config,
+    config: str | Path | Config | None = None,
     checkpoint: str | Path | None = None,
     device: str = "cpu",
     cfg_options: dict | None = None,
 ) -> OneStageDetector:
     """Builds a detector that :func:`inference_detector` can use.
 
+    ``init_detector("mmdet://atss_r50_fpn_1x_coco")``: a checkpoint may stand alone.
+
     Args:
-        config: A config file, or what :func:`rdet.config.load_config` made of it.
-        checkpoint: Path or address of trained weights; it also says what the classes are called.
+        config: A config file, or what :func:`rdet.config.load_config` made of it. None: that of the checkpoint.
+        checkpoint: Path or address of trained weights, or the name of a released detector
+            (:mod:`rdet.interop.zoo`); it also says what the classes are called. Another project's is converted.
         device: Where the detector shall run.
         cfg_options: Overrides, dotted key -> value, of a config file or of a config.
 
@@ -37,29 +43,44 @@ def init_detector(
         The detector in eval mode. Its ``cfg`` is the config, its ``classes`` the names.
 
     Raises:
-        ConfigError: The checkpoint does not fit, or neither it nor the config says how many classes
-            there are; or the device cannot be used.
+        CheckpointError: The checkpoint does not fit, or cannot be converted.
+        ConfigError: The checkpoint carries no config where none is given, or neither it nor the config says how many
+            classes there are; or the device cannot be used.
     """
+    if checkpoint is None and _is_checkpoint(config):
+        config, checkpoint = None, config
+    content = open_checkpoint(checkpoint) if checkpoint is not None else {}
+    classes = ((content.get("meta") or {}).get("dataset_meta") or {}).get("classes")
+    if config is None:
+        if checkpoint is None:
+            raise ConfigError("init_detector needs a config or a checkpoint")
+        config = saved_config(content, str(checkpoint))
+        if config is None:
+            raise ConfigError(f"{checkpoint} carries no config; give the one that it was trained with")
     cfg = override(config, cfg_options) if isinstance(config, Config) else load_config(config, cfg_options)
-    if checkpoint is not None:
-        content = read_checkpoint(checkpoint)
-        classes = ((content.get("meta") or {}).get("dataset_meta") or {}).get("classes")
-    else:
-        content, classes = None, None
     if classes is None:
         count = cfg.model.get("num_classes")
         if count is None:
             raise ConfigError("neither the checkpoint nor model.num_classes says how many classes there are")
         classes = [str(index) for index in range(count)]
     model = build_detector(cfg, tuple(classes))
-    if content is not None:
-        load_weights_into(model, weights_in(content), str(checkpoint))
+    if checkpoint is not None:
+        try:
+            load_weights_into(model, weights_in(content), str(checkpoint))
+        except CheckpointError as error:
+            if not (content.get("meta") or {}).get("cfg"):
+                raise
+            raise CheckpointError(f"{error}, or leave the config out: the checkpoint carries its own") from error
     model.cfg = cfg
     model.classes = tuple(classes)
     try:
         return model.to(device).eval()
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device {device!r} cannot be used ({str(error).splitlines()[0]})") from error
+
+
+def _is_checkpoint(source) -> bool:
+    return isinstance(source, str | Path) and (is_name(str(source)) or str(source).endswith((".pth", ".pt", ".pkl")))
 
 
 def inference_detector(

@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader
 
 from rdet.checkpoint import load_weights_into, read_checkpoint, weights_in
+from rdet.class_rows import with_rows_of_classes
 from rdet.config import flatten
 from rdet.engine.distributed import cpu_only, init_cpu_process_group
 from rdet.engine.loader import Loader
@@ -169,8 +170,8 @@ class Runner(mm.Runner):
     def load_checkpoint(self, filename: str, map_location="cpu", strict: bool = False, revise_keys=()) -> dict:
         """Loads weights; what does not fit is one message.
 
-        Weights to resume or to test must fit entirely and be of the same classes; weights to start
-        from may lack, for example, the final layer of another number of classes.
+        Weights to resume or to test must fit entirely and be of the same classes; weights to start from may lack
+        some. Of their class layer the rows of classes of the same name are taken.
         """
         checkpoint = read_checkpoint(filename, map_location)
         if "state_dict" not in checkpoint:  # bare weights, or another trainer's; hooks expect mmengine's keys
@@ -180,7 +181,11 @@ class Runner(mm.Runner):
             check_checkpoint_classes(checkpoint, self._dataset_classes(), filename)
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        load_weights_into(model, weights_in(checkpoint), filename, strict=not starts_training)
+        weights = weights_in(checkpoint)
+        if starts_training:
+            trained, wanted = classes_of_checkpoint(checkpoint), self._dataset_classes()
+            weights = with_rows_of_classes(weights, model.state_dict(), trained, wanted, filename)
+        load_weights_into(model, weights, filename, strict=not starts_training)
         self._has_loaded = True
         self.logger.info(f"loaded {filename}")
         return checkpoint
@@ -267,9 +272,14 @@ def _keep_freed_memory(worker: int) -> None:
     keep_freed_memory()
 
 
+def classes_of_checkpoint(checkpoint: dict) -> tuple[str, ...] | None:
+    """Names of the classes that a checkpoint was trained on, if it says them."""
+    return ((checkpoint.get("meta") or {}).get("dataset_meta") or {}).get("classes")
+
+
 def check_checkpoint_classes(checkpoint: dict, classes: tuple[str, ...], source: str) -> None:
     """Raises CheckpointError if a checkpoint was trained on other classes, or on the same in another order."""
-    trained = ((checkpoint.get("meta") or {}).get("dataset_meta") or {}).get("classes")
+    trained = classes_of_checkpoint(checkpoint)
     if trained is not None and tuple(trained) != tuple(classes):
         raise CheckpointError(
             f"{source} was trained on {len(trained)} classes ({few(trained)}), but the data set has {len(classes)} "

@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from rdet.checkpoint import load_weights_into, read_checkpoint, weights_in
+from rdet.errors import CheckpointError
 
 # torchvision's name -> rdet's, tried in turn. Optional groups are of names that torchvision itself has changed:
 # the released `retinanet_resnet50_fpn_coco` says `inner_blocks.0.weight` for today's `inner_blocks.0.0.weight`.
@@ -43,7 +44,7 @@ def convert_retinanet_state_dict(state: Mapping[str, Tensor]) -> dict[str, Tenso
         state: Its ``state_dict()``, old names or new.
 
     Raises:
-        ValueError: A name is not one of torchvision's RetinaNet.
+        CheckpointError: A name is not one of torchvision's RetinaNet.
     """
     return {_rename(name, "RetinaNet"): value for name, value in state.items()}
 
@@ -63,7 +64,7 @@ def load_torchvision_retinanet(model: nn.Module, source: Mapping[str, Tensor] | 
         source: The state dict, or a path or address of one.
 
     Raises:
-        ValueError: The weights are of another architecture.
+        CheckpointError: The weights are of another architecture.
     """
     _load(model, source, convert_retinanet_state_dict)
 
@@ -88,4 +89,4 @@ def _rename(name: str, architecture: str) -> str:
     for pattern, replacement in _RULES + _FURTHER_RULES[architecture]:
         if match := pattern.fullmatch(current):
             return match.expand(replacement)
-    raise ValueError(f"{name!r} is not a weight of torchvision's {architecture} with a ResNet-FPN backbone")
+    raise CheckpointError(f"{name!r} is not a weight of torchvision's {architecture} with a ResNet-FPN backbone")

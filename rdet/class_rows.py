@@ -1,0 +1,55 @@
+"""The class layer of a checkpoint, for a data set of other classes."""
+
+from collections.abc import Mapping, Sequence
+
+from mmengine.logging import print_log
+from torch import Tensor
+
+from rdet.messages import few
+
+CLASS_LAYER = ("bbox_head.conv_cls.weight", "bbox_head.conv_cls.bias")
+
+
+def with_rows_of_classes(
+    weights: Mapping[str, Tensor],
+    drawn: Mapping[str, Tensor],
+    trained: Sequence[str] | None,
+    wanted: Sequence[str],
+    source: str,
+) -> dict[str, Tensor]:
+    """Take the rows of the class layer from a checkpoint by the names of their classes.
+
+    A class layer has K rows for each prior of a cell, ``(P * K, ...)``. Where the checkpoint has a class of the same
+    name, each prior's row is kept; the others stay as they were drawn. What was done is logged.
+
+    Args:
+        weights: Of the checkpoint, name -> tensor.
+        drawn: Of the new model, as it was initialised.
+        trained: Classes of the checkpoint; None if it does not say them.
+        wanted: Classes of the data set.
+        source: The checkpoint, for the log.
+
+    Returns:
+        ``weights``, with another class layer if the classes differ and both layers have the same priors.
+    """
+    weights = dict(weights)
+    if trained is None or tuple(trained) == tuple(wanted):
+        return weights
+    layers = [name for name in CLASS_LAYER if name in weights and name in drawn]
+    priors = {
+        len(state[layer]) / len(names) for layer in layers for state, names in ((weights, trained), (drawn, wanted))
+    }
+    if len(priors) != 1 or not (count := priors.pop()).is_integer():
+        return weights  # of other priors: no row is of the same prior
+    rows = {name: row for row, name in enumerate(trained) if list(trained).count(name) == 1}
+    kept = [name for name in wanted if name in rows]
+    for layer in layers:
+        old = weights[layer].unflatten(0, (int(count), len(trained)))  # (P, K, ...)
+        new = drawn[layer].detach().clone().to(old).unflatten(0, (int(count), len(wanted)))
+        for index, name in enumerate(wanted):
+            if name in rows:
+                new[:, index] = old[:, rows[name]]
+        weights[layer] = new.flatten(0, 1)
+    found = f"those of {len(kept)} with the same name are kept ({few(kept)})" if kept else "none has the same name"
+    print_log(f"{source}: the class layer is drawn anew for {len(wanted)} classes; {found}", "current")
+    return weights

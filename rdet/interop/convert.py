@@ -1,0 +1,246 @@
+"""Checkpoints of other projects as rdet's, and rdet's as MMDetection's."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.logging import print_log
+from torch import Tensor
+
+from rdet.architecture import CLASS_LAYERS, architecture_of
+from rdet.checkpoint import read_checkpoint, weights_in
+from rdet.class_rows import CLASS_LAYER
+from rdet.errors import CheckpointError
+from rdet.interop.array_pickle import read_array_pickle
+from rdet.interop.coco import UNUSED, default_classes
+from rdet.interop.detectron2 import from_detectron2, pixel_statistics
+from rdet.interop.download import fetch
+from rdet.interop.literal_config import literal_config
+from rdet.interop.mmdetection import from_mmdetection, to_mmdetection
+from rdet.interop.model_config import detectron2_config, mmdetection_config, torchvision_config
+from rdet.interop.saved_config import saved_config
+from rdet.interop.torchvision import convert_fcos_state_dict, convert_retinanet_state_dict
+from rdet.interop.zoo import is_name, release, release_of_file
+from rdet.messages import few
+
+ORIGINS = ("mmdet", "detectron2", "torchvision")
+_PARTS_OF_MMDETECTION = ("backbone", "neck", "bbox_head")  # a running normaliser is none of them
+
+
+def open_checkpoint(source: str | Path, origin: str = "auto", style: str | None = None) -> Mapping[str, Any]:
+    """Read a checkpoint and, if it is another project's, convert it.
+
+    Args:
+        source: A path, an address, or the name of a released detector such as ``mmdet://atss_r50_fpn_1x_coco``,
+            which is downloaded once.
+        origin: One of :data:`ORIGINS`, or ``'auto'``: as the names of the weights say.
+        style: ``'pytorch'`` or ``'caffe'``, the kind of backbone of MMDetection's and Detectron2's weights; None: as
+            the checkpoint's own config or the file's name says.
+
+    Returns:
+        rdet's checkpoint; one that is none of the others' comes back as it is.
+
+    Raises:
+        CheckpointError: The file cannot be read, or not be converted.
+        MissingFileError, DownloadError: There is no such file, or it cannot be downloaded.
+    """
+    path = str(source)
+    if is_name(path):
+        released = release(path)
+        path = str(fetch(released.address, released.algorithm, released.checksum))
+        style = style or released.style
+    elif path.startswith(("http://", "https://")):
+        released = release_of_file(path.rpartition("/")[2])
+        if released is not None and released.address == path:
+            path = str(fetch(path, released.algorithm, released.checksum))
+        elif path.endswith(".pkl"):
+            path = str(fetch(path, "sha256", ""))  # nobody says its checksum
+    content, weights = _read(path)
+    origin = origin_of(weights) if origin == "auto" else origin
+    if origin is None:
+        return content
+    if style is None and (released := release_of_file(Path(path).name)):
+        style = released.style
+    try:
+        converted, cfg, classes = _CONVERTERS[origin](content, weights, path, style)
+    except CheckpointError as error:
+        raise CheckpointError(f"{source} cannot be converted: {error}") from error
+    cfg.model.num_classes = architecture_of(converted).num_classes if classes is None else None
+    meta = {"dataset_meta": {"classes": classes}, "cfg": cfg.pretty_text, "converted_from": f"{origin}: {source}"}
+    return {"meta": meta, "state_dict": converted}
+
+
+def own_checkpoint(source: str | Path, folder: str | Path) -> str:
+    """Convert a checkpoint that a run shall load, if it is another project's.
+
+    Classes without objects, of which torchvision has eleven, are left out: a data set has none.
+
+    Args:
+        source: See :func:`open_checkpoint`.
+        folder: The run's; the converted file goes into its ``converted/``.
+
+    Returns:
+        The path of rdet's checkpoint: ``source`` itself if it is one.
+    """
+    content = open_checkpoint(source)
+    if "converted_from" not in (content.get("meta") or {}):
+        return str(source)
+    path = Path(folder) / "converted" / f"{Path(source).stem}.pth"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = _without_unused_classes(content)
+    part = path.with_name(f"{path.name}.{os.getpid()}")  # each process of a run writes the same
+    torch.save(content, part)
+    os.replace(part, path)
+    return str(path)
+
+
+def _without_unused_classes(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    classes, weights = content["meta"]["dataset_meta"]["classes"], dict(content["state_dict"])
+    used = [row for row, name in enumerate(classes or ()) if not name.startswith(UNUSED)]
+    if len(used) == len(classes or ()):
+        return content
+    for name in CLASS_LAYER:
+        weights[name] = weights[name].unflatten(0, (-1, len(classes)))[:, used].flatten(0, 1)  # (priors, classes, ...)
+    meta = {**content["meta"], "dataset_meta": {"classes": tuple(classes[row] for row in used)}}
+    return {"meta": meta, "state_dict": weights}
+
+
+def convert_checkpoint(
+    source: str | Path, out: str | Path, origin: str = "auto", target: str = "rdet", style: str | None = None
+) -> str:
+    """Write a checkpoint of another project as rdet's, or one of any as MMDetection's.
+
+    Args:
+        source, origin, style: See :func:`open_checkpoint`.
+        out: Where the converted checkpoint goes.
+        target: ``'rdet'`` or ``'mmdet'``.
+
+    Returns:
+        What it is, in one line.
+
+    Raises:
+        CheckpointError: It cannot be converted, or is rdet's already.
+    """
+    content = open_checkpoint(source, origin, style)
+    weights = weights_in(content)
+    converted = "converted_from" in (content.get("meta") or {})
+    if target == "rdet" and not converted:
+        reason = "it is rdet's already" if architecture_of(weights) else f"its weights are called {few(weights, 3)}"
+        raise CheckpointError(f"{source} is not a checkpoint of {', '.join(ORIGINS)}: {reason}")
+    if target == "mmdet":
+        content = _as_mmdetection(content, weights, str(source))
+    torch.save(content, out)
+    return f"{architecture_of(weights_in(content))}, written to {out}"
+
+
+def origin_of(weights: Mapping[str, Any]) -> str | None:
+    """Tell whose names the weights have: one of :data:`ORIGINS`, or None."""
+    if any(name.startswith("backbone.bottom_up.") for name in weights):
+        return "detectron2"
+    if any(name.startswith("backbone.body.") for name in weights):
+        return "torchvision"
+    layers = {name.split(".")[1] for name in weights if name.startswith("bbox_head.")}
+    return "mmdet" if any(layer in layers for layer in CLASS_LAYERS) else None
+
+
+def _read(path: str) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
+    """The content of a file and its weights; Detectron2's pickles of arrays too."""
+    if not path.endswith(".pkl"):
+        content = read_checkpoint(path)
+        return content, weights_in(content)
+    content = read_array_pickle(path)
+    arrays = content.get("model", content) if isinstance(content, dict) else {}
+    arrays = {name: value for name, value in arrays.items() if isinstance(value, np.ndarray)}
+    if not arrays:
+        raise CheckpointError(f"{path} holds no arrays under 'model'")
+    return content, {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
+
+
+def _from_mmdetection(content: Mapping, weights: Mapping[str, Tensor], path: str, style: str | None):
+    state, architecture = from_mmdetection(weights)
+    meta = content.get("meta") or {}
+    source = _source_config(meta, path)
+    if style is None:
+        style = "caffe" if "caffe" in Path(path).name else "pytorch"
+        if "style" not in ((source.get("model") or {}).get("backbone") or {}):
+            print_log(
+                f"{path} does not say which style its backbone has; taken: {style!r}. If that is wrong, its features "
+                "are wrong too: tools/convert_checkpoint.py --style",
+                "current",
+                level=30,
+            )
+    cfg = mmdetection_config(architecture, source, style)
+    return state, cfg, _classes(meta, architecture.num_classes)
+
+
+def _from_detectron2(content: Mapping, weights: Mapping[str, Tensor], path: str, style: str | None):
+    state = from_detectron2(weights)
+    architecture = architecture_of(state)
+    if architecture is None or architecture.family != "RetinaNet":
+        raise CheckpointError("the weights are not of a RetinaNet with a ResNet-FPN")
+    cfg = detectron2_config(architecture, pixel_statistics(weights), style or "caffe")
+    state["normalizer.mean"] = torch.tensor(100.0)  # where its running mean of positives starts; it is not stored
+    return state, cfg, default_classes(architecture.num_classes)
+
+
+def _from_torchvision(content: Mapping, weights: Mapping[str, Tensor], path: str, style: str | None):
+    if any("bbox_ctrness" in name for name in weights):
+        kind, state = "fcos", convert_fcos_state_dict(weights)
+    else:
+        state = convert_retinanet_state_dict(weights)
+        kind = "retinanet_v2" if "bbox_head.cls_convs.0.gn.weight" in state else "retinanet"
+    architecture = architecture_of(state)
+    if architecture is None or architecture.depth != 50:
+        raise CheckpointError("the weights are not of one of torchvision's detectors with ResNet-50")
+    return state, torchvision_config(kind), default_classes(architecture.num_classes)
+
+
+_CONVERTERS = {"mmdet": _from_mmdetection, "detectron2": _from_detectron2, "torchvision": _from_torchvision}
+
+
+def _source_config(meta: Mapping, path: str) -> dict[str, Any]:
+    """The config that MMDetection 3 stores as ``cfg`` and 2 as ``config``; nothing if it is not plain."""
+    text = meta.get("cfg") or meta.get("config")
+    if not isinstance(text, str):
+        return {}
+    try:
+        return literal_config(text)
+    except CheckpointError as error:
+        print_log(f"the config in {path} is not used: {error}", "current", level=30)
+        return {}
+
+
+def _classes(meta: Mapping, count: int) -> tuple[str, ...] | None:
+    """Names of classes as MMDetection 3 or 2 stores them, if there are as many as the weights have."""
+    dataset_meta = {key.lower(): value for key, value in (meta.get("dataset_meta") or {}).items()}
+    names = dataset_meta.get("classes") or meta.get("CLASSES") or ()
+    names = (names,) if isinstance(names, str) else tuple(names)  # 2.x: a single class may be a string
+    return names if len(names) == count else default_classes(count)
+
+
+def _as_mmdetection(content: Mapping, weights: Mapping[str, Tensor], source: str) -> dict[str, Any]:
+    architecture = architecture_of(weights)
+    if architecture is None:
+        raise CheckpointError(f"{source} is none of the detectors that MMDetection has under rdet's names")
+    classes = ((content.get("meta") or {}).get("dataset_meta") or {}).get("classes")
+    classes = tuple(classes or default_classes(architecture.num_classes) or map(str, range(architecture.num_classes)))
+    family = architecture.family
+    if " or " in family:  # the names are the same; the config knows
+        family = _family_of_config(saved_config(content, source), source)
+    weights = {name: value for name, value in weights.items() if name.partition(".")[0] in _PARTS_OF_MMDETECTION}
+    return {
+        "meta": {"dataset_meta": {"classes": classes}, "CLASSES": classes},
+        "state_dict": to_mmdetection(weights, family),
+    }
+
+
+def _family_of_config(cfg: Config | None, source: str) -> str:
+    head = cfg.model.bbox_head.get("type") if cfg is not None else None
+    families = {"FCOSHead": "FCOS", "ATSSHead": "ATSS"}
+    if head not in families:
+        raise CheckpointError(f"{source} carries no config that says whether it is FCOS or ATSS")
+    return families[head]

@@ -1,0 +1,159 @@
+"""Weights of MMDetection's one-stage detectors under rdet's names, and back."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from rdet.architecture import Architecture, architecture_of
+from rdet.errors import CheckpointError
+from rdet.messages import few
+
+# MMDetection's layer of `bbox_head` -> rdet's, for each family; `_SAME` are called the same in all.
+_LAYERS = {
+    "RetinaNet": {"retina_cls": "conv_cls", "retina_reg": "conv_reg"},
+    "FCOS": {"conv_cls": "conv_cls", "conv_reg": "conv_reg", "conv_centerness": "conv_quality"},
+    "ATSS": {"atss_cls": "conv_cls", "atss_reg": "conv_reg", "atss_centerness": "conv_quality"},
+    "GFL": {"gfl_cls": "conv_cls", "gfl_reg": "conv_reg"},
+    "VFNet": {
+        "vfnet_cls": "conv_cls",
+        "vfnet_reg_conv": "reg_conv",
+        "vfnet_reg": "conv_reg",
+        "vfnet_reg_refine_dconv": "reg_star_conv",
+        "vfnet_reg_refine": "conv_refine",
+        "vfnet_cls_dconv": "cls_star_conv",
+        "scales_refine": "refine_scales",
+    },
+    "TOOD": {
+        "tood_cls": "conv_cls",
+        "tood_reg": "conv_reg",
+        "inter_convs": "shared_convs",
+        "cls_decomp.layer_attention": "cls_decomposition.attention",
+        "reg_decomp.layer_attention": "reg_decomposition.attention",
+        "cls_decomp.reduction_conv": "cls_decomposition.mix",
+        "reg_decomp.reduction_conv": "reg_decomposition.mix",
+        "cls_prob_module": "conv_alignment",
+        "reg_offset_module": "conv_offset",
+    },
+}
+_SAME = {layer: layer for layer in ("cls_convs", "reg_convs", "scales")}
+FAMILIES = tuple(_LAYERS)
+
+# Names of FCOS's last layers before MMDetection 2.0, and the centerness branch's of its time.
+_OLD_FCOS = {"fcos_cls": "conv_cls", "fcos_reg": "conv_reg", "fcos_centerness": "conv_centerness"}
+
+# The values of a side's distribution, 0 to reg_max: a constant that MMDetection stores.
+_INTEGRAL = "bbox_head.integral.project"
+
+
+def from_mmdetection(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Architecture]:
+    """Rename the weights of MMDetection 2 or 3 to rdet's names.
+
+    Of TOOD's offsets, which are (y, x) there and (x, y) here, the channels change places.
+
+    Args:
+        state: MMDetection's name -> tensor.
+
+    Returns:
+        rdet's name -> tensor, and what the weights are of.
+
+    Raises:
+        CheckpointError: They are not of RetinaNet, FCOS, ATSS, GFL, VFNet or TOOD with a ResNet and an FPN.
+    """
+    architecture = architecture_of(state)
+    if architecture is None or not architecture.mmdet:
+        raise CheckpointError(
+            f"these are not weights of MMDetection's {', '.join(FAMILIES)} with a ResNet (the names are {few(state)})"
+        )
+    if architecture.family == "FCOS":
+        state = {_with_layer(name, _OLD_FCOS): value for name, value in state.items()}
+    levels = _count(state, "neck.lateral_convs.")
+    renamed = {_to_rdet(name, architecture.family, levels): value for name, value in state.items() if name != _INTEGRAL}
+    if None in renamed:
+        unknown = [name for name in state if name != _INTEGRAL and not _to_rdet(name, architecture.family, levels)]
+        raise CheckpointError(f"rdet's {architecture} has no {few(unknown, 3)}{_why(unknown)}")
+    return _with_offsets_turned(renamed), architecture
+
+
+def to_mmdetection(state: Mapping[str, Tensor], family: str) -> dict[str, Tensor]:
+    """Rename rdet's weights to MMDetection's names, those of its releases 2 and 3.
+
+    Args:
+        state: rdet's name -> tensor.
+        family: One of :data:`FAMILIES`; it is not always in the names.
+
+    Raises:
+        CheckpointError: A weight has no name there.
+    """
+    levels = _count(state, "neck.lateral_convs.")
+    state = _with_offsets_turned(state)
+    renamed = {_to_mmdet(name, family, levels): value for name, value in state.items()}
+    if None in renamed:
+        unknown = [name for name in state if not _to_mmdet(name, family, levels)]
+        raise CheckpointError(f"MMDetection's {family} has no {few(unknown, 3)}")
+    if family == "GFL":
+        reg_max = state["bbox_head.conv_reg.weight"].shape[0] // 4 - 1
+        renamed[_INTEGRAL] = torch.linspace(0, reg_max, reg_max + 1)
+    return renamed
+
+
+def _to_rdet(name: str, family: str, levels: int) -> str | None:
+    part, *rest = name.split(".")
+    if part == "backbone":
+        return name if rest[0].startswith(("conv1", "bn1", "layer")) and not _deformable(name) else None
+    if part == "neck" and len(rest) == 4 and rest[2] == "conv":
+        kind, index, _, end = rest
+        if kind == "fpn_convs" and int(index) >= levels:
+            kind, index = "extra_convs", str(int(index) - levels)
+        return f"neck.{kind}.{index}.{end}" if kind in ("lateral_convs", "fpn_convs", "extra_convs") else None
+    return _renamed_layer(name, _SAME | _LAYERS[family]) if part == "bbox_head" and not _deformable(name) else None
+
+
+def _to_mmdet(name: str, family: str, levels: int) -> str | None:
+    part, *rest = name.split(".")
+    if part == "backbone":
+        return name
+    if part == "neck" and len(rest) == 3:
+        kind, index, end = rest
+        if kind == "extra_convs":
+            kind, index = "fpn_convs", str(int(index) + levels)
+        return f"neck.{kind}.{index}.conv.{end}"
+    layers = {ours: theirs for theirs, ours in (_SAME | _LAYERS[family]).items()}
+    return _renamed_layer(name, layers) if part == "bbox_head" else None
+
+
+def _renamed_layer(name: str, layers: Mapping[str, str]) -> str | None:
+    """``bbox_head.LAYER.REST`` with LAYER, one part of the name or two, as ``layers`` says; None if it is not there."""
+    _, *rest = name.split(".")
+    for length in (1, 2):
+        layer = ".".join(rest[:length])
+        if layer in layers:
+            return ".".join(["bbox_head", layers[layer], *rest[length:]])
+    return None
+
+
+def _with_layer(name: str, layers: Mapping[str, str]) -> str:
+    return (_renamed_layer(name, layers) if name.startswith("bbox_head.") else None) or name
+
+
+def _with_offsets_turned(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Of TOOD's last layer of offsets, weight (8, C, 3, 3) and bias (8,), the two channels of each side swapped."""
+    state = dict(state)
+    for end in ("weight", "bias"):
+        for name in (f"bbox_head.conv_offset.2.{end}", f"bbox_head.reg_offset_module.2.{end}"):
+            if name in state:
+                pairs = state[name].unflatten(0, (4, 2))  # (side, axis, ...)
+                state[name] = pairs.flip(1).flatten(0, 1)
+    return state
+
+
+def _count(state: Mapping[str, Tensor], prefix: str) -> int:
+    return len({name.removeprefix(prefix).partition(".")[0] for name in state if name.startswith(prefix)})
+
+
+def _deformable(name: str) -> bool:
+    return "conv_offset" in name
+
+
+def _why(unknown: list[str]) -> str:
+    return ": rdet has no deformable convolutions" if any(map(_deformable, unknown)) else ""

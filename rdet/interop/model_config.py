@@ -1,0 +1,160 @@
+"""The config that gives a foreign detector's outputs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+import rdet
+from rdet.architecture import Architecture
+from rdet.config import load_config
+from rdet.errors import CheckpointError
+
+_CONFIGS = Path(rdet.__file__).resolve().parents[1] / "configs"
+
+# What a network expects of its input: mean and deviation of the channels in its order, and whether that is RGB.
+_RGB = {"mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375], "bgr_to_rgb": True}
+_BGR = {"mean": [103.53, 116.28, 123.675], "std": [1.0, 1.0, 1.0], "bgr_to_rgb": False}
+_BGR_OF_DETECTRON = {"mean": [102.9801, 115.9465, 122.7717], "std": [1.0, 1.0, 1.0], "bgr_to_rgb": False}
+# Switches of FCOS's head in MMDetection, off at first, on in its released second version.
+_SECOND_FCOS = ("norm_on_bbox", "centerness_on_reg", "center_sampling")
+
+
+def mmdetection_config(architecture: Architecture, source: Mapping[str, Any], style: str) -> Config:
+    """Make the config of a detector of MMDetection.
+
+    Args:
+        architecture: What the weights are of.
+        source: The detector's own config; it may be empty.
+        style: ``'pytorch'`` or ``'caffe'``, the kind of backbone, where ``source`` does not say it.
+
+    Raises:
+        CheckpointError: ``source`` says what rdet does not have.
+    """
+    model = source.get("model") or {}
+    head = model.get("bbox_head") or {}
+    if head.get("anchor_type") == "anchor_based":
+        raise CheckpointError("it is TOOD with anchors (anchor_type='anchor_based'), and rdet's TOOD has points")
+    style = (model.get("backbone") or {}).get("style", style)
+    options = dict(architecture.options) | _backbone(style)
+    if architecture.family == "FCOS":
+        # Of the released heads, the second has a bias beside the normalisation.
+        head = head or dict.fromkeys(_SECOND_FCOS, architecture.head_bias)
+        options |= _fcos(head, architecture.head_bias)
+    first_fcos = architecture.family == "FCOS" and not head.get("norm_on_bbox")
+    options |= _input(_input_of(source) or _usual_input(style, first_fcos))
+    options |= _neck(model.get("neck") or {}) | _anchors(architecture.family, head)
+    options |= _postprocess(model.get("test_cfg") or source.get("test_cfg") or {})
+    return _load(architecture.config, options)
+
+
+def detectron2_config(
+    architecture: Architecture, statistics: tuple[list[float], list[float]] | None, style: str = "caffe"
+) -> Config:
+    """Make the config of Detectron2's RetinaNet: the paper's numbers, a caffe backbone, its own losses.
+
+    Args:
+        architecture: What the weights are of.
+        statistics: Mean and deviation of the channels, BGR, where the weights say them.
+        style: Its zoo's backbones are ``'caffe'``.
+    """
+    mean, std = statistics or (_BGR["mean"], _BGR["std"])
+    options = dict(architecture.options) | _backbone(style) | _input({"mean": mean, "std": std, "bgr_to_rgb": False})
+    options["model.loss_bbox"] = {"_delete_": True, "type": "SmoothL1Loss", "beta": 0.1}
+    options["model.normalizer"] = {"_delete_": True, "type": "EMANormalizer"}
+    return _load("configs/retinanet/r50_fpn_1x_coco.py", options)
+
+
+def torchvision_config(name: str) -> Config:
+    """Make the config of torchvision's ``'retinanet'``, ``'retinanet_v2'`` or ``'fcos'``."""
+    path = {
+        "retinanet": "configs/retinanet/r50_fpn_torchvision.py",
+        "retinanet_v2": "configs/retinanet/r50_fpn_v2_torchvision.py",
+        "fcos": "configs/fcos/r50_fpn_torchvision.py",
+    }[name]
+    return _load(path, {"model.backbone.weights": None})
+
+
+def _load(path: str, options: dict[str, Any]) -> Config:
+    return load_config(_CONFIGS.parent / path, options)
+
+
+def _backbone(style: str) -> dict[str, Any]:
+    options: dict[str, Any] = {"model.backbone.weights": None}
+    if style == "caffe":
+        options["model.backbone.style"] = "caffe"
+        options["model.backbone.norm_cfg"] = {"type": "BN", "requires_grad": False}
+    return options
+
+
+def _input(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"model.data_preprocessor.{key}": value for key, value in values.items()}
+
+
+def _input_of(source: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What MMDetection's config says of the input: in 3.x with the model, in 2.x as ``img_norm_cfg``."""
+    values = (source.get("model") or {}).get("data_preprocessor") or source.get("img_norm_cfg") or {}
+    if "mean" not in values or "std" not in values:
+        return None
+    rgb = values.get("bgr_to_rgb", values.get("to_rgb", False))
+    return {"mean": list(values["mean"]), "std": list(values["std"]), "bgr_to_rgb": bool(rgb)}
+
+
+def _usual_input(style: str, first_fcos: bool) -> dict[str, Any]:
+    if style == "pytorch":
+        return _RGB
+    return _BGR_OF_DETECTRON if first_fcos else _BGR
+
+
+def _neck(neck: Mapping[str, Any]) -> dict[str, Any]:
+    """MMDetection's FPN as options; what it does not say stays the config's."""
+    source = neck.get("add_extra_convs")
+    if source == "on_lateral":
+        raise CheckpointError("its neck.add_extra_convs is 'on_lateral', which rdet does not have")
+    options: dict[str, Any] = {}
+    if source in ("on_input", "on_output"):
+        options["model.neck.extra_levels"] = {"on_input": "on_c5", "on_output": "on_p5"}[source]
+    if neck:
+        options["model.neck.relu_before_p7"] = bool(neck.get("relu_before_extra_convs", False))
+    return options
+
+
+def _anchors(family: str, head: Mapping[str, Any]) -> dict[str, Any]:
+    """Anchors and deviations of the deltas, of the families that have them."""
+    if family not in ("RetinaNet", "ATSS", "GFL"):
+        return {}
+    anchors, coder = head.get("anchor_generator") or {}, head.get("bbox_coder") or {}
+    keys = [key for key in ("octave_base_scale", "scales_per_octave", "ratios") if key in anchors]
+    options = {f"model.anchor_generator.{key}": anchors[key] for key in keys}
+    if family != "GFL" and "target_stds" in coder:
+        options["model.bbox_coder.target_stds"] = list(coder["target_stds"])
+    return options
+
+
+def _fcos(head: Mapping[str, Any], bias: bool) -> dict[str, Any]:
+    """FCOS's head as MMDetection's switches say: at first exp of pixels, centerness beside the classes, IoU < 0.5."""
+    normalised = bool(head.get("norm_on_bbox"))
+    return {
+        "model.bbox_head.distance": "relu" if normalised else "exp",
+        "model.bbox_head.quality_tower": "reg" if head.get("centerness_on_reg") else "cls",
+        "model.bbox_head.conv_bias": bias,
+        "model.bbox_coder.unit": "stride" if normalised else "pixel",
+        "model.assigner.center_sampling_radius": 1.5 if head.get("center_sampling") else None,
+        "model.loss_bbox": {"_delete_": True, "type": "GIoULoss" if normalised else "IoULoss"},
+        "model.postprocess.iou_threshold": 0.6 if normalised else 0.5,
+    }
+
+
+def _postprocess(test_cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """MMDetection's ``test_cfg`` as options; what it does not say stays the config's."""
+    nms = test_cfg.get("nms") or {}
+    if nms.get("type", "nms") != "nms":
+        raise CheckpointError(f"its test_cfg.nms is {nms['type']!r}, which is not converted; only 'nms' is")
+    values = {
+        "score_thr": test_cfg.get("score_thr"),
+        "topk_per_level": test_cfg.get("nms_pre"),
+        "max_per_img": test_cfg.get("max_per_img"),
+        "iou_threshold": nms.get("iou_threshold", nms.get("iou_thr")),
+    }
+    return {f"model.postprocess.{key}": value for key, value in values.items() if value is not None}

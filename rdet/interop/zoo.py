@@ -1,0 +1,238 @@
+"""Where released detectors of other projects are: names, addresses, checksums."""
+
+from dataclasses import dataclass
+
+from rdet.errors import ConfigError
+from rdet.messages import nearest
+
+_MMDETECTION = "https://download.openmmlab.com/mmdetection/v2.0/"
+_DETECTRON2 = "https://dl.fbaipublicfiles.com/detectron2/COCO-Detection/"
+_TORCHVISION = "https://download.pytorch.org/models/"
+
+# Name of the config in MMDetection 3 -> published box AP on COCO val2017, and where the weights are. The folder is the
+# config's name in MMDetection 2, by which they can be asked for too. From its `configs/*/metafile.yml`; those with
+# deformable convolutions and TOOD with anchors are left out, which rdet does not have.
+_OF_MMDETECTION = {
+    "retinanet_r18_fpn_1x_coco": (
+        31.7,
+        "retinanet/retinanet_r18_fpn_1x_coco/retinanet_r18_fpn_1x_coco_20220407_171055-614fd399.pth",
+    ),
+    "retinanet_r18_fpn_1xb8-1x_coco": (
+        31.7,
+        "retinanet/retinanet_r18_fpn_1x8_1x_coco/retinanet_r18_fpn_1x8_1x_coco_20220407_171255-4ea310d7.pth",
+    ),
+    "retinanet_r50-caffe_fpn_1x_coco": (
+        36.3,
+        "retinanet/retinanet_r50_caffe_fpn_1x_coco/retinanet_r50_caffe_fpn_1x_coco_20200531-f11027c5.pth",
+    ),
+    "retinanet_r50_fpn_1x_coco": (
+        36.5,
+        "retinanet/retinanet_r50_fpn_1x_coco/retinanet_r50_fpn_1x_coco_20200130-c2398f9e.pth",
+    ),
+    "retinanet_r50_fpn_amp-1x_coco": (
+        36.4,
+        "fp16/retinanet_r50_fpn_fp16_1x_coco/retinanet_r50_fpn_fp16_1x_coco_20200702-0dbfb212.pth",
+    ),
+    "retinanet_r50_fpn_2x_coco": (
+        37.4,
+        "retinanet/retinanet_r50_fpn_2x_coco/retinanet_r50_fpn_2x_coco_20200131-fdb43119.pth",
+    ),
+    "retinanet_r50_fpn_ms-640-800-3x_coco": (
+        39.5,
+        "retinanet/retinanet_r50_fpn_mstrain_3x_coco/retinanet_r50_fpn_mstrain_3x_coco_20210718_220633-88476508.pth",
+    ),
+    "retinanet_r101-caffe_fpn_1x_coco": (
+        38.5,
+        "retinanet/retinanet_r101_caffe_fpn_1x_coco/retinanet_r101_caffe_fpn_1x_coco_20200531-b428fa0f.pth",
+    ),
+    "retinanet_r101-caffe_fpn_ms-3x_coco": (
+        40.7,
+        "retinanet/retinanet_r101_caffe_fpn_mstrain_3x_coco/"
+        "retinanet_r101_caffe_fpn_mstrain_3x_coco_20210721_063439-88a8a944.pth",
+    ),
+    "retinanet_r101_fpn_1x_coco": (
+        38.5,
+        "retinanet/retinanet_r101_fpn_1x_coco/retinanet_r101_fpn_1x_coco_20200130-7a93545f.pth",
+    ),
+    "retinanet_r101_fpn_2x_coco": (
+        38.9,
+        "retinanet/retinanet_r101_fpn_2x_coco/retinanet_r101_fpn_2x_coco_20200131-5560aee8.pth",
+    ),
+    "retinanet_r101_fpn_ms-640-800-3x_coco": (
+        41.0,
+        "retinanet/retinanet_r101_fpn_mstrain_3x_coco/retinanet_r101_fpn_mstrain_3x_coco_20210720_214650-7ee888e0.pth",
+    ),
+    "retinanet_x101-32x4d_fpn_1x_coco": (
+        39.9,
+        "retinanet/retinanet_x101_32x4d_fpn_1x_coco/retinanet_x101_32x4d_fpn_1x_coco_20200130-5c8b7ec4.pth",
+    ),
+    "retinanet_x101-32x4d_fpn_2x_coco": (
+        40.1,
+        "retinanet/retinanet_x101_32x4d_fpn_2x_coco/retinanet_x101_32x4d_fpn_2x_coco_20200131-237fc5e1.pth",
+    ),
+    "retinanet_x101-64x4d_fpn_1x_coco": (
+        41.0,
+        "retinanet/retinanet_x101_64x4d_fpn_1x_coco/retinanet_x101_64x4d_fpn_1x_coco_20200130-366f5af1.pth",
+    ),
+    "retinanet_x101-64x4d_fpn_2x_coco": (
+        40.8,
+        "retinanet/retinanet_x101_64x4d_fpn_2x_coco/retinanet_x101_64x4d_fpn_2x_coco_20200131-bca068ab.pth",
+    ),
+    "retinanet_x101-64x4d_fpn_ms-640-800-3x_coco": (
+        41.6,
+        "retinanet/retinanet_x101_64x4d_fpn_mstrain_3x_coco/"
+        "retinanet_x101_64x4d_fpn_mstrain_3x_coco_20210719_051838-022c2187.pth",
+    ),
+    "fcos_r50-caffe_fpn_gn-head_1x_coco": (
+        36.6,
+        "fcos/fcos_r50_caffe_fpn_gn-head_1x_coco/fcos_r50_caffe_fpn_gn-head_1x_coco-821213aa.pth",
+    ),
+    "fcos_r50-caffe_fpn_gn-head-center-normbbox-centeronreg-giou_1x_coco": (
+        38.7,
+        "fcos/fcos_center-normbbox-centeronreg-giou_r50_caffe_fpn_gn-head_1x_coco/"
+        "fcos_center-normbbox-centeronreg-giou_r50_caffe_fpn_gn-head_1x_coco-0a0d75a8.pth",
+    ),
+    "fcos_r101-caffe_fpn_gn-head-1x_coco": (
+        39.1,
+        "fcos/fcos_r101_caffe_fpn_gn-head_1x_coco/fcos_r101_caffe_fpn_gn-head_1x_coco-0e37b982.pth",
+    ),
+    "fcos_r50-caffe_fpn_gn-head_ms-640-800-2x_coco": (
+        38.5,
+        "fcos/fcos_r50_caffe_fpn_gn-head_mstrain_640-800_2x_coco/"
+        "fcos_r50_caffe_fpn_gn-head_mstrain_640-800_2x_coco-d92ceeea.pth",
+    ),
+    "fcos_r101-caffe_fpn_gn-head_ms-640-800-2x_coco": (
+        40.8,
+        "fcos/fcos_r101_caffe_fpn_gn-head_mstrain_640-800_2x_coco/"
+        "fcos_r101_caffe_fpn_gn-head_mstrain_640-800_2x_coco-511424d6.pth",
+    ),
+    "fcos_x101-64x4d_fpn_gn-head_ms-640-800-2x_coco": (
+        42.6,
+        "fcos/fcos_x101_64x4d_fpn_gn-head_mstrain_640-800_2x_coco/"
+        "fcos_x101_64x4d_fpn_gn-head_mstrain_640-800_2x_coco-ede514a8.pth",
+    ),
+    "atss_r50_fpn_1x_coco": (39.4, "atss/atss_r50_fpn_1x_coco/atss_r50_fpn_1x_coco_20200209-985f7bd0.pth"),
+    "atss_r101_fpn_1x_coco": (41.5, "atss/atss_r101_fpn_1x_coco/atss_r101_fpn_1x_20200825-dfcadd6f.pth"),
+    "gfl_r50_fpn_1x_coco": (40.2, "gfl/gfl_r50_fpn_1x_coco/gfl_r50_fpn_1x_coco_20200629_121244-25944287.pth"),
+    "gfl_r50_fpn_ms-2x_coco": (
+        42.9,
+        "gfl/gfl_r50_fpn_mstrain_2x_coco/gfl_r50_fpn_mstrain_2x_coco_20200629_213802-37bb1edc.pth",
+    ),
+    "gfl_r101_fpn_ms-2x_coco": (
+        44.7,
+        "gfl/gfl_r101_fpn_mstrain_2x_coco/gfl_r101_fpn_mstrain_2x_coco_20200629_200126-dd12f847.pth",
+    ),
+    "gfl_x101-32x4d_fpn_ms-2x_coco": (
+        45.9,
+        "gfl/gfl_x101_32x4d_fpn_mstrain_2x_coco/gfl_x101_32x4d_fpn_mstrain_2x_coco_20200630_102002-50c1ffdb.pth",
+    ),
+    "vfnet_r50_fpn_1x_coco": (41.6, "vfnet/vfnet_r50_fpn_1x_coco/vfnet_r50_fpn_1x_coco_20201027-38db6f58.pth"),
+    "vfnet_r50_fpn_ms-2x_coco": (
+        44.5,
+        "vfnet/vfnet_r50_fpn_mstrain_2x_coco/vfnet_r50_fpn_mstrain_2x_coco_20201027-7cc75bd2.pth",
+    ),
+    "vfnet_r101_fpn_1x_coco": (43.0, "vfnet/vfnet_r101_fpn_1x_coco/vfnet_r101_fpn_1x_coco_20201027pth-c831ece7.pth"),
+    "vfnet_r101_fpn_ms-2x_coco": (
+        46.2,
+        "vfnet/vfnet_r101_fpn_mstrain_2x_coco/vfnet_r101_fpn_mstrain_2x_coco_20201027pth-4a5d53f1.pth",
+    ),
+    "tood_r101_fpn_ms-2x_coco": (
+        46.1,
+        "tood/tood_r101_fpn_mstrain_2x_coco/tood_r101_fpn_mstrain_2x_coco_20211210_144232-a18f53c8.pth",
+    ),
+    "tood_x101-64x4d_fpn_ms-2x_coco": (
+        47.6,
+        "tood/tood_x101_64x4d_fpn_mstrain_2x_coco/tood_x101_64x4d_fpn_mstrain_2x_coco_20211211_003519-a4f36113.pth",
+    ),
+    "tood_r50_fpn_1x_coco": (42.4, "tood/tood_r50_fpn_1x_coco/tood_r50_fpn_1x_coco_20211210_103425-20e20746.pth"),
+    "tood_r50_fpn_ms-2x_coco": (
+        44.5,
+        "tood/tood_r50_fpn_mstrain_2x_coco/tood_r50_fpn_mstrain_2x_coco_20211210_144231-3b23174c.pth",
+    ),
+}
+_OF_DETECTRON2 = {
+    "retinanet_R_50_FPN_1x": (37.4, "retinanet_R_50_FPN_1x/190397773/model_final_bfca0b.pkl"),
+    "retinanet_R_50_FPN_3x": (38.7, "retinanet_R_50_FPN_3x/190397829/model_final_5bd44e.pkl"),
+    "retinanet_R_101_FPN_3x": (40.4, "retinanet_R_101_FPN_3x/190397697/model_final_971ab9.pkl"),
+}
+_OF_TORCHVISION = {
+    "retinanet_resnet50_fpn": (36.4, "retinanet_resnet50_fpn_coco-eeacb38b.pth"),
+    "retinanet_resnet50_fpn_v2": (41.5, "retinanet_resnet50_fpn_v2_coco-5905b1c5.pth"),
+    "fcos_resnet50_fpn": (39.2, "fcos_resnet50_fpn_coco-99b0c9b7.pth"),
+}
+
+
+@dataclass(frozen=True)
+class Release:
+    """A released file.
+
+    Attributes:
+        name: How it is asked for, ``project://name``.
+        address: Where it is.
+        algorithm: ``'sha256'`` or ``'md5'``.
+        checksum: First hexadecimal digits of the file's checksum; its name ends in them.
+        box_ap: Published box AP on COCO val2017.
+    """
+
+    name: str
+    address: str
+    algorithm: str
+    checksum: str
+    box_ap: float
+
+    @property
+    def style(self) -> str:
+        """Kind of the backbone: ``'caffe'`` for all of Detectron2's, and where MMDetection's name says it."""
+        return "caffe" if self.name.startswith("detectron2://") or "caffe" in self.name else "pytorch"
+
+
+def _release(project: str, name: str, base: str, box_ap: float, path: str, algorithm: str) -> Release:
+    digits = path.rpartition(".")[0].replace("_", "-").rpartition("-")[2]
+    return Release(f"{project}://{name}", base + path, algorithm, digits, box_ap)
+
+
+# The digits are the start of SHA-256 in MMDetection's and torchvision's names, of MD5 in Detectron2's.
+RELEASES = {
+    release.name: release
+    for project, base, algorithm, table in (
+        ("mmdet", _MMDETECTION, "sha256", _OF_MMDETECTION),
+        ("detectron2", _DETECTRON2, "md5", _OF_DETECTRON2),
+        ("torchvision", _TORCHVISION, "sha256", _OF_TORCHVISION),
+    )
+    for release in (_release(project, name, base, *entry, algorithm) for name, entry in table.items())
+}
+PROJECTS = ("mmdet", "detectron2", "torchvision")
+
+_OLD_NAMES = {
+    f"mmdet://{release.address.split('/')[-2]}": release.name
+    for release in RELEASES.values()
+    if release.name.startswith("mmdet://")
+}
+
+
+def is_name(source: str) -> bool:
+    """Whether ``source`` asks for a released detector: ``project://name``."""
+    return str(source).startswith(tuple(f"{project}://" for project in PROJECTS))
+
+
+def release(name: str) -> Release:
+    """Find a released detector.
+
+    Args:
+        name: ``mmdet://atss_r50_fpn_1x_coco``, ``detectron2://retinanet_R_50_FPN_3x``,
+            ``torchvision://retinanet_resnet50_fpn_v2``, ...; of MMDetection's the names of its releases 2 and 3.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    name = _OLD_NAMES.get(name, name)
+    if name not in RELEASES:
+        project = name.partition("://")[0]
+        valid = [known for known in RELEASES if known.startswith(f"{project}://")]
+        raise ConfigError(f"no released detector is called {name!r}. {nearest(name, valid)}")
+    return RELEASES[name]
+
+
+def release_of_file(filename: str) -> Release | None:
+    """Find the release that a file of this name is, or None."""
+    return next((found for found in RELEASES.values() if found.address.endswith(f"/{filename}")), None)
