@@ -1,7 +1,7 @@
 # FCOS's first head with every number of MMDetection 3.3's fcos_r50-caffe_fpn_gn-head_1x_coco, R50.
 #   python tools/train.py configs/fcos/r50_fpn_iccv2019_1x_coco_mmdet.py
 # It lists 36.6 box AP on val2017. With its weights, losses and detections are the same; not trained by this
-# project. What differs from r50_fpn_1x_coco.py, and why: docs/from_mmdetection.md.
+# project. What differs from r50_fpn_1x_coco.py, and why: docs/interop.md.
 _base_ = "./r50_fpn_iccv2019_1x_coco.py"
 model = dict(
     data_preprocessor=dict(mean=[102.9801, 115.9465, 122.7717], std=[1.0, 1.0, 1.0], bgr_to_rgb=False),
