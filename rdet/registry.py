@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 
 from mmengine import registry as root
 
-from rdet.compat import guard_mmengine
+from rdet.compat import ask_for_packages_without_setuptools
 from rdet.errors import ConfigError, MissingModuleError, UnknownNameError
 from rdet.messages import nearest
 from rdet.schema import check_value, hints_of, is_default
 
-guard_mmengine()
+ask_for_packages_without_setuptools()
 
 # `custom_imports` of the config in use: module -> None, or the traceback of its failed import.
 _custom_imports: dict[str, str | None] = {}
