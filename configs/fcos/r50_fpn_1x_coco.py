@@ -2,6 +2,7 @@
 #   python tools/train.py configs/fcos/r50_fpn_1x_coco.py
 # MMDetection lists 38.7 box AP on val2017 for its twin, which also clips gradients, doubles the rate of biases and does
 # not decay them. Not trained in full by this project yet.
+# Whose numbers: those of the paper and torchvision's conventions; those of MMDetection: r50_fpn_1x_coco_mmdet.py.
 _base_ = "../retinanet/r50_fpn_1x_coco.py"
 model = dict(
     neck=dict(extra_levels="on_p5"),

@@ -2,6 +2,7 @@
 #   python tools/train.py configs/tood/r50_fpn_1x_coco.py
 # MMDetection lists 42.4 box AP on val2017 for its twin, which assigns as ATSS does in the first four epochs. Not
 # trained in full by this project yet.
+# Whose numbers: those of the paper; those of MMDetection: r50_fpn_1x_coco_mmdet.py.
 _base_ = "../retinanet/r50_fpn_1x_coco.py"
 model = dict(
     neck=dict(extra_levels="on_p5"),

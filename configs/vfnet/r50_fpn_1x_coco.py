@@ -2,6 +2,7 @@
 #   python tools/train.py configs/vfnet/r50_fpn_1x_coco.py
 # The whole of VarifocalNet has two losses of boxes, of weights 1.5 and 2.0, and 41.6 box AP on val2017 in MMDetection's
 # list; for this part of it there is no figure. Not trained in full by this project yet.
+# Whose numbers: rdet's own; those of MMDetection: r50_fpn_1x_coco_mmdet.py.
 _base_ = "../retinanet/r50_fpn_1x_coco.py"
 model = dict(
     neck=dict(extra_levels="on_p5"),

@@ -79,12 +79,6 @@ def loss_bbox(entry: Entry, decoded: bool) -> Cfg:
     Raises:
         ConfigError: rdet has no loss with its numbers.
     """
-    other = {
-        "CIoULoss": "there its alpha is 0 below an IoU of 0.5, in rdet it is not",
-        "EIoULoss": "there it is the Extended IoU, in rdet the Efficient IoU",
-    }
-    if entry.kind in other:
-        entry.refuse(f"rdet's {entry.kind} has other numbers: {other[entry.kind]}")
     if entry.kind not in (*_DECODED, *_ENCODED):
         entry.unknown()
     if decoded != (entry.kind in _DECODED):

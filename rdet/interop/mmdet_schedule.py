@@ -20,7 +20,7 @@ _DROPPED_HOOKS = {
     "MemoryProfilerHook": "it changes nothing",
 }
 _KEPT_HOOKS = ("EMAHook", "EarlyStoppingHook", "EmptyCacheHook", "ProfilerHook", "SyncBuffersHook")
-_AVERAGES = ("ExponentialMovingAverage", "MomentumAnnealingEMA", "StochasticWeightAverage")
+_AVERAGES = ("ExpMomentumEMA", "ExponentialMovingAverage", "MomentumAnnealingEMA", "StochasticWeightAverage")
 
 
 def convert_loop(cfg: Entry) -> Cfg | None:
@@ -145,7 +145,7 @@ def _custom_hook(hook: Entry) -> Cfg | None:
     if hook.kind not in _KEPT_HOOKS:
         hook.unknown()
     values: Cfg = {"type": hook.kind} | {key: hook.take(key) for key in hook.unread()}
-    average = values.get("ema_type", _AVERAGES[0])
+    average = values.get("ema_type", "ExponentialMovingAverage")
     if hook.kind == "EMAHook" and average not in _AVERAGES:
         hook.refuse(f"MMDetection's {average} has no counterpart in rdet", "ema_type")
     if "priority" in values:

@@ -1,8 +1,12 @@
 """MMDetection's config files, read so that no key is lost."""
 
-from collections.abc import Mapping
+import importlib.util
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from mmengine.config import Config
 
 from rdet.config import read_config
 from rdet.errors import ConfigError
@@ -24,6 +28,22 @@ _OF_RUNNER = {
         "find_unused_parameters",
         "sync_bn",
     ),
+}
+
+# Parts whose name rdet has too, or nearly, and why they are not the same.
+_DIFFERENT = {
+    "CIoULoss": "has other numbers than rdet's: there alpha is 0 below an IoU of 0.5",
+    "EIoULoss": "is the Extended IoU, rdet's the Efficient IoU",
+    "PAFPN": "has other extra levels than rdet's",
+    "PhotoMetricDistortion": "also swaps channels, which rdet's does not",
+    "Mosaic": "has other numbers than rdet's; see docs/augmentation.md",
+    "MixUp": "has other numbers than rdet's; see docs/augmentation.md",
+    "CopyPaste": "pastes masks, rdet's boxes; see docs/augmentation.md",
+    "MultiImageMixDataset": "draws images otherwise than rdet's; see docs/augmentation.md",
+    "VOCDataset": "takes a pixel from all four sides, rdet's VocDataset from two; make a COCO file with "
+    "tools/dataset_converters/voc_to_coco.py",
+    "VOCMetric": "has no counterpart in rdet, which has CocoMetric",
+    "SimOTAAssigner": "has other numbers than rdet's",
 }
 
 
@@ -115,6 +135,8 @@ class Entry:
         """Raise a ConfigError that says that rdet has nothing like this part."""
         if self.kind is None:
             self.refuse("has no type")
+        if self.kind in _DIFFERENT:
+            self.refuse(f"MMDetection's {self.kind} {_DIFFERENT[self.kind]}")
         self.refuse(f"MMDetection's {self.kind} has no counterpart in rdet")
 
     def finish(self) -> None:
@@ -168,7 +190,8 @@ def read_source(path: str | Path, notes: list[str]) -> Entry:
         MissingFileError: There is no such file.
         ConfigError: It cannot be read, or is of MMDetection 2, or has no model.
     """
-    cfg = read_config(path).to_dict()
+    with _mmdet_as_a_base():
+        cfg = read_config(path).to_dict()
     old = [key for key in _OF_RELEASE_2 if key in cfg]
     if old and "optim_wrapper" not in cfg and "train_dataloader" not in cfg:
         raise ConfigError(f"the key {old[0]!r} is of MMDetection 2; rdet converts configs of MMDetection 3")
@@ -177,6 +200,30 @@ def read_source(path: str | Path, notes: list[str]) -> Entry:
     if "'_scope_':" in str(cfg):
         notes.append("_scope_")
     return Entry(_without_scopes(cfg), "", notes)
+
+
+@contextmanager
+def _mmdet_as_a_base() -> Iterator[None]:
+    """Let ``_base_ = "mmdet::FAMILY/FILE.py"`` name a file of an installed MMDetection, which is not imported.
+
+    mmengine's own search for it needs setuptools' ``pkg_resources``.
+    """
+    own = Config._get_cfg_path
+
+    def path_of(base: str, filename: str) -> tuple[str, str | None]:
+        if not base.startswith("mmdet::"):
+            return own(base, filename)
+        spec = importlib.util.find_spec("mmdet")
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f"{base} needs MMDetection to be installed; give the path of its config instead")
+        name = base.removeprefix("mmdet::")
+        return str(Path(spec.origin).parent / ".mim" / "configs" / name), None
+
+    Config._get_cfg_path = staticmethod(path_of)
+    try:
+        yield
+    finally:
+        Config._get_cfg_path = staticmethod(own)
 
 
 def _without_scopes(value: Any) -> Any:

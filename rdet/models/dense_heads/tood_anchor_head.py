@@ -14,7 +14,7 @@ _MAX_LOG_RATIO = math.log(1000 / 16)
 
 @MODELS.register_module()
 class TOODAnchorHead(TOODHead):
-    """TOOD's head that predicts its boxes as deltas of one square anchor a cell (TOOD, section 4, "T-Head + TAL").
+    """TOOD's head that predicts its boxes as deltas of one square anchor a cell (TOOD, its anchor-based version).
 
     The box output is read as offset of the centre and log size relative to the anchor, and handed on as
     distances from the cell's centre to the box's sides; a side is at most 62.5 times the anchor's and at
