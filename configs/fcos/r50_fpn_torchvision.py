@@ -18,7 +18,7 @@ model = dict(
     anchor_generator=dict(
         _delete_=True, type="AnchorGenerator", octave_base_scale=1, scales_per_octave=1, ratios=[1.0], rounded=True
     ),
-    assigner=dict(include_upper=False),
+    assigner=dict(include_upper=False, include_lower=False),
     bbox_weight=None,  # the centerness does not weigh the box loss
     postprocess=dict(score_thr=0.2, topk_per_level=1000, iou_threshold=0.6, max_per_img=100),
 )

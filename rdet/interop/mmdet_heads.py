@@ -47,8 +47,6 @@ _NINE = {
     "ratios": [0.5, 1.0, 2.0],
     "strides": _STRIDES,
 }
-# Score and rank of predictions with a quality.
-_BY_CLASS = {"quality_score": "product", "rank_by": "class_score"}
 
 
 @dataclass(frozen=True)
@@ -137,7 +135,7 @@ def _atss(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
         "quality": {"type": "Centerness"},
         "bbox_weight": {"type": "SameQuality"},
         "normalizer": _per_image(),
-    }, _clipped(clip) | _BY_CLASS
+    }, _clipped(clip)
 
 
 def _gfl(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
@@ -148,7 +146,12 @@ def _gfl(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
         "bbox_head": bbox_head,
         "anchor_generator": square_anchors(head.entry("anchor_generator", _ONE_SQUARE), around.strides),
         "assigner": assigner(around.assigner(head), around.padding("ignored")),
-        "bbox_coder": {"type": "DistributionBBoxCoder", "reg_max": head.take("reg_max", 16), "margin": 0.1},
+        "bbox_coder": {
+            "type": "DistributionBBoxCoder",
+            "reg_max": head.take("reg_max", 16),
+            "margin": 0.1,
+            "max_distance": None,
+        },
         "loss_cls": loss_cls(_needed(head, "loss_cls"), ("QualityFocalLoss",)),
         "loss_bbox": loss_bbox(_needed(head, "loss_bbox"), decoded=True),
         "loss_dfl": loss_dfl(head.entry("loss_dfl", {"type": "DistributionFocalLoss", "loss_weight": 0.25})),
@@ -178,7 +181,7 @@ def _fcos(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
         "quality": {"type": "Centerness"},
         "bbox_weight": {"type": "SameQuality"},
         "normalizer": {"type": "BatchNormalizer", "min_mass": 1e-6},
-    }, _clipped(clip) | _BY_CLASS
+    }, _clipped(clip)
 
 
 def _vfnet(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
@@ -195,7 +198,6 @@ def _vfnet(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
     gradient = head.take("gradient_mul", 0.1)
     bbox_head |= {} if gradient == 0.1 else {"star_gradient": gradient}
     clip = distance_coder(head.entry("bbox_coder", _DISTANCES))
-    iou: Cfg = {"type": "IoUQuality", "min_quality": 1e-6}
     varifocal = {"type": "VarifocalLoss", "use_sigmoid": True}
     return {
         "bbox_head": bbox_head,
@@ -205,8 +207,8 @@ def _vfnet(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
         "loss_cls": loss_cls(head.entry("loss_cls", varifocal), ("VarifocalLoss",)),
         "loss_bbox_initial": loss_bbox(head.entry("loss_bbox", _GIOU | {"loss_weight": 1.5}), decoded=True),
         "loss_bbox": loss_bbox(head.entry("loss_bbox_refine", _GIOU | {"loss_weight": 2.0}), decoded=True),
-        "quality": iou,
-        "bbox_weight": dict(iou),
+        "quality": {"type": "IoUQuality", "min_quality": 1e-6},
+        "bbox_weight": {"type": "SameQuality"},
         "normalizer": {"type": "BatchNormalizer"},
     }, _clipped(clip)
 
@@ -249,7 +251,8 @@ def _tood(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
             "epochs": train.take("initial_epoch"),
             "assigner": first,
             "loss_cls": initial_loss,
-            "quality": {"type": "Centerness"},
+            "quality": None,
+            "bbox_weight": {"type": "Centerness"},
             "cls_mass": None,
         },
     }, {"clip": False}

@@ -206,6 +206,7 @@ def convert_postprocess(entry: Entry, options: Cfg) -> Cfg:
             f"is {smallest}; there it counts pixels of the original image, in rdet of the network's input",
             "min_bbox_size",
         )
+    cfg |= {"quality_score": "product", "rank_by": "class_score"}
     return cfg | options | ({"min_box_size": 0.0} if smallest == 0 else {})
 
 

@@ -182,14 +182,14 @@ resume = False
 def model(family: str, depth: int = 50) -> dict:
     """A model as MMDetection's configs of a family describe it."""
     channels = [64, 128, 256, 512] if depth < 50 else [256, 512, 1024, 2048]
-    retina = family == "RetinaNet"
+    retina, caffe = family == "RetinaNet", family == "FCOS"
     return {
         "type": family,
         "data_preprocessor": {
             "type": "DetDataPreprocessor",
-            "mean": [123.675, 116.28, 103.53],
-            "std": [58.395, 57.12, 57.375],
-            "bgr_to_rgb": True,
+            "mean": [103.53, 116.28, 123.675] if caffe else [123.675, 116.28, 103.53],
+            "std": [1.0, 1.0, 1.0] if caffe else [58.395, 57.12, 57.375],
+            "bgr_to_rgb": not caffe,
             "pad_size_divisor": 32,
         },
         "backbone": {
@@ -198,10 +198,13 @@ def model(family: str, depth: int = 50) -> dict:
             "num_stages": 4,
             "out_indices": (0, 1, 2, 3),
             "frozen_stages": 1,
-            "norm_cfg": {"type": "BN", "requires_grad": True},
+            "norm_cfg": {"type": "BN", "requires_grad": not caffe},
             "norm_eval": True,
-            "style": "pytorch",
-            "init_cfg": {"type": "Pretrained", "checkpoint": f"torchvision://resnet{depth}"},
+            "style": "caffe" if caffe else "pytorch",
+            "init_cfg": {
+                "type": "Pretrained",
+                "checkpoint": "open-mmlab://detectron2/resnet50_caffe" if caffe else f"torchvision://resnet{depth}",
+            },
         },
         "neck": {
             "type": "FPN",

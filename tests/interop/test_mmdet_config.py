@@ -62,12 +62,8 @@ def test_model_is_that_of_the_repositorys_config(convert, family):
 
 FIRST_FCOS = """
 model = dict(
-    data_preprocessor=dict(mean=[102.9801, 115.9465, 122.7717], std=[1.0, 1.0, 1.0], bgr_to_rgb=False),
-    backbone=dict(
-        style="caffe",
-        norm_cfg=dict(requires_grad=False),
-        init_cfg=dict(type="Pretrained", checkpoint="open-mmlab://detectron/resnet50_caffe"),
-    ),
+    data_preprocessor=dict(mean=[102.9801, 115.9465, 122.7717]),
+    backbone=dict(init_cfg=dict(type="Pretrained", checkpoint="open-mmlab://detectron/resnet50_caffe")),
     bbox_head=dict(
         norm_on_bbox=False,
         centerness_on_reg=False,
@@ -87,8 +83,8 @@ param_scheduler = [
 """
 
 
-def test_first_head_of_fcos_on_a_caffe_backbone(convert):
-    ours = load_config(ROOT / "configs" / "fcos" / "r50_caffe_fpn_gn-head_1x_coco_mmdet.py")
+def test_first_head_of_fcos(convert):
+    ours = load_config(ROOT / "configs" / "fcos" / "r50_fpn_iccv2019_1x_coco_mmdet.py")
     found = convert("FCOS", FIRST_FCOS)
     assert flatten(with_defaults(found.model)) == flatten(with_defaults(ours.model))
     assert found.optim_wrapper == ours.optim_wrapper

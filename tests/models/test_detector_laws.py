@@ -36,6 +36,13 @@ HEADS = {
         "loss_dfl": {"type": "DistributionFocalLoss"},
         "bbox_weight": {"type": "ClassScore"},
     },
+    "VFNetHead": {
+        "bbox_coder": {"type": "DistancePointBBoxCoder"},
+        "loss_cls": {"type": "VarifocalLoss"},
+        "loss_bbox": {"type": "GIoULoss"},
+        "loss_bbox_initial": {"type": "GIoULoss"},
+        "bbox_weight": {"type": "SameQuality"},
+    },
     "TOODHead": {
         "anchor_generator": {"type": "PointGenerator"},
         "bbox_coder": {"type": "DistancePointBBoxCoder"},

@@ -294,8 +294,9 @@ def test_a_loss_without_a_derivative_of_its_own():
         def elementwise(self, x_t):
             return focal_loss(x_t, 2.0)
 
-    class Child(CrossEntropyLoss):  # with a derivative that is not its own
+    class Child(CrossEntropyLoss):
         elementwise = Plain.elementwise
+        with_derivative = SigmoidLoss.with_derivative  # that of the cross entropy would be another loss's
 
     logits, labels = random_case()
     results = []
@@ -306,3 +307,29 @@ def test_a_loss_without_a_derivative_of_its_own():
         results.append((value.detach(), x.grad))
     torch.testing.assert_close(results[0], results[1], rtol=1e-7, atol=1e-9)
     torch.testing.assert_close(results[2], results[1], rtol=1e-7, atol=1e-9)
+
+
+class _Squared:
+    def elementwise(self, x_t):
+        return x_t**2
+
+
+@pytest.mark.parametrize("bases", [(FocalLoss,), (_Squared, FocalLoss)], ids=["own", "mixin"])
+def test_a_derivative_of_another_loss_is_refused(bases):
+    body = {} if _Squared in bases else {"elementwise": _Squared.elementwise}
+    with pytest.raises(TypeError, match="Mine changes `elementwise` of FocalLoss, whose `with_derivative` would no"):
+        type("Mine", bases, body)
+
+
+@pytest.mark.parametrize("divisor", [37.0, 1000.3])
+def test_gradient_in_bfloat16_is_not_divided_by_a_rounded_number(divisor):
+    """bfloat16 holds 37 but not 1 / 37: a gradient scaled in it would be off by 0.18 % as a whole."""
+    logits = torch.randn(4000, 20, generator=torch.Generator().manual_seed(0)).bfloat16()
+    labels = torch.randint(-1, 20, (4000,), generator=torch.Generator().manual_seed(1))
+    sums = []
+    for dtype in (torch.bfloat16, torch.float64):
+        x = logits.to(dtype, copy=True).requires_grad_()
+        (FocalLoss()(x, labels).sum() / divisor).backward()
+        assert x.grad.dtype is dtype
+        sums.append(x.grad.double().abs().sum().item())
+    assert sums[0] == pytest.approx(sums[1], rel=3e-4)

@@ -6,7 +6,7 @@ model = dict(
         _delete_=True, type="FCOSHead", share="convs", feat_channels=128, stacked_convs=2, norm_cfg=dict(type="BN")
     ),
     anchor_generator=dict(_delete_=True, type="PointGenerator"),
-    assigner=dict(_delete_=True, type="FCOSAssigner"),
+    assigner=dict(_delete_=True, type="FCOSAssigner", include_lower=True),
     bbox_coder=dict(type="DistancePointBBoxCoder"),
     loss_bbox=dict(_delete_=True, type="GIoULoss"),
     loss_quality=dict(type="BinaryCrossEntropyLoss"),

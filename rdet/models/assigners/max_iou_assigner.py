@@ -149,7 +149,7 @@ class MaxIoUAssigner(ImageAssigner):
         reach_of_box = None if reach is None else np.stack(reach)[image_of_box]  # (G, R, 2)
         for start in range(0, num_boxes, self.chunk_size * _GRID_CHUNK):
             chunk = slice(start, start + self.chunk_size * _GRID_CHUNK)
-            cells = grid.cells if reach_of_box is None else reach_of_box[chunk]
+            cells = None if reach_of_box is None else reach_of_box[chunk]
             pair_box, pair_prior = overlaps.grid_pairs(boxes[chunk], grid, self.neg_iou_thr, cells)
             pair_box += start
             iou = overlaps.paired_iou_on_host(boxes[pair_box], grid.priors[pair_prior])  # (E,)

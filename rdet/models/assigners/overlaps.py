@@ -9,7 +9,9 @@ import numpy as np
 from rdet.structures.prior_grid import PriorGrid
 
 
-def grid_pairs(boxes: np.ndarray, grid: PriorGrid, min_iou: float, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def grid_pairs(
+    boxes: np.ndarray, grid: PriorGrid, min_iou: float, cells: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Find those pairs of a box and a prior that matter; their number does not grow with that of the priors.
 
     An IoU of t asks for t / (1 + t) of both areas to be common, so for each of the R shapes of the
@@ -20,13 +22,13 @@ def grid_pairs(boxes: np.ndarray, grid: PriorGrid, min_iou: float, cells: np.nda
         boxes: (G, 4) float32 xyxy.
         grid: How the priors lie.
         min_iou: What matters.
-        cells: (R, 2), or (G, R, 2) of each box: columns and rows in which it may have priors, from the first on.
+        cells: (G, R, 2) columns and rows in which each box may have priors, from the first on; None: all.
 
     Returns:
         Index of the box (E,) and of the prior (E,): all pairs whose IoU is at least ``min_iou``, all
         pairs of each box's highest IoU if that is above 0, and some others. By box.
     """
-    first, count = _rectangles(boxes, grid, min_iou, cells)
+    first, count = _rectangles(boxes, grid, min_iou, grid.cells if cells is None else cells)
     first, count = first.reshape(-1, 2), count.reshape(-1, 2)  # (GR, 2)
     size = count.prod(axis=1)
     rectangle = np.repeat(np.arange(len(size)), size)  # (E,)

@@ -21,6 +21,7 @@ class DistributionBBoxCoder(BBoxCoder):
             each cell has one square).
         margin: By how much an encoded distance stays below ``reg_max``, so that each lies between two of the
             distribution's values; MMDetection has 0.1.
+        max_distance: See :class:`DistancePointBBoxCoder`.
 
     Attributes:
         box_dim: Logits that encode one box, 4 * (reg_max + 1): all of left, then top, right, bottom.
@@ -29,7 +30,9 @@ class DistributionBBoxCoder(BBoxCoder):
 
     encoding = "distributions"
 
-    def __init__(self, reg_max: int = 16, prior_scale: float = 1.0, margin: float = 0.01):
+    def __init__(
+        self, reg_max: int = 16, prior_scale: float = 1.0, margin: float = 0.01, max_distance: float | None = 1e5
+    ):
         if reg_max < 1:
             raise ValueError(f"DistributionBBoxCoder.reg_max is {reg_max}; it must be at least 1")
         if not 0 < margin < 1:
@@ -37,7 +40,7 @@ class DistributionBBoxCoder(BBoxCoder):
         self.reg_max = reg_max
         self.margin = margin
         self.box_dim = 4 * (reg_max + 1)
-        self._distances = DistancePointBBoxCoder(prior_scale)
+        self._distances = DistancePointBBoxCoder(prior_scale, max_distance=max_distance)
 
     def encode(self, priors: Tensor, boxes: Tensor) -> Tensor:
         """(..., 4) priors and (..., 4) boxes, both xyxy -> (..., 4) distances in strides, in [0, reg_max - margin]."""

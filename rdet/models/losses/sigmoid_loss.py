@@ -1,6 +1,7 @@
 """What losses on K independent binary predictions share."""
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,6 +55,7 @@ class SigmoidLoss(HardTargetLoss):
         self.alpha = alpha
         self.label_smoothing = label_smoothing
         self.loss_weight = loss_weight
+        self.class_weight: Tensor | None
         self.register_buffer(
             "class_weight",
             None if class_weight is None else torch.tensor(class_weight, dtype=torch.float32),
@@ -62,12 +64,29 @@ class SigmoidLoss(HardTargetLoss):
         if num_classes is not None:
             self._check_class_weight(num_classes)
 
+    def __init_subclass__(cls, **kwargs: Any):
+        """Refuse a class whose derivative would be that of another class's loss.
+
+        Raises:
+            TypeError: The class changes ``elementwise``, but not the ``with_derivative`` that it inherits.
+        """
+        super().__init_subclass__(**kwargs)
+        if cls.with_derivative is SigmoidLoss.with_derivative:
+            return
+        for base in cls.__mro__[1:]:
+            inherited = getattr(base, "with_derivative", None) is cls.with_derivative
+            if inherited and getattr(base, "elementwise", None) is not cls.elementwise:
+                raise TypeError(
+                    f"{cls.__name__} changes `elementwise` of {base.__name__}, whose `with_derivative` would no longer "
+                    "fit: define it too, or write `with_derivative = SigmoidLoss.with_derivative` for autograd's"
+                )
+
     @abstractmethod
     def elementwise(self, x_t: Tensor) -> Tensor:
         """Compute the loss of each signed logit, y * x with y = +-1 (equation 6 of the Focal Loss paper)."""
 
     def with_derivative(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """:meth:`elementwise` of x_t = -u, and its derivative with respect to u.
+        """Compute :meth:`elementwise` of x_t = -u, and its derivative with respect to u.
 
         For the many targets that are 0, u is the logit itself. This asks autograd; a subclass that
         knows the derivative spares the graph. The detector's loss writes into what is returned.
@@ -82,23 +101,17 @@ class SigmoidLoss(HardTargetLoss):
         if next(self.parameters(), None) is not None:
             raise TypeError(
                 f"{type(self).__name__} has parameters, but a SigmoidLoss is differentiated by the logits alone; "
-                "derive it from nn.Module"
+                "derive it from HardTargetLoss"
             )
         self._check_class_weight(logits.shape[-1])
-        loss = _SigmoidLoss.apply(logits, labels, self)
+        loss: Tensor = _SummedOverClasses.apply(logits, labels, self)
         return loss * (labels != IGNORE) * self.loss_weight
 
-    def _both(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """:meth:`with_derivative`; that of autograd where a subclass has changed :meth:`elementwise` alone."""
-        if issubclass(_definer(self, "with_derivative"), _definer(self, "elementwise")):
-            return self.with_derivative(u)
-        return SigmoidLoss.with_derivative(self, u)
-
-    def _smoothed(self, u: Tensor, is_class: Tensor) -> tuple[Tensor, Tensor]:
-        """:meth:`_both` of the smoothed targets; ``is_class`` (M, 1) says which rows are smoothed."""
-        loss, slope = self._both(u)
+    def smoothed(self, u: Tensor, is_class: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute :meth:`with_derivative` of the smoothed targets; ``is_class`` (M, 1) says which rows are smoothed."""
+        loss, slope = self.with_derivative(u)
         if self.label_smoothing:
-            opposite, opposite_slope = self._both(-u)
+            opposite, opposite_slope = self.with_derivative(-u)
             moved = self.label_smoothing / 2 * is_class
             loss, slope = torch.lerp(loss, opposite, moved), torch.lerp(slope, -opposite_slope, moved)
         return loss, slope
@@ -111,7 +124,7 @@ class SigmoidLoss(HardTargetLoss):
             )
 
 
-class _SigmoidLoss(torch.autograd.Function):
+class _SummedOverClasses(torch.autograd.Function):
     """The sum over the classes of a :class:`SigmoidLoss`, which reads the logits once and keeps their gradient alone.
 
     Loss and derivative come from the same pass, piece by piece. No target of the logits' size is made:
@@ -119,49 +132,50 @@ class _SigmoidLoss(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, logits: Tensor, labels: Tensor, kind: SigmoidLoss) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, labels: Tensor, loss: SigmoidLoss) -> Tensor:
         rows = logits.detach().reshape(-1, logits.shape[-1])  # (M, K)
         is_class = (labels >= 0).reshape(-1, 1)  # (M, 1) like all that are of one logit of each row
-        at = labels.reshape(-1, 1).clamp(min=0)  # any class where there is none
-        alpha_1, alpha_0 = (1.0, 1.0) if kind.alpha is None else (kind.alpha, 1 - kind.alpha)
-        own = at_least_float32(rows.gather(1, at))
-        smoothed = is_class.to(own.dtype)
-        own_loss, own_slope = kind._smoothed(torch.where(is_class, -own, own), smoothed)
-        own_weight = torch.full_like(own, alpha_0).masked_fill(is_class, alpha_1)
-        weight = alpha_0
-        if kind.class_weight is not None:
-            own_weight = own_weight * kind.class_weight[at]
-            weight = alpha_0 * kind.class_weight
-        own_loss = own_loss * own_weight
-        own_slope = torch.where(is_class, -own_weight, own_weight).mul_(own_slope)
+        label = labels.reshape(-1, 1).clamp(min=0)  # any class where there is none
+        alpha_1, alpha_0 = (1.0, 1.0) if loss.alpha is None else (loss.alpha, 1 - loss.alpha)
+        label_logit = at_least_float32(rows.gather(1, label))
+        smoothed = is_class.to(label_logit.dtype)
+        label_loss, label_slope = loss.smoothed(torch.where(is_class, -label_logit, label_logit), smoothed)
+        label_weight = torch.full_like(label_logit, alpha_0).masked_fill(is_class, alpha_1)
+        weight: Tensor | float = alpha_0
+        if loss.class_weight is not None:
+            label_weight = label_weight * loss.class_weight[label]
+            weight = alpha_0 * loss.class_weight
+        label_loss = label_loss * label_weight
+        label_slope = torch.where(is_class, -label_weight, label_weight).mul_(label_slope)
 
-        loss = torch.empty_like(own[:, 0])  # (M,)
+        summed = torch.empty_like(label_logit[:, 0])  # (M,)
         # float16 has no room for small gradients before the loss scale has multiplied them
-        kept = own.dtype if rows.dtype == torch.float16 else rows.dtype
+        kept = label_logit.dtype if rows.dtype == torch.float16 else rows.dtype
         gradient = torch.empty_like(rows, dtype=kept)
         for piece in _pieces(len(rows)):
-            value, slope = kind._smoothed(at_least_float32(rows[piece]), smoothed[piece])
+            value, slope = loss.smoothed(at_least_float32(rows[piece]), smoothed[piece])
             torch.mul(slope, weight, out=gradient[piece])
-            if kind.class_weight is not None:
-                value = value.mul_(kind.class_weight)
-            value.scatter_(1, at[piece], 0)
-            torch.sum(value, dim=1, out=loss[piece])
-        gradient.scatter_(1, at, own_slope.to(kept))
+            if loss.class_weight is not None:
+                value = value.mul_(loss.class_weight)
+            value.scatter_(1, label[piece], 0)
+            torch.sum(value, dim=1, out=summed[piece])
+        gradient.scatter_(1, label, label_slope.to(kept))
         ctx.save_for_backward(gradient)
         ctx.shape, ctx.dtype = logits.shape, logits.dtype
-        return loss.mul_(alpha_0).add_(own_loss[:, 0]).reshape(labels.shape)
+        return summed.mul_(alpha_0).add_(label_loss[:, 0]).reshape(labels.shape)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, upstream: Tensor):
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
-        gradient = gradient * upstream.reshape(-1, 1).to(gradient.dtype)
-        return gradient.to(ctx.dtype).reshape(ctx.shape), None, None
-
-
-def _definer(loss: SigmoidLoss, method: str) -> type:
-    """The class that a loss has a method from."""
-    return next(cls for cls in type(loss).__mro__ if method in vars(cls))
+        upstream = upstream.reshape(-1, 1)
+        if gradient.dtype == upstream.dtype:
+            return (gradient * upstream).to(ctx.dtype).reshape(ctx.shape), None, None
+        # The divisor of the loss is in `upstream`: rounded to half precision, it would be wrong by up to 0.2 %.
+        scaled = torch.empty_like(gradient)
+        for piece in _pieces(len(gradient)):
+            scaled[piece] = gradient[piece].to(upstream.dtype) * upstream[piece]
+        return scaled.to(ctx.dtype).reshape(ctx.shape), None, None
 
 
 def _pieces(length: int) -> list[slice]:
