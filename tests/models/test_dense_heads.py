@@ -5,9 +5,11 @@ import math
 import pytest
 import torch
 
+from rdet.models.coders.delta_xywh_bbox_coder import DeltaXYWHBBoxCoder
 from rdet.models.dense_heads.atss_head import ATSSHead
 from rdet.models.dense_heads.dense_head import DenseHead
 from rdet.models.dense_heads.fcos_head import FCOSHead
+from rdet.models.dense_heads.tood_anchor_head import TOODAnchorHead
 from rdet.models.dense_heads.tood_head import TaskDecomposition, TOODHead, aligned_logit, displaced, displaced_corners
 
 GN = {"type": "GN", "num_groups": 2}
@@ -248,3 +250,25 @@ def test_corners_and_distances_agree_inside_of_the_map():
     torch.testing.assert_close(displaced_corners(inner, offset), displaced(inner, offset), rtol=1e-4, atol=1e-5)
     with pytest.raises(ValueError, match="bbox_head.displace is 'boxes'; valid: 'distances', 'corners'"):
         build(TOODHead, displace="boxes")
+
+
+def test_tood_on_anchors_decodes_deltas():
+    """Its distances are those that the coder of deltas gives for a square of 4 strides around the centre."""
+    stds = (0.1, 0.2, 0.3, 0.4)
+    head = build(TOODAnchorHead, base_size=4.0, target_stds=stds)
+    x = torch.randn(2, 4, 3, 5, generator=torch.Generator().manual_seed(1)) * 9  # far enough to be clamped
+    anchor = torch.tensor([-2.0, -2.0, 2.0, 2.0])
+    coder = DeltaXYWHBBoxCoder(target_stds=stds, clamp_both_sides=True)
+    boxes = coder.decode(anchor, x.permute(0, 2, 3, 1))
+    expected = torch.cat([-boxes[..., :2], boxes[..., 2:]], dim=-1)
+    torch.testing.assert_close(head.distance(x, 0).permute(0, 2, 3, 1), expected)
+    with torch.no_grad():
+        head.scales[1].scale.fill_(0.0)
+    torch.testing.assert_close(head.distance(x, 1), torch.full_like(x, 2.0))
+
+
+def test_tood_on_anchors_refuses_wrong_numbers():
+    with pytest.raises(ValueError, match="bbox_head.base_size is 0; it must be positive"):
+        build(TOODAnchorHead, base_size=0)
+    with pytest.raises(ValueError, match="it must have 4 numbers"):
+        build(TOODAnchorHead, target_stds=(1.0,))
