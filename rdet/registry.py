@@ -19,7 +19,7 @@ from mmengine import registry as root
 from rdet.compat import ask_for_packages_without_setuptools
 from rdet.errors import ConfigError, MissingModuleError, UnknownNameError
 from rdet.messages import nearest
-from rdet.schema import check_value, hints_of, is_default
+from rdet.schema import check_value, fits, hints_of, is_default
 
 ask_for_packages_without_setuptools()
 
@@ -240,8 +240,15 @@ def check_arguments(arguments: Mapping[str, Any], cls, where: str, also: Collect
         if name not in keys:
             raise UnknownNameError(f"{where}: {cls.__name__} has no key {name!r}. {nearest(name, {*keys, *also})}")
         annotation, parameter = keys[name]
-        if not (_holds_parts(value) or (parameter is not None and is_default(value, parameter))):
-            check_value(value, annotation, f"{where}.{name}")
+        if _holds_parts(value) or (parameter is not None and is_default(value, parameter)):
+            continue
+        if hasattr(cls, "from_cfg") and not fits(value, annotation) and fits({}, annotation):
+            raise _no_part(f"{where}.{name}", value)
+        check_value(value, annotation, f"{where}.{name}")
+
+
+def _no_part(where: str, value: Any) -> ConfigError:
+    return ConfigError(f"{where}: expected a dict with the key 'type', got {value!r}")
 
 
 def _holds_parts(value: Any) -> bool:
@@ -270,7 +277,7 @@ def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = No
             has the place.
     """
     if not isinstance(cfg, dict) or "type" not in cfg:
-        raise ConfigError(f"{where or registry.name}: expected a dict with the key 'type', got {cfg!r}")
+        raise _no_part(where or registry.name, cfg)
     cfg = dict(cfg)
     kind = cfg.pop("type")
     cls = class_of(kind, registry, where)

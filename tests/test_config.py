@@ -88,6 +88,7 @@ def test_value_without_a_meaning_is_said(options, message):
     ("options", "message"),
     [
         ({"model.loss_cls.alpha": "0.25"}, "model.loss_cls.alpha is '0.25' (str); it must be a number or None"),
+        ({"model.loss_cls": "FocalLoss"}, "model.loss_cls: expected a dict with the key 'type', got 'FocalLoss'"),
         ({"model.loss_cls.gamma": "2"}, "model.loss_cls.gamma is '2' (str); it must be a number"),
         ({"model.backbone.depth": 50.5}, "model.backbone.depth is 50.5 (float); it must be a whole number"),
         ({"model.backbone.norm_eval": "yes"}, "model.backbone.norm_eval is 'yes' (str); it must be True or False"),
