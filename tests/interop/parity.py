@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 Image = tuple[Tensor, Tensor, Tensor]  # (3, H, W) uint8 BGR, boxes (G, 4), labels (G,)
 
 # All comparisons give the network the same input, also those with caffe backbones, whose own has another range.
-_INPUT = {
+INPUT = {
     "model.data_preprocessor.mean": [123.675, 116.28, 103.53],
     "model.data_preprocessor.std": [58.395, 57.12, 57.375],
     "model.data_preprocessor.bgr_to_rgb": True,
@@ -72,7 +72,7 @@ class Source:
             options: Further overrides of the config.
             **of_weights: For :func:`made_weights`.
         """
-        cfg = load_config(ROOT / self._path(shapes), {**self._options(shapes), **_INPUT, **(options or {})})
+        cfg = load_config(ROOT / self._path(shapes), {**self._options(shapes), **INPUT, **(options or {})})
         model = build_detector(cfg, tuple(str(label) for label in range(80)))
         if shapes is None:
             shapes = self.shapes(model)
@@ -142,7 +142,9 @@ def training_step(
 def gradient_norms(model, family: str) -> dict[str, float]:
     """Norm of each parameter's gradient, summed in float64, under MMDetection's names."""
     gradients = {name: each.grad for name, each in model.named_parameters() if each.grad is not None}
-    return {name: float(each.double().norm()) for name, each in to_mmdetection(gradients, family).items()}
+    renamed = to_mmdetection(gradients, family)
+    renamed.pop("bbox_head.integral.project", None)  # GFL's constant, which comes with the names
+    return {name: float(each.double().norm()) for name, each in renamed.items()}
 
 
 def detections(

@@ -126,8 +126,8 @@ def test_fixtures_beside_the_checkout(name, images):
     errors = relative_errors(gradient_norms(model, source.family), expected["grad_norm"])
     assert not {key: error for key, error in errors.items() if error > _float32_limit(key, expected["shapes"])}
     for one, theirs in zip(detections(model, images), expected["predictions"], strict=True):
-        if min(theirs["scores"]) == 1.0:
-            continue  # with activations that explode all scores are 1, and which of them are kept is chance
+        if theirs["scores"].count(1.0) > 1:
+            continue  # activations that explode give scores of 1, and which of equal ones are kept is chance
         assert agreement(one, theirs).complete
 
 
