@@ -6,8 +6,8 @@ from mmcv.cnn import build_norm_layer
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
+from rdet.errors import UnknownNameError
 from rdet.messages import nearest
-from rdet.registry import UnknownNameError
 
 
 def build_norm(norm_cfg: dict, channels: int) -> nn.Module:

@@ -92,22 +92,23 @@ class MatchImage:
             return lengths
         ends = torch.tensor(lengths).cumsum(0)
         ends = torch.searchsorted(self._within, ends)
-        return ends.diff(prepend=ends.new_zeros(1)).tolist()
+        lengths = ends.diff(prepend=ends.new_zeros(1)).tolist()
+        return lengths
 
     @cached_property
     def boxes(self) -> Tensor:
         """(G, 4) xyxy, ground truth of the image."""
-        return self._own(self._batch.truth.boxes, self._batch.truth.counts)
+        return self._of_image(self._batch.truth.boxes, self._batch.truth.counts)
 
     @cached_property
     def labels(self) -> Tensor:
         """(G,) int64, classes of the boxes."""
-        return self._own(self._batch.truth.labels, self._batch.truth.counts)
+        return self._of_image(self._batch.truth.labels, self._batch.truth.counts)
 
     @cached_property
     def ignored(self) -> Tensor:
         """(I, 4) xyxy regions that are neither object nor background."""
-        return self._own(self._batch.truth.ignored, self._batch.truth.ignored_counts)
+        return self._of_image(self._batch.truth.ignored, self._batch.truth.ignored_counts)
 
     @cached_property
     def scores(self) -> Tensor:
@@ -122,6 +123,6 @@ class MatchImage:
     def _shown(self, values: Tensor) -> Tensor:
         return values if self._within is None else values[self._within.to(values.device, non_blocking=True)]
 
-    def _own(self, values: Tensor, counts: list[int]) -> Tensor:
-        own = values.split(counts)[self._index]
-        return own.to(self._batch.priors.device, non_blocking=True)
+    def _of_image(self, values: Tensor, counts: list[int]) -> Tensor:
+        of_image: Tensor = values.split(counts)[self._index]
+        return of_image.to(self._batch.priors.device, non_blocking=True)

@@ -33,7 +33,8 @@ class PriorGrid(NamedTuple):
     def cells_within(self, size: tuple[int, int]) -> np.ndarray:
         """Count the cells that an image of ``size`` (height, width) reaches: (R, 2) int64, columns and rows."""
         reached = np.ceil(np.array(size[::-1]) / self.step).astype(np.int64)
-        return np.minimum(reached, self.cells)
+        cells: np.ndarray = np.minimum(reached, self.cells)
+        return cells
 
     def priors_within(self, size: tuple[int, int]) -> np.ndarray | None:
         """Find the priors of the cells that an image of ``size`` reaches: (A',) int64, sorted; None if all are."""

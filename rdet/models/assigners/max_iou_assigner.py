@@ -69,15 +69,15 @@ class MaxIoUAssigner(ImageAssigner):
         reach = None if self.padding == "background" else [grid.cells_within(size) for size in truth.padded_sizes]
         positive, gt_index, between = self._match_on_grid(truth.boxes.cpu().numpy(), truth.counts, grid, reach)
         ignored = [between]
-        for image, regions in enumerate(truth.ignored.cpu().split(truth.ignored_counts)):
-            first = image * num_priors
-            within = self.within(batch, image) if self.padding == "ignored" else None
+        for index, regions in enumerate(truth.ignored.cpu().split(truth.ignored_counts)):
+            first = index * num_priors
+            within = self.within(batch, index) if self.padding == "ignored" else None
             if within is not None:
                 outside = np.delete(np.arange(first, first + num_priors), within.numpy())
                 ignored.append(outside)
             if len(regions):
                 taken = np.concatenate([positive, *ignored])
-                taken = taken[taken // num_priors == image] - first
+                taken = taken[taken // num_priors == index] - first
                 assigned = torch.full((num_priors,), BACKGROUND).index_fill_(0, torch.from_numpy(taken), 0)
                 assigned = self.ignore(assigned, torch.from_numpy(grid.priors), regions)
                 ignored.append((assigned == IGNORE).nonzero().squeeze(1).numpy() + first)
@@ -101,10 +101,10 @@ class MaxIoUAssigner(ImageAssigner):
             otherwise where the priors are.
         """
         if grid is not None:
-            positive, gt_index, between = self._match_on_grid(boxes.cpu().numpy(), [len(boxes)], grid, None)
-            assigned = np.full(len(priors), BACKGROUND)
-            assigned[positive], assigned[between] = gt_index, IGNORE
-            return torch.from_numpy(assigned)
+            matched, gt_index, between = self._match_on_grid(boxes.cpu().numpy(), [len(boxes)], grid, None)
+            on_host = np.full(len(priors), BACKGROUND)
+            on_host[matched], on_host[between] = gt_index, IGNORE
+            return torch.from_numpy(on_host)
         best_iou = priors.new_zeros(len(priors))
         best_box = torch.full((len(priors),), BACKGROUND, device=priors.device)
         low_quality = torch.full_like(best_box, BACKGROUND)  # the last box whose match a prior is

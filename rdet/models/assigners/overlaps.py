@@ -67,9 +67,11 @@ def paired_iou_on_host(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     overlap = (np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(first[..., :2], second[..., :2])).clip(min=0)
     intersection = overlap[..., 0] * overlap[..., 1]
     areas = _area(first) + _area(second)
-    return intersection / (areas - intersection).clip(min=np.finfo(np.float32).eps)
+    iou: np.ndarray = intersection / (areas - intersection).clip(min=np.finfo(np.float32).eps)
+    return iou
 
 
 def _area(boxes: np.ndarray) -> np.ndarray:
     sides = (boxes[..., 2:] - boxes[..., :2]).clip(min=0)
-    return sides[..., 0] * sides[..., 1]
+    area: np.ndarray = sides[..., 0] * sides[..., 1]
+    return area

@@ -1,6 +1,7 @@
 """What all backbones share: frozen stages and the mode of their normalisation layers."""
 
 import logging
+from collections.abc import Sequence
 
 from mmengine.logging import print_log
 from torch import nn
@@ -38,7 +39,7 @@ class Backbone(nn.Module):
         self.norm_eval = norm_eval
         self.weights = weights
 
-    def stages(self) -> list[list[nn.Module | nn.Parameter]]:
+    def stages(self) -> Sequence[Sequence[nn.Module | nn.Parameter]]:
         """The layers of the stem, then those of each stage; parameters that belong to no layer of their own too."""
         raise NotImplementedError(f"{type(self).__name__} does not define stages()")
 

@@ -2,6 +2,7 @@
 
 import math
 from operator import itemgetter
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from torch.func import functional_call
 IMAGE = (320, 960)
 
 
-def forward_on_meta(network: nn.Module, x: Tensor | None = None):
+def forward_on_meta(network: nn.Module, x: Tensor | None = None) -> Any:
     """What ``network`` makes of ``x`` (default: an image of size ``IMAGE``), without data; leaves it in eval mode."""
     x = torch.empty(1, 3, *IMAGE, device="meta") if x is None else x
     state = {**dict(network.named_parameters()), **dict(network.named_buffers())}

@@ -1,6 +1,7 @@
 """Batch normalisation as part of the convolution before it."""
 
 from itertools import pairwise
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ def conv_norm(conv: nn.Conv2d, norm: nn.Module, x: Tensor) -> Tensor:
         norm: Any normalisation; folded if it is batch normalisation with statistics, in eval mode.
         x: (N, C, H, W).
     """
-    if not _is_fixed(norm):
+    if not _is_fixed(norm) or norm.running_mean is None or norm.running_var is None:
         return norm(conv(x))
     scale = torch.rsqrt(norm.running_var + norm.eps)  # (C_out,)
     if norm.affine:
@@ -33,7 +34,7 @@ def conv_norm(conv: nn.Conv2d, norm: nn.Module, x: Tensor) -> Tensor:
     return conv._conv_forward(x, conv.weight * scale[:, None, None, None], shift)
 
 
-def _is_fixed(norm: nn.Module) -> bool:
+def _is_fixed(norm: nn.Module) -> TypeGuard[_BatchNorm]:
     return isinstance(norm, _BatchNorm) and not norm.training and norm.running_mean is not None
 
 

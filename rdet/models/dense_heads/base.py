@@ -1,6 +1,7 @@
 """Base of dense heads."""
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
@@ -16,6 +17,10 @@ class BaseDenseHead(nn.Module, ABC):
     """
 
     encoding: str | None = None
+
+    if TYPE_CHECKING:
+
+        def __call__(self, levels: list[Tensor]) -> DensePredictions: ...
 
     @abstractmethod
     def forward(self, levels: list[Tensor]) -> DensePredictions:

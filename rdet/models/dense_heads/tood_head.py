@@ -1,5 +1,7 @@
 """The task-aligned head of TOOD."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule, Scale
@@ -7,7 +9,7 @@ from torch import Tensor, nn
 from torchvision.ops import deform_conv2d
 
 from rdet.models.dense_heads.base import BaseDenseHead
-from rdet.models.dense_heads.dense_head import init_head, per_prior
+from rdet.models.dense_heads.dense_head import init_head, per_prior, sizes_of
 from rdet.registry import MODELS
 from rdet.structures import DensePredictions
 
@@ -21,7 +23,7 @@ class TaskDecomposition(nn.Module):
     Shapes: shared (N, S * C, H, W), its spatial mean (N, S * C, 1, 1) -> (N, C, H, W).
     """
 
-    def __init__(self, channels: int, layers: int, norm_cfg: dict | None):
+    def __init__(self, channels: int, layers: int, norm_cfg: dict[str, Any] | None):
         super().__init__()
         hidden = max(channels // 8, 1)
         self.attention = nn.Sequential(
@@ -94,7 +96,7 @@ class TOODHead(BaseDenseHead):
         feat_channels: int = 256,
         stacked_convs: int = 6,
         prior_prob: float = 0.01,
-        norm_cfg: dict | None = None,
+        norm_cfg: dict[str, Any] | None = None,
         displace: str = "distances",
     ):
         super().__init__()
@@ -128,7 +130,7 @@ class TOODHead(BaseDenseHead):
         self.conv_alignment = from_all_layers(1)
         self.conv_offset = from_all_layers(8)
         init_head(self, prior_prob, self.conv_cls, self.conv_alignment[-1])
-        nn.init.zeros_(self.conv_offset[-1].weight)  # each side starts at its own cell
+        nn.init.zeros_(self.conv_offset[-1].get_parameter("weight"))  # each side starts at its own cell
 
     def forward(self, levels: list[Tensor]) -> DensePredictions:
         logits, deltas = [], []
@@ -145,8 +147,7 @@ class TOODHead(BaseDenseHead):
             distance = self.scales[level](distance.clamp(max=10).exp())  # an infinite one would spread as NaN
             logits.append(per_prior(score, self.num_classes))
             deltas.append(per_prior(self.displace(distance, self.conv_offset(shared)), 4))
-        sizes = [tuple(x.shape[-2:]) for x in levels]
-        return DensePredictions(torch.cat(logits, dim=1), torch.cat(deltas, dim=1), sizes)
+        return DensePredictions(torch.cat(logits, dim=1), torch.cat(deltas, dim=1), sizes_of(levels))
 
 
 def aligned_logit(first: Tensor, second: Tensor) -> Tensor:

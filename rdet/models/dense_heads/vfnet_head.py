@@ -8,7 +8,7 @@ from mmcv.cnn import ConvModule, Scale
 from torch import Tensor, nn
 from torchvision.ops import DeformConv2d
 
-from rdet.models.dense_heads.dense_head import DenseHead, init_head, per_prior
+from rdet.models.dense_heads.dense_head import DenseHead, init_head, per_prior, sizes_of
 from rdet.registry import MODELS
 from rdet.structures import DensePredictions
 
@@ -107,7 +107,7 @@ class VFNetHead(DenseHead):
         return DensePredictions(
             torch.cat(logits, dim=1),
             torch.cat(refined, dim=1),
-            [tuple(x.shape[-2:]) for x in levels],
+            sizes_of(levels),
             initial_deltas=torch.cat(first, dim=1),
         )
 

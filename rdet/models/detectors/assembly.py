@@ -1,14 +1,16 @@
 """From the config of a detector to its parts, each of which gets the facts that follow from those before it."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from rdet.errors import UnknownNameError
 from rdet.messages import nearest
 from rdet.models.assigners.base import Assigner
 from rdet.models.detectors.checks import check_base
 from rdet.models.detectors.criterion import DenseCriterion
 from rdet.models.detectors.phases import Phase, PhasedAssigner, PhasedCriterion
-from rdet.registry import MODELS, UnknownNameError, class_of, parameters_of
+from rdet.registry import MODELS, class_of, parameters_of
 
 Cfg = dict[str, Any]
 Slots = Mapping[str, Cfg | None]
@@ -96,7 +98,7 @@ def build_training(
 
 
 def _check_initial(initial: Cfg) -> None:
-    valid = {"epochs", "assigner", *parameters_of(DenseCriterion)}
+    valid = {"epochs", "assigner", *inspect.signature(DenseCriterion).parameters}
     for key in initial:
         if key not in valid:
             raise UnknownNameError(f"model.initial has no key {key!r}. {nearest(key, valid)}")

@@ -1,6 +1,7 @@
 """What adds up the losses of a dense detector and divides them."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,10 @@ class DenseCriterion(nn.Module):
     Raises:
         ValueError: A part needs what no other part gives, or two parts would say what a loss is divided by.
     """
+
+    if TYPE_CHECKING:
+
+        def __call__(self, all_priors: AllPriors, positives: Positives) -> dict[str, Tensor]: ...
 
     def __init__(
         self,

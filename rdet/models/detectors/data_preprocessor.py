@@ -1,5 +1,7 @@
 """From a list of images to one normalised, padded batch."""
 
+from typing import Any
+
 import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
@@ -17,6 +19,9 @@ class DetDataPreprocessor(BaseDataPreprocessor):
         pad_size_divisor: Height and width of the batch are multiples of it.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         mean: tuple[float, float, float] = (123.675, 116.28, 103.53),
@@ -30,7 +35,7 @@ class DetDataPreprocessor(BaseDataPreprocessor):
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
-    def forward(self, data: dict, training: bool = False) -> dict:
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Batches what the data loader collected.
 
         Args:

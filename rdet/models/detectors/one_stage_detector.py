@@ -1,6 +1,7 @@
 """A one-stage detector, assembled from its parts."""
 
-from functools import partial
+from functools import partial, reduce
+from operator import add
 from typing import Any
 
 import torch
@@ -109,18 +110,20 @@ class OneStageDetector(BaseModel):
             raise ValueError("model.num_classes is not set, and no data set is there to take it from")
         with_quality = slots.get("loss_quality") is not None
         network = build_network(backbone, neck, bbox_head, anchor_generator, bbox_coder, num_classes, with_quality)
-        assigner, criterion = build_training(assigner, slots, initial, num_classes, network["neck"].strides)
+        matching, criterion = build_training(assigner, slots, initial, num_classes, network["neck"].strides)
         return cls(
             **network,
-            assigner=assigner,
+            assigner=matching,
             criterion=criterion,
             postprocess=build_part("postprocess", postprocess),
             data_preprocessor=build_part("data_preprocessor", data_preprocessor or {"type": "DetDataPreprocessor"}),
         )
 
     def init_weights(self) -> None:
-        """Load the backbone's pretrained weights. All other layers are initialised when they are made."""
-        self.backbone.init_weights()
+        """Load the backbone's pretrained weights, if it knows any. Other layers are initialised when they are made."""
+        load_pretrained = getattr(self.backbone, "init_weights", None)
+        if load_pretrained is not None:
+            load_pretrained()
 
     def optimize_for_inference(self, dtype: torch.dtype | None = None) -> None:
         """See :func:`~rdet.models.detectors.optimize.optimize_for_inference`."""
@@ -148,16 +151,21 @@ class OneStageDetector(BaseModel):
             data_samples: N samples; for ``mode='predict'`` their ``img_shape`` and ``scale_factor``.
             mode: ``'tensor'`` returns :class:`DensePredictions`, ``'loss'`` a dict of scalars and
                 ``'predict'`` the samples with ``pred_instances`` in pixels of the original image.
+
+        Raises:
+            ValueError: There is no such ``mode``, or it needs samples and there are none.
         """
-        predictions: DensePredictions = self.bbox_head(self.neck(self.backbone(inputs)))
+        predictions = self.bbox_head(self.neck(self.backbone(inputs)))
         if mode == "tensor":
             return predictions
+        if mode not in ("loss", "predict"):
+            raise ValueError(f"mode is {mode!r}; valid: 'tensor', 'loss', 'predict'")
+        if data_samples is None:
+            raise ValueError(f"mode {mode!r} needs data_samples, one for each image")
         priors = self.anchor_generator(predictions.level_sizes, inputs.device)
         if mode == "loss":
             return self.loss(predictions, priors, data_samples)
-        if mode == "predict":
-            return self.predict(predictions, priors, data_samples)
-        raise ValueError(f"mode is {mode!r}; valid: 'tensor', 'loss', 'predict'")
+        return self.predict(predictions, priors, data_samples)
 
     def loss(
         self, predictions: DensePredictions, priors: Tensor, data_samples: list[DetDataSample]
@@ -204,7 +212,7 @@ class OneStageDetector(BaseModel):
         The loss is the sum of those whose name contains ``loss``, as everywhere in mmengine; the others are logged
         alone. A process whose loss is not finite therefore makes all processes log, and stop at, the same.
         """
-        total = sum(value for name, value in losses.items() if "loss" in name)
+        total = reduce(add, [value for name, value in losses.items() if "loss" in name])
         logged = torch.stack([total.detach(), *(value.detach() for value in losses.values())])
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(logged)

@@ -1,5 +1,7 @@
 """Other matching and losses in the first epochs of a training."""
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 
 from rdet.models.assigners.base import Assigner
@@ -55,6 +57,10 @@ class PhasedAssigner(Assigner):
 class PhasedCriterion(nn.Module):
     """Computes the losses of one criterion in the first epochs and those of another one afterwards."""
 
+    if TYPE_CHECKING:
+
+        def __call__(self, all_priors: AllPriors, positives: Positives) -> dict[str, Tensor]: ...
+
     def __init__(self, initial: DenseCriterion, later: DenseCriterion, phase: Phase):
         super().__init__()
         self.initial = initial
@@ -79,5 +85,4 @@ class PhasedCriterion(nn.Module):
 
     def forward(self, all_priors: AllPriors, positives: Positives) -> dict[str, Tensor]:
         """See :meth:`DenseCriterion.forward`."""
-        losses: dict[str, Tensor] = self.current(all_priors, positives)
-        return losses
+        return self.current(all_priors, positives)

@@ -1,12 +1,15 @@
 """Test-time augmentation: one result from several views of an image."""
 
 import inspect
+from typing import Any
 
 import torch
 from mmengine.model import BaseTTAModel
 from mmengine.structures import InstanceData
-from torch import Tensor, nn
+from torch import Tensor
 
+from rdet.models.detectors.one_stage_detector import OneStageDetector
+from rdet.models.postprocess.dense_postprocess import DensePostprocess
 from rdet.registry import MODELS
 from rdet.structures import DetDataSample
 
@@ -28,7 +31,7 @@ class DetTTAModel(BaseTTAModel):
         ValueError: The postprocess has no ``suppress``.
     """
 
-    def __init__(self, module: nn.Module, postprocess=None):
+    def __init__(self, module: OneStageDetector, postprocess: DensePostprocess | None = None):
         super().__init__(module)
         self.postprocess = module.postprocess if postprocess is None else postprocess
         if not hasattr(self.postprocess, "suppress"):
@@ -42,16 +45,17 @@ class DetTTAModel(BaseTTAModel):
         """The views of each image, with ``pred_instances`` -> one sample each, all in pixels of the original image."""
         return [self._merge(views) for views in data_samples_list]
 
-    def state_dict(self, *args, **kwargs) -> dict[str, Tensor]:
-        """Weights of the detector, under its own names."""
-        return self.module.state_dict(*args, **kwargs)
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
+        """Return the weights of the detector, under its own names."""
+        weights: dict[str, Tensor] = self.module.state_dict(*args, **kwargs)
+        return weights
 
-    def load_state_dict(self, *args, **kwargs):
-        """Loads weights of the detector."""
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Load weights of the detector."""
         return self.module.load_state_dict(*args, **kwargs)
 
     def _merge(self, views: tuple[DetDataSample, ...]) -> DetDataSample:
-        offered = {
+        offered: dict[str, Any] = {
             "boxes": torch.cat([unflip(view.pred_instances.bboxes, view) for view in views]),
             "scores": torch.cat([view.pred_instances.scores for view in views]),
             "labels": torch.cat([view.pred_instances.labels for view in views]),

@@ -39,6 +39,10 @@ class HardTargetLoss(ClassificationLoss):
 
         def __call__(self, logits: Tensor, labels: Tensor) -> Tensor: ...
 
+    @abstractmethod
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Compute the loss of each prior: logits (..., K), labels (...,) int64 -> (...,), 0 at ``IGNORE``."""
+
     def of(self, priors: AllPriors) -> Tensor:
         return self(priors.logits, priors.labels)
 
@@ -51,6 +55,10 @@ class SoftTargetLoss(ClassificationLoss):
     if TYPE_CHECKING:
 
         def __call__(self, logits: Tensor, labels: Tensor, quality: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def forward(self, logits: Tensor, labels: Tensor, quality: Tensor) -> Tensor:
+        """Compute the loss of each prior: logits (..., K), labels (...,) int64, quality (...,) in [0, 1] -> (...,)."""
 
     def of(self, priors: AllPriors) -> Tensor:
         return self(priors.logits, priors.labels, priors.quality)
@@ -77,6 +85,10 @@ class EncodedBoxLoss(PositiveLoss):
 
         def __call__(self, deltas: Tensor, target_deltas: Tensor) -> Tensor: ...
 
+    @abstractmethod
+    def forward(self, deltas: Tensor, target_deltas: Tensor) -> Tensor:
+        """Compute the loss of each positive: deltas (P, D), target_deltas (P, 4) -> (P,)."""
+
     def of(self, positives: Positives) -> Tensor:
         return self(positives.deltas, positives.target_deltas)
 
@@ -87,6 +99,10 @@ class DecodedBoxLoss(PositiveLoss):
     if TYPE_CHECKING:
 
         def __call__(self, predicted: Tensor, boxes: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def forward(self, predicted: Tensor, boxes: Tensor) -> Tensor:
+        """Compute the loss of each positive: predicted (P, 4), boxes (P, 4), both xyxy -> (P,)."""
 
     def of(self, positives: Positives) -> Tensor:
         return self(positives.predicted, positives.boxes)
@@ -100,6 +116,10 @@ class QualityLoss(PositiveLoss):
     if TYPE_CHECKING:
 
         def __call__(self, quality_logits: Tensor, quality: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def forward(self, quality_logits: Tensor, quality: Tensor) -> Tensor:
+        """Compute the loss of each positive: quality_logits (P,), quality (P,) in [0, 1] -> (P,)."""
 
     def of(self, positives: Positives) -> Tensor:
         return self(positives.quality_logits, positives.quality)

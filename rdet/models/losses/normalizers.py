@@ -86,6 +86,7 @@ class EMANormalizer(nn.Module, Normalizer):
     """
 
     keeps_state = True
+    mean: Tensor
 
     def __init__(self, momentum: float = 0.9, initial: float = 100.0):
         super().__init__()

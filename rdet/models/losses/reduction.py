@@ -1,9 +1,11 @@
 """From the loss of each element to one number, for use outside the detector, which divides by its positives."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-_REDUCTIONS = {"none": lambda loss: loss, "mean": torch.mean, "sum": torch.sum}
+_REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {"none": lambda loss: loss, "mean": torch.mean, "sum": torch.sum}
 
 
 def reduced(loss: Tensor, reduction: str) -> Tensor:

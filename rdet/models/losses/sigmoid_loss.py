@@ -37,6 +37,8 @@ class SigmoidLoss(HardTargetLoss):
             many predictions, a little each would be nearly all of the loss.
     """
 
+    class_weight: Tensor | None
+
     def __init__(
         self,
         alpha: float | None,
@@ -55,7 +57,6 @@ class SigmoidLoss(HardTargetLoss):
         self.alpha = alpha
         self.label_smoothing = label_smoothing
         self.loss_weight = loss_weight
-        self.class_weight: Tensor | None
         self.register_buffer(
             "class_weight",
             None if class_weight is None else torch.tensor(class_weight, dtype=torch.float32),

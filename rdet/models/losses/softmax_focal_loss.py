@@ -77,6 +77,8 @@ class SoftmaxFocalLoss(HardTargetLoss):
         num_classes: K (inferred).
     """
 
+    alpha: Tensor | None
+
     def __init__(
         self,
         alpha: float | list[float] | None = 0.25,

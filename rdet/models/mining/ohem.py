@@ -71,10 +71,10 @@ class OHEM(Mining):
 
     def _pairs(self, priors: Tensor) -> Tensor:
         """(2, E) pairs of overlapping priors. Generators return the same tensor for images of the same size."""
-        known, pairs = self._pairs_of.get(id(priors), (None, None))
-        if known is not priors:
+        known = self._pairs_of.get(id(priors))
+        if known is None or known[0] is not priors:
             if len(self._pairs_of) >= _SIZES_KEPT:
                 self._pairs_of.pop(next(iter(self._pairs_of)))
-            pairs = overlapping_pairs(priors, self.nms_thr)
-            self._pairs_of[id(priors)] = priors, pairs
-        return pairs
+            known = priors, overlapping_pairs(priors, self.nms_thr)
+            self._pairs_of[id(priors)] = known
+        return known[1]

@@ -13,7 +13,7 @@ class Conv2d(nn.Conv2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.shape[-2:] == (1, 1) and self.stride != (1, 1):
+        if x.shape[-2:] == (1, 1) and self.stride != (1, 1) and not isinstance(self.padding, str):
             rows, columns = self.padding
             padded = F.pad(x, (columns, columns, rows, rows))
             return F.conv2d(padded, self.weight, self.bias, self.stride)

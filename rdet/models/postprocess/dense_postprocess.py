@@ -9,6 +9,7 @@ from torch import Tensor
 from torchvision.ops import clip_boxes_to_image
 
 from rdet.structures import DensePredictions
+from rdet.structures.positives import Coder
 
 
 class DensePostprocess(ABC):
@@ -80,7 +81,7 @@ class DensePostprocess(ABC):
 
     @torch.no_grad()
     def __call__(
-        self, predictions: DensePredictions, priors: Tensor, coder, image_sizes: list[tuple[int, int]]
+        self, predictions: DensePredictions, priors: Tensor, coder: Coder, image_sizes: list[tuple[int, int]]
     ) -> list[InstanceData]:
         """Detections of each image, best first, clipped to it.
 
@@ -119,7 +120,7 @@ class DensePostprocess(ABC):
         return detections
 
     def _candidates(
-        self, logits: Tensor, quality: Tensor | None, deltas: Tensor, priors: Tensor, coder
+        self, logits: Tensor, quality: Tensor | None, deltas: Tensor, priors: Tensor, coder: Coder
     ) -> tuple[Tensor, Tensor, Tensor]:
         """One level of one image, (A_l, K) logits, (A_l,) quality -> boxes (n, 4), scores (n,), labels (n,)."""
         num_classes = logits.shape[-1]

@@ -60,7 +60,7 @@ class SoftNMSPostprocess(DensePostprocess):
         return boxes[index], scores[enough], labels[index]
 
     def _rescore(self, box: Tensor, boxes: Tensor, scores: Tensor) -> Tensor:
-        iou = box_iou(box, boxes)[0].nan_to_num()  # (n,); boxes without area overlap nothing
+        iou: Tensor = box_iou(box, boxes)[0].nan_to_num()  # (n,); boxes without area overlap nothing
         if self.method == "gaussian":
             return scores * (-(iou**2) / self.sigma).exp()
         return scores * (1 - iou).where(iou > self.iou_threshold, 1.0)

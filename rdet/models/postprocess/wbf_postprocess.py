@@ -63,8 +63,11 @@ class WBFPostprocess(DensePostprocess):
             parts.append((fused, confidence, founders))
         fused, confidence, founders = (np.concatenate(part) for part in zip(*parts, strict=True))
         best = np.argsort(-confidence, kind="stable")
-        fused, confidence = (torch.from_numpy(part[best]).to(scores) for part in (fused, confidence))
-        return fused, confidence, labels[torch.from_numpy(founders[best]).to(labels)]
+        return (
+            torch.from_numpy(fused[best]).to(scores),
+            torch.from_numpy(confidence[best]).to(scores),
+            labels[torch.from_numpy(founders[best]).to(labels)],
+        )
 
 
 def fuse(rows: np.ndarray, iou_threshold: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -34,8 +34,8 @@ class GridPriors:
         self.rounded = rounded
         self.num_priors = _one_or_each([len(shape) for shape in shapes])
         self.prior_scale = _side_of_squares(shapes, self.strides)
-        self._cache: dict[tuple, Tensor] = {}
-        self._grids: dict[tuple, PriorGrid] = {}
+        self._cache: dict[tuple[tuple[tuple[int, int], ...], torch.device], Tensor] = {}
+        self._grids: dict[tuple[tuple[int, int], ...], PriorGrid] = {}
 
     def __call__(self, level_sizes: list[tuple[int, int]], device: torch.device | str = "cpu") -> Tensor:
         """Priors of all levels.
