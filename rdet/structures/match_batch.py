@@ -1,4 +1,4 @@
-"""What an assigner sees."""
+"""A batch, and one of its images, as an assigner sees them."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -12,13 +12,13 @@ from rdet.structures.prior_grid import PriorGrid
 
 
 class MatchBatch:
-    """A batch as an assigner sees it. What costs time is computed when it is first read.
+    """A batch as an assigner sees it. Each value that costs time is computed when it is first read.
 
     Args:
         predictions: Of the network, N images.
         priors: (A, 4) xyxy.
         truth: Ground truth of the N images.
-        make_grid: Tells how the priors lie; None: nobody knows.
+        make_grid: Describes how the priors lie; None: their generator cannot.
         decode: (A, 4) priors and (A, D) deltas -> (A, 4) boxes.
         binary_logits: (A, K) logits -> (A, K) whose sigmoid is the probability of a class.
 
@@ -44,7 +44,7 @@ class MatchBatch:
 
     @cached_property
     def grid(self) -> PriorGrid | None:
-        """How the priors lie; None if their generator does not tell it."""
+        """How the priors lie; None if their generator does not describe it."""
         return None if self._make_grid is None else self._make_grid()
 
     def image(self, index: int, within: Tensor | None = None) -> "MatchImage":
@@ -81,7 +81,7 @@ class MatchImage:
 
     @cached_property
     def priors(self) -> Tensor:
-        """(A', 4) xyxy: those of the image, mostly all A."""
+        """(A', 4) xyxy: those that the image shows, mostly all A."""
         return self._shown(self._batch.priors)
 
     @cached_property

@@ -10,7 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def conv_norm(conv: nn.Conv2d, norm: nn.Module, x: Tensor) -> Tensor:
-    """``norm(conv(x))``, as one convolution where the normalisation does not look at the batch.
+    """Compute ``norm(conv(x))``, as one convolution where the normalisation does not look at the batch.
 
     Batch normalisation in eval mode is y -> y s + (beta - mu s) for each channel, with
     s = gamma / sqrt(sigma^2 + eps). Here weights are multiplied with s instead of maps. The result and
@@ -40,7 +40,7 @@ def _is_fixed(norm: nn.Module) -> TypeGuard[_BatchNorm]:
 
 @torch.no_grad()
 def fold_norms(network: nn.Module) -> None:
-    """Makes fixed batch normalisations part of the convolutions before them, for good.
+    """Make fixed batch normalisations part of the convolutions before them, for good.
 
     Args:
         network: In eval mode. Where a normalisation is registered right after a convolution, it must also

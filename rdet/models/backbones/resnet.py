@@ -110,7 +110,7 @@ class ResNet(Backbone):
         return [[self.conv1, self.bn1], *([layer] for layer in layers)]
 
     def fold_norms(self) -> None:
-        """Makes batch normalisation part of the convolutions for good, for inference."""
+        """Make batch normalisation part of the convolutions for good, for inference."""
         fold_norms(self)
 
     def forward(self, x: Tensor) -> list[Tensor]:

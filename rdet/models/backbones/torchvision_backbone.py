@@ -111,7 +111,7 @@ class TorchvisionBackbone(Backbone):
         return [[attrgetter(name)(self) for name in stage] for stage in self._stages]
 
     def fold_norms(self) -> None:
-        """Makes batch normalisation part of the convolutions for good, for inference."""
+        """Make batch normalisation part of the convolutions for good, for inference."""
         fold_norms(self)
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -127,7 +127,7 @@ class TorchvisionBackbone(Backbone):
 
 
 def _layers(network: nn.Module, chain: list[str]) -> list[str]:
-    """Names of the layers in their order, without the last if it only widens the last map for the classifier."""
+    """Name the layers in their order, without the last if it only widens the last map for the classifier."""
     names = [f"{part}.{name}" for part in chain for name, _ in getattr(network, part).named_children()]
     last = attrgetter(names[-1])(network)
     widens = isinstance(last, Conv2dNormActivation) and last[0].kernel_size == (1, 1)

@@ -1,4 +1,4 @@
-"""What all dense heads share: two towers of convolutions, and their outputs in the order of the priors."""
+"""Base of dense heads with two towers of convolutions, and their outputs in the order of the priors."""
 
 import math
 from typing import Any
@@ -33,13 +33,13 @@ class DenseHead(BaseDenseHead):
         quality_tower: The tower that it is predicted from: ``'reg'``, or ``'cls'`` as in the first version of FCOS.
         feat_channels: Channels inside the towers.
         stacked_convs: Convolutions of a tower.
-        prior_prob: Probability pi that every prior is foreground, as the final bias says it at
-            the start of training (Focal Loss paper, section 4.1, "Initialization").
+        prior_prob: Probability pi of the foreground at every prior at the start of training, set by the
+            final bias (Focal Loss paper, section 4.1, "Initialization").
         norm_cfg: Normalisation after each convolution of the towers, for example
             ``dict(type='GN', num_groups=32)`` or ``dict(type='SyncBN')``; None as in the paper.
         conv_bias: Bias of the towers' convolutions; ``'auto'``: where no normalisation follows.
-        share: What the levels share of the towers: ``'all'``; ``'convs'``, with own normalisation
-            each, since levels differ in their statistics; or ``'none'``.
+        share: What the levels share of the towers: ``'all'``; ``'convs'``, where each level has its own
+            normalisation, since levels differ in their statistics; or ``'none'``.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class DenseHead(BaseDenseHead):
         )
 
     def regress(self, x: Tensor, level: int) -> Tensor:
-        """Features of the box tower (N, C, H, W) of one level -> (N, num_priors * D, H, W)."""
+        """Read the boxes of one level from its tower's features: (N, C, H, W) -> (N, num_priors * D, H, W)."""
         output: Tensor = self.at_level(self.conv_reg, level)(x)
         return output
 
@@ -134,19 +134,19 @@ class DenseHead(BaseDenseHead):
         return final[level] if isinstance(final, nn.ModuleList) else final
 
     def _final(self, width: int, num_priors: int | list[int], numbers: int) -> nn.Conv2d | nn.ModuleList:
-        """The convolution that gives each prior its ``numbers``: one, or one for each level."""
+        """Make the convolution that gives each prior its ``numbers``: one, or one for each level."""
         if isinstance(num_priors, int):
             return nn.Conv2d(width, num_priors * numbers, 3, padding=1)
         return nn.ModuleList(nn.Conv2d(width, count * numbers, 3, padding=1) for count in num_priors)
 
 
 def init_head(head: nn.Module, prior_prob: float, *classifiers: nn.Module) -> None:
-    """Section 4.1, "Initialization": all convolutions with sigma 0.01, and the bias that says ``prior_prob``.
+    """Initialise convolutions with sigma 0.01, and the classes' bias by ``prior_prob`` (Focal Loss paper, section 4.1).
 
     Args:
-        head: Its convolutions are set.
+        head: The network whose convolutions are initialised.
         prior_prob: pi, the probability that each of ``classifiers`` gives at the start.
-        classifiers: Final layers of probabilities.
+        classifiers: Final layers of probabilities, with a bias; or lists of them.
 
     Raises:
         ValueError: ``prior_prob`` is no probability between 0 and 1.
@@ -170,5 +170,5 @@ def sizes_of(levels: list[Tensor]) -> list[tuple[int, int]]:
 
 
 def per_prior(x: Tensor, width: int) -> Tensor:
-    """(N, P * width, H, W) -> (N, H * W * P, width)"""
+    """Sort outputs as the priors are: (N, P * width, H, W) -> (N, H * W * P, width), with P priors at a cell."""
     return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, width)

@@ -25,7 +25,7 @@ class FCOSHead(DenseHead):
         distance: ``'relu'`` or ``'exp'``.
 
     Attributes:
-        encoding: What its numbers can be: the detector refuses another coder.
+        encoding: The only encoding that it can predict; the detector refuses coders of others.
 
     Raises:
         ValueError: There is no such ``distance``.

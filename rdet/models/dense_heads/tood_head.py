@@ -54,7 +54,7 @@ class TOODHead(BaseDenseHead):
 
     Both tasks read the same ``stacked_convs`` layers, each through its own
     :class:`TaskDecomposition`. Two maps learned from all layers then align them: the score becomes
-    the geometric mean of the class's and the cell's own, and each side of the box is taken from
+    the geometric mean of the class's score and the cell's, and each side of the box is taken from
     where the cell's offset points to.
 
     It predicts distances in strides at one prior a cell: use ``DistancePointBBoxCoder``, with
@@ -73,15 +73,15 @@ class TOODHead(BaseDenseHead):
         stacked_convs: Shared layers, S.
         prior_prob: Initial probability of the foreground; see :class:`DenseHead`.
         norm_cfg: Normalisation after each layer; the paper has ``dict(type='GN', num_groups=32)``.
-        displace: What is taken from where the offsets point to: ``'distances'``, with the nearest cell for a place
-            outside of the map; or ``'corners'``, as in the authors' code and MMDetection, which are 0 outside, counted
-            from the centre of the first cell, and stay where they were in a box that would be inverted.
+        displace: What is taken from the place that an offset points to: ``'distances'``, with the nearest cell for a
+            place outside of the map; or ``'corners'``, as in the authors' code and MMDetection. Corners are counted
+            from the centre of the first cell, are 0 outside of the map, and stay if the box would be inverted.
 
     Raises:
         ValueError: There is no such ``displace``, or the priors are not one a cell.
 
     Attributes:
-        encoding: What its numbers can be: the detector refuses another coder.
+        encoding: The only encoding that it can predict; the detector refuses coders of others.
     """
 
     encoding = "distances"
@@ -151,14 +151,14 @@ class TOODHead(BaseDenseHead):
 
 
 def aligned_logit(first: Tensor, second: Tensor) -> Tensor:
-    """Logit of sqrt(sigmoid(first) * sigmoid(second)), finite for finite logits; float32."""
+    """Compute the logit of sqrt(sigmoid(first) * sigmoid(second)), elementwise: float32, finite for finite logits."""
     log_p = (F.logsigmoid(first.float()) + F.logsigmoid(second.float())) / 2
     log_p = log_p.clamp(max=-torch.finfo(log_p.dtype).eps)  # p stays below 1
     return log_p - torch.log(-torch.expm1(log_p))
 
 
 def displaced(distance: Tensor, offset: Tensor) -> Tensor:
-    """Each side of every cell's box, taken from another place of the map (TOOD, equation 5).
+    """Take each side of every cell's box from another place of the map (TOOD, equation 5).
 
     Args:
         distance: (N, 4, H, W) distances to left, top, right and bottom in cells.

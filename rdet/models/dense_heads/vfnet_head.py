@@ -36,7 +36,7 @@ class VFNetHead(DenseHead):
         star_gradient: Part of the gradient that flows through where the convolution looks.
 
     Attributes:
-        encoding: What its numbers can be: the detector refuses another coder.
+        encoding: The only encoding that it can predict; the detector refuses coders of others.
 
     Raises:
         ValueError: The priors are not one a cell, or the levels do not share the towers.

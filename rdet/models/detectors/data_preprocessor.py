@@ -11,7 +11,7 @@ from rdet.registry import MODELS
 
 @MODELS.register_module()
 class DetDataPreprocessor(BaseDataPreprocessor):
-    """Normalises images and pads them with zeros, at the right and the bottom, to one size.
+    """Normalisation of images, and padding with zeros, at the right and the bottom, to one size.
 
     Args:
         mean, std: Of the three channels, in grey levels, in the order the network sees them.
@@ -36,7 +36,7 @@ class DetDataPreprocessor(BaseDataPreprocessor):
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
-        """Batches what the data loader collected.
+        """Make one batch of what the data loader collected.
 
         Args:
             data: ``inputs``, N uint8 images (3, H_i, W_i); ``data_samples``, N samples or None.

@@ -33,10 +33,10 @@ class OneStageDetector(BaseModel):
     """Dense detector: backbone, neck and head predict classes and boxes at every prior.
 
     With the default parts it is RetinaNet (Lin et al., "Focal Loss for Dense Object Detection",
-    ICCV 2017); with others FCOS, ATSS, GFL, VFNet or TOOD. What a part may ask for is said by what it is
-    given: :class:`~rdet.structures.match_batch.MatchBatch` an assigner,
-    :class:`~rdet.structures.all_priors.AllPriors` a loss of the classes, and
-    :class:`~rdet.structures.positives.Positives` all other losses, qualities and weights.
+    ICCV 2017); with others FCOS, ATSS, GFL, VFNet or TOOD. An assigner is given a
+    :class:`~rdet.structures.match_batch.MatchBatch`, a loss of the classes
+    :class:`~rdet.structures.all_priors.AllPriors`, and all other losses, qualities and weights
+    :class:`~rdet.structures.positives.Positives`: these hold all that a part may read.
 
     Args:
         backbone: (N, 3, H, W) -> list of maps.
@@ -74,8 +74,9 @@ class OneStageDetector(BaseModel):
         self.bbox_coder = bbox_coder
         self.criterion = criterion
         self.postprocess = postprocess
-        for each in (module for module in criterion.modules() if isinstance(module, DenseCriterion)):
-            check_boxes(bbox_head, bbox_coder, each)
+        for module in criterion.modules():
+            if isinstance(module, DenseCriterion):
+                check_boxes(bbox_head, bbox_coder, module)
         # Convolutions are faster so on every device, and the head's permute becomes a view.
         self.to(memory_format=torch.channels_last)
 
@@ -120,13 +121,13 @@ class OneStageDetector(BaseModel):
         )
 
     def init_weights(self) -> None:
-        """Load the backbone's pretrained weights, if it knows any. Other layers are initialised when they are made."""
+        """Load the backbone's pretrained weights, if it has any; other layers are initialised when they are made."""
         load_pretrained = getattr(self.backbone, "init_weights", None)
         if load_pretrained is not None:
             load_pretrained()
 
     def optimize_for_inference(self, dtype: torch.dtype | None = None) -> None:
-        """See :func:`~rdet.models.detectors.optimize.optimize_for_inference`."""
+        """Make inference faster, for good; see :func:`~rdet.models.detectors.optimize.optimize_for_inference`."""
         optimize_for_inference(self, dtype)
 
     def compile(self, **options: Any) -> None:
@@ -207,10 +208,16 @@ class OneStageDetector(BaseModel):
         return data_samples
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Add up what to differentiate, and take the values to log: means over all processes, not rank 0's own.
+        """Add up the losses, and average the values to log over all processes.
 
-        The loss is the sum of those whose name contains ``loss``, as everywhere in mmengine; the others are logged
-        alone. A process whose loss is not finite therefore makes all processes log, and stop at, the same.
+        The total is the sum of the values whose name contains ``loss``, as everywhere in mmengine; the others are only
+        logged. If the loss of one process is not finite, all processes therefore log that, and all stop.
+
+        Args:
+            losses: Name -> scalar.
+
+        Returns:
+            The total of this process, to differentiate; and name -> mean over all processes, ``loss`` for the total.
         """
         total = reduce(add, [value for name, value in losses.items() if "loss" in name])
         logged = torch.stack([total.detach(), *(value.detach() for value in losses.values())])

@@ -6,7 +6,7 @@ from torch import nn
 
 @torch.no_grad()
 def optimize_for_inference(detector: nn.Module, dtype: torch.dtype | None = None) -> None:
-    """Changes a detector for good, so that it detects faster; it can no longer be trained or loaded into.
+    """Change a detector for good, so that it detects faster; it can no longer be trained or loaded into.
 
     Batch normalisation becomes part of the backbone's convolutions where the backbone can tell which
     belong together, which rounds differently in the last digits. With a ``dtype`` the network runs in

@@ -16,16 +16,16 @@ from rdet.structures import DetDataSample
 
 @MODELS.register_module()
 class DetTTAModel(BaseTTAModel):
-    """Detects in each view of an image and merges what was found in pixels of the original.
+    """A detector that looks at several views of an image and merges what it found, in pixels of the original.
 
     Views are what ``TestTimeAug`` makes: resized (``scale_factor``) and flipped (``flip``,
-    ``flip_direction``). Weights load and save as those of the detector itself.
+    ``flip_direction``). Weights load and save under the detector's names.
 
     Args:
         module: The detector.
         postprocess: Its ``suppress`` merges the detections of all views, the best ``max_per_img``
             of which stay. If ``suppress`` names ``num_views``, it is told how many views there are.
-            Default is the detector's own.
+            Default is that of the detector.
 
     Raises:
         ValueError: The postprocess has no ``suppress``.
@@ -42,7 +42,7 @@ class DetTTAModel(BaseTTAModel):
 
     @torch.no_grad()
     def merge_preds(self, data_samples_list: list[tuple[DetDataSample, ...]]) -> list[DetDataSample]:
-        """The views of each image, with ``pred_instances`` -> one sample each, all in pixels of the original image."""
+        """Merge the views of each image, with ``pred_instances``, into one sample, in pixels of the original image."""
         return [self._merge(views) for views in data_samples_list]
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
@@ -78,7 +78,7 @@ class DetTTAModel(BaseTTAModel):
 
 
 def unflip(boxes: Tensor, view: DetDataSample) -> Tensor:
-    """Boxes (n, 4) in pixels of the original size, as a view shows them -> as the original image does."""
+    """Undo a view's flip of boxes (n, 4), which are in pixels of the original size."""
     if not view.flip:
         return boxes
     height, width = view.ori_shape

@@ -1,4 +1,4 @@
-"""Bases of losses: which tensors each kind compares, and where the detector takes them from.
+"""Bases of losses: which tensors a loss compares, and where the detector takes them from.
 
 A loss is called with plain tensors, in a notebook too. The detector calls :meth:`of`, which takes these tensors from
 what is known of the batch (:mod:`rdet.structures.all_priors`, :mod:`rdet.structures.positives`). Losses give one number
@@ -28,7 +28,7 @@ class ClassificationLoss(nn.Module, ABC):
         """Compute the loss of each prior of N images: (N, A), 0 where the label is ``IGNORE``."""
 
     def binary_logits(self, logits: Tensor) -> Tensor:
-        """Turn (..., K) logits into (..., K) whose sigmoid is the probability; they are so themselves by default."""
+        """Turn logits (..., K) into logits (..., K) whose sigmoid is the probability; default: leave them."""
         return logits
 
 

@@ -9,7 +9,11 @@ _REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {"none": lambda loss: loss,
 
 
 def reduced(loss: Tensor, reduction: str) -> Tensor:
-    """``loss`` as it is (``'none'``), or its ``'mean'`` or ``'sum'``. Raises ValueError for another name."""
+    """Reduce ``loss`` (...) to its ``'mean'`` or ``'sum'``; ``'none'`` leaves it as it is.
+
+    Raises:
+        ValueError: There is no such ``reduction``.
+    """
     if reduction not in _REDUCTIONS:
         raise ValueError(f"reduction is {reduction!r}; valid: {', '.join(map(repr, _REDUCTIONS))}")
     return _REDUCTIONS[reduction](loss)

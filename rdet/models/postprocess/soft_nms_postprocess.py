@@ -14,7 +14,7 @@ _METHODS = ("linear", "gaussian")
 
 @MODELS.register_module()
 class SoftNMSPostprocess(DensePostprocess):
-    """A box lowers the scores of those that overlap it instead of dropping them.
+    """Suppression in which a box lowers the scores of those that overlap it instead of dropping them.
 
     Bodla et al., "Soft-NMS -- Improving Object Detection With One Line of Code", ICCV 2017,
     section 3: ``linear`` multiplies a score by 1 - IoU where the IoU exceeds ``iou_threshold``,
@@ -53,7 +53,10 @@ class SoftNMSPostprocess(DensePostprocess):
         self.min_score = min_score
 
     def suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(n, 4), (n,), (n,) -> the best ``max_per_img`` boxes with their lowered scores, best first."""
+        """Keep the best ``max_per_img`` boxes with their lowered scores, best first.
+
+        Shapes: (n, 4), (n,), (n,) -> (m, 4), (m,), (m,).
+        """
         index, scores = take_best_first(boxes, scores, self._groups(labels), self._rescore, self.max_per_img)
         enough = scores >= self.min_score
         index = index[enough]
