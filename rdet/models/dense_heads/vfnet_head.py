@@ -8,7 +8,7 @@ from mmcv.cnn import ConvModule, Scale
 from torch import Tensor, nn
 from torchvision.ops import DeformConv2d
 
-from rdet.models.dense_heads.dense_head import DenseHead, init_head, per_prior
+from rdet.models.dense_heads.dense_head import DenseHead, init_head, per_prior, sizes_of
 from rdet.registry import MODELS
 from rdet.structures import DensePredictions
 
@@ -36,7 +36,7 @@ class VFNetHead(DenseHead):
         star_gradient: Part of the gradient that flows through where the convolution looks.
 
     Attributes:
-        encoding: What its numbers can be: the detector refuses another coder.
+        encoding: The only encoding that it can predict; the detector refuses coders of others.
 
     Raises:
         ValueError: The priors are not one a cell, or the levels do not share the towers.
@@ -107,7 +107,7 @@ class VFNetHead(DenseHead):
         return DensePredictions(
             torch.cat(logits, dim=1),
             torch.cat(refined, dim=1),
-            [tuple(x.shape[-2:]) for x in levels],
+            sizes_of(levels),
             initial_deltas=torch.cat(first, dim=1),
         )
 

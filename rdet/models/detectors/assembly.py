@@ -1,14 +1,16 @@
-"""From the config of a detector to its parts, each of which gets the facts that follow from those before it."""
+"""Assembly of a detector from its config; each part gets the facts that follow from the parts before it."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from rdet.errors import UnknownNameError
 from rdet.messages import nearest
 from rdet.models.assigners.base import Assigner
 from rdet.models.detectors.checks import check_base
 from rdet.models.detectors.criterion import DenseCriterion
 from rdet.models.detectors.phases import Phase, PhasedAssigner, PhasedCriterion
-from rdet.registry import MODELS, UnknownNameError, class_of, parameters_of
+from rdet.registry import MODELS, class_of, parameters_of
 
 Cfg = dict[str, Any]
 Slots = Mapping[str, Cfg | None]
@@ -23,10 +25,10 @@ def build_part(slot: str, cfg: Cfg | None, **facts: Any) -> Any:
     if cfg is None:
         return None
     if isinstance(cfg, dict) and "type" in cfg:
-        kind = class_of(cfg["type"], MODELS, f"model.{slot}")
-        named = parameters_of(kind)
+        part_class = class_of(cfg["type"], MODELS, f"model.{slot}")
+        named = parameters_of(part_class)
         if facts.get("with_quality") and named is not None and "with_quality" not in named:
-            raise ValueError(f"model.bbox_head: {kind.__name__} has no quality branch for model.loss_quality")
+            raise ValueError(f"model.bbox_head: {part_class.__name__} has no quality branch for model.loss_quality")
         facts = {key: value for key, value in facts.items() if named is None or key in named}
     part = MODELS.build(cfg, default_args=facts, where=f"model.{slot}")
     check_base(slot, part)
@@ -96,7 +98,7 @@ def build_training(
 
 
 def _check_initial(initial: Cfg) -> None:
-    valid = {"epochs", "assigner", *parameters_of(DenseCriterion)}
+    valid = {"epochs", "assigner", *inspect.signature(DenseCriterion).parameters}
     for key in initial:
         if key not in valid:
             raise UnknownNameError(f"model.initial has no key {key!r}. {nearest(key, valid)}")
@@ -110,7 +112,7 @@ def _build_assigner(cfg: Cfg, strides: list[int]) -> Assigner:
 
 
 def _build_criterion(slots: Slots, num_classes: int) -> DenseCriterion:
-    """Without a ``normalizer`` it has ``BatchNormalizer``; without a ``quality`` that a part needs, ``IoUQuality``."""
+    """Build the losses, by default with ``BatchNormalizer`` and, if a part reads the quality, with ``IoUQuality``."""
     slots = {"normalizer": {"type": "BatchNormalizer"}} | {slot: cfg for slot, cfg in slots.items() if cfg is not None}
     facts: dict[str, Cfg] = {"loss_cls": {"num_classes": num_classes}}
     parts = {slot: build_part(slot, cfg, **facts.get(slot, {})) for slot, cfg in slots.items()}

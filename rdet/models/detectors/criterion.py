@@ -1,6 +1,7 @@
-"""What adds up the losses of a dense detector and divides them."""
+"""Sum and division of the losses of a dense detector."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -32,11 +33,15 @@ class DenseCriterion(nn.Module):
         quality: How good each positive is, (P,) in [0, 1]; needed if a part reads it.
         bbox_weight: Weights (P,) of the losses of boxes, which are then divided by their sum; default 1.
         cls_mass: What a positive counts in the divisor of ``loss_cls``, (P,); default 1.
-        mining: The priors whose classification is trained, by whose number ``loss_cls`` is then divided; default all.
+        mining: Chooses the priors whose classification is trained; ``loss_cls`` is divided by their number. None: all.
 
     Raises:
-        ValueError: A part needs what no other part gives, or two parts would say what a loss is divided by.
+        ValueError: A part needs what no other part gives, or two parts would determine the divisor of a loss.
     """
+
+    if TYPE_CHECKING:
+
+        def __call__(self, all_priors: AllPriors, positives: Positives) -> dict[str, Tensor]: ...
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ class DistributionFocalLoss(EncodedBoxLoss):
                 f"DistributionFocalLoss: {deltas.shape[-1]} numbers for {sides} sides are no distributions; "
                 "use a model.bbox_coder that decodes distributions"
             )
-        log_p = at_least_float32(deltas).unflatten(-1, (sides, bins)).log_softmax(dim=-1)  # (P, 4, n + 1)
+        log_p: Tensor = at_least_float32(deltas).unflatten(-1, (sides, bins)).log_softmax(dim=-1)  # (P, 4, n + 1)
         target = at_least_float32(target_deltas).clamp(0, bins - 1)
         left = target.floor().clamp(max=bins - 2)
         to_right = target - left  # (P, 4) in [0, 1]
