@@ -548,11 +548,12 @@ def test_a_config_without_a_figure_says_so(tmp_path):
 
 def test_bases_of_an_installed_mmdetection(tmp_path, monkeypatch):
     configs = tmp_path / "site" / "mmdet" / ".mim" / "configs"
-    configs.mkdir(parents=True)
+    (configs / "atss").mkdir(parents=True)
+    (configs.parent / "model-index.yml").write_text("Import: []\n")
     (tmp_path / "site" / "mmdet" / "__init__.py").write_text("raise ImportError('not to be imported')\n")
-    base = write_source(configs, "ATSS")
+    base = write_source(configs / "atss", "ATSS")
     source = tmp_path / "mine.py"
-    source.write_text(f"_base_ = 'mmdet::{base.name}'\nmodel = dict(bbox_head=dict(num_classes=3))\n")
+    source.write_text(f"_base_ = 'mmdet::atss/{base.name}'\nmodel = dict(bbox_head=dict(num_classes=3))\n")
     monkeypatch.syspath_prepend(tmp_path / "site")
     convert_config(source, tmp_path / "out.py")
     assert load_config(tmp_path / "out.py").model.num_classes == 3
