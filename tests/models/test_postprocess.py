@@ -445,7 +445,7 @@ def test_wbf_hand_computed():
     assert found[0].tolist() == [[0, 0, 10, 9.5], [50, 50, 60, 60]]
     assert found[1].tolist() == pytest.approx([0.5, 0.3])
     # More boxes than views count as all views.
-    assert build("WBFPostprocess").suppress(boxes, scores, labels, 1)[1].tolist() == pytest.approx([0.6, 0.5])
+    assert build("WBFPostprocess").suppress(boxes, scores, labels)[1].tolist() == pytest.approx([0.6, 0.5])
 
 
 def test_wbf_says_what_it_cannot_do():
