@@ -1,7 +1,7 @@
 """What starting costs: python benchmarks/startup.py
 
 `tools/train.py --help` beside an empty Python, and `import rdet` and the modules that a detection needs beside `import
-torch`, each in a process of its own.
+torch`, each in a process of its own. Reading a config imports all parts of the kinds that it names, to check its keys.
 """
 
 import subprocess
@@ -11,13 +11,16 @@ from statistics import median
 
 from side_by_side import arguments, report, spread, time_in_turns
 
-TRAIN = str(Path(__file__).resolve().parents[1] / "tools/train.py")
+ROOT = Path(__file__).resolve().parents[1]
+TRAIN = str(ROOT / "tools/train.py")
+CONFIG = str(ROOT / "configs/retinanet/r50_fpn_1x_coco.py")
 COMMANDS = {
     "python": ["-c", "pass"],
     "tools/train.py --help": [TRAIN, "--help"],
     "import torch": ["-c", "import torch"],
     "import torch, rdet": ["-c", "import torch, rdet"],
     "import torch, rdet.apis.inference": ["-c", "import torch, rdet.apis.inference"],
+    "load_config": ["-c", f"from rdet.config import load_config; load_config({CONFIG!r})"],
 }
 
 

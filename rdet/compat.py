@@ -1,24 +1,31 @@
-"""Guards against faults of mmengine on current Python packages, each with its test.
+"""Patches of mmengine: all that rdet changes in another library, each with the version that no longer needs it.
 
-Three more are guarded where they bite: reading checkpoints in :mod:`rdet.checkpoint`, mixed
-precision on the CPU in :mod:`rdet.engine.optim_wrapper`, and activation checkpointing in :mod:`rdet.engine.runner`.
+Looked at: 0.10.6, 0.10.7 and 0.11.0rc3. tests/test_compat.py fails when the installed one needs a patch no more.
+
+What mmengine lacks and rdet has in classes of its own is no patch: mixed precision on the CPU
+(:mod:`rdet.engine.optim_wrapper`), process groups on the CPU (:mod:`rdet.engine.distributed`), and reading checkpoints
+with torch's safe default (:mod:`rdet.checkpoint`).
 """
 
 import importlib.metadata
 import importlib.util
+import os
+from collections.abc import Callable
+from functools import wraps
 
 import mmengine.utils
-from mmengine import registry
 from mmengine.config import config
 from mmengine.utils import package_utils
 
 
-def guard_mmengine() -> None:
-    """Applies the guards. They must be there before ``mmengine.optim`` is first imported."""
-    _tolerate_second_adafactor()
-    # The original imports pkg_resources, gone since setuptools 82. These are all the places that hold it.
-    for module in (package_utils, mmengine.utils, config):
+def ask_for_packages_without_setuptools() -> None:
+    """Replace functions that import pkg_resources, gone since setuptools 82. Not needed from 0.11 on.
+
+    mmengine asks ``is_installed`` while ``mmengine.optim`` is imported, and both for configs of other packages.
+    """
+    for module in (package_utils, mmengine.utils, config):  # all that hold them
         module.is_installed = _is_installed
+        module.get_installed_path = _get_installed_path
 
 
 def _is_installed(package: str) -> bool:
@@ -30,17 +37,31 @@ def _is_installed(package: str) -> bool:
     return True
 
 
-def _tolerate_second_adafactor() -> None:
-    """mmengine 0.10.5 registers transformers' ``Adafactor`` under the name that torch's has by now, which raises.
+def _get_installed_path(package: str) -> str:
+    """The folder of a package, which is not imported for it."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"there is no package {package!r}")
+    return os.path.dirname(spec.origin)
 
-    There, torch's stays. Later versions call torch's ``TorchAdafactor``.
+
+def recompute_for_all_gradients() -> None:
+    """Replace the forward of activation checkpointing. 0.11.0rc3 needs it still.
+
+    mmengine's reentrant checkpoint leaves weights without gradient, and says nothing, where no input needs one: a
+    backbone's image, a stage behind a frozen one, a neck's list.
     """
-    optimizers = registry.OPTIMIZERS
-    register = type(optimizers).register_module
+    from mmengine.runner import activation_checkpointing  # imports much
 
-    def register_module(name=None, force=False, module=None):
-        if name == "Adafactor" and name in optimizers.module_dict:
-            return module
-        return register(optimizers, name=name, force=force, module=module)
+    activation_checkpointing.wrap_forward = _recomputed
 
-    optimizers.register_module = register_module
+
+def _recomputed(forward: Callable) -> Callable:
+    """A forward whose inner tensors are computed again for the backward pass."""
+    from torch.utils.checkpoint import checkpoint
+
+    @wraps(forward)
+    def wrapper(*args):
+        return checkpoint(forward, *args, use_reentrant=False)
+
+    return wrapper

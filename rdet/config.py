@@ -7,109 +7,25 @@ underscore, which makes them helpers of that file alone.
 import ast
 import copy
 import inspect
-from collections.abc import Iterator
-from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from mmengine.config import Config, ConfigDict
 
-from rdet import registry
+from rdet.config_keys import ConfigKeys, Part
 from rdet.errors import ConfigError, MissingFileError, UnknownNameError
 from rdet.messages import nearest
-from rdet.registry import Registry, check_keys, class_of, import_custom_modules
+from rdet.registry import Registry, check_arguments, class_of, import_custom_modules, registry_below
+from rdet.schema import check_value
 
-# Where `type` is looked up below each top-level key that holds parts.
-_REGISTRY_OF = {
-    "model": registry.MODELS,
-    "dataset": registry.DATASETS,
-    "datasets": registry.DATASETS,
-    "pipeline": registry.TRANSFORMS,
-    "transforms": registry.TRANSFORMS,
-    "optim_wrapper": registry.OPTIM_WRAPPERS,
-    "optimizer": registry.OPTIMIZERS,
-    "param_scheduler": registry.PARAM_SCHEDULERS,
-    "tta_model": registry.MODELS,
-    "tta_pipeline": registry.TRANSFORMS,
-    "val_evaluator": registry.METRICS,
-    "test_evaluator": registry.METRICS,
-    "default_hooks": registry.HOOKS,
-    "custom_hooks": registry.HOOKS,
-    "log_processor": registry.LOG_PROCESSORS,
-    "visualizer": registry.VISUALIZERS,
-    "vis_backends": registry.VISBACKENDS,
-}
-_OTHER_KEYS = {
-    "train_dataloader",
-    "val_dataloader",
-    "test_dataloader",
-    "train_cfg",
-    "auto_scale_lr",
-    "randomness",
-    "env_cfg",
-    "data_root",
-    "work_dir",
-    "load_from",
-    "resume",
-    "log_level",
-    "experiment_name",
-    "custom_imports",
-    # Read by mmengine's Runner itself.
-    "find_unused_parameters",
-    "activation_checkpointing",
-    "compile",
-    "sync_bn",
-}
-TOP_LEVEL_KEYS = {*_REGISTRY_OF, *_OTHER_KEYS} - {
-    "dataset",
-    "datasets",
-    "pipeline",
-    "transforms",
-    "optimizer",
-    "vis_backends",
-}
-
-# What a dict without a `type` is.
-_DEFAULT_TYPES = {"optim_wrapper": "OptimWrapper", "log_processor": "LogProcessor", "visualizer": "Visualizer"}
-
-# Which image comes when is rdet's business: torch would refuse these beside the Runner's own.
-_SET_BY_RUNNER = {"sampler", "batch_sampler", "shuffle", "drop_last"}
-
-# Keys of dicts that no class reads by itself.
-_PLAIN_KEYS = {
-    "auto_scale_lr": {"enable", "base_batch_size"},
-    "randomness": {"seed", "deterministic"},
-    "env_cfg": {"cudnn_benchmark", "mp_cfg", "dist_cfg", "resource_limit"},
-    "env_cfg.mp_cfg": {"mp_start_method", "opencv_num_threads"},
-    "custom_imports": {"imports", "allow_failed_imports"},
-    "default_hooks": {"runtime_info", "timer", "logger", "param_scheduler", "checkpoint", "loss_check"},
-    "optim_wrapper.paramwise_cfg": {
-        *("custom_keys", "bias_lr_mult", "bias_decay_mult", "norm_decay_mult", "flat_decay_mult"),
-        *("dwconv_decay_mult", "dcn_offset_lr_mult", "bypass_duplicate"),
-    },
-    "optim_wrapper.paramwise_cfg.custom_keys.*": {"lr_mult", "decay_mult"},
-    # `type` is "norm" or "value"; the rest is of torch's functions of these names.
-    "optim_wrapper.clip_grad": {"type", "max_norm", "norm_type", "error_if_nonfinite", "foreach", "clip_value"},
-}
-
-# Whole numbers, and the smallest of them that has a meaning.
-_SMALLEST = {
-    "*_dataloader.batch_size": 1,
-    "*_dataloader.num_workers": 0,
-    "train_cfg.max_iters": 1,
-    "train_cfg.max_epochs": 1,
-    "train_cfg.val_interval": 1,
-    "randomness.seed": 0,
-    "auto_scale_lr.base_batch_size": 1,
-    "optim_wrapper.accumulative_counts": 1,
-    "model.bbox_head.stacked_convs": 0,
-    "model.postprocess.max_per_img": 1,
-    "model.assigner.chunk_size": 1,
-}
+# Key of the top level -> what it may hold.
+_KEYS = get_type_hints(ConfigKeys, include_extras=True)
+TOP_LEVEL_KEYS = set(_KEYS)
 
 
 def load_config(path: str | Path, options: dict | None = None) -> Config:
-    """Reads a config file, applies overrides, imports the user's modules and checks every key.
+    """Read a config file, apply overrides, import the user's modules and check every key and value.
 
     Args:
         path: A Python config.
@@ -118,6 +34,8 @@ def load_config(path: str | Path, options: dict | None = None) -> Config:
     Raises:
         MissingFileError: There is no such file.
         UnknownNameError: A key, an option or a type does not exist.
+        ConfigError: The file cannot be read, or a value is none that can be used.
+        MissingModuleError: ``custom_imports`` cannot import a module.
     """
     cfg = read_config(path)
     if options:
@@ -137,15 +55,11 @@ def override(cfg: Config, options: dict | None) -> Config:
 
 
 def _check(cfg: Config, path: str) -> None:
-    for key in ("model", "optim_wrapper", *_PLAIN_KEYS):
-        if key in cfg and not isinstance(cfg[key], dict):
-            raise ConfigError(f"{path}: {key} is {cfg[key]!r}; it must be a dict, or be left out")
-    if "custom_imports" in cfg:
-        _check_names(cfg.custom_imports, _PLAIN_KEYS["custom_imports"], f"{path}: custom_imports")
-        import_custom_modules(**cfg.custom_imports)
     try:
+        if "custom_imports" in cfg:
+            _check_value(cfg.custom_imports, _KEYS["custom_imports"], "custom_imports")
+            import_custom_modules(**cfg.custom_imports)
         check_config(cfg)
-        check_numbers(cfg)
     except UnknownNameError as error:
         raise UnknownNameError(f"{path}: {error}") from None
     except ValueError as error:
@@ -194,69 +108,61 @@ def _with_names_for_classes(value: Any) -> Any:
 
 
 def check_config(cfg: Config) -> None:
-    """Raises :class:`UnknownNameError` for the first key or type in ``cfg`` that nothing would read."""
+    """Check every key, type and value of a config, as far as annotations say what values may be.
+
+    Raises:
+        UnknownNameError: Nothing would read a key, or there is no such type.
+        ConfigError: A value is of another type than what reads it expects, or has no meaning.
+    """
     _check_names(cfg, TOP_LEVEL_KEYS, "config", " (a helper variable's name begins with '_')")
-    for pattern, names in _PLAIN_KEYS.items():
-        if pattern.startswith("optim_wrapper.paramwise_cfg") and "constructor" in cfg.get("optim_wrapper", {}):
-            continue  # its business
-        for place, value in _places(cfg, pattern.split(".")):
-            if not isinstance(value, dict):
-                raise ConfigError(f"{place} is {value!r}; it must be a dict")
-            _check_names(value, names, place)
     for key, value in cfg.items():
-        if key.endswith("_dataloader") and value is not None:
-            from torch.utils.data import DataLoader
-
-            _check_names(value, set(inspect.signature(DataLoader).parameters) - _SET_BY_RUNNER, key)
-        if key == "train_cfg" and value is not None:
-            loop = registry.LOOPS.get("EpochBasedTrainLoop" if value.get("by_epoch", True) else "IterBasedTrainLoop")
-            check_keys(set(value) - {"by_epoch"}, loop, key)
-        if key in _DEFAULT_TYPES and isinstance(value, dict):
-            value = {"type": _DEFAULT_TYPES[key], **value}
-        if key == "optim_wrapper":
-            wrapper = class_of(value["type"], registry.OPTIM_WRAPPERS, key)
-            check_keys(set(value) - {"type", "paramwise_cfg", "constructor"}, wrapper, key)
-            _check_parts(value.get("optimizer"), registry.OPTIMIZERS, "optim_wrapper.optimizer")
-        elif key == "param_scheduler":
-            _check_parts(value, registry.PARAM_SCHEDULERS, key, extra={"convert_to_iter_based"})
-        else:
-            _check_parts(value, _REGISTRY_OF.get(key), key)
+        _check_value(value, _KEYS[key], key)
 
 
-def check_numbers(cfg: Config) -> None:
-    """Raises ConfigError for the first of the numbers in ``_SMALLEST`` that is none, or too small."""
-    for pattern, smallest in _SMALLEST.items():
-        for place, value in _places(cfg, pattern.split(".")):
-            if value is not None and not (isinstance(value, int) and value >= smallest):
-                raise ConfigError(f"{place} is {value!r}; it must be a whole number of {smallest} or more")
+def _check_value(value: Any, annotation: Any, where: str) -> None:
+    """Check a value against what :mod:`rdet.config_keys` says of it, down to the last key."""
+    choices = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    for choice in choices:
+        part = next((mark for mark in getattr(choice, "__metadata__", ()) if isinstance(mark, Part)), None)
+        if isinstance(value, dict):
+            if part is not None:
+                return _check_part(value, part, where)
+            if is_typeddict(choice):
+                hints = get_type_hints(choice, include_extras=True)
+                _check_names(value, hints, where)
+                return [_check_value(item, hints[key], f"{where}.{key}") for key, item in value.items()]
+            if get_origin(choice) is dict:
+                return [_check_value(item, get_args(choice)[1], f"{where}.{key}") for key, item in value.items()]
+        elif isinstance(value, list | tuple) and get_origin(choice) is list:
+            return [_check_value(item, get_args(choice)[0], f"{where}.{index}") for index, item in enumerate(value)]
+    check_value(value, annotation, where)
 
 
-def _places(node: Any, pattern: list[str], place: str = "") -> Iterator[tuple[str, Any]]:
-    """Where a dotted key leads, and what stands there; a ``*`` in a name stands for anything. Nothing where it ends."""
-    if not pattern:
-        yield place, node
-    elif isinstance(node, dict | Config):
-        for key, value in node.items():
-            if fnmatch(key, pattern[0]) and not (len(pattern) == 1 and value is None):
-                yield from _places(value, pattern[1:], f"{place}.{key}" if place else key)
-
-
-def _check_parts(value: Any, parts: Registry | None, where: str, extra=frozenset()) -> None:
-    """Checks every dict with a ``type`` below ``value`` against the class that the type names."""
-    if isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            _check_parts(item, parts, f"{where}.{index}", extra)
-    if not isinstance(value, dict):
-        return
-    if "type" in value and parts is not None:
-        check_keys(set(value) - {"type"} - extra, class_of(value["type"], parts, where), where)
-    for key, item in value.items():
-        if key == "norm_cfg" and item is not None:
+def _check_part(cfg: dict, part: Part, where: str) -> None:
+    """Check a dict against the class that its type names, and the parts below it against theirs."""
+    kind, also = cfg.get("type", part.default(cfg)), part.also(cfg)
+    if kind is not None:
+        arguments = {key: value for key, value in cfg.items() if key != "type"}
+        check_arguments(arguments, class_of(kind, part.registry, where), where, also)
+    for key, value in cfg.items():
+        place = f"{where}.{key}"
+        if key in also:
+            _check_value(value, also[key], place)
+        elif key == "norm_cfg" and value is not None:
             from rdet.models.norms import check_norm_cfg  # mmcv's layers, which a config without one need not load
 
-            check_norm_cfg(item, f"{where}.{key}")
-        if not key.endswith("_cfg"):
-            _check_parts(item, _REGISTRY_OF.get(key, parts), f"{where}.{key}", extra)
+            check_norm_cfg(value, place)
+        elif not key.endswith("_cfg"):
+            _check_below(value, registry_below(key, part.registry), place)
+
+
+def _check_below(value: Any, parts: Registry, where: str) -> None:
+    """Check all parts that a value holds."""
+    if isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _check_below(item, parts, f"{where}.{index}")
+    elif isinstance(value, dict):
+        _check_part(value, Part(parts), where)
 
 
 def _check_names(given, valid, where: str, hint: str = "") -> None:

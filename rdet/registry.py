@@ -1,51 +1,51 @@
 """Registries of rdet: names in a config, classes behind them.
 
 They are children of mmengine's registries with the scope ``rdet`` and differ from them in three
-ways. A part's module is imported when a config first asks for the part, so that ``import rdet``
+ways. rdet's own parts are imported when a registry is first asked for one, so that ``import rdet``
 stays light. A name or a key that does not exist is an error that lists the nearest ones that do.
-And :func:`build_from_cfg` builds nested parts as well, checking every key on its way.
+And :func:`build_from_cfg` builds nested parts as well, checking every key and value on its way.
 """
 
 import importlib
 import inspect
+import pkgutil
 import re
 import traceback
-from collections.abc import Callable
-from functools import cached_property
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple
 
 from mmengine import registry as root
 
-from rdet.compat import guard_mmengine
+from rdet.compat import ask_for_packages_without_setuptools
 from rdet.errors import ConfigError, MissingModuleError, UnknownNameError
 from rdet.messages import nearest
+from rdet.schema import check_value, fits, hints_of, is_default
 
-guard_mmengine()
+ask_for_packages_without_setuptools()
 
 # `custom_imports` of the config in use: module -> None, or the traceback of its failed import.
 _custom_imports: dict[str, str | None] = {}
 
-# Names that mmengine's hooks pass on behind `**kwargs`, which their signatures do not say.
-_BEHIND_KWARGS = {
-    "CheckpointHook": set(),
-    "EMAHook": {"momentum", "gamma", "interval", "device", "update_buffers"},
+# Keys that mmengine's hooks pass on behind `**kwargs`, which their signatures do not say.
+_BEHIND_KWARGS: dict[str, dict[str, Any]] = {
+    "CheckpointHook": {},
+    "EMAHook": {
+        "momentum": float,
+        "gamma": int,
+        "interval": int,
+        "device": str | None,
+        "update_buffers": bool,
+    },
 }
-
-_DECORATED_CLASS = re.compile(
-    r"^@(?P<registry>[A-Z_]+)\.register_module\((?:name=(?P<names>[^)]*))?\)\n(?:@.*\n)*(?:class|def) (?P<name>\w+)",
-    re.MULTILINE,
-)
 
 
 class Registry(root.Registry):
-    """A child of mmengine's registry ``parent`` that finds rdet's own parts by reading its source.
+    """A child of mmengine's registry ``parent`` that imports rdet's own parts at the first look-up.
 
     Args:
         name: Singular name of what it holds, used in messages.
         parent: mmengine's root registry of the same kind.
-        packages: Packages of rdet whose modules are searched for
-            ``@<REGISTRY>.register_module()``.
+        packages: Packages of rdet whose modules register parts here.
         fallback: Modules of other libraries to import when rdet does not have the name.
     """
 
@@ -53,25 +53,36 @@ class Registry(root.Registry):
         super().__init__(name, parent=parent, scope="rdet", build_func=build_from_cfg)
         self._packages = packages
         self._fallback = fallback
+        self._imported = False
+        self._not_imported: dict[str, ImportError] = {}
 
-    @cached_property
-    def _module_of(self) -> dict[str, str]:
-        """Name of each part of rdet -> the module that registers it, read without importing it."""
-        base = Path(__file__).parent
-        modules = {}
-        for path in sorted(path for package in self._packages for path in (base / package).rglob("*.py")):
-            module = ".".join(("rdet", *path.relative_to(base).with_suffix("").parts))
-            for match in _DECORATED_CLASS.finditer(path.read_text(encoding="utf-8")):
-                if globals().get(match["registry"]) is self:
-                    names = re.findall(r"\w+", match["names"]) if match["names"] else [match["name"]]
-                    modules |= dict.fromkeys(names, module)
-        return modules
+    def import_parts(self) -> None:
+        """Import the modules of rdet that register parts here, once.
+
+        A module that needs a package that is not installed is left out; :meth:`get` says so if a name is not found.
+        """
+        if self._imported:
+            return
+        self._imported = True  # before the end: a module may look something up while it is imported
+        for package in self._packages:
+            folder = importlib.import_module(package)
+            for module in pkgutil.walk_packages(folder.__path__, f"{package}.", onerror=self._leave_out):
+                try:
+                    importlib.import_module(module.name)
+                except ImportError as error:
+                    self._not_imported[module.name] = error
+
+    def _leave_out(self, name: str) -> None:
+        """What a package cannot import is said once, by the import of the package itself."""
+
+    def _register_module(self, module: Any, *args, **kwargs) -> None:
+        if not module.__module__.startswith("rdet."):
+            self.import_parts()  # so that a name which rdet has too is an error here, where it is the user's
+        super()._register_module(module, *args, **kwargs)
 
     def get(self, key: str):
-        """Returns the class that ``key`` names. Raises :class:`UnknownNameError` if there is none."""
-        name = key.removeprefix("rdet.")
-        if name in self._module_of:
-            importlib.import_module(self._module_of[name])
+        """Return the class that ``key`` names. Raises :class:`UnknownNameError` if there is none."""
+        self.import_parts()
         found = self._find(key)
         if found is None:
             for module in self._fallback:
@@ -92,10 +103,19 @@ class Registry(root.Registry):
 
         The parent's are left out where rdet uses none of them: mmengine has layers beside its models.
         """
-        return {*self._module_of, *self._module_dict, *(self.parent.module_dict if self._fallback else ())}
+        self.import_parts()
+        return {*self._module_dict, *(self.parent.module_dict if self._fallback else ())}
+
+    @property
+    def _module_of(self) -> dict[str, str]:
+        """Name of each part of rdet itself -> the module that registers it."""
+        self.import_parts()
+        modules = {name: part.__module__ for name, part in self._module_dict.items()}
+        return {name: module for name, module in modules.items() if module.startswith("rdet.")}
 
     def _unknown(self, key: str) -> str:
         lines = [f"no {self.name} is called {key!r}. {nearest(key, self.names())}"]
+        lines += [f"{module} could not be imported: {error}." for module, error in self._not_imported.items()]
         loaded = [module for module, error in _custom_imports.items() if error is None]
         lines.append(f"custom_imports imported: {', '.join(loaded) or 'nothing'}.")
         for module, error in _custom_imports.items():
@@ -153,23 +173,41 @@ def _ends_in_kwargs(function: Callable) -> bool:
     return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
 
 
-def parameters_of(cls) -> set[str] | None:
-    """Names that a config may set for ``cls``: its parameters and, behind ``**kwargs``, its bases'.
+class Key(NamedTuple):
+    """A key that a config may set."""
+
+    annotation: Any
+    parameter: inspect.Parameter | None = None
+
+
+def keys_of(cls) -> dict[str, Key] | None:
+    """Keys that a config may set for ``cls``: its parameters and, behind ``**kwargs``, its bases'.
 
     None if they end in ``**kwargs`` of which the signatures do not say who reads them.
     """
     readers = readers_of(cls)
+    keys: dict[str, Key] = {}
     if readers and _ends_in_kwargs(readers[-1]):
         known = [base.__name__ for base in getattr(cls, "__mro__", ()) if base.__name__ in _BEHIND_KWARGS]
         if not known:
             return None
-        names = set(_BEHIND_KWARGS[known[0]])
-    else:
-        names = set()
-    for reader in readers:
-        parameters = [p for p in inspect.signature(reader).parameters.values() if p.name != "self"]
-        names |= {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
-    return names
+        keys = {name: Key(annotation) for name, annotation in _BEHIND_KWARGS[known[0]].items()}
+    for reader in reversed(readers):  # a class goes before its bases
+        keys |= _parameters(reader)
+    return keys
+
+
+def _parameters(function: Callable) -> dict[str, Key]:
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.name != "self"]
+    hints = hints_of(function)
+    named = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    return {p.name: Key(hints.get(p.name, Any), p) for p in named}
+
+
+def parameters_of(cls) -> set[str] | None:
+    """Names of :func:`keys_of`."""
+    keys = keys_of(cls)
+    return None if keys is None else set(keys)
 
 
 def class_of(kind: Any, registry: Registry, where: str) -> Any:
@@ -182,12 +220,41 @@ def class_of(kind: Any, registry: Registry, where: str) -> Any:
         raise UnknownNameError(f"{where}: {error}" if where else str(error)) from None
 
 
-def check_keys(keys, cls, where: str) -> None:
-    """Raises :class:`UnknownNameError` if ``cls`` has no parameter for one of ``keys``."""
-    parameters = parameters_of(cls)
-    for key in keys:
-        if parameters is not None and key not in parameters:
-            raise UnknownNameError(f"{where}: {cls.__name__} has no key {key!r}. {nearest(key, parameters)}")
+def check_arguments(arguments: Mapping[str, Any], cls, where: str, also: Collection[str] = ()) -> None:
+    """Check what a config gives a part: each key, and each value that is no part itself.
+
+    Args:
+        arguments: The config of the part, without ``type``.
+        cls: Its class.
+        where: Its place in the config, for messages.
+        also: Keys that something else reads; their values are not looked at.
+
+    Raises:
+        UnknownNameError: ``cls`` has no such parameter.
+        ConfigError: A value is of another type than the parameter's annotation says.
+    """
+    keys = keys_of(cls)
+    for name, value in arguments.items():
+        if keys is None or name in also:
+            continue
+        if name not in keys:
+            raise UnknownNameError(f"{where}: {cls.__name__} has no key {name!r}. {nearest(name, {*keys, *also})}")
+        annotation, parameter = keys[name]
+        if _holds_parts(value) or (parameter is not None and is_default(value, parameter)):
+            continue
+        if hasattr(cls, "from_cfg") and not fits(value, annotation) and fits({}, annotation):
+            raise _no_part(f"{where}.{name}", value)
+        check_value(value, annotation, f"{where}.{name}")
+
+
+def _no_part(where: str, value: Any) -> ConfigError:
+    return ConfigError(f"{where}: expected a dict with the key 'type', got {value!r}")
+
+
+def _holds_parts(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_holds_parts, value))
+    return isinstance(value, Mapping) and "type" in value
 
 
 def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = None, where: str = "") -> Any:
@@ -205,16 +272,18 @@ def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = No
 
     Raises:
         UnknownNameError: ``type`` or a key does not exist.
-        ConfigError: ``cfg`` contradicts ``default_args``, lacks what the class needs, or has a value that it refuses
-            with a plain ValueError; or the class is abstract. The message has the place.
+        ConfigError: ``cfg`` contradicts ``default_args``, lacks what the class needs, or has a value of another type
+            than its annotation says or that it refuses with a plain ValueError; or the class is abstract. The message
+            has the place.
     """
     if not isinstance(cfg, dict) or "type" not in cfg:
-        raise ConfigError(f"{where or registry.name}: expected a dict with the key 'type', got {cfg!r}")
+        raise _no_part(where or registry.name, cfg)
     cfg = dict(cfg)
     kind = cfg.pop("type")
     cls = class_of(kind, registry, where)
     where = where or cls.__name__
-    check_keys(cfg, cls, where)
+    left_out = [key for key in default_args or {} if cfg.get(key, ...) is None]
+    check_arguments({key: value for key, value in cfg.items() if key not in left_out}, cls, where)
     for key, value in (default_args or {}).items():
         if key in cfg and cfg[key] is not None and _as_list(cfg[key]) != _as_list(value):
             raise ConfigError(
@@ -259,9 +328,7 @@ def _with_place(message: str, where: str) -> str:
 
 
 def _build_nested(value: Any, key: str, registry: Registry, where: str) -> Any:
-    registry = {"pipeline": TRANSFORMS, "transforms": TRANSFORMS, "dataset": DATASETS, "datasets": DATASETS}.get(
-        key, registry
-    )
+    registry = registry_below(key, registry)
     if isinstance(value, dict) and "type" in value and not key.endswith("_cfg"):
         return build_from_cfg(value, registry, where=where)
     if isinstance(value, list | tuple) and value and all(isinstance(v, dict) and "type" in v for v in value):
@@ -269,23 +336,38 @@ def _build_nested(value: Any, key: str, registry: Registry, where: str) -> Any:
     return value
 
 
+def registry_below(key: str, registry: Registry) -> Registry:
+    """Where the parts below ``key`` of a part are looked up: in its own ``registry``, unless the key says more."""
+    return _REGISTRY_OF.get(key, registry)
+
+
 def _as_list(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-MODELS = Registry("model part", root.MODELS, ("models",), fallback=("mmengine.model",))
-DATASETS = Registry("dataset", root.DATASETS, ("datasets",), fallback=("mmengine.dataset",))
-TRANSFORMS = Registry("transform", root.TRANSFORMS, ("datasets",), fallback=("mmcv.transforms",))
-METRICS = Registry("metric", root.METRICS, ("evaluation",), fallback=("mmengine.evaluator",))
-HOOKS = Registry("hook", root.HOOKS, ("engine", "visualization"), fallback=("mmengine.hooks",))
-LOOPS = Registry("loop", root.LOOPS, ("engine",), fallback=("mmengine.runner",))
-LOG_PROCESSORS = Registry("log processor", root.LOG_PROCESSORS, ("engine",), fallback=("mmengine.runner",))
-OPTIM_WRAPPERS = Registry("optimizer wrapper", root.OPTIM_WRAPPERS, ("engine",), fallback=("mmengine.optim",))
-OPTIMIZERS = Registry("optimizer", root.OPTIMIZERS, ("engine",), fallback=("mmengine.optim",))
-PARAM_SCHEDULERS = Registry("parameter scheduler", root.PARAM_SCHEDULERS, ("engine",), fallback=("mmengine.optim",))
-VISUALIZERS = Registry("visualizer", root.VISUALIZERS, ("visualization",), fallback=("mmengine.visualization",))
-# rdet adds nothing to these; without them, mmengine warns that the scope has none.
+MODELS = Registry("model part", root.MODELS, ("rdet.models",), fallback=("mmengine.model",))
+DATASETS = Registry("dataset", root.DATASETS, ("rdet.datasets",), fallback=("mmengine.dataset",))
+TRANSFORMS = Registry("transform", root.TRANSFORMS, ("rdet.datasets",), fallback=("mmcv.transforms",))
+METRICS = Registry("metric", root.METRICS, ("rdet.evaluation",), fallback=("mmengine.evaluator",))
+HOOKS = Registry("hook", root.HOOKS, ("rdet.engine", "rdet.visualization"), fallback=("mmengine.hooks",))
+LOOPS = Registry("loop", root.LOOPS, ("rdet.engine",), fallback=("mmengine.runner",))
+LOG_PROCESSORS = Registry("log processor", root.LOG_PROCESSORS, ("rdet.engine",), fallback=("mmengine.runner",))
+OPTIM_WRAPPERS = Registry("optimizer wrapper", root.OPTIM_WRAPPERS, ("rdet.engine",), fallback=("mmengine.optim",))
+OPTIMIZERS = Registry("optimizer", root.OPTIMIZERS, (), fallback=("mmengine.optim",))
+PARAM_SCHEDULERS = Registry("parameter scheduler", root.PARAM_SCHEDULERS, (), fallback=("mmengine.optim",))
+VISUALIZERS = Registry("visualizer", root.VISUALIZERS, (), fallback=("mmengine.visualization",))
+# rdet adds nothing to some of these; without them, mmengine warns that the scope has none.
 VISBACKENDS = Registry("visualizer backend", root.VISBACKENDS, (), fallback=("mmengine.visualization",))
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     "optimizer wrapper constructor", root.OPTIM_WRAPPER_CONSTRUCTORS, (), fallback=("mmengine.optim",)
 )
+
+# Below these keys, parts are of another kind than the part that holds them.
+_REGISTRY_OF = {
+    "dataset": DATASETS,
+    "datasets": DATASETS,
+    "pipeline": TRANSFORMS,
+    "transforms": TRANSFORMS,
+    "optimizer": OPTIMIZERS,
+    "vis_backends": VISBACKENDS,
+}

@@ -1,12 +1,15 @@
-"""Each guard is needed, and works: without it mmengine fails, with it it does not."""
+"""Each patch is needed, and works: without it mmengine fails, with it it does not.
 
+A test that fails because mmengine does not any more says that its patch can go.
+"""
+
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import mmengine.utils
 import pytest
-import torch
-from mmengine.registry import Registry
 
 import rdet.registry  # noqa: F401, applies the guards
 from rdet import compat
@@ -47,24 +50,17 @@ def test_config_of_another_package_that_is_not_installed(tmp_path):
         Config.fromfile(tmp_path / "child.py")
 
 
-class Adafactor(torch.optim.Optimizer):
-    """As another library would call it."""
-
-
-def test_second_adafactor_raises_in_a_plain_registry_only(monkeypatch):
-    plain = Registry("optimizer")
-    plain.register_module(module=torch.optim.Adafactor)  # what mmengine 0.10.5 does with all of torch's
-    with pytest.raises(KeyError, match="Adafactor is already registered"):
-        plain.register_module(name="Adafactor", module=Adafactor)
-
-    monkeypatch.setattr(compat.registry, "OPTIMIZERS", plain)
-    compat._tolerate_second_adafactor()
-    plain.register_module(name="Adafactor", module=Adafactor)
-    assert plain.get("Adafactor") is torch.optim.Adafactor
-    plain.register_module(name="Other", module=Adafactor)
-    assert plain.get("Other") is Adafactor
-    with pytest.raises(KeyError, match="Other is already registered"):
-        plain.register_module(name="Other", module=torch.optim.SGD)
+def test_folder_of_a_package_needs_no_pkg_resources(tmp_path):
+    (tmp_path / "not_imported").mkdir()
+    (tmp_path / "not_imported" / "__init__.py").write_text("raise ImportError('it was imported')\n")
+    ask = "from mmengine.utils import get_installed_path\nprint(get_installed_path('not_imported'))"
+    without = run(HIDE + ask, tmp_path)
+    assert without.returncode != 0
+    assert "pkg_resources" in without.stderr
+    guarded = run(HIDE + "import rdet.registry\n" + ask, tmp_path)
+    assert guarded.stdout.strip() == str(tmp_path / "not_imported"), guarded.stderr
+    with pytest.raises(ModuleNotFoundError, match="there is no package 'not_there'"):
+        mmengine.utils.get_installed_path("not_there")
 
 
 def test_mmengine_imports_beside_transformers(tmp_path):
@@ -80,3 +76,42 @@ def test_mmengine_imports_beside_transformers(tmp_path):
     assert result.returncode == 0, result.stderr
     assert result.stdout.split()[0] in ("transformers", "torch.optim._adafactor")
     assert result.stdout.split()[1] == "torch.optim.sgd"
+
+
+GRADIENT = """
+import torch
+from mmengine.runner.activation_checkpointing import turn_on_activation_checkpointing
+network = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 1))
+turn_on_activation_checkpointing(network, '0')
+network(torch.ones(3, 2)).sum().backward()
+print(network[0].weight.grad is not None)
+"""
+
+
+def test_recomputed_activations_leave_no_weight_without_gradient():
+    # mmengine is imported as by rdet, so that a version that needs pkg_resources gets as far.
+    before = run("import rdet.registry\n" + GRADIENT)
+    assert before.stdout.split() == ["False"], before.stderr
+    patched = run("import rdet.engine.runner\n" + GRADIENT)
+    assert patched.stdout.split() == ["True"], patched.stderr
+
+
+def test_nothing_else_of_mmengine_is_replaced():
+    """All patches are in rdet/compat.py: nothing else assigns to an attribute of a module of mmengine."""
+    found = []
+    for path in sorted(Path(compat.__file__).parent.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        imported = {
+            (alias.asname or alias.name).partition(".")[0]
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for alias in node.names
+        }
+        for node in ast.walk(tree):
+            for target in node.targets if isinstance(node, ast.Assign) else ():
+                root = target
+                while isinstance(root, ast.Attribute):
+                    root = root.value
+                if root is not target and isinstance(root, ast.Name) and root.id in imported:
+                    found.append(f"{path.name}:{node.lineno}")
+    assert [place for place in found if not place.startswith("compat.py")] == []

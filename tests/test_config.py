@@ -7,7 +7,7 @@ from mmengine.config import Config
 from rdet import registry
 from rdet.apis.build import build_detector
 from rdet.config import TOP_LEVEL_KEYS, base_files, changes, check_config, flatten, load_config, read_config
-from rdet.registry import UnknownNameError
+from rdet.errors import ConfigError, UnknownNameError
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 EXPERIMENTS = sorted(path for path in CONFIGS.rglob("*.py") if "_base_" not in path.parts)
@@ -60,7 +60,10 @@ def test_there_are_configs():
             {"train_dataloader.batch_size": 0},
             "train_dataloader.batch_size is 0; it must be a whole number of 1 or more",
         ),
-        ({"train_dataloader.batch_size": "two"}, "train_dataloader.batch_size is 'two'; it must be a whole number"),
+        (
+            {"train_dataloader.batch_size": "two"},
+            "batch_size is 'two' .str.; it must be a whole number",
+        ),
         ({"train_dataloader.num_workers": -1}, "train_dataloader.num_workers is -1; .* of 0 or more"),
         ({"train_cfg.val_interval": 0}, "train_cfg.val_interval is 0; "),
         ({"train_cfg.max_epochs": -5}, "train_cfg.max_epochs is -5; "),
@@ -69,13 +72,77 @@ def test_there_are_configs():
         ({"model.bbox_head.stacked_convs": -1}, "model.bbox_head.stacked_convs is -1; "),
         ({"model.postprocess.max_per_img": 0}, "model.postprocess.max_per_img is 0; "),
         ({"auto_scale_lr": None}, "auto_scale_lr is None; it must be a dict, or be left out"),
-        ({"model": "RetinaNet"}, "model is 'RetinaNet'; it must be a dict, or be left out"),
-        ({"optim_wrapper.paramwise_cfg.custom_keys.backbone": 0.1}, "custom_keys.backbone is 0.1; it must be a dict"),
+        ({"model": "RetinaNet"}, "model is 'RetinaNet' .str.; it must be a dict, or be left out"),
+        (
+            {"optim_wrapper.paramwise_cfg.custom_keys.backbone": 0.1},
+            "backbone is 0.1 .float.; it must be a dict",
+        ),
     ],
 )
 def test_value_without_a_meaning_is_said(options, message):
     with pytest.raises(ValueError, match=f"r50_fpn_1x_coco.py: .*{message}"):
         load_config(R50, options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"model.loss_cls.alpha": "0.25"}, "model.loss_cls.alpha is '0.25' (str); it must be a number or None"),
+        ({"model.loss_cls": "FocalLoss"}, "model.loss_cls: expected a dict with the key 'type', got 'FocalLoss'"),
+        ({"model.loss_cls.gamma": "2"}, "model.loss_cls.gamma is '2' (str); it must be a number"),
+        ({"model.backbone.depth": 50.5}, "model.backbone.depth is 50.5 (float); it must be a whole number"),
+        ({"model.backbone.norm_eval": "yes"}, "model.backbone.norm_eval is 'yes' (str); it must be True or False"),
+        (
+            {"model.anchor_generator.ratios": 1.0},
+            "model.anchor_generator.ratios is 1.0 (float); it must be a list",
+        ),
+        ({"model.anchor_generator.ratios": [1.0, "2"]}, "ratios is [1.0, '2'] (list); it must be a list of numbers"),
+        (
+            {"train_dataloader.dataset.pipeline.1.scale": "(1333,800)"},
+            "scale is '(1333,800)' (str); it must",
+        ),
+        ({"train_dataloader.dataset.ann_file": None}, "train_dataloader.dataset.ann_file is None; it must be a string"),
+        ({"train_dataloader.pin_memory": 1}, "train_dataloader.pin_memory is 1 (int); it must be True or False"),
+        ({"train_cfg.max_epochs": "12"}, "train_cfg.max_epochs is '12' (str); it must be a whole number of 1 or more"),
+        ({"param_scheduler.0.end": "500"}, "param_scheduler.0.end is '500' (str); it must be a whole number"),
+        (
+            {"param_scheduler.1.milestones": [8, "11"]},
+            "milestones is [8, '11'] (list); it must be a list of",
+        ),
+        ({"param_scheduler.1.gamma": "0.1"}, "param_scheduler.1.gamma is '0.1' (str); it must be a number"),
+        ({"optim_wrapper.optimizer.lr": "fast"}, "optim_wrapper.optimizer.lr is 'fast' (str); it must be a number"),
+        ({"optim_wrapper.optimizer.momentum": "0.9"}, "optimizer.momentum is '0.9' (str); it must be a number"),
+        ({"optim_wrapper.clip_grad": {"max_norm": "35"}}, "clip_grad.max_norm is '35' (str); it must be a number"),
+        ({"optim_wrapper.clip_grad": {"type": "max"}}, "clip_grad.type is 'max' (str); it must be 'norm' or 'value'"),
+        ({"optim_wrapper.paramwise_cfg.norm_decay_mult": "0"}, "norm_decay_mult is '0' (str); it must be a number"),
+        ({"auto_scale_lr.enable": "no"}, "auto_scale_lr.enable is 'no' (str); it must be True or False"),
+        ({"default_hooks.checkpoint.interval": "1"}, "checkpoint.interval is '1' (str); it must be a whole number"),
+        (
+            {"custom_hooks": [{"type": "EMAHook", "momentum": "1"}]},
+            "custom_hooks.0.momentum is '1' (str); it",
+        ),
+        (
+            {"custom_hooks": {"type": "EMAHook"}},
+            "(ConfigDict); it must be a list of dicts or None",
+        ),
+        ({"val_evaluator": "CocoMetric"}, "val_evaluator is 'CocoMetric' (str); it must be "),
+        ({"randomness.deterministic": "true?"}, "randomness.deterministic is 'true?' (str); it must be True or False"),
+        ({"resume": "auto"}, "resume is 'auto' (str); it must be True or False"),
+        ({"load_from": 3}, "load_from is 3 (int); it must be a string or None"),
+        ({"sync_bn": True}, "sync_bn is True (bool); it must be 'torch', 'mmcv' or None"),
+        (
+            {"env_cfg": {"mp_cfg": {"mp_start_method": "forks"}}},
+            "mp_start_method is 'forks' (str); it must",
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_value_of_another_type_is_said(options, message):
+    with pytest.raises(ConfigError) as caught:
+        load_config(R50, options)
+    assert str(caught.value).startswith(f"{R50}: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -195,6 +262,16 @@ def test_misspelled_option_names_the_place_and_the_nearest(options, message):
         ("train_dataloader.dataset.pipeline.2.prob", 0.0),
         ("train_dataloader.dataset.pipeline.3.type", "PackDetInputs"),
         ("train_dataloader.dataset.pipeline", [{"type": "LoadImageFromFile"}]),
+        ("model.loss_cls.alpha", None),
+        ("model.loss_cls.gamma", 2),  # a whole number where the constructor says float
+        ("model.anchor_generator.ratios", (1, 2)),
+        ("train_dataloader.dataset.pipeline.1.scale", [640, 400]),
+        ("optim_wrapper.clip_grad", None),
+        ("default_hooks.checkpoint", None),
+        ("default_hooks.logger.interval", 7),
+        ("compile", {"mode": "default"}),
+        ("val_evaluator", [{"type": "CocoMetric"}, {"prefix": "again"}]),
+        ("optim_wrapper.paramwise_cfg", {"custom_keys": {"backbone": {"lr_mult": 1}}}),
         ("model.data_preprocessor.mean.1", 100.0),
         ("model.anchor_generator.ratios", [1.0]),
         ("param_scheduler.1.milestones.0", 6),

@@ -42,10 +42,10 @@ def test_import_is_light():
         "import sys, rdet, rdet.registry\n"
         "print([m for m in sys.modules if m.startswith(('rdet.models', 'torchvision', 'mmcv', 'cv2', 'timm'))])\n"
         "rdet.registry.MODELS.get('FocalLoss')\n"
-        "print('rdet.models.losses.focal_loss' in sys.modules, 'torchvision' in sys.modules)"
+        "print([m for m in ('rdet.models.losses.focal_loss', 'rdet.datasets', 'timm') if m in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-    assert result.stdout.splitlines() == ["[]", "True False"], result.stderr
+    assert result.stdout.splitlines() == ["[]", "['rdet.models.losses.focal_loss']"], result.stderr
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +54,58 @@ def all_modules():
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_registered_class_is_found_by_reading_the_source(name, all_modules):
-    """What decorators register, once all of rdet is imported, is what the index says without an import."""
+def test_every_registered_class_is_in_the_packages_of_its_registry(name, all_modules):
+    """What decorators register, once all of rdet is imported, is what a look-up of one part imports."""
     parts = ALL[name]
+    said = subprocess.run(
+        [sys.executable, "-c", f"from rdet.registry import {name} as parts\nprint(sorted(parts._module_of))"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert said.stdout.strip() == str(sorted(parts._module_of)), said.stderr
     registered = {k: cls.__module__ for k, cls in parts.module_dict.items() if cls.__module__.startswith("rdet.")}
     assert parts._module_of == registered
     for key in registered:
         assert parts.get(key) is parts.get(f"rdet.{key}") is parts.module_dict[key]
+
+
+def test_a_module_without_its_package_does_not_hide_the_others(tmp_path):
+    """timm stands for a package that a module of rdet imports and that is not there."""
+    code = (
+        "import sys, importlib\n"
+        "class Blocked:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'rdet.models.backbones.timm_backbone':\n"
+        "            raise ModuleNotFoundError(\"No module named 'timm'\", name='timm')\n"
+        "sys.meta_path.insert(0, Blocked())\n"
+        "from rdet.registry import MODELS\n"
+        "print(MODELS.get('ResNet').__name__, MODELS.get('FocalLoss').__name__)\n"
+        "try: MODELS.get('TimmBackbone')\n"
+        "except KeyError as error: print(error)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    found, *message = result.stdout.splitlines()
+    assert found == "ResNet FocalLoss", result.stderr
+    assert message[0].startswith("no model part is called 'TimmBackbone'.")
+    assert message[1] == "rdet.models.backbones.timm_backbone could not be imported: No module named 'timm'."
+
+
+def test_a_name_that_rdet_has_is_refused_where_the_user_takes_it(tmp_path):
+    (tmp_path / "my_part_d.py").write_text(
+        "from rdet.registry import MODELS\n@MODELS.register_module(name='FocalLoss')\nclass Mine: ...\n"
+    )
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from rdet.registry import MODELS, import_custom_modules\n"
+        "try: import_custom_modules(['my_part_d'])\n"
+        "except ImportError as error: print(error)\n"
+        "print(MODELS.get('FocalLoss').__module__)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    message, module = result.stdout.splitlines()
+    assert message.startswith("custom_imports: cannot import 'my_part_d' (KeyError: 'FocalLoss is already registered")
+    assert module == "rdet.models.losses.focal_loss"
 
 
 def test_index_has_the_parts_of_the_design():

@@ -1,6 +1,7 @@
 # ATSS (Zhang et al., CVPR 2020): one square anchor at each cell, adaptive thresholds, centerness.
 #   python tools/train.py configs/atss/r50_fpn_1x_coco.py
 # MMDetection lists 39.4 box AP on val2017 for its twin. Not trained in full by this project yet.
+# Whose numbers: those of the paper; those of MMDetection: r50_fpn_1x_coco_mmdet.py.
 _base_ = "../retinanet/r50_fpn_1x_coco.py"
 model = dict(
     neck=dict(extra_levels="on_p5"),

@@ -5,7 +5,11 @@
 _base_ = "./r50_fpn_1x_coco.py"
 model = dict(
     data_preprocessor=dict(mean=[103.53, 116.28, 123.675], std=[1.0, 1.0, 1.0], bgr_to_rgb=False),
-    backbone=dict(style="caffe", norm_cfg=dict(type="BN", requires_grad=False)),
+    backbone=dict(
+        style="caffe",
+        norm_cfg=dict(type="BN", requires_grad=False),
+        weights="https://download.openmmlab.com/pretrain/third_party/resnet50_msra-5891d200.pth",
+    ),
     bbox_head=dict(conv_bias=True),
     assigner=dict(ignore_iof_thr=None),
     bbox_coder=dict(max_distance=None),
@@ -16,3 +20,5 @@ model = dict(
         min_box_size=0.0,
     ),
 )
+train_dataloader = dict(dataset=dict(filter_empty_gt=True, min_image_size=32))
+optim_wrapper = dict(paramwise_cfg=dict(bias_lr_mult=2.0, bias_decay_mult=0.0))

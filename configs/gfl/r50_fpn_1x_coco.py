@@ -1,6 +1,7 @@
 # GFL (Li et al., NeurIPS 2020): ATSS with the IoU in the class score and a distribution for each side.
 #   python tools/train.py configs/gfl/r50_fpn_1x_coco.py
 # MMDetection lists 40.2 box AP on val2017 for its twin. Not trained in full by this project yet.
+# Whose numbers: those of the paper and its code; those of MMDetection: r50_fpn_1x_coco_mmdet.py.
 _base_ = "../retinanet/r50_fpn_1x_coco.py"
 model = dict(
     neck=dict(extra_levels="on_p5"),

@@ -14,3 +14,9 @@ model = dict(
         min_box_size=0.0,
     ),
 )
+train_dataloader = dict(dataset=dict(filter_empty_gt=True, min_image_size=32))
+optim_wrapper = dict(paramwise_cfg=dict(bias_lr_mult=2.0, bias_decay_mult=0.0))
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.1, by_epoch=False, begin=0, end=500),
+    dict(type="MultiStepLR", by_epoch=True, begin=0, end=12, milestones=[8, 11], gamma=0.1),
+]

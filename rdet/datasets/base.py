@@ -42,6 +42,7 @@ class DetDataset(BaseDataset):
             default is all of them, in the file's order.
         rename_classes: Class in the file -> its name here. Several may become one.
         filter_empty_gt: Leave out images without a box that isn't ignored.
+        min_image_size: Leave out images of which a side is shorter, in pixels.
         indices: Use only the first ``indices`` images (the last ones if negative), or these.
         on_bad_image: ``error`` stops at the start if files are missing, and later at the first image
             that cannot be read; ``skip`` reads all images once at the start and leaves the bad ones
@@ -70,6 +71,7 @@ class DetDataset(BaseDataset):
         metainfo: Mapping | None = None,
         rename_classes: Mapping[str, str] | None = None,
         filter_empty_gt: bool = False,
+        min_image_size: int = 0,
         indices: int | Sequence[int] | None = None,
         on_bad_image: str = "error",
         pipeline: Iterable[dict | Callable] = (),
@@ -81,6 +83,7 @@ class DetDataset(BaseDataset):
         _check_keys("metainfo", metainfo or {}, ("classes",))
         self.rename_classes = dict(rename_classes or {})
         self.filter_empty_gt = filter_empty_gt
+        self.min_image_size = min_image_size
         self.on_bad_image = on_bad_image
         self._wanted = (metainfo or {}).get("classes")
         super().__init__(
@@ -117,7 +120,7 @@ class DetDataset(BaseDataset):
         records, left_out, clipped = build_records(annotations, labels, self.data_prefix["img"])
         for reason, entries in left_out.items():
             self._leave_out(reason, entries, dropped)
-        self.data_list = self._without_bad_images(self._without_empty_images(records, dropped), dropped)
+        self.data_list = self._without_bad_images(self._wanted_images(records, dropped), dropped)
         if self._indices is not None:
             self.data_list = self._take(self._indices)
         if not self.data_list:
@@ -190,6 +193,12 @@ class DetDataset(BaseDataset):
     def _select_classes(self, annotations: Annotations) -> tuple[tuple[str, ...], np.ndarray]:
         names = renamed(annotations.classes, self.rename_classes, self.ann_file)
         return select_classes(names, self._wanted, self.ann_file)
+
+    def _wanted_images(self, records: list[dict], dropped: dict[str, int]) -> list[dict]:
+        large = [record for record in records if min(record["height"], record["width"]) >= self.min_image_size]
+        if len(large) < len(records):
+            dropped[f"images below {self.min_image_size} pixels"] = len(records) - len(large)
+        return self._without_empty_images(large, dropped)
 
     def _without_empty_images(self, records: list[dict], dropped: dict[str, int]) -> list[dict]:
         if not self.filter_empty_gt:

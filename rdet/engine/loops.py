@@ -5,11 +5,23 @@ from mmengine.runner import loops
 
 from rdet.engine.sampling import mix_seed
 from rdet.registry import LOOPS
+from rdet.schema import Count
 
 
 @LOOPS.register_module()
 class EpochBasedTrainLoop(loops.EpochBasedTrainLoop):
     """mmengine's epochs over a :class:`~rdet.engine.sampling.TrainStream`, resumed within an epoch too."""
+
+    def __init__(
+        self,
+        runner,
+        dataloader,
+        max_epochs: Count,
+        val_begin: int = 1,
+        val_interval: Count = 1,
+        dynamic_intervals: list[tuple[int, int]] | None = None,
+    ):
+        super().__init__(runner, dataloader, max_epochs, val_begin, val_interval, dynamic_intervals)
 
     def run(self) -> torch.nn.Module:
         self.runner.call_hook("before_train")
@@ -39,6 +51,17 @@ class EpochBasedTrainLoop(loops.EpochBasedTrainLoop):
 @LOOPS.register_module()
 class IterBasedTrainLoop(loops.IterBasedTrainLoop):
     """mmengine's iterations over a :class:`~rdet.engine.sampling.TrainStream`, resumed without replaying it."""
+
+    def __init__(
+        self,
+        runner,
+        dataloader,
+        max_iters: Count,
+        val_begin: int = 1,
+        val_interval: Count = 1000,
+        dynamic_intervals: list[tuple[int, int]] | None = None,
+    ):
+        super().__init__(runner, dataloader, max_iters, val_begin, val_interval, dynamic_intervals)
 
     def run(self) -> torch.nn.Module:
         self.runner.call_hook("before_train")

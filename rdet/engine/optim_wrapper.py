@@ -17,7 +17,7 @@ class AmpOptimWrapper(OptimWrapper):
 
     Args:
         dtype: ``'bfloat16'``, on CPU and GPU and without loss scaling, or ``'float16'``, on GPU
-            with loss scaling.
+            with loss scaling; ``'auto'``: float16 on a GPU, bfloat16 without one.
         loss_scale: First scale of float16's dynamic loss scaling.
         **kwargs: Of mmengine's ``OptimWrapper``: ``optimizer``, ``accumulative_counts``,
             ``clip_grad``.
@@ -26,8 +26,10 @@ class AmpOptimWrapper(OptimWrapper):
     def __init__(self, dtype: str = "bfloat16", loss_scale: float = 2.0**16, **kwargs):
         super().__init__(**kwargs)
         self.device_type = torch.device(get_device()).type
+        if dtype == "auto":
+            dtype = "bfloat16" if self.device_type == "cpu" else "float16"
         if dtype not in ("bfloat16", "float16"):
-            raise ConfigError(f"optim_wrapper.dtype is {dtype!r}; valid: 'bfloat16', 'float16'")
+            raise ConfigError(f"optim_wrapper.dtype is {dtype!r}; valid: 'bfloat16', 'float16', 'auto'")
         if dtype == "float16" and self.device_type == "cpu":
             raise ConfigError("optim_wrapper.dtype 'float16' needs a GPU; use 'bfloat16' on the CPU")
         self.dtype = getattr(torch, dtype)

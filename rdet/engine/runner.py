@@ -1,8 +1,5 @@
 """mmengine's Runner, with what rdet expects of it."""
 
-from collections.abc import Callable
-from functools import wraps
-
 import torch
 import torch.distributed as dist
 from mmengine import runner as mm
@@ -11,11 +8,11 @@ from mmengine.dataset import pseudo_collate
 from mmengine.dist import get_dist_info
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader
 
 from rdet.checkpoint import load_weights_into, read_checkpoint, weights_in
 from rdet.class_rows import with_rows_of_classes
+from rdet.compat import recompute_for_all_gradients
 from rdet.config import flatten
 from rdet.engine.distributed import cpu_only, init_cpu_process_group
 from rdet.engine.loader import Loader
@@ -25,22 +22,7 @@ from rdet.errors import CheckpointError, MissingFileError
 from rdet.messages import few
 from rdet.registry import LOOPS
 
-
-def _recomputed(forward: Callable) -> Callable:
-    """A forward whose inner tensors are computed again for the backward pass.
-
-    In place of mmengine's, whose reentrant checkpoint leaves weights without gradient, and says nothing, where no input
-    needs one: a backbone's image, a stage behind a frozen one, a neck's list.
-    """
-
-    @wraps(forward)
-    def wrapper(*args):
-        return checkpoint(forward, *args, use_reentrant=False)
-
-    return wrapper
-
-
-mm.activation_checkpointing.wrap_forward = _recomputed
+recompute_for_all_gradients()
 
 
 class Runner(mm.Runner):

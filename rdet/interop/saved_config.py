@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from mmengine.config import Config
 
-from rdet.config import check_config, check_numbers
+from rdet.config import check_config
 from rdet.errors import CheckpointError, RdetError
 from rdet.interop.literal_config import literal_config
 from rdet.registry import import_custom_modules
@@ -31,7 +31,6 @@ def saved_config(checkpoint: Mapping, source: str) -> Config | None:
         if "custom_imports" in cfg:
             import_custom_modules(**cfg.custom_imports)
         check_config(cfg)
-        check_numbers(cfg)
     except RdetError as error:
         raise CheckpointError(f"the config in {source} cannot be used: {error}; give a config file") from error
     return cfg

@@ -6,7 +6,7 @@ from mmcv.cnn import build_norm_layer
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
-from rdet.errors import UnknownNameError
+from rdet.errors import ConfigError, UnknownNameError
 from rdet.messages import nearest
 
 
@@ -27,7 +27,7 @@ def check_norm_cfg(norm_cfg: dict, where: str) -> None:
         ValueError: It is no dict with a type, or a key that the layer needs is missing.
     """
     if not isinstance(norm_cfg, dict) or "type" not in norm_cfg:
-        raise ValueError(f"{where} is {norm_cfg!r}; it must be None or a dict with a type, such as dict(type='BN')")
+        raise ConfigError(f"{where} is {norm_cfg!r}; it must be None or a dict with a type, such as dict(type='BN')")
     name = norm_cfg["type"]
     layer = ROOT_MODELS.get(name) if isinstance(name, str) else name
     if layer is None:
@@ -43,4 +43,4 @@ def check_norm_cfg(norm_cfg: dict, where: str) -> None:
             raise UnknownNameError(f"{where}: {name} has no key {key!r}. {nearest(key, valid)}")
     for p in keys:
         if p.default is p.empty and p.name not in norm_cfg:
-            raise ValueError(f"{where}: {name} needs {p.name}")
+            raise ConfigError(f"{where}: {name} needs {p.name}")

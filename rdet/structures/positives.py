@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from rdet.errors import ConfigError
 from rdet.structures.ground_truth import GroundTruth
 from rdet.structures.matches import Matches
 from rdet.structures.predictions import DensePredictions
@@ -68,10 +69,12 @@ class Positives:
         """Show the same positives with the head's first set of boxes in place of the refined one.
 
         Raises:
-            ValueError: The head predicts one set of boxes.
+            ConfigError: The head predicts one set of boxes.
         """
         if self._predictions.initial_deltas is None:
-            raise ValueError("model.loss_bbox_initial is set, but model.bbox_head predicts one set of boxes; remove it")
+            raise ConfigError(
+                "model.loss_bbox_initial is set, but model.bbox_head predicts one set of boxes; remove it"
+            )
         predictions = self._predictions._replace(deltas=self._predictions.initial_deltas)
         return Positives(
             predictions, self._priors, self._matches, self._truth, self._coder, self._binary_logits, self._quality
@@ -138,10 +141,10 @@ class Positives:
         """(P,) in [0, 1], how good each positive is by ``model.quality``, without gradient.
 
         Raises:
-            ValueError: No part declares that it needs the quality.
+            ConfigError: No part declares that it needs the quality.
         """
         if self._quality is None:
-            raise ValueError("a part reads the quality without saying so: set `needs_quality = True` on its class")
+            raise ConfigError("a part reads the quality without saying so: set `needs_quality = True` on its class")
         return self._quality(self).detach()
 
     @cached_property
@@ -149,8 +152,8 @@ class Positives:
         """(P,) logits of the head's quality branch, which exists if the model has a ``loss_quality``.
 
         Raises:
-            ValueError: The head predicts no quality.
+            ConfigError: The head predicts no quality.
         """
         if self._predictions.quality is None:
-            raise ValueError("model.bbox_head predicts no quality, which a loss of the model needs")
+            raise ConfigError("model.bbox_head predicts no quality, which a loss of the model needs")
         return self._predictions.quality[self.image, self.prior]

@@ -354,3 +354,13 @@ def test_ground_truth_scores_as_the_raw_file(shared, capsys):
     evaluation.accumulate()
     evaluation.summarize()
     np.testing.assert_allclose(evaluation.stats[:3], [0.5045806987, 0.6969727247, 0.5729816670], atol=1e-9)
+
+
+def test_small_images_are_left_out(coco, write):
+    kept = CocoDataset(**write(coco), min_image_size=1)
+    sides = [min(kept.get_data_info(i)["height"], kept.get_data_info(i)["width"]) for i in range(len(kept))]
+    limit = max(sides)
+    dataset = CocoDataset(**write(coco), min_image_size=limit)
+    assert len(dataset) == sides.count(limit)
+    left_out = len(sides) - len(dataset)
+    assert dataset.report.dropped.get(f"images below {limit} pixels", 0) == left_out

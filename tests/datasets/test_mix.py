@@ -155,7 +155,6 @@ def test_nobody_said_how_far_training_is(cfg):
     ("options", "message"),
     [
         ({"stop_epoch": 1, "stop_iter": 2}, "set stop_epoch or stop_iter, not both"),
-        ({"stop_epoch": 1.5}, "stop_epoch must be a whole number from 0 on, got 1.5"),
         ({"stop_iter": -1}, "stop_iter must be a whole number from 0 on, got -1"),
         ({"stop_iter": 1, "pipeline": MIX[3:]}, "stop_iter is set, but no transform of its pipeline joins images"),
         ({"skip_type_keys": ["Mosaic"]}, "skip_type_keys does nothing without stop_epoch or stop_iter"),
@@ -164,6 +163,12 @@ def test_nobody_said_how_far_training_is(cfg):
 def test_wrong_arguments(cfg, options, message):
     with pytest.raises(ValueError, match=f"MultiImageMixDataset: {re.escape(message)}"):
         DATASETS.build({**cfg, **options})
+
+
+def test_end_that_is_no_whole_number(cfg):
+    message = r"^MultiImageMixDataset\.stop_epoch is 1\.5 \(float\); it must be a whole number or None$"
+    with pytest.raises(ValueError, match=message):
+        DATASETS.build({**cfg, "stop_epoch": 1.5})
 
 
 def test_unknown_transform_to_skip(cfg):

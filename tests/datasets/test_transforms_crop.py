@@ -72,3 +72,13 @@ def test_slivers_go_but_whole_tiny_boxes_stay(monkeypatch):
     boxes = [[49.5, 10, 60, 20], [49, 10, 60, 20], [5, 5, 5.5, 5.5], [50, 10, 60, 20]]
     results = RandomCrop((50, 40))(record(boxes))
     np.testing.assert_array_equal(results["gt_bboxes_labels"], [1, 2])
+
+
+@pytest.mark.parametrize(("min_side", "kept"), [(1.0, 1), (0.5, 2), (0.0, 3)])
+def test_how_thin_a_cut_box_may_be(min_side, kept):
+    boxes = [[0, 0, 50, 40], [49.5, 0, 60, 30], [0, 39.99, 20, 60]]
+    np.random.seed(0)
+    results = record(boxes)
+    results["img"] = np.zeros((40, 50, 3), dtype=np.uint8)  # the window is the image, boxes reach beyond it
+    results = RandomCrop((50, 40), allow_negative_crop=True, min_side=min_side)(results)
+    assert len(results["gt_bboxes"]) == len(results["gt_bboxes_labels"]) == kept

@@ -79,8 +79,14 @@ def test_mmengine_refuses_mixed_precision_on_the_cpu():
             MMAmpOptimWrapper(optimizer=optimizer, dtype="bfloat16")  # why rdet has its own
         with pytest.raises(ValueError, match="'float16' needs a GPU; use 'bfloat16'"):
             AmpOptimWrapper(optimizer=optimizer, dtype="float16")
-    with pytest.raises(ValueError, match="valid: 'bfloat16', 'float16'"):
+    with pytest.raises(ValueError, match="valid: 'bfloat16', 'float16', 'auto'"):
         AmpOptimWrapper(optimizer=optimizer, dtype="int8")
+
+
+def test_mixed_precision_of_the_device():
+    optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=1)
+    expected = torch.float16 if torch.cuda.is_available() else torch.bfloat16
+    assert AmpOptimWrapper(optimizer=optimizer, dtype="auto").dtype == expected
 
 
 def test_loss_that_is_no_number_stops_the_run(make_runner, tmp_path):

@@ -223,3 +223,46 @@ def test_predictions_that_are_not_numbers_raise_nothing(name, kind):
     broken["predicted"][::2] = torch.inf
     assert (assign(name, offered | broken) < 5).all()
     assert (assign(name, offered | {key: torch.full_like(value, torch.nan) for key, value in broken.items()}) < 5).all()
+
+
+@every_assigner
+@pytest.mark.parametrize("padding", ["ignored", "unmatched"])
+def test_priors_in_the_padding_of_an_image_take_no_part(name, kind, padding):
+    """What is left is what a smaller map would give, whose last cells may lie partly beyond the image."""
+    offered = scene(kind, 9, seed=3)
+    offered["boxes"][0] = torch.tensor([60.0, 20, 150, 60])  # its best priors lie in the padding
+    size = (72, 90)  # of 128 x 160
+    small = [(9, 12), (5, 6), (3, 3)]
+    grid, priors = offered["grid"], offered["priors"]
+    within = torch.from_numpy(grid.priors_within(size))
+    cropped = GENERATORS[kind](small)
+    at_a_cell = len(cropped) // sum(h * w for h, w in small)
+    assert torch.equal(priors[within], cropped)
+    alone = {**offered, "priors": cropped, "grid": GENERATORS[kind].grid(small)}
+    alone |= {key: offered[key][within] for key in ("scores", "predicted")}
+    alone["level_lengths"] = [h * w * at_a_cell for h, w in small]
+    expected = torch.full((len(priors),), IGNORE if padding == "ignored" else BACKGROUND)
+    expected[within] = assign(name, alone)
+
+    image = {key: offered[key] for key in ("boxes", "labels", "ignored", "scores", "predicted")}
+    batch = matching.batch_of(priors, [image, image], grid, offered["level_lengths"], [size, (128, 160)])
+    found = matching.dense(MODELS.get(name)(padding=padding).match(batch), batch)
+    assert torch.equal(found[0], expected)
+    assert torch.equal(found[1], assign(name, offered))  # the largest image of a batch has no padding
+    assert not torch.equal(found[0], found[1])
+    by_default = matching.dense(MODELS.get(name)().match(batch), batch)
+    assert torch.equal(by_default[0], by_default[1])
+
+
+@every_assigner
+def test_ignored_regions_may_be_background(name, kind):
+    offered = scene(kind, 6, seed=1) | {"ignored": EVERYWHERE}
+    assert torch.equal(assign(name, offered, ignore_iof_thr=None), assign(name, offered | {"ignored": None}))
+
+
+@every_assigner
+def test_padding_needs_to_know_where_the_priors_lie(name, kind):
+    with pytest.raises(ValueError, match="does not tell how its priors lie: give it a method `grid`, or leave padding"):
+        assign(name, scene(kind, 2) | {"grid": None}, padding="ignored")
+    with pytest.raises(ValueError, match="assigner.padding is 'cut'; valid: 'background', 'unmatched', 'ignored'"):
+        MODELS.get(name)(padding="cut")

@@ -110,3 +110,12 @@ def test_first_of_priors_at_equal_distance_and_of_equal_boxes():
 def test_topk_of_nothing():
     with pytest.raises(ValueError, match="expected topk >= 1, got 0"):
         ATSSAssigner(topk=0)
+
+
+@pytest.mark.parametrize(("margin", "expected"), [(0.0, [0, 0]), (0.01, [BACKGROUND, 0])])
+def test_inside_by_a_margin(margin, expected):
+    """The left side of the box is 0.005 and 0.02 pixels beside the two centres."""
+    box = torch.tensor([[5.0, -5, 15, 15]])
+    assigner = ATSSAssigner(topk=1, inside_margin=margin)
+    found = [assigner(torch.tensor([[x, 0, x + 10, 10]]), box).item() for x in (0.005, 0.02)]
+    assert found == expected

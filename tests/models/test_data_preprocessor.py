@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from rdet.models.detectors.data_preprocessor import DetDataPreprocessor
+from rdet.structures import DetDataSample
 
 
 def image(height, width, value=(10, 20, 30)):
@@ -56,3 +57,20 @@ def test_memory_format_and_samples():
     assert data["data_samples"] is None
     assert preprocessor({"inputs": [image(8, 8)]})["data_samples"] is None
     assert not preprocessor.state_dict()  # mean and std are of the config, not of the checkpoint
+
+
+def test_samples_learn_the_size_of_each_image_padded_by_itself():
+    samples = [DetDataSample(), DetDataSample()]
+    DetDataPreprocessor()({"inputs": [image(5, 40), image(33, 7)], "data_samples": samples})
+    assert [sample.pad_shape for sample in samples] == [(32, 64), (64, 32)]
+
+
+@pytest.mark.parametrize(
+    ("size", "training", "shape"),
+    [((96, 64), True, (64, 96)), ((96, 64), False, (32, 64)), ((1, 1), True, (32, 64)), (None, True, (32, 64))],
+)
+def test_a_batch_to_train_on_has_a_least_size(size, training, shape):
+    data = {"inputs": [image(5, 40)]}
+    batch = DetDataPreprocessor(train_size=size)(data, training)["inputs"]
+    assert batch.shape == (1, 3, *shape)
+    assert not batch[:, :, 5:].any()

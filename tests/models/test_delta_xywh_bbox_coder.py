@@ -65,3 +65,11 @@ def test_leading_dimensions_broadcast():
     coder = DeltaXYWHBBoxCoder()
     deltas = torch.randn(3, 500, 4, generator=torch.Generator().manual_seed(0)) / 4
     assert torch.equal(coder.decode(PRIORS, deltas)[1], coder.decode(PRIORS, deltas[1]))
+
+
+def test_clamped_on_both_sides():
+    prior, deltas = torch.tensor([[0.0, 0, 64, 64]]), torch.tensor([[0.0, 0, -9, 9]])
+    for both, width in ((False, 64 * math.exp(-9)), (True, 64 * 16 / 1000)):
+        box = DeltaXYWHBBoxCoder(clamp_both_sides=both).decode(prior, deltas)[0]
+        assert (box[2] - box[0]).item() == pytest.approx(width, rel=1e-3)
+        assert (box[3] - box[1]).item() == pytest.approx(64 * 1000 / 16, rel=1e-5)

@@ -1,12 +1,16 @@
 """Heads beside RetinaNet's, and what a head's levels may share."""
 
+import math
+
 import pytest
 import torch
 
+from rdet.models.coders.delta_xywh_bbox_coder import DeltaXYWHBBoxCoder
 from rdet.models.dense_heads.atss_head import ATSSHead
 from rdet.models.dense_heads.dense_head import DenseHead
 from rdet.models.dense_heads.fcos_head import FCOSHead
-from rdet.models.dense_heads.tood_head import TaskDecomposition, TOODHead, aligned_logit, displaced
+from rdet.models.dense_heads.tood_anchor_head import TOODAnchorHead
+from rdet.models.dense_heads.tood_head import TaskDecomposition, TOODHead, aligned_logit, displaced, displaced_corners
 
 GN = {"type": "GN", "num_groups": 2}
 
@@ -181,3 +185,90 @@ def test_tood_needs_points_and_distances():
         build(TOODHead, num_priors=9)
     with pytest.raises(ValueError, match="not 68 numbers at 1"):
         build(TOODHead, box_dim=68)
+
+
+def test_first_version_of_fcos():
+    """Distances are exp(s x), and the centerness grows from the tower of the classes."""
+    head = build(FCOSHead, distance="exp", quality_tower="cls", with_quality=True)
+    head.conv_reg.bias.data.fill_(0.5)
+    predictions = head(maps())
+    assert predictions.deltas.mean().item() == pytest.approx(math.exp(0.5), rel=0.05)
+    head.scales[1].scale.data.fill_(3.0)
+    scaled = head(maps()).deltas
+    torch.testing.assert_close(scaled[:, 20:].log(), 3 * predictions.deltas[:, 20:].log())
+    assert torch.equal(scaled[:, :20], predictions.deltas[:, :20])
+    predictions.quality.sum().backward()
+    assert all(p.grad.any() for p in head.cls_convs.parameters())
+    assert all(p.grad is None for p in head.reg_convs.parameters())
+    with pytest.raises(ValueError, match="bbox_head.distance is 'log'; valid: 'relu', 'exp'"):
+        build(FCOSHead, distance="log")
+    with pytest.raises(ValueError, match="bbox_head.quality_tower is 'both'; valid: 'reg', 'cls'"):
+        build(FCOSHead, quality_tower="both")
+
+
+def test_attention_of_tood_has_an_eighth_of_the_channels():
+    """256 channels in 6 layers: 32 hidden ones, as the released weights have."""
+    attention = TaskDecomposition(256, 6, None).attention
+    assert attention[0].weight.shape == (32, 6 * 256, 1, 1)
+    assert attention[2].weight.shape == (6, 32, 1, 1)
+
+
+def distances(seed=0):
+    return 0.3 + torch.rand(2, 4, 5, 6, generator=torch.Generator().manual_seed(seed)) * 3
+
+
+def test_corners_without_offset_stay():
+    torch.testing.assert_close(displaced_corners(distances(), torch.zeros(2, 8, 5, 6)), distances())
+
+
+def test_each_corner_is_read_where_its_offset_points():
+    """A whole number of cells: the side of that cell's box, by its place in the image."""
+    distance, offset = distances(), torch.zeros(2, 8, 5, 6)
+    offset[:, 0] = 3  # the left side, three cells to the right
+    offset[:, 7] = -1  # the bottom side, one row above
+    moved = displaced_corners(distance, offset)
+    x, y = torch.arange(6.0), torch.arange(5.0)[:, None]
+    left, bottom = x - distance[:, 0], y + distance[:, 3]
+    # Where the other side of the box lies beyond, the box stays.
+    own_right, own_top = x + distance[:, 2], y - distance[:, 1]
+    wanted_left = torch.cat([left[:, :, 3:], torch.zeros(2, 5, 3)], dim=2)  # 0 outside of the map
+    wanted_bottom = torch.cat([torch.zeros(2, 1, 6), bottom[:, :-1]], dim=1)
+    inverted = (wanted_left > own_right) | (own_top > wanted_bottom)
+    assert inverted.any()
+    assert not inverted.all()
+    torch.testing.assert_close(moved[:, 0], torch.where(inverted, distance[:, 0], x - wanted_left))
+    torch.testing.assert_close(moved[:, 3], torch.where(inverted, distance[:, 3], wanted_bottom - y))
+    torch.testing.assert_close(moved[:, 1:3], distance[:, 1:3])
+
+
+def test_corners_and_distances_agree_inside_of_the_map():
+    """By their place in the image, sides are the same from wherever they are seen."""
+    inner = distances(1)
+    offset = torch.rand(2, 8, 5, 6, generator=torch.Generator().manual_seed(2)) - 0.5
+    offset[:, :, 0] = offset[:, :, -1] = 0
+    offset[..., 0] = offset[..., -1] = 0
+    torch.testing.assert_close(displaced_corners(inner, offset), displaced(inner, offset), rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="bbox_head.displace is 'boxes'; valid: 'distances', 'corners'"):
+        build(TOODHead, displace="boxes")
+
+
+def test_tood_on_anchors_decodes_deltas():
+    """Its distances are those that the coder of deltas gives for a square of 4 strides around the centre."""
+    stds = (0.1, 0.2, 0.3, 0.4)
+    head = build(TOODAnchorHead, base_size=4.0, target_stds=stds)
+    x = torch.randn(2, 4, 3, 5, generator=torch.Generator().manual_seed(1)) * 9  # far enough to be clamped
+    anchor = torch.tensor([-2.0, -2.0, 2.0, 2.0])
+    coder = DeltaXYWHBBoxCoder(target_stds=stds, clamp_both_sides=True)
+    boxes = coder.decode(anchor, x.permute(0, 2, 3, 1))
+    expected = torch.cat([-boxes[..., :2], boxes[..., 2:]], dim=-1)
+    torch.testing.assert_close(head.distance(x, 0).permute(0, 2, 3, 1), expected)
+    with torch.no_grad():
+        head.scales[1].scale.fill_(0.0)
+    torch.testing.assert_close(head.distance(x, 1), torch.full_like(x, 2.0))
+
+
+def test_tood_on_anchors_refuses_wrong_numbers():
+    with pytest.raises(ValueError, match="bbox_head.base_size is 0; it must be positive"):
+        build(TOODAnchorHead, base_size=0)
+    with pytest.raises(ValueError, match="it must have 4 numbers"):
+        build(TOODAnchorHead, target_stds=(1.0,))

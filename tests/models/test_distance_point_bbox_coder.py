@@ -76,3 +76,9 @@ def test_options_that_make_no_sense():
         DistancePointBBoxCoder(unit="pixels")
     with pytest.raises(ValueError, match="prior_scale is 0; it must be positive"):
         DistancePointBBoxCoder(prior_scale=0)
+
+
+def test_without_a_largest_distance():
+    prior, deltas = torch.tensor([[0.0, 0, 8, 8]]), torch.full((1, 4), 1e6)
+    assert DistancePointBBoxCoder(max_distance=None).decode(prior, deltas)[0, 2].item() == pytest.approx(8e6, rel=1e-5)
+    assert DistancePointBBoxCoder().decode(prior, deltas)[0, 2].item() == pytest.approx(1e5, rel=1e-3)

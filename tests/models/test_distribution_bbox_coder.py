@@ -100,3 +100,13 @@ def test_shapes_and_broadcasting(count):
 def test_reg_max_that_makes_no_sense():
     with pytest.raises(ValueError, match="DistributionBBoxCoder.reg_max is 0; it must be at least 1"):
         DistributionBBoxCoder(reg_max=0)
+
+
+@pytest.mark.parametrize("margin", [0.01, 0.1])
+def test_margin_below_the_last_value(margin):
+    coder = DistributionBBoxCoder(reg_max=4, margin=margin)
+    far = coder.encode(torch.tensor([[0.0, 0, 8, 8]]), torch.tensor([[-900.0, 2, 900, 900]]))
+    assert far[0, 0].item() == far[0, 2].item() == pytest.approx(4 - margin)
+    assert far[0, 1].item() == pytest.approx(0.25)
+    with pytest.raises(ValueError, match="margin is 0; it must lie between 0 and 1"):
+        DistributionBBoxCoder(margin=0)

@@ -137,3 +137,11 @@ def test_impossible_options():
         FCOSAssigner(regress_range=(8, 4))
     with pytest.raises(ValueError, match="expected center_sampling_radius > 0, or None, got 0"):
         FCOSAssigner(center_sampling_radius=0)
+
+
+@pytest.mark.parametrize(("lower", "upper"), [(False, True), (True, True), (True, False), (False, False)])
+def test_a_distance_of_exactly_a_limit(lower, upper):
+    """64 is the upper limit of the first of the three levels and the lower limit of the second."""
+    assigner = FCOSAssigner(center_sampling_radius=None, include_lower=lower, include_upper=upper)
+    found = assigner(CONCENTRIC, torch.tensor([[-1.0, -1, 64, 1]]))
+    assert found.tolist() == [0 if upper else BACKGROUND, 0 if lower else BACKGROUND, BACKGROUND]

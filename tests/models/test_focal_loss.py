@@ -328,8 +328,8 @@ def test_gradient_in_bfloat16_is_not_divided_by_a_rounded_number(divisor):
     labels = torch.randint(-1, 20, (4000,), generator=torch.Generator().manual_seed(1))
     sums = []
     for dtype in (torch.bfloat16, torch.float64):
-        x = logits.to(dtype).requires_grad_()
+        x = logits.to(dtype, copy=True).requires_grad_()
         (FocalLoss()(x, labels).sum() / divisor).backward()
         assert x.grad.dtype is dtype
         sums.append(x.grad.double().abs().sum().item())
-    assert sums[0] == pytest.approx(sums[1], rel=1e-4)
+    assert sums[0] == pytest.approx(sums[1], rel=3e-4)

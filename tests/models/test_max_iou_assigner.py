@@ -7,7 +7,7 @@ from torchvision.ops import box_iou
 from rdet.models.assigners.max_iou_assigner import MaxIoUAssigner
 from rdet.models.priors.anchor_generator import AnchorGenerator
 from rdet.structures.assignment import BACKGROUND, IGNORE
-from rdet.structures.boxes import box_coverage
+from rdet.structures.boxes import box_coverage, paired_iou
 
 NO_BOX = torch.zeros(0, 4)
 PRIORS = AnchorGenerator([8, 16, 32])([(16, 20), (8, 10), (4, 5)])  # over 160 x 128 pixels
@@ -232,3 +232,19 @@ def test_low_quality_match_goes_to_the_box_that_the_prior_overlaps_most_on_a_gri
     plain = MaxIoUAssigner(neg_iou_thr=0.4)(priors, boxes)
     assert torch.equal(MaxIoUAssigner(neg_iou_thr=0.4)(priors, boxes, grid=generator.grid(sizes)), plain)
     assert plain[5] == 1
+
+
+@pytest.mark.parametrize("on_grid", [False, True])
+@pytest.mark.parametrize("chunk_size", [1, 3, 64])
+def test_low_quality_match_may_take_the_prior_from_a_better_box(chunk_size, on_grid):
+    """As in MMDetection: box by box, all priors of its largest overlap are its own, the last box wins."""
+    generator, sizes = AnchorGenerator([8, 16, 32]), [(16, 20), (8, 10), (4, 5)]
+    boxes = boxes_of(40, 3)
+    expected = MaxIoUAssigner(match_low_quality=False)(PRIORS, boxes)
+    iou = paired_iou(boxes[:, None], PRIORS)
+    for box, row in enumerate(iou):
+        expected[row == row.max()] = box
+    assigner = MaxIoUAssigner(reassign_low_quality=True, chunk_size=chunk_size)
+    found = assigner(PRIORS, boxes, generator.grid(sizes) if on_grid else None)
+    assert torch.equal(found, expected)
+    assert not torch.equal(found, MaxIoUAssigner()(PRIORS, boxes))

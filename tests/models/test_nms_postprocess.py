@@ -173,3 +173,46 @@ def test_the_best_are_those_of_all_candidates(size, max_per_img):
     assert torch.equal(kept[1], scores[keep][:max_per_img])
     everything = set(map(tuple, torch.cat([boxes[keep], labels[keep, None]], dim=1).tolist()))
     assert set(map(tuple, torch.cat([kept[0], kept[2][:, None]], dim=1).tolist())) <= everything
+
+
+def quality_case():
+    """Three priors far apart; class probabilities .9, .04 and .3, qualities .1, .9 and .5."""
+    priors = torch.tensor([[0.0, 0, 8, 8], [20, 0, 28, 8], [40, 0, 48, 8]])
+    logits = torch.logit(torch.tensor([[[0.9], [0.04], [0.3]]]))
+    quality = torch.logit(torch.tensor([[0.1, 0.9, 0.5]]))
+    return DensePredictions(logits, torch.zeros(1, 3, 4), [(1, 3)], quality), priors
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [(0.15**0.5, 2), (0.09**0.5, 0), (0.036**0.5, 1)]),
+        ({"quality_score": "product"}, [(0.15, 2), (0.09, 0)]),  # 0.036 is below the threshold
+        ({"rank_by": "class_score"}, [(0.15**0.5, 2), (0.09**0.5, 0)]),  # 0.04 is
+        ({"rank_by": "class_score", "quality_score": "product"}, [(0.15, 2), (0.09, 0)]),
+        ({"rank_by": "class_score", "topk_per_level": 1}, [(0.09**0.5, 0)]),
+        ({"topk_per_level": 1}, [(0.15**0.5, 2)]),
+        ({"rank_by": "class_score", "score_thr": 0.0}, [(0.15**0.5, 2), (0.09**0.5, 0), (0.036**0.5, 1)]),
+    ],
+)
+def test_how_class_and_quality_make_a_score(options, expected):
+    (found,) = NMSPostprocess(**options)(*quality_case(), CODER, [(64, 64)])
+    assert found.scores.tolist() == pytest.approx([score for score, _ in expected])
+    assert (found.bboxes[:, 0] / 20).tolist() == [prior for _, prior in expected]
+
+
+@pytest.mark.parametrize(("min_box_size", "kept"), [(None, 3), (0.0, 2), (7.9, 2), (8.0, 0)])
+def test_boxes_without_area_may_be_dropped_before_they_suppress(min_box_size, kept):
+    (found,) = NMSPostprocess(min_box_size=min_box_size)(*quality_case(), CODER, [(64, 40)])  # the third is clipped
+    assert len(found) == kept
+
+
+def test_boxes_may_stay_beyond_the_image():
+    (found,) = NMSPostprocess(clip=False)(*quality_case(), CODER, [(4, 4)])
+    assert sorted(found.bboxes.tolist()) == quality_case()[1].tolist()
+
+
+@pytest.mark.parametrize(("key", "value"), [("quality_score", "sum"), ("rank_by", "area")])
+def test_words_that_mean_nothing(key, value):
+    with pytest.raises(ValueError, match=f"postprocess.{key} is '{value}'; valid: "):
+        NMSPostprocess(**{key: value})

@@ -69,3 +69,34 @@ def test_running_mean_does_not_change_what_was_returned():
 def test_impossible_running_means(options, message):
     with pytest.raises(ValueError, match=message):
         EMANormalizer(**options)
+
+
+@pytest.mark.parametrize(
+    ("num_pos", "expected"), [([0, 4, 2], 7), ([0, 0], 2), ([3], 3), ([0], 1), ([1, 1], 2), ([], 1)]
+)
+def test_an_image_counts_at_least_so_much(num_pos, expected):
+    """MMDetection's RetinaNet: images without objects count as one positive each."""
+    divisors = BatchNormalizer(min_count_per_image=1)(torch.tensor(num_pos, dtype=torch.float32))
+    assert divisors.tolist() == [expected] * len(num_pos)
+
+
+@pytest.mark.parametrize(("mass", "expected"), [([0.2, 0.0], 1e-6), ([0.2, 1.7], 1e-6), ([0.0, 0.0], 1e-6)])
+def test_masses_are_clamped_as_a_sum(mass, expected):
+    normalizer = BatchNormalizer(min_count_per_image=1, min_mass=1e-6)
+    total = max(sum(mass), expected)
+    assert normalizer.of_mass(torch.tensor(mass)).tolist() == pytest.approx([total] * 2)
+    assert BatchNormalizer().of_mass(torch.tensor(mass)).tolist() == pytest.approx([max(sum(mass), 1.0)] * 2)
+
+
+@pytest.mark.parametrize("options", [{"min_count_per_image": -1}, {"min_mass": 0.0}])
+def test_impossible_minima(options):
+    with pytest.raises(ValueError, match="the first must not be negative, the second must be positive"):
+        BatchNormalizer(**options)
+
+
+def test_running_mean_is_of_one_process_share(monkeypatch):
+    """Two processes, 30 positives in all: each divides by its half, as gradients are averaged over them."""
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda tensor: tensor.add_(20))
+    assert EMANormalizer(momentum=0.5, initial=100)(torch.tensor([4, 6])).tolist() == [57.5, 57.5]

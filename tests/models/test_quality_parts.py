@@ -154,3 +154,14 @@ def test_no_positive(num_objects):
     assert TaskAlignedQuality()(boxes, boxes, numbers, objects, num_objects).shape == (0,)
     assert Centerness()(boxes, boxes).shape == (0,)
     assert IoUQuality()(boxes, boxes).shape == (0,)
+
+
+def test_smallest_quality():
+    predicted, boxes = of_width(0, 3)
+    assert IoUQuality(min_quality=1e-6)(predicted, boxes).tolist() == pytest.approx([1e-6, 0.3])
+
+
+def test_epsilon_of_the_alignment():
+    predicted, boxes = of_width(5, 5)
+    found = TaskAlignedQuality(1.0, 1.0, eps=0.25)(predicted, boxes, torch.tensor([0.5, 0.25]), torch.tensor([0, 0]), 1)
+    assert found.tolist() == pytest.approx([0.25 / 0.5 * 0.5, 0.125 / 0.5 * 0.5])

@@ -161,3 +161,32 @@ def test_norm_cfg_stays_and_fixes_affine_parts():
 def test_errors(options, message):
     with torch.device("meta"), pytest.raises(ValueError, match=message):
         ResNet(**options)
+
+
+def test_style_says_where_a_stage_has_its_stride():
+    """In the first 3x3 convolution or in the 1x1 before it; a net of other weights would not notice."""
+    torch.manual_seed(0)
+    nets = {style: ResNet(50, out_indices=(0, 1, 2, 3), style=style).eval() for style in ("pytorch", "caffe")}
+    nets["caffe"].load_state_dict(nets["pytorch"].state_dict())
+    for style, net in nets.items():
+        for name, module in net.named_modules():
+            if isinstance(module, torch.nn.Conv2d) and name.startswith(("layer2.0.", "layer3.0.", "layer4.0.")):
+                strided = "conv2" if style == "pytorch" else "conv1"
+                stride = 2 if strided in name or "downsample" in name else 1
+                assert module.stride == (stride, stride), name
+    x = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        maps = {style: net(x) for style, net in nets.items()}
+        block, before = nets["caffe"].layer2[0], maps["caffe"][0]
+        # A strided 1x1 convolution sees every second cell of each second row, and nothing else.
+        thinned = before[:, :, ::2, ::2]
+        y = torch.relu(block.bn1(torch.conv2d(thinned, block.conv1.weight)))
+        y = torch.relu(block.bn2(torch.conv2d(y, block.conv2.weight, padding=1)))
+        y = block.bn3(torch.conv2d(y, block.conv3.weight))
+        y = torch.relu(y + block.downsample[1](torch.conv2d(thinned, block.downsample[0].weight)))
+        torch.testing.assert_close(block(before), y, rtol=1e-4, atol=1e-5)
+    assert torch.equal(maps["pytorch"][0], maps["caffe"][0])
+    assert not torch.allclose(maps["pytorch"][1], maps["caffe"][1], rtol=1e-2)
+    assert [m.shape for m in maps["pytorch"]] == [m.shape for m in maps["caffe"]]
+    with pytest.raises(ValueError, match="style is 'tensorflow'; valid: 'pytorch', 'caffe'"):
+        ResNet(50, style="tensorflow")

@@ -107,3 +107,17 @@ def test_half_precision_scores_are_not_raised_to_a_power_in_it(dtype, step):
 def test_topk_of_nothing():
     with pytest.raises(ValueError, match="expected topk >= 1, got 0"):
         TaskAlignedAssigner(topk=0)
+
+
+def test_top_of_all_priors_or_of_those_inside():
+    """The best aligned prior lies outside of the box: it takes a place among the ``topk``, or it does not."""
+    priors = torch.tensor([[20.0, 20, 24, 24], [2, 2, 6, 6], [4, 4, 8, 8]])
+    box = torch.tensor([[0.0, 0, 10, 10]])
+    predicted = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 8]])
+    offered = (priors, box, torch.tensor([0]), torch.full((3, 1), 0.5), predicted)
+    assert TaskAlignedAssigner(topk=2)(*offered).tolist() == [BACKGROUND, 0, 0]
+    assert TaskAlignedAssigner(topk=2, topk_of="all")(*offered).tolist() == [BACKGROUND, 0, BACKGROUND]
+    assert TaskAlignedAssigner(inside_margin=4.0)(*offered).tolist() == [BACKGROUND, BACKGROUND, BACKGROUND]
+    assert TaskAlignedAssigner(inside_margin=3.9)(*offered).tolist() == [BACKGROUND, 0, 0]
+    with pytest.raises(ValueError, match="assigner.topk_of is 'none'; valid: 'inside', 'all'"):
+        TaskAlignedAssigner(topk_of="none")

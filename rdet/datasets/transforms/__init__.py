@@ -2,6 +2,7 @@
 
 from rdet.datasets.transforms.copy_paste import CopyPaste
 from rdet.datasets.transforms.crop import RandomCrop
+from rdet.datasets.transforms.filter_annotations import FilterAnnotations
 from rdet.datasets.transforms.flip import RandomFlip
 from rdet.datasets.transforms.jitter import LargeScaleJitter
 from rdet.datasets.transforms.load import LoadImageFromFile
@@ -14,6 +15,7 @@ from rdet.datasets.transforms.resize import RandomChoiceResize, RandomResize, Re
 
 __all__ = [
     "CopyPaste",
+    "FilterAnnotations",
     "LargeScaleJitter",
     "LoadImageFromFile",
     "MixTransform",

@@ -14,20 +14,22 @@ class RandomCrop(BaseTransform):
     """Cuts a window of ``crop_size`` out of the image; a side that is shorter stays whole.
 
     Boxes are shifted and clipped to the window. One that loses all its area goes, and so does one
-    that was cut to less than a pixel in width or height: such a sliver shows nothing of its object.
+    that was cut to less than ``min_side`` in width or height: such a sliver shows nothing of its object.
     Labels and ignore flags go with their boxes.
 
     Args:
         crop_size: Width and height of the window in pixels.
         allow_negative_crop: Whether a window without any box to learn will do. If not, and the
             image has one, another window is drawn around a box that is chosen at random.
+        min_side: Least width and height in pixels of what is left of a box that was cut.
     """
 
-    def __init__(self, crop_size: tuple[int, int], allow_negative_crop: bool = False):
+    def __init__(self, crop_size: tuple[int, int], allow_negative_crop: bool = False, min_side: float = 1.0):
         if len(crop_size) != 2 or min(crop_size) < 1:
             raise ConfigError(f"RandomCrop: crop_size must be a width and a height in pixels, got {crop_size}")
         self.crop_size = tuple(crop_size)
         self.allow_negative_crop = allow_negative_crop
+        self.min_side = min_side
 
     def transform(self, results: dict) -> dict:
         """Crops ``img`` and the boxes, and sets ``img_shape``."""
@@ -38,10 +40,10 @@ class RandomCrop(BaseTransform):
         if "gt_bboxes" in results:
             boxes = results["gt_bboxes"]
             wanted = ~results["gt_ignore_flags"]
-            cropped, kept = crop_boxes(boxes, (left, top), window)
+            cropped, kept = crop_boxes(boxes, (left, top), window, self.min_side)
             if not self.allow_negative_crop and wanted.any() and not (kept & wanted).any():
                 left, top = _offset_around(boxes[np.random.choice(np.flatnonzero(wanted))], window, room)
-                cropped, kept = crop_boxes(boxes, (left, top), window)
+                cropped, kept = crop_boxes(boxes, (left, top), window, self.min_side)
             results["gt_bboxes"] = cropped[kept]
             for key in ("gt_bboxes_labels", "gt_ignore_flags"):
                 results[key] = results[key][kept]
@@ -53,16 +55,18 @@ class RandomCrop(BaseTransform):
         return f"RandomCrop(crop_size={self.crop_size}, allow_negative_crop={self.allow_negative_crop})"
 
 
-def crop_boxes(boxes: np.ndarray, offset: tuple[int, int], window: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def crop_boxes(
+    boxes: np.ndarray, offset: tuple[int, int], window: tuple[int, int], min_side: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns the boxes (n, 4) as the window shows them, and which of them (n,) it keeps.
 
-    A box goes if it has no area left, or was cut to less than a pixel in width or height.
+    A box goes if it has no area left, or was cut to less than ``min_side`` in width or height.
     """
     shifted = boxes - np.array([*offset, *offset], dtype=boxes.dtype)
     cropped = np.clip(shifted, 0, np.array([*window, *window], dtype=boxes.dtype))
     side = (cropped[:, 2:] - cropped[:, :2]).min(axis=1)
     cut = (cropped != shifted).any(axis=1)
-    return cropped, (side > 0) & (~cut | (side >= 1))
+    return cropped, (side > 0) & (~cut | (side >= min_side))
 
 
 def _offset_around(box: np.ndarray, window: tuple[int, int], room: tuple[int, int]) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from rdet.errors import ConfigError
 from rdet.models.assigners.geometry import ignore_background
 from rdet.structures.assignment import BACKGROUND, IGNORE
 from rdet.structures.match_batch import MatchBatch, MatchImage
@@ -52,7 +53,7 @@ class Assigner(ABC):
         if self.padding == "background":
             return None
         if batch.grid is None:
-            raise ValueError(
+            raise ConfigError(
                 f"model.assigner.padding is {self.padding!r}, but model.anchor_generator does not tell how its priors "
                 "lie: give it a method `grid`, or leave padding out"
             )

@@ -143,11 +143,15 @@ class TOODHead(BaseDenseHead):
             pooled = shared.mean(dim=(2, 3), keepdim=True)
             alignment = self.conv_alignment(shared)  # (N, 1, H, W)
             score = aligned_logit(self.conv_cls(self.cls_decomposition(shared, pooled)), alignment)
-            distance = self.conv_reg(self.reg_decomposition(shared, pooled)).float()
-            distance = self.scales[level](distance.clamp(max=10).exp())  # an infinite one would spread as NaN
+            distance = self.distance(self.conv_reg(self.reg_decomposition(shared, pooled)).float(), level)
             logits.append(per_prior(score, self.num_classes))
             deltas.append(per_prior(self.displace(distance, self.conv_offset(shared)), 4))
         return DensePredictions(torch.cat(logits, dim=1), torch.cat(deltas, dim=1), sizes_of(levels))
+
+    def distance(self, x: Tensor, level: int) -> Tensor:
+        """Read the box output (N, 4, H, W) of one level as distances to left, top, right and bottom in strides."""
+        scaled: Tensor = self.scales[level](x.clamp(max=10).exp())  # an infinite one would spread as NaN
+        return scaled
 
 
 def aligned_logit(first: Tensor, second: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from rdet.errors import ConfigError
 from rdet.models.losses.base import ClassificationLoss, PositiveLoss
 from rdet.models.losses.normalizers import Normalizer
 from rdet.models.mining.base import Mining
@@ -36,7 +37,7 @@ class DenseCriterion(nn.Module):
         mining: Chooses the priors whose classification is trained; ``loss_cls`` is divided by their number. None: all.
 
     Raises:
-        ValueError: A part needs what no other part gives, or two parts would determine the divisor of a loss.
+        ConfigError: A part needs what no other part gives, or two parts would determine the divisor of a loss.
     """
 
     if TYPE_CHECKING:
@@ -116,23 +117,25 @@ class DenseCriterion(nn.Module):
         }
 
     def _check_quality(self) -> None:
-        """Raise ValueError unless the quality is there if, and only if, a part reads it."""
+        """Raise ConfigError unless the quality is there if, and only if, a part reads it."""
         parts = (self.loss_cls, self.loss_bbox, self.loss_bbox_initial, self.loss_dfl, self.loss_quality)
         needed = any(part.needs_quality for part in (*parts, self.bbox_weight, self.cls_mass) if part is not None)
         if needed and self.quality is None:
-            raise ValueError("a loss or weight of the model reads the quality: set model.quality")
+            raise ConfigError("a loss or weight of the model reads the quality: set model.quality")
         if self.quality is not None and not needed:
-            raise ValueError("model.quality is set, but no loss or weight of the model reads it; remove it")
+            raise ConfigError("model.quality is set, but no loss or weight of the model reads it; remove it")
         if self.quality is not None and self.quality.needs_quality:
-            raise ValueError(f"model.quality: {type(self.quality).__name__} reads the quality, which it is itself")
+            raise ConfigError(f"model.quality: {type(self.quality).__name__} reads the quality, which it is itself")
 
     def _check_divisors(self) -> None:
-        """Raise ValueError if two parts would both say what a loss is divided by."""
+        """Raise ConfigError if two parts would both say what a loss is divided by."""
         if self.mining is not None and self.cls_mass is not None:
-            raise ValueError("model.mining and model.cls_mass both say what loss_cls is divided by; remove one of them")
+            raise ConfigError(
+                "model.mining and model.cls_mass both say what loss_cls is divided by; remove one of them"
+            )
         others = [name for name in ("mining", "cls_mass", "bbox_weight") if getattr(self, name) is not None]
         if self.normalizer.keeps_state and others:
-            raise ValueError(
+            raise ConfigError(
                 f"model.normalizer: {type(self.normalizer).__name__} keeps one state, and model.{others[0]} would have "
                 "it count two things; take BatchNormalizer or ImageNormalizer"
             )

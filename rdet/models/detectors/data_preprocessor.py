@@ -17,6 +17,7 @@ class DetDataPreprocessor(BaseDataPreprocessor):
         mean, std: Of the three channels, in grey levels, in the order the network sees them.
         bgr_to_rgb: Whether images come as BGR (OpenCV) and the network expects RGB.
         pad_size_divisor: Height and width of the batch are multiples of it.
+        train_size: Least width and height of a batch to train on; None: as large as its images.
     """
 
     mean: Tensor
@@ -28,10 +29,12 @@ class DetDataPreprocessor(BaseDataPreprocessor):
         std: tuple[float, float, float] = (58.395, 57.12, 57.375),
         bgr_to_rgb: bool = True,
         pad_size_divisor: int = 32,
+        train_size: tuple[int, int] | None = None,
     ):
         super().__init__(non_blocking=True)
         self.bgr_to_rgb = bgr_to_rgb
         self.pad_size_divisor = pad_size_divisor
+        self.train_size = train_size
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
@@ -40,19 +43,28 @@ class DetDataPreprocessor(BaseDataPreprocessor):
 
         Args:
             data: ``inputs``, N uint8 images (3, H_i, W_i); ``data_samples``, N samples or None.
-            training: Not used; mmengine passes it.
+            training: Whether the batch is one to train on.
 
         Returns:
             ``inputs`` (N, 3, H, W) float32 in channels-last memory on the model's device;
-            ``data_samples`` as they are: what matches their boxes on the host need not wait for the device.
+            ``data_samples``, which learn their ``pad_shape``: (height, width) of each image padded by itself. Their
+            boxes stay where they are: what matches them on the host need not wait for the device.
         """
         images: list[Tensor] = self.cast_data(list(data["inputs"]))
-        divisor = self.pad_size_divisor
-        height = -(-max(image.shape[1] for image in images) // divisor) * divisor
-        width = -(-max(image.shape[2] for image in images) // divisor) * divisor
+        sizes = [self._padded(image) for image in images]
+        for sample, size in zip(data.get("data_samples") or (), sizes, strict=False):
+            sample.set_metainfo({"pad_shape": size})
+        height, width = (max(sides) for sides in zip(*sizes, strict=True))
+        if training and self.train_size is not None:
+            width, height = max(width, self.train_size[0]), max(height, self.train_size[1])
         batch = torch.zeros(len(images), 3, height, width, device=self.mean.device)
         batch = batch.contiguous(memory_format=torch.channels_last)
         for padded, image in zip(batch, images, strict=True):
             image = image.flip(0) if self.bgr_to_rgb else image
             padded[:, : image.shape[1], : image.shape[2]] = (image - self.mean) / self.std
         return {"inputs": batch, "data_samples": data.get("data_samples")}
+
+    def _padded(self, image: Tensor) -> tuple[int, int]:
+        """Height and width of an image (3, H, W) padded by itself."""
+        divisor = self.pad_size_divisor
+        return -(-image.shape[1] // divisor) * divisor, -(-image.shape[2] // divisor) * divisor

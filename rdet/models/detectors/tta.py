@@ -1,6 +1,5 @@
 """Test-time augmentation: one result from several views of an image."""
 
-import inspect
 from typing import Any
 
 import torch
@@ -8,6 +7,7 @@ from mmengine.model import BaseTTAModel
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from rdet.errors import ConfigError
 from rdet.models.detectors.one_stage_detector import OneStageDetector
 from rdet.models.postprocess.dense_postprocess import DensePostprocess
 from rdet.registry import MODELS
@@ -23,20 +23,19 @@ class DetTTAModel(BaseTTAModel):
 
     Args:
         module: The detector.
-        postprocess: Its ``suppress`` merges the detections of all views, the best ``max_per_img``
-            of which stay. If ``suppress`` names ``num_views``, it is told how many views there are.
-            Default is that of the detector.
+        postprocess: Its ``merge_views`` merges the detections of all views, the best ``max_per_img``
+            of which stay. Default is that of the detector.
 
     Raises:
-        ValueError: The postprocess has no ``suppress``.
+        ConfigError: The postprocess is none of rdet's kind.
     """
 
     def __init__(self, module: OneStageDetector, postprocess: DensePostprocess | None = None):
         super().__init__(module)
         self.postprocess = module.postprocess if postprocess is None else postprocess
-        if not hasattr(self.postprocess, "suppress"):
-            raise ValueError(
-                f"{type(self.postprocess).__name__} has no suppress() to merge views with; "
+        if not isinstance(self.postprocess, DensePostprocess):
+            raise ConfigError(
+                f"{type(self.postprocess).__name__} does not derive from DensePostprocess, which merges views; "
                 "set tta_model=dict(type='DetTTAModel', postprocess=dict(type='NMSPostprocess'))"
             )
 
@@ -55,14 +54,12 @@ class DetTTAModel(BaseTTAModel):
         return self.module.load_state_dict(*args, **kwargs)
 
     def _merge(self, views: tuple[DetDataSample, ...]) -> DetDataSample:
-        offered: dict[str, Any] = {
-            "boxes": torch.cat([unflip(view.pred_instances.bboxes, view) for view in views]),
-            "scores": torch.cat([view.pred_instances.scores for view in views]),
-            "labels": torch.cat([view.pred_instances.labels for view in views]),
-            "num_views": len(views),
-        }
-        wanted = inspect.signature(self.postprocess.suppress).parameters
-        boxes, scores, labels = self.postprocess.suppress(**{name: offered[name] for name in wanted})
+        boxes, scores, labels = self.postprocess.merge_views(
+            torch.cat([unflip(view.pred_instances.bboxes, view) for view in views]),
+            torch.cat([view.pred_instances.scores for view in views]),
+            torch.cat([view.pred_instances.labels for view in views]),
+            num_views=len(views),
+        )
         first = views[0]
         merged = DetDataSample(metainfo=first.metainfo)
         merged.set_metainfo(

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from rdet.errors import ConfigError
 from rdet.models.losses.base import EncodedBoxLoss
 from rdet.models.losses.precision import at_least_float32
 from rdet.registry import MODELS
@@ -31,7 +32,7 @@ class DistributionFocalLoss(EncodedBoxLoss):
         sides = target_deltas.shape[-1]
         bins, rest = divmod(deltas.shape[-1], sides)
         if rest or bins < 2:
-            raise ValueError(
+            raise ConfigError(
                 f"DistributionFocalLoss: {deltas.shape[-1]} numbers for {sides} sides are no distributions; "
                 "use a model.bbox_coder that decodes distributions"
             )

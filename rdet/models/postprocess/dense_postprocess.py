@@ -79,6 +79,17 @@ class DensePostprocess(ABC):
             Boxes (m, 4), scores (m,), labels (m,), best first. At least the best ``max_per_img``.
         """
 
+    def merge_views(
+        self, boxes: Tensor, scores: Tensor, labels: Tensor, num_views: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Make one box of many that several views of an image found; by default as :meth:`suppress` does of one.
+
+        Args:
+            boxes, scores, labels: Of all views, see :meth:`suppress`.
+            num_views: How many views there are.
+        """
+        return self.suppress(boxes, scores, labels)
+
     @torch.no_grad()
     def __call__(
         self, predictions: DensePredictions, priors: Tensor, coder: Coder, image_sizes: list[tuple[int, int]]

@@ -44,13 +44,14 @@ class WBFPostprocess(DensePostprocess):
         self.iou_threshold = checked_iou_threshold(iou_threshold)
         self.conf_type = conf_type
 
-    def suppress(
-        self, boxes: Tensor, scores: Tensor, labels: Tensor, num_views: int = 1
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Fuse the boxes of ``num_views`` views of an image into one box a cluster, best first.
+    def suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Fuse (n, 4), (n,), (n,) of one view into one box a cluster, best first."""
+        return self.merge_views(boxes, scores, labels, num_views=1)
 
-        Shapes: (n, 4), (n,), (n,) -> (m, 4), (m,), (m,).
-        """
+    def merge_views(
+        self, boxes: Tensor, scores: Tensor, labels: Tensor, num_views: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Fuse the boxes of ``num_views`` views of an image into one box a cluster, best first."""
         if not len(scores):
             return boxes, scores, labels
         rows = torch.cat([boxes, scores[:, None]], dim=1).cpu().double().numpy()  # (n, 5)

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rdet.errors import ConfigError
 from rdet.structures.prior_grid import PriorGrid
 
 # Image sizes whose priors are kept: multi-scale training must not grow them without end.
@@ -54,7 +55,7 @@ class GridPriors:
         key = (tuple(level_sizes), torch.device(device))
         if key not in self._cache:
             if len(level_sizes) != len(self.strides):
-                raise ValueError(f"priors for {len(self.strides)} levels {self.strides}, but {len(level_sizes)} maps")
+                raise ConfigError(f"priors for {len(self.strides)} levels {self.strides}, but {len(level_sizes)} maps")
             if len(self._cache) >= _SIZES_KEPT:
                 self._cache.pop(next(iter(self._cache)))
             levels = [level.reshape(-1, 4) for level in self._levels(level_sizes)]  # (H, W, P, 4) -> (HWP, 4)

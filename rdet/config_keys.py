@@ -1,0 +1,181 @@
+"""The top-level keys of a config and those of its dicts that no class reads: what each may hold.
+
+Keys of parts are not here: a part's constructor says them, by its parameters and their annotations.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypedDict
+
+from rdet import registry
+from rdet.registry import Registry
+from rdet.schema import AtLeast, Count
+
+NotNegative = Annotated[int, AtLeast(0)]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Marks a dict that a class reads: ``Annotated[dict, Part(MODELS)]``.
+
+    Args:
+        registry: Where its ``type`` is looked up.
+        default: What says the type of a dict without one.
+        also: What says which keys something else than the class reads, or of which more is to be said than the class
+            does: name -> annotation.
+    """
+
+    registry: Registry
+    default: Callable[[Mapping], str | None] = lambda cfg: None
+    also: Callable[[Mapping], dict[str, Any]] = lambda cfg: {}
+
+
+class CustomImports(TypedDict, total=False):
+    imports: list[str] | str
+    allow_failed_imports: bool
+
+
+class Randomness(TypedDict, total=False):
+    seed: NotNegative | None
+    deterministic: bool
+
+
+class AutoScaleLr(TypedDict, total=False):
+    enable: bool
+    base_batch_size: Count
+
+
+class Processes(TypedDict, total=False):
+    mp_start_method: Literal["fork", "spawn", "forkserver"]
+    opencv_num_threads: int
+
+
+class Environment(TypedDict, total=False):
+    cudnn_benchmark: bool
+    mp_cfg: Processes
+    dist_cfg: dict
+    resource_limit: int
+
+
+class DataLoader(TypedDict, total=False):
+    """Of torch's loader, all but the order of the images, which is rdet's business."""
+
+    dataset: Annotated[dict, Part(registry.DATASETS)]
+    batch_size: Count
+    num_workers: NotNegative
+    collate_fn: Callable | None
+    pin_memory: bool
+    timeout: float
+    worker_init_fn: Callable | None
+    multiprocessing_context: Any
+    generator: Any
+    prefetch_factor: Count | None
+    persistent_workers: bool
+    pin_memory_device: str
+    in_order: bool
+
+
+class ClipGrad(TypedDict, total=False):
+    """``type``, and the arguments of torch's ``clip_grad_norm_`` or ``clip_grad_value_``."""
+
+    type: Literal["norm", "value"]
+    max_norm: float
+    norm_type: float | str
+    error_if_nonfinite: bool
+    foreach: bool | None
+    clip_value: float
+
+
+class Multipliers(TypedDict, total=False):
+    lr_mult: float
+    decay_mult: float
+
+
+class Paramwise(TypedDict, total=False):
+    custom_keys: dict[str, Multipliers]
+    bias_lr_mult: float
+    bias_decay_mult: float
+    norm_decay_mult: float
+    flat_decay_mult: float
+    dwconv_decay_mult: float
+    dcn_offset_lr_mult: float
+    bypass_duplicate: bool
+
+
+Hook = Annotated[dict, Part(registry.HOOKS)]
+Metric = Annotated[dict, Part(registry.METRICS, lambda cfg: "CocoMetric")]
+
+
+class DefaultHooks(TypedDict, total=False):
+    runtime_info: Hook | None
+    timer: Hook | None
+    logger: Hook | None
+    param_scheduler: Hook | None
+    checkpoint: Hook | None
+    loss_check: Hook | None
+
+
+def _optim_wrapper_keys(cfg: Mapping) -> dict[str, Any]:
+    paramwise = dict if "constructor" in cfg else Paramwise  # a constructor of one's own has keys of its own
+    keys = {"accumulative_counts": Count, "clip_grad": ClipGrad | None}
+    return {**keys, "paramwise_cfg": paramwise | None, "constructor": str}
+
+
+def _train_loop(cfg: Mapping) -> str:
+    return "EpochBasedTrainLoop" if cfg.get("by_epoch", True) else "IterBasedTrainLoop"
+
+
+def _model_part(**keys: Any) -> Any:
+    return Annotated[dict, Part(registry.MODELS, also=lambda cfg: keys)] | None
+
+
+Model = Annotated[
+    dict,
+    Part(
+        registry.MODELS,
+        # The smallest numbers of parts whose constructors do not say them.
+        also=lambda cfg: {
+            "bbox_head": _model_part(stacked_convs=NotNegative),
+            "postprocess": _model_part(max_per_img=Count),
+            "assigner": _model_part(chunk_size=Count),
+        },
+    ),
+]
+TrainLoop = Annotated[dict, Part(registry.LOOPS, _train_loop, also=lambda cfg: {"by_epoch": bool})]
+OptimWrapper = Annotated[dict, Part(registry.OPTIM_WRAPPERS, lambda cfg: "OptimWrapper", _optim_wrapper_keys)]
+# mmengine makes one that counts iterations of one that counts epochs.
+Scheduler = Annotated[dict, Part(registry.PARAM_SCHEDULERS, also=lambda cfg: {"convert_to_iter_based": bool})]
+
+
+class ConfigKeys(TypedDict, total=False):
+    """The top level."""
+
+    model: Model
+    data_root: str | None
+    train_dataloader: DataLoader | None
+    val_dataloader: DataLoader | None
+    test_dataloader: DataLoader | None
+    val_evaluator: Metric | list[Metric] | None
+    test_evaluator: Metric | list[Metric] | None
+    train_cfg: TrainLoop | None
+    optim_wrapper: OptimWrapper
+    param_scheduler: Scheduler | list[Scheduler] | None
+    auto_scale_lr: AutoScaleLr
+    default_hooks: DefaultHooks
+    custom_hooks: list[Hook] | None
+    randomness: Randomness
+    load_from: str | None
+    resume: bool
+    work_dir: str | None
+    tta_model: Annotated[dict, Part(registry.MODELS, lambda cfg: "DetTTAModel")] | None
+    tta_pipeline: list[Annotated[dict, Part(registry.TRANSFORMS)]] | None
+    custom_imports: CustomImports
+    env_cfg: Environment
+    compile: bool | dict | None
+    activation_checkpointing: list[str] | str | None
+    find_unused_parameters: bool
+    sync_bn: Literal["torch", "mmcv"] | None
+    visualizer: Annotated[dict, Part(registry.VISUALIZERS, lambda cfg: "Visualizer")] | None
+    log_processor: Annotated[dict, Part(registry.LOG_PROCESSORS, lambda cfg: "LogProcessor")]
+    log_level: str | int
+    experiment_name: str | None

@@ -1,0 +1,332 @@
+"""Heads of MMDetection's configs, with what is nested in them, as slots of rdet's model.
+
+The numbers of MMDetection that are no keys there, such as what a loss is divided by, are written out.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rdet.interop.mmdet_parts import (
+    anchor_generator,
+    assigner,
+    check_no_deformable,
+    check_strides,
+    delta_coder,
+    distance_coder,
+    fcos_assigner,
+    loss_bbox,
+    loss_cls,
+    loss_dfl,
+    loss_quality,
+    square_anchors,
+    task_aligned,
+)
+from rdet.interop.mmdet_source import Entry, plain
+
+Cfg = dict[str, Any]
+
+_GROUP_NORM = {"type": "GN", "num_groups": 32, "requires_grad": True}
+_FOCAL = {"type": "FocalLoss", "loss_weight": 1.0}
+_GIOU = {"type": "GIoULoss", "loss_weight": 1.0}
+_CENTERNESS = {"type": "CrossEntropyLoss", "use_sigmoid": True, "loss_weight": 1.0}
+_DELTAS = {"type": "DeltaXYWHBBoxCoder"}
+_DISTANCES = {"type": "DistancePointBBoxCoder"}
+_STRIDES = [8, 16, 32, 64, 128]
+_ONE_SQUARE = {
+    "type": "AnchorGenerator",
+    "ratios": [1.0],
+    "octave_base_scale": 8,
+    "scales_per_octave": 1,
+    "strides": _STRIDES,
+}
+_NINE = {
+    "type": "AnchorGenerator",
+    "octave_base_scale": 4,
+    "scales_per_octave": 3,
+    "ratios": [0.5, 1.0, 2.0],
+    "strides": _STRIDES,
+}
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a head stands in.
+
+    Attributes:
+        strides: Of the levels that the neck gives.
+        channels: Of these levels.
+        train_cfg: Of the model; None if the source has none.
+        fixed_size: Whether batches have one size, beyond whose images MMDetection sees background.
+    """
+
+    strides: list[int]
+    channels: int
+    train_cfg: Entry | None
+    fixed_size: bool
+
+    def padding(self, usual: str) -> str:
+        """Say what priors beyond an image are."""
+        return "background" if self.fixed_size else usual
+
+    def assigner(self, head: Entry, key: str = "assigner") -> Entry:
+        """Give the config of the assigner; a detector that trains needs one."""
+        found = None if self.train_cfg is None else self.train_cfg.entry(key)
+        if found is None:
+            (self.train_cfg or head).refuse("is not there; without it the detector cannot be trained", key)
+        return found
+
+
+def convert_head(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
+    """Convert a head with all that is nested in it.
+
+    Returns:
+        Slots of rdet's model, and keys of its ``postprocess``.
+
+    Raises:
+        ConfigError: rdet has no such head, or not its numbers.
+    """
+    if head.kind not in _HEADS:
+        head.unknown()
+    if around.train_cfg is not None:
+        train = around.train_cfg
+        train.expect(
+            "allowed_border", -1, "rdet does not drop anchors at an image's border", (0,) if _free(head) else ()
+        )
+        train.expect("pos_weight", -1, "rdet's losses do not weigh positives by a number of their own")
+        train.drop("debug")
+        sampler = train.entry("sampler")
+        if sampler is not None and sampler.kind != "PseudoSampler":
+            sampler.unknown()
+    slots, postprocess = _HEADS[head.kind](head, around)
+    if around.train_cfg is not None and _free(head):
+        for key in around.train_cfg.unread():
+            around.train_cfg.drop(key, "MMDetection's FCOS does not read it")
+    return slots, postprocess
+
+
+def _free(head: Entry) -> bool:
+    """Whether the head reads no ``train_cfg``."""
+    return head.kind == "FCOSHead"
+
+
+def _retina(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
+    slots, clip = _on_anchors(head, around, "RetinaHead", _NINE, None)
+    decoded = head.take("reg_decoded_bbox", False)
+    return {
+        **slots,
+        "assigner": assigner(around.assigner(head), "MaxIoUAssigner", around.padding("ignored")),
+        "loss_cls": _hard_loss(head, {"type": "CrossEntropyLoss", "use_sigmoid": True}),
+        "loss_bbox": loss_bbox(head.entry("loss_bbox", {"type": "SmoothL1Loss", "beta": 1 / 9}), decoded),
+        "normalizer": _per_image(),
+    }, _clipped(clip)
+
+
+def _atss(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
+    slots, clip = _on_anchors(head, around, "ATSSHead", _ONE_SQUARE, _GROUP_NORM)
+    head.expect("pred_kernel_size", 3, "rdet's last convolutions are 3 x 3")
+    head.expect("reg_decoded_bbox", True, "rdet's loss of this head compares boxes")
+    return {
+        **slots,
+        "assigner": assigner(around.assigner(head), "ATSSAssigner", around.padding("ignored")),
+        "loss_cls": _hard_loss(head, {"type": "CrossEntropyLoss", "use_sigmoid": True}),
+        "loss_bbox": loss_bbox(head.entry("loss_bbox", {"type": "SmoothL1Loss"}), decoded=True),
+        "loss_quality": loss_quality(head.entry("loss_centerness", _CENTERNESS)),
+        "quality": {"type": "Centerness"},
+        "bbox_weight": {"type": "SameQuality"},
+        "normalizer": _per_image(),
+    }, _clipped(clip)
+
+
+def _gfl(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
+    bbox_head = _towers(head, around, "GFLHead", _GROUP_NORM)
+    clip = distance_coder(head.entry("bbox_coder", _DISTANCES))
+    head.drop("reg_decoded_bbox", "MMDetection's GFL does not read it")
+    return {
+        "bbox_head": bbox_head,
+        "anchor_generator": square_anchors(head.entry("anchor_generator", _ONE_SQUARE), around.strides),
+        "assigner": assigner(around.assigner(head), "ATSSAssigner", around.padding("ignored")),
+        "bbox_coder": {
+            "type": "DistributionBBoxCoder",
+            "reg_max": head.take("reg_max", 16),
+            "margin": 0.1,
+            "max_distance": None,
+        },
+        "loss_cls": loss_cls(_needed(head, "loss_cls"), ("QualityFocalLoss",)),
+        "loss_bbox": loss_bbox(_needed(head, "loss_bbox"), decoded=True),
+        "loss_dfl": loss_dfl(head.entry("loss_dfl", {"type": "DistributionFocalLoss", "loss_weight": 0.25})),
+        "bbox_weight": {"type": "ClassScore"},
+        "normalizer": _per_image(),
+    }, _clipped(clip)
+
+
+def _fcos(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
+    bbox_head = _towers(head, around, "FCOSHead", _GROUP_NORM)
+    check_no_deformable(head, "dcn_on_last_conv")
+    head.expect("cls_predictor_cfg", None, "rdet's last layer of the classes is a convolution")
+    check_strides(head, "strides", around.strides, [4, 8, 16, 32, 64])
+    normalised = head.take("norm_on_bbox", False)
+    bbox_head |= {} if normalised else {"distance": "exp"}
+    bbox_head |= {} if head.take("centerness_on_reg", False) else {"quality_tower": "cls"}
+    coder: Cfg = {"type": "DistancePointBBoxCoder"} | ({} if normalised else {"unit": "pixel"})
+    clip = distance_coder(head.entry("bbox_coder", _DISTANCES))
+    return {
+        "bbox_head": bbox_head,
+        "anchor_generator": {"type": "PointGenerator"},
+        "assigner": fcos_assigner(head, around.strides, "background"),
+        "bbox_coder": coder | {"max_distance": None},
+        "loss_cls": _hard_loss(head, _FOCAL),
+        "loss_bbox": loss_bbox(head.entry("loss_bbox", {"type": "IoULoss"}), decoded=True),
+        "loss_quality": loss_quality(head.entry("loss_centerness", _CENTERNESS)),
+        "quality": {"type": "Centerness"},
+        "bbox_weight": {"type": "SameQuality"},
+        "normalizer": {"type": "BatchNormalizer", "min_mass": 1e-6},
+    }, _clipped(clip)
+
+
+def _vfnet(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
+    bbox_head = _towers(head, around, "VFNetHead", _GROUP_NORM)
+    check_no_deformable(head, "dcn_on_last_conv")
+    head.expect("use_atss", True, "rdet's VFNet is assigned by ATSS")
+    head.expect("use_vfl", True, "rdet's VFNet has the varifocal loss")
+    head.expect("bbox_norm_type", "reg_denom", "rdet's VFNet measures distances in 8 strides")
+    head.expect("sync_num_pos", True, "rdet counts positives over all processes")
+    default = [(-1, 64), (64, 128), (128, 256), (256, 512), (512, 1e8)]
+    head.expect("regress_ranges", default, "rdet's VFNet measures distances in 8 strides")
+    for key in ("center_sampling", "center_sample_radius", "loss_cls_fl", "reg_decoded_bbox"):
+        head.drop(key, "MMDetection does not read it with use_atss and use_vfl")
+    check_strides(head, "strides", around.strides, [4, 8, 16, 32, 64])
+    gradient = head.take("gradient_mul", 0.1)
+    bbox_head |= {} if gradient == 0.1 else {"star_gradient": gradient}
+    clip = distance_coder(head.entry("bbox_coder", _DISTANCES))
+    varifocal = {"type": "VarifocalLoss", "use_sigmoid": True}
+    return {
+        "bbox_head": bbox_head,
+        "anchor_generator": square_anchors(head.entry("anchor_generator", _ONE_SQUARE), around.strides),
+        "assigner": assigner(around.assigner(head), "ATSSAssigner", around.padding("unmatched")),
+        "bbox_coder": {"type": "DistancePointBBoxCoder", "max_distance": None},
+        "loss_cls": loss_cls(head.entry("loss_cls", varifocal), ("VarifocalLoss",)),
+        "loss_bbox_initial": loss_bbox(head.entry("loss_bbox", _GIOU | {"loss_weight": 1.5}), decoded=True),
+        "loss_bbox": loss_bbox(head.entry("loss_bbox_refine", _GIOU | {"loss_weight": 2.0}), decoded=True),
+        "quality": {"type": "IoUQuality", "min_quality": 1e-6},
+        "bbox_weight": {"type": "SameQuality"},
+        "normalizer": {"type": "BatchNormalizer"},
+    }, _clipped(clip)
+
+
+def _tood(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
+    bbox_head = _towers(head, around, "TOODHead", _GROUP_NORM, stacked_convs=4)
+    check_no_deformable(head, "num_dcn")
+    head.expect("pred_kernel_size", 3, "rdet's last convolutions are 3 x 3")
+    for key in ("reg_decoded_bbox", "loss_centerness"):  # of ATSSHead, from which this one derives there
+        head.drop(key, "MMDetection's TOOD does not read it")
+    kind = head.take("anchor_type", "anchor_free")
+    deltas, _ = delta_coder(head.entry("bbox_coder", _DELTAS))
+    bbox_head |= {"displace": "corners"}
+    anchors = square_anchors(head.entry("anchor_generator", _ONE_SQUARE), around.strides)
+    if kind == "anchor_based":
+        stds = deltas.get("target_stds", [1.0] * 4)
+        if "target_means" in deltas:
+            head.refuse("target_means are not 0; rdet's TOODHead has none", "bbox_coder")
+        bbox_head |= {"type": "TOODAnchorHead", "base_size": anchors["octave_base_scale"], "target_stds": stds}
+    elif kind != "anchor_free":
+        head.refuse(f"is {kind!r}; MMDetection has 'anchor_free' and 'anchor_based'", "anchor_type")
+    train = around.train_cfg
+    task = around.assigner(head)
+    first = assigner(around.assigner(head, "initial_assigner"), "ATSSAssigner", around.padding("ignored"))
+    alpha, beta = train.take("alpha"), train.take("beta")
+    initial_loss = loss_cls(
+        head.entry("initial_loss_cls", _FOCAL | {"activated": True}), ("FocalLoss",), activated=True
+    )
+    return {
+        "bbox_head": bbox_head,
+        "anchor_generator": anchors,
+        "assigner": task_aligned(task, alpha, beta, around.padding("ignored")),
+        "bbox_coder": {"type": "DistancePointBBoxCoder", "max_distance": None},
+        "loss_cls": loss_cls(_needed(head, "loss_cls"), ("QualityFocalLoss",), activated=True),
+        "loss_bbox": loss_bbox(_needed(head, "loss_bbox"), decoded=True),
+        "quality": {"type": "TaskAlignedQuality", "alpha": alpha, "beta": beta, "eps": 1e-7},
+        "bbox_weight": {"type": "SameQuality"},
+        "cls_mass": {"type": "SameQuality"},
+        "normalizer": {"type": "BatchNormalizer"},
+        "initial": {
+            "epochs": train.take("initial_epoch"),
+            "assigner": first,
+            "loss_cls": initial_loss,
+            "quality": None,
+            "bbox_weight": {"type": "Centerness"},
+            "cls_mass": None,
+        },
+    }, {"clip": False}
+
+
+_HEADS: dict[str, Callable[[Entry, Around], tuple[Cfg, Cfg]]] = {
+    "RetinaHead": _retina,
+    "ATSSHead": _atss,
+    "GFLHead": _gfl,
+    "FCOSHead": _fcos,
+    "VFNetHead": _vfnet,
+    "TOODHead": _tood,
+}
+
+
+def _towers(head: Entry, around: Around, kind: str, norm: Cfg | None, stacked_convs: int = 4) -> Cfg:
+    """Convert what all heads have: the towers, their normalisation and their start."""
+    if head.take("in_channels") != around.channels:
+        head.refuse(f"is not {around.channels}, the out_channels of the neck", "in_channels")
+    head.expect("conv_cfg", None, "rdet's heads have plain convolutions")
+    norm = head.take("norm_cfg", norm)
+    cfg: Cfg = {
+        "type": kind,
+        "feat_channels": head.take("feat_channels", 256),
+        "stacked_convs": head.take("stacked_convs", stacked_convs),
+        "prior_prob": _prior_prob(head),
+    }
+    if norm is not None:
+        cfg["norm_cfg"] = {key: value for key, value in norm.items() if (key, value) != ("requires_grad", True)}
+    if kind in ("FCOSHead", "VFNetHead") and (bias := head.take("conv_bias", "auto")) != "auto":
+        cfg["conv_bias"] = bias
+    return cfg
+
+
+def _prior_prob(head: Entry) -> float:
+    """Read how a head starts: as rdet's do, normal with 0.01, and a probability of the foreground."""
+    start = head.entry("init_cfg")
+    if start is None:
+        return 0.01
+    override = start.entry("override") or Entry({}, start.place, start.notes)
+    same = start.kind == "Normal" and plain(start.take("layer")) == "Conv2d" and start.take("std") == 0.01
+    override.ignore("name", "std")
+    if not same or override.kind not in (None, "Normal"):
+        head.refuse("rdet's heads start from a normal distribution of deviation 0.01", "init_cfg")
+    return override.take("bias_prob", 0.01)
+
+
+def _on_anchors(head: Entry, around: Around, kind: str, anchors: Cfg, norm: Cfg | None) -> tuple[Cfg, bool]:
+    """Convert towers, anchors and deltas, and say whether boxes are clipped."""
+    coder, clip = delta_coder(head.entry("bbox_coder", _DELTAS))
+    return {
+        "bbox_head": _towers(head, around, kind, norm),
+        "anchor_generator": anchor_generator(head.entry("anchor_generator", anchors), around.strides),
+        "bbox_coder": coder,
+    }, clip
+
+
+def _hard_loss(head: Entry, default: Cfg) -> Cfg:
+    return loss_cls(head.entry("loss_cls", default), ("FocalLoss", "CrossEntropyLoss"))
+
+
+def _needed(head: Entry, key: str) -> Entry:
+    """Give a loss for which MMDetection's default does not go with the head."""
+    found = head.entry(key)
+    if found is None:
+        head.refuse("is not there; MMDetection's default does not go with this head", key)
+    return found
+
+
+def _per_image() -> Cfg:
+    return {"type": "BatchNormalizer", "min_count_per_image": 1}
+
+
+def _clipped(clip: bool) -> Cfg:
+    return {} if clip else {"clip": False}

@@ -1,0 +1,1 @@
+"""Averages of weights over a training, as mmengine's EMAHook keeps them."""

@@ -1,0 +1,119 @@
+"""Annotations are the schema of configs."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal, get_type_hints, is_typeddict
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from rdet import config_keys, registry
+from rdet.errors import ConfigError
+from rdet.registry import Registry, keys_of
+from rdet.schema import AtLeast, Count, check_value, fits, words
+
+REGISTRIES = {name: value for name, value in vars(registry).items() if isinstance(value, Registry)}
+PROBES = ["x", 1, 1.5, True, None, [], [1], ["x"], [None], {}, {"x": 1}]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "good", "bad", "said"),
+    [
+        (int, [0, -3, np.int64(2)], [1.0, True, "1", None, [1]], "a whole number"),
+        (float, [0, 0.5, np.float32(1)], [True, "1", None, [1.0]], "a number"),
+        (bool, [True, False], [0, 1, "True", None], "True or False"),
+        (str, ["", "a"], [1, None, ["a"]], "a string"),
+        (None, [None], [0, ""], "None"),
+        (float | None, [1, None], ["1", False], "a number or None"),
+        (int | str | None, [1, "auto", None], [1.5, [1]], "a whole number, a string or None"),
+        (Literal["a", "b"], ["a"], ["c", None, 0], "'a' or 'b'"),
+        (Literal[1, 2], [1], [True, 1.0, "1"], "1 or 2"),
+        (Count, [1, 7], [0, -1, 1.5, "1"], "a whole number of 1 or more"),
+        (Count | None, [1, None], [0], "a whole number of 1 or more or None"),
+        (Annotated[float, AtLeast(0)], [0, 0.5], [-0.5, None], "a number of 0 or more"),
+        (list[float], [[], [1, 0.5], (1,)], [1, "1", None, ["a"], {}], "a list of numbers"),
+        (tuple[int, ...], [[], [1], (1, 2)], [[1.5], 1], "a list of whole numbers"),
+        (tuple[int, int], [(1, 2), [1, 2]], [[1], [1, 2, 3], ["a", 1], 1], "a list of 2 whole numbers"),
+        (Sequence[str], [["a"]], ["a", [1], None], "a list of strings"),
+        (Sequence[tuple[int, int]], [[], [(1, 2)], [[1, 2]]], [[1, 2], [(1,)]], "a list of lists of 2 whole numbers"),
+        (int | Sequence[float], [1, [1, 2.5]], [1.5, ["a"]], "a whole number or a list of numbers"),
+        (list, [[], [1, "a"], ()], ["a", 1], "a list"),
+        (dict, [{}, {"a": 1}], [[], "a", None], "a dict"),
+        (Mapping[str, str] | None, [{"a": "b"}, None], ["a", []], "a dict or None"),
+        (float | torch.Tensor, [1.5, torch.ones(1)], ["fast"], "a number"),
+    ],
+)
+def test_what_fits(annotation, good, bad, said):
+    assert [value for value in good if not fits(value, annotation)] == []
+    assert [value for value in bad if fits(value, annotation)] == []
+    assert words(annotation) == said
+
+
+@pytest.mark.parametrize("annotation", [Any, inspect.Parameter.empty, "Unknown", object, Callable, torch.nn.Module])
+@pytest.mark.parametrize("value", [1, "a", None, {}, []])
+def test_what_cannot_be_judged_is_let_through(annotation, value):
+    assert fits(value, annotation)
+
+
+@pytest.mark.parametrize("value", [torch.tensor(0.25), np.ones(3), range(3), print])
+def test_objects_are_let_through(value):
+    assert fits(value, float)
+    assert fits(value, list[str])
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "message"),
+    [
+        ("0.25", float | None, "a.b is '0.25' (str); it must be a number or None"),
+        (0, Count, "a.b is 0; it must be a whole number of 1 or more"),
+        (0, Count | None, "a.b is 0; it must be a whole number of 1 or more or None"),
+        (None, float, "a.b is None; it must be a number"),
+        (3, dict, "a.b is 3 (int); it must be a dict, or be left out"),
+    ],
+)
+def test_message(value, annotation, message):
+    with pytest.raises(ConfigError) as caught:
+        check_value(value, annotation, "a.b")
+    assert str(caught.value) == message
+
+
+def parameters():
+    for parts in REGISTRIES.values():
+        for name in sorted(parts.names()):
+            for key, (annotation, parameter) in (keys_of(parts.get(name)) or {}).items():
+                yield f"{name}.{key}", parts.get(name), annotation, parameter
+
+
+def test_defaults_of_all_parts_of_rdet_fit_their_annotations():
+    wrong = [
+        place
+        for place, part, annotation, parameter in parameters()
+        if part.__module__.startswith("rdet.") and parameter is not None and parameter.default is not parameter.empty
+        if not fits(parameter.default, annotation)
+    ]
+    assert wrong == []
+
+
+def test_what_is_refused_can_be_said_of_all_parts():
+    """Of those of mmengine, mmcv and torch too."""
+    checked = 0
+    for place, _, annotation, _ in parameters():
+        if not all(fits(value, annotation) for value in PROBES):
+            checked += 1
+            assert words(annotation), place
+    assert checked > 500
+
+
+def test_plain_dicts_say_the_type_of_each_key():
+    dicts = [value for value in vars(config_keys).values() if is_typeddict(value)]
+    assert config_keys.ConfigKeys in dicts
+    for keys in dicts:
+        assert Any not in get_type_hints(keys).values() or keys is config_keys.DataLoader
+
+
+def test_keys_of_a_data_loader_are_those_of_torch():
+    order = {"sampler", "batch_sampler", "shuffle", "drop_last"}  # rdet's business
+    keys = set(get_type_hints(config_keys.DataLoader))
+    assert keys <= set(inspect.signature(DataLoader).parameters) - order

@@ -1,0 +1,24 @@
+"""Convert a config of MMDetection 3: python tools/convert_config.py SOURCE OUT"""
+
+from rdet.args import ArgumentParser
+
+
+def parse_args():
+    parser = ArgumentParser("Convert a config of MMDetection 3 to one of rdet with the same numbers")
+    parser.add_argument("source", help="MMDetection's config file; its _base_ files have to be where it says")
+    parser.add_argument("out", help="where rdet's config goes")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+
+    from rdet.apis.cli import one_line_errors
+    from rdet.interop.mmdet_config import convert_config
+
+    with one_line_errors():
+        print(convert_config(args.source, args.out))
+
+
+if __name__ == "__main__":
+    main()
