@@ -97,10 +97,10 @@ class VFNetHead(DenseHead):
             scaled = self.scales[level](self.conv_reg(self.reg_conv(box_features))).float()
             distance = scaled.clamp(max=10).exp() * self.base_distance  # (N, 4, H, W) in strides
             seen = torch.lerp(distance.detach(), distance, self.star_gradient)
-            offset = star_offset(seen).to(box_features.dtype)
-            box_features = F.relu(self.reg_star_conv(box_features, offset))
+            offset = star_offset(seen)
+            box_features = F.relu(star_convolution(self.reg_star_conv, box_features, offset))
             factor = self.refine_scales[level](self.conv_refine(box_features)).float().clamp(max=10).exp()
-            cls_features = F.relu(self.cls_star_conv(cls_features, offset))
+            cls_features = F.relu(star_convolution(self.cls_star_conv, cls_features, offset))
             logits.append(per_prior(self.conv_cls(cls_features), self.num_classes))
             first.append(per_prior(distance, 4))
             refined.append(per_prior(factor * distance.detach(), 4))
@@ -110,6 +110,16 @@ class VFNetHead(DenseHead):
             sizes_of(levels),
             initial_deltas=torch.cat(first, dim=1),
         )
+
+
+def star_convolution(layer: DeformConv2d, features: Tensor, offset: Tensor) -> Tensor:
+    """Convolve features (N, C, H, W) where offsets (N, 18, H, W) point to, in float32: (N, C, H, W).
+
+    torchvision's operator knows no half precision on a CPU, and on a GPU coordinates would be too coarse in it.
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        result: Tensor = layer(features.float(), offset.float())
+    return result
 
 
 def star_offset(distance: Tensor) -> Tensor:
