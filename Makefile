@@ -1,5 +1,6 @@
 # make demo: install, make the data, train, test and draw (about 6 minutes on 2 CPU cores)
-# make test: install, run the linter and the whole test suite
+# make lint: install, run the linter and the type checker
+# make test: the same, then the whole test suite
 # make bench: install, and time rdet against torchvision (minutes)
 # Another Python: make demo PYTHON=python3.12
 PYTHON ?= python3
@@ -32,6 +33,7 @@ demo: $(VENV)/installed
 lint: $(VENV)/tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 test: lint
 	$(BIN)/python -m pytest --numprocesses 2

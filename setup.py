@@ -21,6 +21,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["rdet", "rdet.*"]),
+    package_data={"rdet": ["py.typed"]},
     python_requires=">=3.10",
     install_requires=requirements("runtime"),
     extras_require={name: requirements(name) for name in ("optional", "tests", "docs")},

@@ -9,6 +9,7 @@ with torch's safe default (:mod:`rdet.checkpoint`).
 
 import importlib.metadata
 import importlib.util
+import os
 from collections.abc import Callable
 from functools import wraps
 
@@ -18,12 +19,13 @@ from mmengine.utils import package_utils
 
 
 def ask_for_packages_without_setuptools() -> None:
-    """Replace ``is_installed``, which imports pkg_resources, gone since setuptools 82. Not needed from 0.11 on.
+    """Replace functions that import pkg_resources, gone since setuptools 82. Not needed from 0.11 on.
 
-    mmengine asks while ``mmengine.optim`` is imported, and for configs of other packages.
+    mmengine asks ``is_installed`` while ``mmengine.optim`` is imported, and both for configs of other packages.
     """
-    for module in (package_utils, mmengine.utils, config):  # all that hold it
+    for module in (package_utils, mmengine.utils, config):  # all that hold them
         module.is_installed = _is_installed
+        module.get_installed_path = _get_installed_path
 
 
 def _is_installed(package: str) -> bool:
@@ -33,6 +35,14 @@ def _is_installed(package: str) -> bool:
     except importlib.metadata.PackageNotFoundError:
         return importlib.util.find_spec(package) is not None
     return True
+
+
+def _get_installed_path(package: str) -> str:
+    """The folder of a package, which is not imported for it."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"there is no package {package!r}")
+    return os.path.dirname(spec.origin)
 
 
 def recompute_for_all_gradients() -> None:

@@ -7,6 +7,7 @@ Every class takes its message alone: a data loader and other processes make an e
 """
 
 import re
+from typing import TypeGuard
 
 
 class RdetError(Exception):
@@ -95,6 +96,6 @@ def message_of(error: BaseException) -> str:
     return message.strip() or type(error).__name__
 
 
-def is_of_a_file(error: BaseException) -> bool:
+def is_of_a_file(error: BaseException) -> TypeGuard[OSError]:
     """Whether the system refused a file or a folder: not there, not writable, no space."""
     return isinstance(error, OSError) and error.filename is not None and error.strerror is not None

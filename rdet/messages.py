@@ -4,16 +4,16 @@ import difflib
 from collections.abc import Iterable
 
 
-def nearest(name, valid: Iterable) -> str:
+def nearest(name: object, valid: Iterable[object]) -> str:
     """Says which of ``valid`` the misspelled ``name`` may have meant, and lists all of them."""
-    valid = {str(v).lower(): str(v) for v in sorted(map(str, valid))}
-    close = [valid[match] for match in difflib.get_close_matches(str(name).lower(), valid, n=3, cutoff=0.5)]
-    valid = list(valid.values())
+    spelled = {str(v).lower(): str(v) for v in sorted(map(str, valid))}
+    close = [spelled[match] for match in difflib.get_close_matches(str(name).lower(), spelled, n=3, cutoff=0.5)]
+    names = list(spelled.values())
     hint = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
-    return f"{hint}Valid: {', '.join(valid) if valid else 'none'}."
+    return f"{hint}Valid: {', '.join(names) if names else 'none'}."
 
 
-def few(names: Iterable, most: int = 5) -> str:
+def few(names: Iterable[object], most: int = 5) -> str:
     """The first of a long list of names."""
-    names = list(map(str, names))
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+    listed = list(map(str, names))
+    return ", ".join(listed[:most]) + (", ..." if len(listed) > most else "")

@@ -50,6 +50,19 @@ def test_config_of_another_package_that_is_not_installed(tmp_path):
         Config.fromfile(tmp_path / "child.py")
 
 
+def test_folder_of_a_package_needs_no_pkg_resources(tmp_path):
+    (tmp_path / "not_imported").mkdir()
+    (tmp_path / "not_imported" / "__init__.py").write_text("raise ImportError('it was imported')\n")
+    ask = "from mmengine.utils import get_installed_path\nprint(get_installed_path('not_imported'))"
+    without = run(HIDE + ask, tmp_path)
+    assert without.returncode != 0
+    assert "pkg_resources" in without.stderr
+    guarded = run(HIDE + "import rdet.registry\n" + ask, tmp_path)
+    assert guarded.stdout.strip() == str(tmp_path / "not_imported"), guarded.stderr
+    with pytest.raises(ModuleNotFoundError, match="there is no package 'not_there'"):
+        mmengine.utils.get_installed_path("not_there")
+
+
 def test_mmengine_imports_beside_transformers(tmp_path):
     (tmp_path / "transformers.py").write_text(
         "import torch\nclass Adafactor(torch.optim.Optimizer): pass\n", encoding="utf-8"

@@ -37,7 +37,7 @@ class OneTowerHead(BaseDenseHead):
         )
         self.cls = nn.Conv2d(in_channels, num_priors * num_classes, 1)
         self.reg = nn.Conv2d(in_channels, num_priors * box_dim, 1)
-        nn.init.constant_(self.cls.bias, -4.6)  # every prior is foreground with probability 0.01
+        nn.init.constant_(self.cls.get_parameter("bias"), -4.6)  # every prior is foreground with probability 0.01
 
     def forward(self, levels: list[Tensor]) -> DensePredictions:
         features = [self.tower(x) for x in levels]
@@ -49,7 +49,7 @@ class OneTowerHead(BaseDenseHead):
         return DensePredictions(
             torch.cat([flatten(self.cls(x), self.num_classes) for x in features], dim=1),
             torch.cat([flatten(self.reg(x), self.box_dim) for x in features], dim=1),
-            [tuple(x.shape[-2:]) for x in levels],
+            [(x.shape[-2], x.shape[-1]) for x in levels],
         )
 
 

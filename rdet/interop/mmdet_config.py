@@ -52,6 +52,8 @@ def convert_config(source: str | Path, out: str | Path) -> str:
         MissingFileError: There is no such file.
     """
     notes: list[str] = []
+    if Path(out).resolve() == Path(source).resolve():
+        raise ConfigError(f"{out} is the source itself; give another path for rdet's config")
     try:
         cfg = as_rdet(read_source(source, notes))
     except ConfigError as error:

@@ -115,7 +115,7 @@ def _retina(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
     decoded = head.take("reg_decoded_bbox", False)
     return {
         **slots,
-        "assigner": assigner(around.assigner(head), around.padding("ignored")),
+        "assigner": assigner(around.assigner(head), "MaxIoUAssigner", around.padding("ignored")),
         "loss_cls": _hard_loss(head, {"type": "CrossEntropyLoss", "use_sigmoid": True}),
         "loss_bbox": loss_bbox(head.entry("loss_bbox", {"type": "SmoothL1Loss", "beta": 1 / 9}), decoded),
         "normalizer": _per_image(),
@@ -128,7 +128,7 @@ def _atss(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
     head.expect("reg_decoded_bbox", True, "rdet's loss of this head compares boxes")
     return {
         **slots,
-        "assigner": assigner(around.assigner(head), around.padding("ignored")),
+        "assigner": assigner(around.assigner(head), "ATSSAssigner", around.padding("ignored")),
         "loss_cls": _hard_loss(head, {"type": "CrossEntropyLoss", "use_sigmoid": True}),
         "loss_bbox": loss_bbox(head.entry("loss_bbox", {"type": "SmoothL1Loss"}), decoded=True),
         "loss_quality": loss_quality(head.entry("loss_centerness", _CENTERNESS)),
@@ -141,11 +141,11 @@ def _atss(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
 def _gfl(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
     bbox_head = _towers(head, around, "GFLHead", _GROUP_NORM)
     clip = distance_coder(head.entry("bbox_coder", _DISTANCES))
-    head.ignore("reg_decoded_bbox")
+    head.drop("reg_decoded_bbox", "MMDetection's GFL does not read it")
     return {
         "bbox_head": bbox_head,
         "anchor_generator": square_anchors(head.entry("anchor_generator", _ONE_SQUARE), around.strides),
-        "assigner": assigner(around.assigner(head), around.padding("ignored")),
+        "assigner": assigner(around.assigner(head), "ATSSAssigner", around.padding("ignored")),
         "bbox_coder": {
             "type": "DistributionBBoxCoder",
             "reg_max": head.take("reg_max", 16),
@@ -193,7 +193,8 @@ def _vfnet(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
     head.expect("sync_num_pos", True, "rdet counts positives over all processes")
     default = [(-1, 64), (64, 128), (128, 256), (256, 512), (512, 1e8)]
     head.expect("regress_ranges", default, "rdet's VFNet measures distances in 8 strides")
-    head.ignore("center_sampling", "center_sample_radius", "loss_cls_fl", "reg_decoded_bbox")
+    for key in ("center_sampling", "center_sample_radius", "loss_cls_fl", "reg_decoded_bbox"):
+        head.drop(key, "MMDetection does not read it with use_atss and use_vfl")
     check_strides(head, "strides", around.strides, [4, 8, 16, 32, 64])
     gradient = head.take("gradient_mul", 0.1)
     bbox_head |= {} if gradient == 0.1 else {"star_gradient": gradient}
@@ -202,7 +203,7 @@ def _vfnet(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
     return {
         "bbox_head": bbox_head,
         "anchor_generator": square_anchors(head.entry("anchor_generator", _ONE_SQUARE), around.strides),
-        "assigner": assigner(around.assigner(head), around.padding("unmatched")),
+        "assigner": assigner(around.assigner(head), "ATSSAssigner", around.padding("unmatched")),
         "bbox_coder": {"type": "DistancePointBBoxCoder", "max_distance": None},
         "loss_cls": loss_cls(head.entry("loss_cls", varifocal), ("VarifocalLoss",)),
         "loss_bbox_initial": loss_bbox(head.entry("loss_bbox", _GIOU | {"loss_weight": 1.5}), decoded=True),
@@ -217,7 +218,8 @@ def _tood(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
     bbox_head = _towers(head, around, "TOODHead", _GROUP_NORM, stacked_convs=4)
     check_no_deformable(head, "num_dcn")
     head.expect("pred_kernel_size", 3, "rdet's last convolutions are 3 x 3")
-    head.ignore("reg_decoded_bbox", "loss_centerness")  # of ATSSHead, from which this one derives there
+    for key in ("reg_decoded_bbox", "loss_centerness"):  # of ATSSHead, from which this one derives there
+        head.drop(key, "MMDetection's TOOD does not read it")
     kind = head.take("anchor_type", "anchor_free")
     deltas, _ = delta_coder(head.entry("bbox_coder", _DELTAS))
     bbox_head |= {"displace": "corners"}
@@ -231,7 +233,7 @@ def _tood(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
         head.refuse(f"is {kind!r}; MMDetection has 'anchor_free' and 'anchor_based'", "anchor_type")
     train = around.train_cfg
     task = around.assigner(head)
-    first = assigner(around.assigner(head, "initial_assigner"), around.padding("ignored"))
+    first = assigner(around.assigner(head, "initial_assigner"), "ATSSAssigner", around.padding("ignored"))
     alpha, beta = train.take("alpha"), train.take("beta")
     initial_loss = loss_cls(
         head.entry("initial_loss_cls", _FOCAL | {"activated": True}), ("FocalLoss",), activated=True

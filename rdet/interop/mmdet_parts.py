@@ -199,8 +199,7 @@ def square_anchors(entry: Entry, strides: list[int]) -> Cfg:
 
 def delta_coder(entry: Entry) -> tuple[Cfg, bool]:
     """Convert a coder of deltas, and say whether boxes are clipped to the image."""
-    if entry.kind != "DeltaXYWHBBoxCoder":
-        entry.unknown()
+    _check_coder(entry, "DeltaXYWHBBoxCoder")
     entry.expect("add_ctr_clamp", False, "rdet does not clamp centres")
     entry.ignore("ctr_clamp")
     cfg: Cfg = {"type": "DeltaXYWHBBoxCoder"}
@@ -210,27 +209,36 @@ def delta_coder(entry: Entry) -> tuple[Cfg, bool]:
     return cfg | {"clamp_both_sides": True}, entry.take("clip_border", True)
 
 
+def _check_coder(entry: Entry, wanted: str) -> None:
+    if entry.kind in ("DeltaXYWHBBoxCoder", "DistancePointBBoxCoder") and entry.kind != wanted:
+        entry.refuse(f"{entry.kind} does not go with this head; it has {wanted}")
+    if entry.kind != wanted:
+        entry.unknown()
+
+
 def distance_coder(entry: Entry) -> bool:
     """Read a coder of distances, and say whether boxes are clipped to the image."""
-    if entry.kind != "DistancePointBBoxCoder":
-        entry.unknown()
+    _check_coder(entry, "DistancePointBBoxCoder")
     return entry.take("clip_border", True)
 
 
 # ---- assigners
 
 
-def assigner(entry: Entry, padding: str) -> Cfg:
+def assigner(entry: Entry, kind: str, padding: str) -> Cfg:
     """Convert the assigner of RetinaNet or of ATSS and its kin.
 
     Args:
         entry: ``assigner`` of a ``train_cfg``.
+        kind: The one that the head calls in MMDetection.
         padding: What priors beyond an image are, see :class:`rdet.models.assigners.base.Assigner`.
 
     Raises:
         ConfigError: rdet has no assigner with its numbers.
     """
-    if entry.kind not in _ASSIGNERS:
+    if entry.kind in _ASSIGNERS and entry.kind != kind:
+        entry.refuse(f"{entry.kind} does not go with this head in MMDetection; it calls {kind}")
+    if entry.kind != kind:
         entry.unknown()
     cfg = _ASSIGNERS[entry.kind](entry)
     similarity = entry.entry("iou_calculator", {"type": "BboxOverlaps2D"})

@@ -116,13 +116,14 @@ def convert_hooks(cfg: Entry) -> tuple[Cfg, list[Cfg]]:
     """Convert ``default_hooks`` and ``custom_hooks``."""
     hooks: Cfg = {
         "logger": {"type": "LoggerHook", "interval": 10},
-        "checkpoint": {"type": "CheckpointHook"},
+        "checkpoint": {"type": "CheckpointHook", "interval": 1},
         "loss_check": {"type": "LossCheckHook"},
     }
     default = cfg.entry("default_hooks")
     for key in default.unread() if default is not None else ():
         hook = default.entry(key)
         if hook is None:
+            hooks.pop(key, None)
             continue
         if key == "checkpoint" or key == "logger":
             if hook.kind not in ("CheckpointHook", "LoggerHook"):

@@ -1,12 +1,8 @@
 """MMDetection's config files, read so that no key is lost."""
 
-import importlib.util
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from mmengine.config import Config
 
 from rdet.config import read_config
 from rdet.errors import ConfigError
@@ -190,8 +186,7 @@ def read_source(path: str | Path, notes: list[str]) -> Entry:
         MissingFileError: There is no such file.
         ConfigError: It cannot be read, or is of MMDetection 2, or has no model.
     """
-    with _mmdet_as_a_base():
-        cfg = read_config(path).to_dict()
+    cfg = read_config(path).to_dict()
     old = [key for key in _OF_RELEASE_2 if key in cfg]
     if old and "optim_wrapper" not in cfg and "train_dataloader" not in cfg:
         raise ConfigError(f"the key {old[0]!r} is of MMDetection 2; rdet converts configs of MMDetection 3")
@@ -200,30 +195,6 @@ def read_source(path: str | Path, notes: list[str]) -> Entry:
     if "'_scope_':" in str(cfg):
         notes.append("_scope_")
     return Entry(_without_scopes(cfg), "", notes)
-
-
-@contextmanager
-def _mmdet_as_a_base() -> Iterator[None]:
-    """Let ``_base_ = "mmdet::FAMILY/FILE.py"`` name a file of an installed MMDetection, which is not imported.
-
-    mmengine's own search for it needs setuptools' ``pkg_resources``.
-    """
-    own = Config._get_cfg_path
-
-    def path_of(base: str, filename: str) -> tuple[str, str | None]:
-        if not base.startswith("mmdet::"):
-            return own(base, filename)
-        spec = importlib.util.find_spec("mmdet")
-        if spec is None or spec.origin is None:
-            raise ModuleNotFoundError(f"{base} needs MMDetection to be installed; give the path of its config instead")
-        name = base.removeprefix("mmdet::")
-        return str(Path(spec.origin).parent / ".mim" / "configs" / name), None
-
-    Config._get_cfg_path = staticmethod(path_of)
-    try:
-        yield
-    finally:
-        Config._get_cfg_path = staticmethod(own)
 
 
 def _without_scopes(value: Any) -> Any:

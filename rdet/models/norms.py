@@ -6,37 +6,41 @@ from mmcv.cnn import build_norm_layer
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
+from rdet.errors import ConfigError, UnknownNameError
 from rdet.messages import nearest
-from rdet.registry import UnknownNameError
 
 
 def build_norm(norm_cfg: dict, channels: int) -> nn.Module:
-    """The layer of a ``norm_cfg``, for maps of ``channels`` channels."""
+    """Build the layer of a ``norm_cfg``, for maps of ``channels`` channels."""
     return build_norm_layer(dict(norm_cfg), channels)[1]
 
 
 def check_norm_cfg(norm_cfg: dict, where: str) -> None:
-    """Raises UnknownNameError or ValueError unless a ``norm_cfg`` names a layer and keys that the layer has.
+    """Check that a ``norm_cfg`` names a layer and keys that the layer has.
 
     Args:
         norm_cfg: ``type``, the layer's own keys, and ``requires_grad``.
         where: Its path in the config, for messages.
+
+    Raises:
+        UnknownNameError: There is no such layer, or the layer has no such key.
+        ValueError: It is no dict with a type, or a key that the layer needs is missing.
     """
     if not isinstance(norm_cfg, dict) or "type" not in norm_cfg:
-        raise ValueError(f"{where} is {norm_cfg!r}; it must be None or a dict with a type, such as dict(type='BN')")
+        raise ConfigError(f"{where} is {norm_cfg!r}; it must be None or a dict with a type, such as dict(type='BN')")
     name = norm_cfg["type"]
     layer = ROOT_MODELS.get(name) if isinstance(name, str) else name
     if layer is None:
-        known = {name for name, kind in ROOT_MODELS.module_dict.items() if "Norm" in getattr(kind, "__name__", "")}
+        known = {name for name, cls in ROOT_MODELS.module_dict.items() if "Norm" in getattr(cls, "__name__", "")}
         raise UnknownNameError(f"{where}: no normalisation is called {name!r}. {nearest(name, known)}")
     parameters = list(inspect.signature(layer).parameters.values())
     # mmcv passes the channels: to group normalisation by name, to all others as the first argument.
     channels = "num_channels" if layer is nn.GroupNorm else parameters[0].name if parameters else None
-    own = [p for p in parameters if p.name != channels and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    valid = {"requires_grad", *(p.name for p in own)}
+    keys = [p for p in parameters if p.name != channels and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    valid = {"requires_grad", *(p.name for p in keys)}
     for key in set(norm_cfg) - {"type"} - valid:
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             raise UnknownNameError(f"{where}: {name} has no key {key!r}. {nearest(key, valid)}")
-    for p in own:
+    for p in keys:
         if p.default is p.empty and p.name not in norm_cfg:
-            raise ValueError(f"{where}: {name} needs {p.name}")
+            raise ConfigError(f"{where}: {name} needs {p.name}")

@@ -1,4 +1,4 @@
-"""What the parts hand to each other."""
+"""The values that the parts hand to each other."""
 
 from rdet.structures.det_data_sample import DetDataSample
 from rdet.structures.predictions import DensePredictions

@@ -1,4 +1,4 @@
-"""What a classification loss sees."""
+"""All priors of a batch, as a classification loss sees them."""
 
 from functools import cached_property
 
@@ -26,5 +26,5 @@ class AllPriors:
     def quality(self) -> Tensor:
         """(N, A) float32 in [0, 1], how good each positive is; 0 elsewhere."""
         quality = self._positives.quality
-        where = (self._positives.image, self._positives.prior)
-        return quality.new_zeros(self.labels.shape).index_put(where, quality)
+        index = (self._positives.image, self._positives.prior)
+        return quality.new_zeros(self.labels.shape).index_put(index, quality)

@@ -1,4 +1,4 @@
-"""What an assigner says of a prior besides the index of its ground truth box."""
+"""What a prior is assigned if it is matched to no ground truth box."""
 
 BACKGROUND = -1
 IGNORE = -2

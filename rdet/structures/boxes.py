@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def box_coverage(boxes: Tensor, regions: Tensor) -> Tensor:
-    """How much of each box lies inside each region (intersection over the box's own area).
+    """Compute the share of each box's area that lies inside each region.
 
     Args:
         boxes: (M, 4) xyxy.
@@ -22,17 +22,17 @@ def box_coverage(boxes: Tensor, regions: Tensor) -> Tensor:
 
 
 def sides_of(boxes: Tensor) -> Tensor:
-    """Width and height, (..., 4) -> (..., 2); 0 for a box whose corners are in the wrong order."""
+    """Compute width and height of boxes, (..., 4) xyxy -> (..., 2); 0 where the corners are in the wrong order."""
     return (boxes[..., 2:] - boxes[..., :2]).clamp(min=0)
 
 
 def area(sides: Tensor) -> Tensor:
-    """Product of width and height, (..., 2) -> (...)."""
+    """Multiply width and height, (..., 2) -> (...)."""
     return sides[..., 0] * sides[..., 1]  # not `prod`, whose gradient waits for the device
 
 
 def iou_and_union(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Overlap of boxes in pairs, with finite gradients for any boxes.
+    """Compute IoU and union of boxes in pairs, with finite gradients for any boxes.
 
     Args:
         first, second: (..., 4) xyxy.
@@ -47,5 +47,5 @@ def iou_and_union(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def paired_iou(first: Tensor, second: Tensor) -> Tensor:
-    """IoU of boxes in pairs, (..., 4) and (..., 4) -> (...) in [0, 1]."""
+    """Compute the IoU of boxes in pairs, (..., 4) and (..., 4) xyxy -> (...) in [0, 1]."""
     return iou_and_union(first, second)[0]

@@ -16,11 +16,11 @@ class GroundTruth:
     Attributes:
         boxes: (G, 4) float32 xyxy in pixels of the network's input.
         labels: (G,) int64, their classes.
-        counts: How many of the boxes are of each image, N numbers.
+        counts: Number of boxes of each image, N numbers.
         ignored: (I, 4) xyxy regions that are neither object nor background, such as crowds.
-        ignored_counts: How many of these are of each image, N numbers.
+        ignored_counts: Number of these regions of each image, N numbers.
         image_sizes: (height, width) of each image before padding.
-        padded_sizes: (height, width) of each image padded by itself, at most those of the batch.
+        padded_sizes: (height, width) of each image after padding it alone, at most the size of the batch.
     """
 
     boxes: Tensor

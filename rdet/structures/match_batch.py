@@ -1,4 +1,4 @@
-"""What an assigner sees."""
+"""A batch, and one of its images, as an assigner sees them."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -12,13 +12,13 @@ from rdet.structures.prior_grid import PriorGrid
 
 
 class MatchBatch:
-    """A batch as an assigner sees it. What costs time is computed when it is first read.
+    """A batch as an assigner sees it. Each value that costs time is computed when it is first read.
 
     Args:
         predictions: Of the network, N images.
         priors: (A, 4) xyxy.
         truth: Ground truth of the N images.
-        make_grid: Tells how the priors lie; None: nobody knows.
+        make_grid: Describes how the priors lie; None: their generator cannot.
         decode: (A, 4) priors and (A, D) deltas -> (A, 4) boxes.
         binary_logits: (A, K) logits -> (A, K) whose sigmoid is the probability of a class.
 
@@ -44,7 +44,7 @@ class MatchBatch:
 
     @cached_property
     def grid(self) -> PriorGrid | None:
-        """How the priors lie; None if their generator does not tell it."""
+        """How the priors lie; None if their generator does not describe it."""
         return None if self._make_grid is None else self._make_grid()
 
     def image(self, index: int, within: Tensor | None = None) -> "MatchImage":
@@ -81,7 +81,7 @@ class MatchImage:
 
     @cached_property
     def priors(self) -> Tensor:
-        """(A', 4) xyxy: those of the image, mostly all A."""
+        """(A', 4) xyxy: those that the image shows, mostly all A."""
         return self._shown(self._batch.priors)
 
     @cached_property
@@ -92,22 +92,23 @@ class MatchImage:
             return lengths
         ends = torch.tensor(lengths).cumsum(0)
         ends = torch.searchsorted(self._within, ends)
-        return ends.diff(prepend=ends.new_zeros(1)).tolist()
+        lengths = ends.diff(prepend=ends.new_zeros(1)).tolist()
+        return lengths
 
     @cached_property
     def boxes(self) -> Tensor:
         """(G, 4) xyxy, ground truth of the image."""
-        return self._own(self._batch.truth.boxes, self._batch.truth.counts)
+        return self._of_image(self._batch.truth.boxes, self._batch.truth.counts)
 
     @cached_property
     def labels(self) -> Tensor:
         """(G,) int64, classes of the boxes."""
-        return self._own(self._batch.truth.labels, self._batch.truth.counts)
+        return self._of_image(self._batch.truth.labels, self._batch.truth.counts)
 
     @cached_property
     def ignored(self) -> Tensor:
         """(I, 4) xyxy regions that are neither object nor background."""
-        return self._own(self._batch.truth.ignored, self._batch.truth.ignored_counts)
+        return self._of_image(self._batch.truth.ignored, self._batch.truth.ignored_counts)
 
     @cached_property
     def scores(self) -> Tensor:
@@ -122,6 +123,6 @@ class MatchImage:
     def _shown(self, values: Tensor) -> Tensor:
         return values if self._within is None else values[self._within.to(values.device, non_blocking=True)]
 
-    def _own(self, values: Tensor, counts: list[int]) -> Tensor:
-        own = values.split(counts)[self._index]
-        return own.to(self._batch.priors.device, non_blocking=True)
+    def _of_image(self, values: Tensor, counts: list[int]) -> Tensor:
+        of_image: Tensor = values.split(counts)[self._index]
+        return of_image.to(self._batch.priors.device, non_blocking=True)

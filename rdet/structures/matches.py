@@ -1,4 +1,4 @@
-"""What an assigner says of a batch."""
+"""Result of matching a batch."""
 
 from typing import NamedTuple
 
@@ -13,8 +13,8 @@ class Matches(NamedTuple):
 
     Attributes:
         image, prior: (P,) int64, the positives, by image and then by prior.
-        gt_index: (P,) int64, the box of each among those of all images.
-        ignored: (M,) int64, ``image * A + prior`` of those that are neither positive nor background.
+        gt_index: (P,) int64, index of the matched box among the boxes of all images.
+        ignored: (M,) int64, ``image * A + prior`` of the priors that are neither positive nor background.
     """
 
     image: Tensor
@@ -24,22 +24,22 @@ class Matches(NamedTuple):
 
     @classmethod
     def from_dense(cls, assigned: Tensor, counts: list[int]) -> "Matches":
-        """Read the matches from one number for each prior.
+        """Read the matches from the number that each prior is assigned.
 
         Args:
-            assigned: (N, A) int64, the box of each prior among those of its own image, ``BACKGROUND`` or ``IGNORE``.
+            assigned: (N, A) int64, index of a box among the boxes of the image, ``BACKGROUND`` or ``IGNORE``.
             counts: Boxes of each image, N numbers.
         """
         flat = assigned.flatten()
-        used = (flat != BACKGROUND).nonzero().squeeze(1)
-        is_match = flat[used] >= 0
-        positive = used[is_match]
+        foreground = (flat != BACKGROUND).nonzero().squeeze(1)  # matched or ignored
+        is_match = flat[foreground] >= 0
+        positive = foreground[is_match]
         image, prior = positive // assigned.shape[1], positive % assigned.shape[1]
         first = torch.tensor([sum(counts[:index]) for index in range(len(counts))], dtype=torch.int64)
-        return cls(image, prior, flat[positive] + first.to(flat.device)[image], used[~is_match])
+        return cls(image, prior, flat[positive] + first.to(flat.device)[image], foreground[~is_match])
 
     def to(self, device: torch.device) -> "Matches":
-        """Copy all of it to a device, without waiting for it."""
+        """Copy the matches to a device, without waiting for it."""
         return Matches(*(index.to(device, non_blocking=True) for index in self))
 
     def labels(self, gt_labels: Tensor, num_images: int, num_priors: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""What losses, qualities and weights see of the priors that are matched to a box."""
+"""The priors that are matched to a box, as losses, qualities and weights see them."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -7,25 +7,26 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from rdet.errors import ConfigError
 from rdet.structures.ground_truth import GroundTruth
 from rdet.structures.matches import Matches
 from rdet.structures.predictions import DensePredictions
 
 
 class Coder(Protocol):
-    """Encodes and decodes boxes relative to priors."""
+    """What encodes and decodes boxes relative to priors."""
 
     def encode(self, priors: Tensor, boxes: Tensor) -> Tensor:
-        """(..., 4) priors and (..., 4) boxes -> (..., 4) numbers that a loss compares."""
+        """Encode boxes (..., 4) relative to priors (..., 4), both xyxy: (..., 4) numbers that a loss compares."""
 
     def decode(self, priors: Tensor, deltas: Tensor) -> Tensor:
-        """(..., 4) priors and (..., D) deltas -> (..., 4) boxes."""
+        """Decode deltas (..., D) relative to priors (..., 4): (..., 4) boxes, xyxy."""
 
 
 class Positives:
-    """The P positives of a batch, whose order is that of :class:`Matches`. All is computed when first read, and kept.
+    """The P positives of a batch, in the order of :class:`Matches`. Each value is computed when first read, and kept.
 
-    Boxes are xyxy in pixels of the network's input. D numbers of the head encode a box.
+    Boxes are xyxy in pixels of the network's input. The head encodes a box in D numbers.
 
     Args:
         predictions: Of N images and A priors.
@@ -34,10 +35,10 @@ class Positives:
         truth: Ground truth of the N images.
         coder: Of the boxes.
         binary_logits: (..., K) logits -> (..., K) whose sigmoid is the probability of a class.
-        quality: Says how good these positives are; None: no part asks.
+        quality: Rates positives in [0, 1], (P,); None: no part needs it.
 
     Attributes:
-        image, prior: (P,) int64, where they are.
+        image, prior: (P,) int64, the image of each positive, and its index among the A priors.
         gt_index: (P,) int64, the box of each among the ``num_gt`` boxes of the ``num_images`` images.
     """
 
@@ -68,10 +69,12 @@ class Positives:
         """Show the same positives with the head's first set of boxes in place of the refined one.
 
         Raises:
-            ValueError: The head predicts one set of boxes.
+            ConfigError: The head predicts one set of boxes.
         """
         if self._predictions.initial_deltas is None:
-            raise ValueError("model.loss_bbox_initial is set, but model.bbox_head predicts one set of boxes; remove it")
+            raise ConfigError(
+                "model.loss_bbox_initial is set, but model.bbox_head predicts one set of boxes; remove it"
+            )
         predictions = self._predictions._replace(deltas=self._predictions.initial_deltas)
         return Positives(
             predictions, self._priors, self._matches, self._truth, self._coder, self._binary_logits, self._quality
@@ -89,7 +92,7 @@ class Positives:
 
     @cached_property
     def labels(self) -> Tensor:
-        """(P,) int64, its class."""
+        """(P,) int64, the class of that box."""
         return self._truth.labels.to(self.prior.device, non_blocking=True)[self.gt_index]
 
     @cached_property
@@ -135,22 +138,22 @@ class Positives:
 
     @cached_property
     def quality(self) -> Tensor:
-        """(P,) in [0, 1], what ``model.quality`` says, without gradient.
+        """(P,) in [0, 1], how good each positive is by ``model.quality``, without gradient.
 
         Raises:
-            ValueError: No part declares that it needs the quality.
+            ConfigError: No part declares that it needs the quality.
         """
         if self._quality is None:
-            raise ValueError("a part reads the quality without saying so: set `needs_quality = True` on its class")
+            raise ConfigError("a part reads the quality without saying so: set `needs_quality = True` on its class")
         return self._quality(self).detach()
 
     @cached_property
     def quality_logits(self) -> Tensor:
-        """(P,) the head's quality branch, which exists if the model has a ``loss_quality``.
+        """(P,) logits of the head's quality branch, which exists if the model has a ``loss_quality``.
 
         Raises:
-            ValueError: The head predicts no quality.
+            ConfigError: The head predicts no quality.
         """
         if self._predictions.quality is None:
-            raise ValueError("model.bbox_head predicts no quality, which a loss of the model needs")
+            raise ConfigError("model.bbox_head predicts no quality, which a loss of the model needs")
         return self._predictions.quality[self.image, self.prior]

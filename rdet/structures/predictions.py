@@ -1,4 +1,4 @@
-"""What a dense head predicts."""
+"""The predictions of a dense head."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -16,7 +16,7 @@ class DensePredictions(NamedTuple):
         quality: (N, A) logits of how good each box is (centerness, IoU), or None.
         initial_deltas: (N, A, D) encoded boxes of which ``deltas`` are a refinement, or None.
         priors_per_cell: Priors at a cell of each level; None: the same number on all.
-        extra: (N, A, ...) of the head's own, which its ``extra_losses`` reads, or None.
+        extra: (N, A, ...) what only the head's ``extra_losses`` reads, or None.
     """
 
     logits: Tensor
@@ -31,5 +31,5 @@ class DensePredictions(NamedTuple):
     def level_lengths(self) -> list[int]:
         """Number of priors of each level; they sum to A."""
         cells = [height * width for height, width in self.level_sizes]
-        at_a_cell = self.priors_per_cell or [self.logits.shape[1] // sum(cells)] * len(cells)
-        return [count * priors for count, priors in zip(cells, at_a_cell, strict=True)]
+        per_cell = self.priors_per_cell or [self.logits.shape[1] // sum(cells)] * len(cells)
+        return [count * priors for count, priors in zip(cells, per_cell, strict=True)]

@@ -1,4 +1,4 @@
-"""Where priors lie, told by their grids."""
+"""Where priors lie, described by their grids."""
 
 from typing import NamedTuple
 
@@ -6,10 +6,10 @@ import numpy as np
 
 
 class PriorGrid(NamedTuple):
-    """The same box repeated over the cells of a level, for each of R such boxes, those of a cell of all levels.
+    """Priors as R boxes, those of one cell of each level, which repeat over the cells of their level.
 
-    What a box overlaps can be read from it without a look at each prior. It lives on the host. Prior
-    ``r`` of row ``j`` and column ``i`` has its centre at ``center[r] + (i, j) * step[r]``, up to
+    The priors that a box overlaps follow from it without a look at each prior. It lives on the host.
+    Prior ``r`` of row ``j`` and column ``i`` has its centre at ``center[r] + (i, j) * step[r]``, up to
     rounding, and stands at ``start[r] + (j * columns + i) * stride[r]`` among all A priors.
 
     Attributes:
@@ -33,7 +33,8 @@ class PriorGrid(NamedTuple):
     def cells_within(self, size: tuple[int, int]) -> np.ndarray:
         """Count the cells that an image of ``size`` (height, width) reaches: (R, 2) int64, columns and rows."""
         reached = np.ceil(np.array(size[::-1]) / self.step).astype(np.int64)
-        return np.minimum(reached, self.cells)
+        cells: np.ndarray = np.minimum(reached, self.cells)
+        return cells
 
     def priors_within(self, size: tuple[int, int]) -> np.ndarray | None:
         """Find the priors of the cells that an image of ``size`` reaches: (A',) int64, sorted; None if all are."""

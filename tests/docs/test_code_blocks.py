@@ -23,7 +23,7 @@ FILES = {
     },
     "docs/configs.md": {
         "class MyAssigner: ...": "my_assigner.py",
-        "class MyBoxLoss(nn.Module):": "my_losses.py",
+        "class MyBoxLoss(EncodedBoxLoss):": "my_losses.py",
     },
     "docs/custom_datasets.md": {
         'dataset=dict(ann_file="annotations/train.json", data_prefix=dict(img="images/")),': "my_data.py",
@@ -33,6 +33,8 @@ FILES = {
 NOT_RUN = {
     'model = init_detector("my_data.py", checkpoint, device="cpu")': "needs a trained model",
     'load_torchvision_retinanet(model, "retinanet_resnet50_fpn_coco-eeacb38b.pth")  # or a state dict': "a download",
+    'model = init_detector("mmdet://atss_r50_fpn_1x_coco")': "a download",
+    'model = init_detector("converted.pth")': "needs a trained model",
     'dataset = dict(type="ClassBalancedDataset", oversample_thr=0.01, dataset=dict(...))': "a sketch",
 }
 PAGES = [

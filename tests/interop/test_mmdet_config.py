@@ -216,6 +216,10 @@ def test_one_scale_is_an_octave(convert):
 # ---- what is refused
 
 REFUSED = [
+    (
+        "model = dict(train_cfg=dict(assigner=dict(_delete_=True, type='ATSSAssigner', topk=9)))",
+        "model.train_cfg.assigner: ATSSAssigner does not go with this head in MMDetection; it calls MaxIoUAssigner",
+    ),
     ("model = dict(type='FasterRCNN')", "model: MMDetection's FasterRCNN has no counterpart in rdet"),
     ("model = dict(bbox_head=dict(typo=1))", "model.bbox_head.typo: rdet has nothing for the key 'typo' of"),
     ("model = dict(train_cfg=dict(typo=1))", "model.train_cfg.typo: rdet has nothing for the key 'typo'"),
@@ -315,6 +319,7 @@ REFUSED_HEADS = [
     ("TOOD", "num_dcn=2", "model.bbox_head.num_dcn: rdet has no deformable convolutions"),
     ("TOOD", "loss_cls=dict(activated=False)", "loss_cls.activated is False; this head gives probabilities"),
     ("GFL", "anchor_generator=dict(ratios=[0.5, 1.0])", "anchor_generator: this head has one square anchor a cell"),
+    ("GFL", "bbox_coder=dict(type='DeltaXYWHBBoxCoder')", "DeltaXYWHBBoxCoder does not go with this head"),
     ("ATSS", "reg_decoded_bbox=False", "model.bbox_head.reg_decoded_bbox is False"),
 ]
 
@@ -323,6 +328,14 @@ REFUSED_HEADS = [
 def test_heads_that_are_refused(convert, family, edit, message):
     with pytest.raises(ConfigError, match=message):
         convert(family, f"model = dict(bbox_head=dict({edit}))")
+
+
+def test_source_is_not_written_over(tmp_path):
+    source = write_source(tmp_path, "ATSS")
+    before = source.read_text()
+    with pytest.raises(ConfigError, match="is the source itself"):
+        convert_config(source, tmp_path / "." / source.name)
+    assert source.read_text() == before
 
 
 def test_what_is_no_config_of_mmdetection_3(tmp_path):
@@ -535,11 +548,12 @@ def test_a_config_without_a_figure_says_so(tmp_path):
 
 def test_bases_of_an_installed_mmdetection(tmp_path, monkeypatch):
     configs = tmp_path / "site" / "mmdet" / ".mim" / "configs"
-    configs.mkdir(parents=True)
+    (configs / "atss").mkdir(parents=True)
+    (configs.parent / "model-index.yml").write_text("Import: []\n")
     (tmp_path / "site" / "mmdet" / "__init__.py").write_text("raise ImportError('not to be imported')\n")
-    base = write_source(configs, "ATSS")
+    base = write_source(configs / "atss", "ATSS")
     source = tmp_path / "mine.py"
-    source.write_text(f"_base_ = 'mmdet::{base.name}'\nmodel = dict(bbox_head=dict(num_classes=3))\n")
+    source.write_text(f"_base_ = 'mmdet::atss/{base.name}'\nmodel = dict(bbox_head=dict(num_classes=3))\n")
     monkeypatch.syspath_prepend(tmp_path / "site")
     convert_config(source, tmp_path / "out.py")
     assert load_config(tmp_path / "out.py").model.num_classes == 3

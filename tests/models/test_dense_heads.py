@@ -272,3 +272,13 @@ def test_tood_on_anchors_refuses_wrong_numbers():
         build(TOODAnchorHead, base_size=0)
     with pytest.raises(ValueError, match="it must have 4 numbers"):
         build(TOODAnchorHead, target_stds=(1.0,))
+
+
+@pytest.mark.parametrize("displace", ["distances", "corners"])
+def test_tood_in_mixed_precision(displace):
+    head = build(TOODHead, displace=displace)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        predictions = head(maps())
+    (predictions.logits.float().sum() + predictions.deltas.float().sum()).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in head.parameters())
+    torch.testing.assert_close(predictions.deltas.float(), head(maps()).deltas, rtol=0.05, atol=0.05)

@@ -36,6 +36,12 @@ def test_unknown_mode(model):
         model(images(1), [ONE], mode="losses")
 
 
+@pytest.mark.parametrize("mode", ["loss", "predict"])
+def test_a_mode_that_needs_samples_says_so(model, mode):
+    with pytest.raises(ValueError, match=f"mode '{mode}' needs data_samples, one for each image"):
+        model(images(1), mode=mode)
+
+
 @pytest.mark.parametrize(
     "samples",
     [[TWO], [EMPTY], [ALL_IGNORED], [TWO, EMPTY], [EMPTY, EMPTY], [ALL_IGNORED, ONE], [ALL_IGNORED, EMPTY]],
@@ -459,6 +465,15 @@ def test_facts_may_be_repeated_where_they_agree():
     with torch.device("meta"):
         shapes = [{name: p.shape for name, p in build(**facts).named_parameters()} for facts in ({}, repeated)]
     assert shapes[0] == shapes[1]
+
+
+def test_a_backbone_need_not_know_of_pretrained_weights():
+    class Plain(torch.nn.Module):
+        out_channels, strides = [8], [8]
+
+    detector = build()
+    detector.backbone = Plain()
+    detector.init_weights()
 
 
 def test_init_weights_loads_the_backbone(tmp_path):

@@ -194,5 +194,5 @@ def test_weights_have_the_detectors_names():
 def test_postprocess_without_suppress_is_said():
     detector = BrightestBox()
     detector.postprocess = object()
-    with pytest.raises(ValueError, match=r"object has no suppress\(\) to merge views with; set tta_model=dict"):
+    with pytest.raises(ValueError, match="object does not derive from DensePostprocess, which merges views; set"):
         DetTTAModel(detector)

@@ -82,3 +82,15 @@ def test_extreme_maps_stay_finite():
 def test_needs_one_prior_a_cell_and_distances(options):
     with pytest.raises(ValueError, match="VFNetHead predicts four distances at one point of a cell, not"):
         build(**options)
+
+
+def test_mixed_precision():
+    """The star convolution is computed in float32 there too."""
+    head = build()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        predictions = head(maps())
+    (predictions.logits.float().sum() + predictions.deltas.sum()).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in head.parameters())
+    full = head(maps())
+    torch.testing.assert_close(predictions.deltas, full.deltas, rtol=0.02, atol=0.05)
+    torch.testing.assert_close(predictions.logits.float(), full.logits, rtol=0.02, atol=0.05)

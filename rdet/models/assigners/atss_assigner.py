@@ -15,18 +15,18 @@ from rdet.structures.match_batch import MatchImage
 
 @MODELS.register_module()
 class ATSSAssigner(ImageAssigner):
-    """Each box sets its own IoU threshold (ATSS, Zhang et al., CVPR 2020, Algorithm 1).
+    """Rule by which each box sets its own IoU threshold (ATSS, Zhang et al., CVPR 2020, Algorithm 1).
 
     Candidates of a box are the ``topk`` priors of each level whose centres are nearest to the box's
-    centre. Those are positive whose IoU with the box is at least the mean plus the standard
-    deviation of the candidates' IoUs, and whose centre lies inside the box. A prior that several
-    boxes claim goes to the one it overlaps most.
+    centre. A candidate is positive if its IoU with the box is at least the mean plus the standard
+    deviation of the candidates' IoUs, and its centre lies inside the box. A prior that several boxes
+    claim goes to the one it overlaps most.
 
     Memory: O(A * ``chunk_size``), whatever the number of boxes.
 
     Args:
-        topk: Candidates on each level. It counts priors, as MMDetection's does: of nine priors a cell,
-            nine are those of one cell, where the authors' code takes nine times as many.
+        topk: Candidates on each level. It counts priors, as in MMDetection; the authors' code multiplies
+            it by the priors of a cell.
         inside_margin: Pixels by which a centre must lie inside the box; MMDetection has 0.01.
         **options: Of :class:`~rdet.models.assigners.base.Assigner`.
     """
@@ -48,7 +48,7 @@ class ATSSAssigner(ImageAssigner):
         boxes: Tensor,
         level_lengths: list[int] | None = None,
     ) -> Tensor:
-        """Assigns the priors of one image.
+        """Assign the priors of one image (ATSS, Algorithm 1).
 
         Args:
             priors: (A, 4) xyxy.
@@ -69,7 +69,7 @@ class ATSSAssigner(ImageAssigner):
         return claims.boxes
 
     def _candidates(self, centers: Tensor, boxes: Tensor, level_lengths: list[int]) -> Tensor:
-        """Indices (B, C) of the candidates of boxes (B, 4), by level, with C = sum of min(``topk``, level's length)."""
+        """Find the candidates of boxes (B, 4): indices (B, C) by level, C = sum of min(``topk``, level's length)."""
         found, start = [], 0
         for level in centers.split(level_lengths):
             nearness = -(level - box_centers(boxes)[:, None]).square().sum(dim=-1)  # (B, A_l)
@@ -81,7 +81,7 @@ class ATSSAssigner(ImageAssigner):
 
 
 def _above_threshold(iou: Tensor) -> Tensor:
-    """Which IoUs (B, C) are at least the mean plus the (sample) standard deviation of their row."""
+    """Mark the IoUs (B, C) that are at least the mean plus the (sample) standard deviation of their row."""
     relative = iou - iou.amax(dim=1, keepdim=True)  # the mean of equal IoUs is exactly that IoU
     mean = relative.mean(dim=1, keepdim=True)
     variance = (relative - mean).square().sum(dim=1, keepdim=True) / max(iou.shape[1] - 1, 1)

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from rdet.errors import ConfigError
 from rdet.models.assigners.geometry import ignore_background
 from rdet.structures.assignment import BACKGROUND, IGNORE
 from rdet.structures.match_batch import MatchBatch, MatchImage
@@ -16,16 +17,17 @@ _PADDINGS = ("background", "unmatched", "ignored")
 class Assigner(ABC):
     """Base of rules that match the priors of a batch to its ground truth boxes.
 
-    Whatever the rule, background of which more than ``ignore_iof_thr`` lies inside an ignored region, such as a
-    crowd, takes no part.
+    With every rule, a background prior takes no part if more than ``ignore_iof_thr`` of it lies inside an ignored
+    region, such as a crowd.
 
     Args:
         ignore_iof_thr: Share of a prior's area inside an ignored region; of a point, of the square around it. None:
             ignored regions are background, as in MMDetection.
         chunk_size: Boxes that are compared with all priors at once; it bounds the memory and changes nothing else.
-        padding: What the priors are whose cells lie beyond an image, padded by itself, in a batch of larger ones:
-            ``'background'`` like all others, as in torchvision and Detectron2; ``'ignored'``, as in MMDetection's
-            RetinaNet, ATSS, GFL and TOOD; or ``'unmatched'``, background that no box can get, as in its VFNet.
+        padding: What happens to the priors of a smaller image whose cells lie beyond it, padded by itself:
+            with ``'background'`` they are like all others, as in torchvision and Detectron2; with ``'ignored'`` they
+            take no part, as in MMDetection's RetinaNet, ATSS, GFL and TOOD; with ``'unmatched'`` they are background
+            that no box can get, as in its VFNet.
 
     Raises:
         ValueError: There is no such ``padding``.
@@ -46,12 +48,12 @@ class Assigner(ABC):
         """Find the priors that a box of an image may get: (A',) int64, sorted, on the host; None: all.
 
         Raises:
-            ValueError: It depends on where the priors lie, and nobody knows.
+            ValueError: It depends on where the priors lie, which their generator does not tell.
         """
         if self.padding == "background":
             return None
         if batch.grid is None:
-            raise ValueError(
+            raise ConfigError(
                 f"model.assigner.padding is {self.padding!r}, but model.anchor_generator does not tell how its priors "
                 "lie: give it a method `grid`, or leave padding out"
             )
@@ -78,7 +80,7 @@ class ImageAssigner(Assigner):
         return Matches.from_dense(torch.stack([self._assign(batch, index) for index in range(len(counts))]), counts)
 
     def _assign(self, batch: MatchBatch, index: int) -> Tensor:
-        """(A,) of one image of the batch, padding and ignored regions taken out."""
+        """Assign (A,) priors of one image of the batch, and take padding and ignored regions out."""
         within = self.within(batch, index)
         image = batch.image(index, within)
         assigned = self.assign(image)

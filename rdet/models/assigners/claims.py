@@ -7,7 +7,7 @@ from rdet.structures.assignment import BACKGROUND
 
 
 class Claims:
-    """The box that claims each prior most, kept while boxes come in chunks. Of equal claims the first wins.
+    """The box with the largest claim on each prior, kept while boxes come in chunks; of equal claims the first counts.
 
     Args:
         priors: (A, 4).
@@ -21,7 +21,7 @@ class Claims:
         self._largest = torch.full((len(priors),), -torch.inf, device=priors.device)
 
     def add(self, claims: Tensor, start: int) -> None:
-        """Takes in the claims (B, A) of boxes ``start`` to ``start + B``; -inf is none."""
+        """Take in the claims (B, A) of boxes ``start`` to ``start + B``; -inf is no claim."""
         claim, box = claims.max(dim=0)
         larger = claim > self._largest
         self._largest = torch.where(larger, claim, self._largest)
@@ -29,7 +29,7 @@ class Claims:
 
 
 def mark_largest(values: Tensor, limit: int, count: Tensor | None = None) -> Tensor:
-    """Marks the largest values of each row; of equal ones the first, which ``topk`` does not promise.
+    """Mark the largest values of each row; of equal values the first, which ``topk`` does not promise.
 
     Args:
         values: (B, A).

@@ -14,7 +14,7 @@ from rdet.structures.match_batch import MatchImage
 
 @MODELS.register_module()
 class FCOSAssigner(ImageAssigner):
-    """A point inside a box is positive if the box fits its level (FCOS, Tian et al., ICCV 2019, section 3.2).
+    """Rule that a point inside a box is positive if the box fits its level (FCOS, Tian et al., ICCV 2019, section 3.2).
 
     The box fits if the largest distance of the point from its four sides lies in
     (``regress_range[0]``, ``regress_range[1]``] strides; the first level has no lower limit and the
@@ -65,7 +65,7 @@ class FCOSAssigner(ImageAssigner):
         boxes: Tensor,
         level_lengths: list[int] | None = None,
     ) -> Tensor:
-        """Assigns the points of one image.
+        """Assign the points of one image (FCOS, section 3.2).
 
         Args:
             priors: (A, 4) xyxy, around each point.
@@ -95,7 +95,7 @@ class FCOSAssigner(ImageAssigner):
         return claims.boxes
 
     def _stride(self, priors: Tensor, level_lengths: list[int] | None) -> Tensor:
-        """(A,) pixels."""
+        """Find the stride of each prior's level: (A,) pixels."""
         if level_lengths is None or self.strides is None:
             return priors[:, 2] - priors[:, 0]
         levels = zip(self.strides, level_lengths, strict=True)

@@ -8,12 +8,12 @@ from rdet.structures.boxes import box_coverage
 
 
 def box_centers(boxes: Tensor) -> Tensor:
-    """(..., 4) xyxy -> (..., 2) x, y."""
+    """Compute the centres of boxes: (..., 4) xyxy -> (..., 2) x, y."""
     return (boxes[..., :2] + boxes[..., 2:]) / 2
 
 
 def side_distances(points: Tensor, boxes: Tensor) -> Tensor:
-    """Distances of points from the sides of boxes, negative outside.
+    """Compute the distances of points from the sides of boxes, negative outside.
 
     Args:
         points: (..., 2) x, y.
@@ -28,19 +28,19 @@ def side_distances(points: Tensor, boxes: Tensor) -> Tensor:
 
 
 def is_inside(points: Tensor, boxes: Tensor, margin: float = 0.0) -> Tensor:
-    """Whether points lie inside boxes, more than ``margin`` from their border: (..., 2), (..., 4) -> (...)."""
+    """Tell whether points lie inside boxes, over ``margin`` pixels from the border: (..., 2), (..., 4) -> (...)."""
     return side_distances(points, boxes).amin(dim=0) > margin
 
 
 def is_near(points: Tensor, centers: Tensor, radius: Tensor) -> Tensor:
-    """Whether points lie inside squares of half-side ``radius`` around centers: (..., 2), (..., 2), (...) -> (...)."""
+    """Tell whether points (..., 2) lie inside squares of half-side ``radius`` (...) around centres (..., 2): (...)."""
     x, y = points.unbind(dim=-1)
     center_x, center_y = centers.unbind(dim=-1)
     return torch.maximum((x - center_x).abs(), (y - center_y).abs()) < radius
 
 
 def strides_of(priors: Tensor, level_lengths: list[int]) -> Tensor:
-    """Stride of each prior's level, read from the steps between centres: (A, 4) -> (A,) pixels.
+    """Read the stride of each prior's level from the steps between centres: (A, 4) -> (A,) pixels.
 
     A level of a single cell has an infinite one.
     """
@@ -56,7 +56,7 @@ def strides_of(priors: Tensor, level_lengths: list[int]) -> Tensor:
 def ignore_background(
     assigned: Tensor, priors: Tensor, ignored: Tensor, ignore_iof_thr: float, chunk_size: int
 ) -> Tensor:
-    """Ignores background that lies in a region which is neither object nor background, such as a crowd.
+    """Ignore background that lies in a region which is neither object nor background, such as a crowd.
 
     Args:
         assigned: (A,) as an assigner returns.

@@ -21,13 +21,13 @@ _GRID_CHUNK = 32
 
 @MODELS.register_module()
 class MaxIoUAssigner(ImageAssigner):
-    """Each prior goes to the box it overlaps most (Focal Loss paper, section 4, "Anchors").
+    """Rule that gives each prior the box it overlaps most (Focal Loss paper, section 4, "Anchors").
 
     A prior with an IoU of at least ``pos_iou_thr`` gets its best box, one below ``neg_iou_thr`` is
     background, and one between them is ignored. Low-quality matches follow (Faster R-CNN, section
     3.1.2): the priors that overlap a box most among all priors are positive too, if that overlap is
     above 0 and at least ``min_pos_iou``. Such a prior gets the box that *it* overlaps most, which may
-    be another one; with ``reassign_low_quality``, the last box whose match it is.
+    be another one; with ``reassign_low_quality``, it gets the last box that it is a match of.
 
     On a grid the time depends on the boxes and not on the priors (:mod:`rdet.models.assigners.overlaps`), and the
     host does the work while the device is busy with the network; without one, each box is compared with each prior.
@@ -38,7 +38,7 @@ class MaxIoUAssigner(ImageAssigner):
         match_low_quality: Whether to add low-quality matches.
         min_pos_iou: Smallest IoU of a low-quality match (Detectron: 0.4; others: 0).
         reassign_low_quality: Whether a low-quality match takes the prior from a box that it overlaps more, as in
-            MMDetection; not so in torchvision and Detectron2.
+            MMDetection; torchvision and Detectron2 leave it there.
         **options: Of :class:`~rdet.models.assigners.base.Assigner`; on a grid, 32 times ``chunk_size`` boxes are
             compared at once.
     """
@@ -69,15 +69,15 @@ class MaxIoUAssigner(ImageAssigner):
         reach = None if self.padding == "background" else [grid.cells_within(size) for size in truth.padded_sizes]
         positive, gt_index, between = self._match_on_grid(truth.boxes.cpu().numpy(), truth.counts, grid, reach)
         ignored = [between]
-        for image, regions in enumerate(truth.ignored.cpu().split(truth.ignored_counts)):
-            first = image * num_priors
-            within = self.within(batch, image) if self.padding == "ignored" else None
+        for index, regions in enumerate(truth.ignored.cpu().split(truth.ignored_counts)):
+            first = index * num_priors
+            within = self.within(batch, index) if self.padding == "ignored" else None
             if within is not None:
                 outside = np.delete(np.arange(first, first + num_priors), within.numpy())
                 ignored.append(outside)
             if len(regions):
                 taken = np.concatenate([positive, *ignored])
-                taken = taken[taken // num_priors == image] - first
+                taken = taken[taken // num_priors == index] - first
                 assigned = torch.full((num_priors,), BACKGROUND).index_fill_(0, torch.from_numpy(taken), 0)
                 assigned = self.ignore(assigned, torch.from_numpy(grid.priors), regions)
                 ignored.append((assigned == IGNORE).nonzero().squeeze(1).numpy() + first)
@@ -101,13 +101,13 @@ class MaxIoUAssigner(ImageAssigner):
             otherwise where the priors are.
         """
         if grid is not None:
-            positive, gt_index, between = self._match_on_grid(boxes.cpu().numpy(), [len(boxes)], grid, None)
-            assigned = np.full(len(priors), BACKGROUND)
-            assigned[positive], assigned[between] = gt_index, IGNORE
-            return torch.from_numpy(assigned)
+            matched, gt_index, between = self._match_on_grid(boxes.cpu().numpy(), [len(boxes)], grid, None)
+            on_host = np.full(len(priors), BACKGROUND)
+            on_host[matched], on_host[between] = gt_index, IGNORE
+            return torch.from_numpy(on_host)
         best_iou = priors.new_zeros(len(priors))
         best_box = torch.full((len(priors),), BACKGROUND, device=priors.device)
-        low_quality = torch.full_like(best_box, BACKGROUND)  # the last box whose match a prior is
+        low_quality = torch.full_like(best_box, BACKGROUND)  # the last box that a prior is a low-quality match of
         for start in range(0, len(boxes), self.chunk_size):
             iou = paired_iou(boxes[start : start + self.chunk_size, None], priors)  # (chunk, A)
             chunk_iou, chunk_box = iou.max(dim=0)
@@ -129,7 +129,7 @@ class MaxIoUAssigner(ImageAssigner):
     def _match_on_grid(
         self, boxes: np.ndarray, counts: list[int], grid: PriorGrid, reach: list[np.ndarray] | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Compare those pairs that matter, of all images, on the host.
+        """Compare the pairs of boxes and priors that can match, of all images, on the host.
 
         Args:
             boxes: (G, 4) of N images.
@@ -145,7 +145,7 @@ class MaxIoUAssigner(ImageAssigner):
         image_of_box = np.repeat(np.arange(len(counts)), counts)  # (G,)
         best_iou = np.zeros(len(counts) * num_priors, dtype=np.float32)  # (N A,)
         best_box = np.full(len(best_iou), num_boxes)
-        low_quality = np.full(len(best_iou), BACKGROUND)  # the last box whose match a prior is
+        low_quality = np.full(len(best_iou), BACKGROUND)  # the last box that a prior is a low-quality match of
         reach_of_box = None if reach is None else np.stack(reach)[image_of_box]  # (G, R, 2)
         for start in range(0, num_boxes, self.chunk_size * _GRID_CHUNK):
             chunk = slice(start, start + self.chunk_size * _GRID_CHUNK)

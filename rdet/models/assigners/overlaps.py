@@ -1,7 +1,7 @@
 """Which priors on a grid a box overlaps, worked out on the host.
 
 There are few such pairs, some 50 for a box, so that arrays of them are small: the device would wait
-longer for its kernels to start than the host needs for the whole.
+longer for its kernels to start than the host needs for all of it.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from rdet.structures.prior_grid import PriorGrid
 def grid_pairs(
     boxes: np.ndarray, grid: PriorGrid, min_iou: float, cells: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find those pairs of a box and a prior that matter; their number does not grow with that of the priors.
+    """Find the pairs of a box and a prior that can match; their number does not grow with that of the priors.
 
     An IoU of t asks for t / (1 + t) of both areas to be common, so for each of the R shapes of the
     grid a box can reach it only in a rectangle of cells. For one shape, the IoU is highest in the
@@ -21,7 +21,7 @@ def grid_pairs(
     Args:
         boxes: (G, 4) float32 xyxy.
         grid: How the priors lie.
-        min_iou: What matters.
+        min_iou: Smallest IoU at which a pair can match.
         cells: (G, R, 2) columns and rows in which each box may have priors, from the first on; None: all.
 
     Returns:
@@ -40,7 +40,7 @@ def grid_pairs(
 
 
 def _rectangles(boxes: np.ndarray, grid: PriorGrid, min_iou: float, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First column and row, and how many of them: two times (G, R, 2) int64."""
+    """Find the cells that each box can match: first column and row, and how many of each; (G, R, 2) int64 twice."""
     box_size = (boxes[:, 2:] - boxes[:, :2])[:, None]  # (G, 1, 2)
     box_center = ((boxes[:, :2] + boxes[:, 2:]) / 2)[:, None]
     center = (box_center - grid.center) / grid.step  # (G, R, 2) in cells from the first
@@ -63,13 +63,15 @@ def _rectangles(boxes: np.ndarray, grid: PriorGrid, min_iou: float, cells: np.nd
 
 
 def paired_iou_on_host(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """IoU of boxes in pairs, (..., 4) and (..., 4) -> (...): to the bit that of :mod:`rdet.structures.boxes`."""
+    """Compute the IoU of boxes in pairs, (..., 4) and (..., 4) -> (...), bitwise as :mod:`rdet.structures.boxes`."""
     overlap = (np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(first[..., :2], second[..., :2])).clip(min=0)
     intersection = overlap[..., 0] * overlap[..., 1]
     areas = _area(first) + _area(second)
-    return intersection / (areas - intersection).clip(min=np.finfo(np.float32).eps)
+    iou: np.ndarray = intersection / (areas - intersection).clip(min=np.finfo(np.float32).eps)
+    return iou
 
 
 def _area(boxes: np.ndarray) -> np.ndarray:
     sides = (boxes[..., 2:] - boxes[..., :2]).clip(min=0)
-    return sides[..., 0] * sides[..., 1]
+    area: np.ndarray = sides[..., 0] * sides[..., 1]
+    return area

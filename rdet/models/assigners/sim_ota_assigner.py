@@ -15,7 +15,7 @@ from rdet.structures.match_batch import MatchImage
 
 @MODELS.register_module()
 class SimOTAAssigner(ImageAssigner):
-    """Each box gets its k cheapest priors, k by its predictions (YOLOX, Ge et al., arXiv:2107.08430, section 2.1).
+    """Rule that gives each box its k cheapest priors (SimOTA of YOLOX, Ge et al., arXiv:2107.08430, section 2.1).
 
     Candidates of a box are the priors whose centre lies inside it or within ``center_radius`` of
     its centre; those with both come first. The cost of a candidate is ``cls_weight`` times the
@@ -68,7 +68,7 @@ class SimOTAAssigner(ImageAssigner):
         predicted: Tensor,
         level_lengths: list[int] | None = None,
     ) -> Tensor:
-        """Assigns the priors of one image.
+        """Assign the priors of one image (YOLOX, section 2.1).
 
         Args:
             priors: (A, 4) xyxy.

@@ -15,7 +15,7 @@ from rdet.structures.match_batch import MatchImage
 
 @MODELS.register_module()
 class TaskAlignedAssigner(ImageAssigner):
-    """Each box gets the priors whose predictions are best aligned with it (TOOD, Feng et al., ICCV 2021, section 3.2).
+    """Rule that gives each box the priors of best aligned predictions (TOOD, Feng et al., ICCV 2021, section 3.2).
 
     The alignment is t = s^alpha * u^beta, with the score s of the box's class and the IoU u of the
     predicted box. Of the priors whose centre lies inside the box, the ``topk`` of largest t > 0 are
@@ -64,7 +64,7 @@ class TaskAlignedAssigner(ImageAssigner):
         scores: Tensor,
         predicted: Tensor,
     ) -> Tensor:
-        """Assigns the priors of one image.
+        """Assign the priors of one image (TOOD, section 3.2).
 
         Args:
             priors: (A, 4) xyxy.

@@ -1,6 +1,7 @@
 """What all backbones share: frozen stages and the mode of their normalisation layers."""
 
 import logging
+from collections.abc import Sequence
 
 from mmengine.logging import print_log
 from torch import nn
@@ -38,12 +39,16 @@ class Backbone(nn.Module):
         self.norm_eval = norm_eval
         self.weights = weights
 
-    def stages(self) -> list[list[nn.Module | nn.Parameter]]:
-        """The layers of the stem, then those of each stage; parameters that belong to no layer of their own too."""
+    def stages(self) -> Sequence[Sequence[nn.Module | nn.Parameter]]:
+        """List the layers of the stem, then those of each stage, with the parameters that belong to no layer."""
         raise NotImplementedError(f"{type(self).__name__} does not define stages()")
 
     def freeze(self) -> None:
-        """Takes the gradient from the first ``frozen_stages`` stages and their stem, and sets all layers' modes."""
+        """Freeze the stem and the first ``frozen_stages`` stages, and set the modes of all layers.
+
+        Raises:
+            ValueError: There are fewer stages, or those to freeze are empty.
+        """
         stages = self.stages()
         if not 0 <= self.frozen_stages < len(stages):
             raise ValueError(f"frozen_stages is {self.frozen_stages}, but there are stages 0 to {len(stages) - 1}")
@@ -70,7 +75,7 @@ class Backbone(nn.Module):
         return self
 
     def init_weights(self) -> None:
-        """Loads the pretrained weights; without any, warns of what then stays random."""
+        """Load the pretrained weights; without any, warn of what stays random."""
         if self.weights:
             from rdet.models.backbones.weights import load_weights
 

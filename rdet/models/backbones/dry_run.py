@@ -2,6 +2,7 @@
 
 import math
 from operator import itemgetter
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +13,8 @@ from torch.func import functional_call
 IMAGE = (320, 960)
 
 
-def forward_on_meta(network: nn.Module, x: Tensor | None = None):
-    """What ``network`` makes of ``x`` (default: an image of size ``IMAGE``), without data; leaves it in eval mode."""
+def forward_on_meta(network: nn.Module, x: Tensor | None = None) -> Any:
+    """Run ``network`` on ``x`` (default: an image of size ``IMAGE``) without data; it is in eval mode afterwards."""
     x = torch.empty(1, 3, *IMAGE, device="meta") if x is None else x
     state = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     with torch.no_grad():
@@ -21,7 +22,7 @@ def forward_on_meta(network: nn.Module, x: Tensor | None = None):
 
 
 def unused_parameters(network: nn.Module) -> list[str]:
-    """Names of the parameters that none of the maps of ``network`` depends on."""
+    """Name the parameters that none of the maps of ``network`` depends on."""
     parameters = {name: p.detach().to("meta").requires_grad_() for name, p in network.named_parameters()}
     buffers = {name: buffer.to("meta") for name, buffer in network.named_buffers()}
     with torch.enable_grad():
@@ -32,7 +33,7 @@ def unused_parameters(network: nn.Module) -> list[str]:
 
 
 def stride_of(x: Tensor) -> int | None:
-    """Stride of a map (1, C, H, W) or (1, H, W, C) or of tokens (1, H * W, C); None for everything else."""
+    """Read the stride of a map (1, C, H, W) or (1, H, W, C) or of tokens (1, H * W, C); None for everything else."""
     if x.ndim == 4:
         return _stride(x.shape[2:]) or _stride(x.shape[1:3])
     if x.ndim == 3 and x.shape[0] == 1 and x.shape[1]:
@@ -42,17 +43,17 @@ def stride_of(x: Tensor) -> int | None:
 
 
 def is_channels_last(x: Tensor) -> bool:
-    """Whether a map is (1, H, W, C)."""
+    """Tell whether a map is (1, H, W, C)."""
     return _stride(x.shape[2:]) is None and _stride(x.shape[1:3]) is not None
 
 
 def stage_of(stride: int) -> int:
-    """Stage of a layer by the stride of its output: 0 (the stem) up to 2, 1 up to 4, 2 up to 8 and so on."""
+    """Tell the stage of a layer by the stride of its output: 0 (the stem) up to 2, 1 up to 4, 2 up to 8 and so on."""
     return max(0, math.ceil(math.log2(stride)) - 1)
 
 
 def dry_run(network: nn.Module) -> tuple[list[Tensor], list[list[str]]]:
-    """Runs ``network`` on an image of the size ``IMAGE``, without data.
+    """Run ``network`` on an image of the size ``IMAGE``, without data.
 
     Returns:
         Its maps, and the names of its parts by stage.
@@ -93,7 +94,7 @@ def dry_run(network: nn.Module) -> tuple[list[Tensor], list[list[str]]]:
                 found.append((start(child), prefix + name, after))
             else:
                 found += parts(child, f"{prefix}{name}.")
-        first = min((when for when, _, _ in found), default=start(module))
+        first = min((order for order, _, _ in found), default=start(module))
         return found + [(first, prefix + name, None) for name, _ in module.named_parameters(recurse=False)]
 
     stages: list[list[str]] = [[]]
@@ -111,7 +112,7 @@ def _stride(size: tuple[int, ...]) -> int | None:
 
 
 def _largest(tensors: Tensor | tuple | list) -> int | None:
-    """The largest stride: networks such as HRNet hand on maps of several."""
+    """Find the largest stride: networks such as HRNet hand on maps of several."""
     tensors = [tensors] if isinstance(tensors, Tensor) else tensors
     if not isinstance(tensors, list | tuple):
         return None

@@ -1,6 +1,7 @@
 """Batch normalisation as part of the convolution before it."""
 
 from itertools import pairwise
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def conv_norm(conv: nn.Conv2d, norm: nn.Module, x: Tensor) -> Tensor:
-    """``norm(conv(x))``, as one convolution where the normalisation does not look at the batch.
+    """Compute ``norm(conv(x))``, as one convolution where the normalisation does not look at the batch.
 
     Batch normalisation in eval mode is y -> y s + (beta - mu s) for each channel, with
     s = gamma / sqrt(sigma^2 + eps). Here weights are multiplied with s instead of maps. The result and
@@ -22,7 +23,7 @@ def conv_norm(conv: nn.Conv2d, norm: nn.Module, x: Tensor) -> Tensor:
         norm: Any normalisation; folded if it is batch normalisation with statistics, in eval mode.
         x: (N, C, H, W).
     """
-    if not _is_fixed(norm):
+    if not _is_fixed(norm) or norm.running_mean is None or norm.running_var is None:
         return norm(conv(x))
     scale = torch.rsqrt(norm.running_var + norm.eps)  # (C_out,)
     if norm.affine:
@@ -33,13 +34,13 @@ def conv_norm(conv: nn.Conv2d, norm: nn.Module, x: Tensor) -> Tensor:
     return conv._conv_forward(x, conv.weight * scale[:, None, None, None], shift)
 
 
-def _is_fixed(norm: nn.Module) -> bool:
+def _is_fixed(norm: nn.Module) -> TypeGuard[_BatchNorm]:
     return isinstance(norm, _BatchNorm) and not norm.training and norm.running_mean is not None
 
 
 @torch.no_grad()
 def fold_norms(network: nn.Module) -> None:
-    """Makes fixed batch normalisations part of the convolutions before them, for good.
+    """Make fixed batch normalisations part of the convolutions before them, for good.
 
     Args:
         network: In eval mode. Where a normalisation is registered right after a convolution, it must also

@@ -26,8 +26,11 @@ class _Bottleneck(tv.Bottleneck):
         return self.relu(y.add_(_shortcut(self, x)))
 
 
-def _shortcut(block: nn.Module, x: Tensor) -> Tensor:
-    return x if block.downsample is None else conv_norm(*block.downsample, x)
+def _shortcut(block: _BasicBlock | _Bottleneck, x: Tensor) -> Tensor:
+    if block.downsample is None:
+        return x
+    conv, norm = block.downsample
+    return conv_norm(conv, norm, x)
 
 
 def _move_strides(net: nn.Module) -> None:
@@ -37,7 +40,7 @@ def _move_strides(net: nn.Module) -> None:
             module.conv1.stride, module.conv2.stride = module.conv2.stride, module.conv1.stride
 
 
-_DEPTHS = {
+_DEPTHS: dict[int, tuple[type[_BasicBlock] | type[_Bottleneck], list[int]]] = {
     18: (_BasicBlock, [2, 2, 2, 2]),
     34: (_BasicBlock, [3, 4, 6, 3]),
     50: (_Bottleneck, [3, 4, 6, 3]),
@@ -107,7 +110,7 @@ class ResNet(Backbone):
         return [[self.conv1, self.bn1], *([layer] for layer in layers)]
 
     def fold_norms(self) -> None:
-        """Makes batch normalisation part of the convolutions for good, for inference."""
+        """Make batch normalisation part of the convolutions for good, for inference."""
         fold_norms(self)
 
     def forward(self, x: Tensor) -> list[Tensor]:

@@ -3,6 +3,7 @@
 import inspect
 from contextlib import nullcontext
 from operator import attrgetter
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -64,7 +65,7 @@ class TimmBackbone(Backbone):
             whole = timm.create_model(model_name)
             features = timm.create_model(model_name, features_only=True).feature_info
         accepted = inspect.signature(type(whole)).parameters
-        options = {name: value for name, value in _ANY_SIZE.items() if name in accepted}
+        options: dict[str, Any] = {name: value for name, value in _ANY_SIZE.items() if name in accepted}
         if drop_path_rate is not None:
             options["drop_path_rate"] = drop_path_rate
         if out_indices is None:
@@ -82,8 +83,8 @@ class TimmBackbone(Backbone):
             raise ValueError(
                 f"timm's {model_name} takes images of one size only ({_line(error)}); choose a network that takes any"
             ) from error
-        self.strides = [stride_of(x) for x in maps]
-        if None in self.strides:
+        self.strides = [stride for stride in map(stride_of, maps) if stride is not None]
+        if len(self.strides) < len(maps):
             raise ValueError(
                 f"timm's {model_name} cuts off the borders of its maps: their sizes are no fractions of the image's, "
                 "so priors would not lie where their strides say; choose another network"

@@ -72,30 +72,32 @@ class TorchvisionBackbone(Backbone):
                 f"torchvision's {model_name} is no chain of layers; use type='ResNet' for a ResNet, else "
                 "type='TimmBackbone' with timm's name of the network"
             )
-        # By stage, the names of the layers and the map that the last of them returns.
+        # By stage, the names of the layers, the map that the last of them returns, and its stride.
         stages: dict[int, list[str]] = {0: []}
-        maps: dict[int, Tensor] = {}
-        x = None
+        last_map: dict[int, Tensor] = {}
+        strides: dict[int, int] = {}
+        x: Tensor | None = None
         for name in _layers(whole, chain):
             x = forward_on_meta(attrgetter(name)(whole), x)
-            if stride_of(x) is None:
+            stride = stride_of(x)
+            if stride is None:
                 raise ValueError(
                     f"torchvision's {model_name} cuts off the borders of its maps: their sizes are no fractions of the "
                     "image's, so priors would not lie where their strides say; choose another network"
                 )
-            stage = stage_of(stride_of(x))
+            stage = stage_of(stride)
             stages.setdefault(stage, []).append(name)
-            maps[stage] = x
+            last_map[stage], strides[stage] = x, stride
         if not out_indices or not {index + 1 for index in out_indices} <= set(stages) - {0}:
             raise ValueError(
                 f"out_indices is {tuple(out_indices)}, but {model_name} has the stages 0 to {max(stages) - 1}"
             )
         self.out_indices = tuple(sorted(out_indices))
         self._stages = [stages[stage] for stage in range(max(out_indices) + 2)]
-        maps = [maps[index + 1] for index in self.out_indices]
+        maps = [last_map[index + 1] for index in self.out_indices]
         self._channels_last = is_channels_last(maps[0])
         self.out_channels = [x.shape[3 if self._channels_last else 1] for x in maps]
-        self.strides = [stride_of(x) for x in maps]
+        self.strides = [strides[index + 1] for index in self.out_indices]
         for name in chain:
             used = [layer for stage in self._stages for layer in stage if layer.startswith(f"{name}.")]
             self.add_module(
@@ -109,7 +111,7 @@ class TorchvisionBackbone(Backbone):
         return [[attrgetter(name)(self) for name in stage] for stage in self._stages]
 
     def fold_norms(self) -> None:
-        """Makes batch normalisation part of the convolutions for good, for inference."""
+        """Make batch normalisation part of the convolutions for good, for inference."""
         fold_norms(self)
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -125,7 +127,7 @@ class TorchvisionBackbone(Backbone):
 
 
 def _layers(network: nn.Module, chain: list[str]) -> list[str]:
-    """Names of the layers in their order, without the last if it only widens the last map for the classifier."""
+    """Name the layers in their order, without the last if it only widens the last map for the classifier."""
     names = [f"{part}.{name}" for part in chain for name, _ in getattr(network, part).named_children()]
     last = attrgetter(names[-1])(network)
     widens = isinstance(last, Conv2dNormActivation) and last[0].kernel_size == (1, 1)

@@ -14,7 +14,7 @@ _CLASSIFIER = ("fc.", "classifier.", "head.", "conv_head.", "bn2.", "aux")
 
 
 def load_weights(backbone: nn.Module, source: str) -> None:
-    """Loads pretrained weights into a backbone.
+    """Load pretrained weights into a backbone.
 
     Args:
         backbone: The network; every one of its weights must be found.
@@ -58,7 +58,7 @@ def load_weights(backbone: nn.Module, source: str) -> None:
 
 
 def canonical(name: str) -> str:
-    """A weight's name without what wrappers change: a detector's prefix, timm's ``stages_0`` for ``stages.0``."""
+    """Strip a weight's name of what wrappers change: a detector's prefix, timm's ``stages_0`` for ``stages.0``."""
     return name.removeprefix("backbone.").removeprefix("model.").replace(".", "_")
 
 
@@ -128,7 +128,7 @@ def _download_failed(source: str, address: str, error: Exception) -> DownloadErr
 
 
 def _rename_by_order(weights: Mapping[str, Tensor], target: nn.Module, source: str) -> dict[str, Tensor]:
-    """Matches weights of the same network under other names: the same kinds and shapes in the same order."""
+    """Match weights of the same network under other names: the same endings and shapes in the same order."""
     renamed = {}
     for (old, value), (new, wanted) in zip(weights.items(), target.state_dict().items(), strict=False):
         if value.shape != wanted.shape or old.rpartition(".")[2] != new.rpartition(".")[2]:

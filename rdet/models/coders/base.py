@@ -10,7 +10,7 @@ class BBoxCoder(ABC):
 
     Attributes:
         box_dim: Numbers that encode one box, D.
-        encoding: What they are; a head that predicts one kind alone refuses the others.
+        encoding: Name of the encoding; a head that predicts one encoding alone refuses coders of others.
     """
 
     box_dim: int

@@ -21,7 +21,7 @@ class DeltaXYWHBBoxCoder(BBoxCoder):
 
     Attributes:
         box_dim: Numbers that encode one box, 4.
-        encoding: What they are.
+        encoding: Name of the encoding.
     """
 
     box_dim = 4
@@ -45,14 +45,14 @@ class DeltaXYWHBBoxCoder(BBoxCoder):
         self.min_log_ratio = -self.max_log_ratio if clamp_both_sides else None
 
     def encode(self, priors: Tensor, boxes: Tensor) -> Tensor:
-        """(..., 4) priors and (..., 4) boxes, both xyxy -> (..., 4) deltas."""
+        """Encode boxes (..., 4) relative to priors (..., 4), both xyxy: (..., 4) deltas."""
         prior_center, prior_size = _center_and_size(priors)
         center, size = _center_and_size(boxes)
         deltas = torch.cat([(center - prior_center) / prior_size, torch.log(size / prior_size)], dim=-1)
         return (deltas - _numbers(self.means, deltas)) / _numbers(self.stds, deltas)
 
     def decode(self, priors: Tensor, deltas: Tensor) -> Tensor:
-        """(..., 4) priors and (..., 4) deltas -> (..., 4) boxes, xyxy."""
+        """Decode deltas (..., 4) relative to priors (..., 4): (..., 4) boxes, xyxy."""
         prior_center, prior_size = _center_and_size(priors)
         deltas = deltas * _numbers(self.stds, deltas) + _numbers(self.means, deltas)
         center = prior_center + deltas[..., :2] * prior_size
@@ -66,5 +66,5 @@ def _center_and_size(boxes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _numbers(values: tuple[float, ...], like: Tensor) -> Tensor:
-    """As ``like.new_tensor``, which would wait for the device."""
+    """Make a tensor as ``like.new_tensor`` does, without waiting for the device."""
     return torch.tensor(values, dtype=like.dtype).to(like.device, non_blocking=True)

@@ -21,7 +21,7 @@ class DistancePointBBoxCoder(BBoxCoder):
 
     Attributes:
         box_dim: Numbers that encode one box, 4.
-        encoding: What they are.
+        encoding: Name of the encoding.
     """
 
     box_dim = 4
@@ -37,12 +37,12 @@ class DistancePointBBoxCoder(BBoxCoder):
         self.max_distance = max_distance
 
     def encode(self, priors: Tensor, boxes: Tensor) -> Tensor:
-        """(..., 4) priors and (..., 4) boxes, both xyxy -> (..., 4) distances, negative for a centre outside."""
+        """Encode boxes (..., 4) relative to priors (..., 4), both xyxy: (..., 4) distances, negative outside."""
         center, unit = self._center_and_unit(priors)
         return torch.cat([center - boxes[..., :2], boxes[..., 2:] - center], dim=-1) / unit
 
     def decode(self, priors: Tensor, deltas: Tensor) -> Tensor:
-        """(..., 4) priors and (..., 4) distances -> (..., 4) boxes, xyxy."""
+        """Decode distances (..., 4) relative to priors (..., 4): (..., 4) boxes, xyxy."""
         center, unit = self._center_and_unit(priors)
         distances = deltas * unit
         if self.max_distance is not None:
@@ -50,7 +50,7 @@ class DistancePointBBoxCoder(BBoxCoder):
         return torch.cat([center - distances[..., :2], center + distances[..., 2:]], dim=-1)
 
     def _center_and_unit(self, priors: Tensor) -> tuple[Tensor, Tensor | float]:
-        """(..., 2) and (..., 4) pixels in one unit of each distance, or 1."""
+        """Compute the centres (..., 2), and how many pixels one unit of each distance is: (..., 4), or 1."""
         center = (priors[..., :2] + priors[..., 2:]) / 2
         if self.unit == "pixel":
             return center, 1.0

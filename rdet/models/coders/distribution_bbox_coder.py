@@ -10,7 +10,7 @@ from rdet.registry import MODELS
 
 @MODELS.register_module()
 class DistributionBBoxCoder(BBoxCoder):
-    """Each side's distance in strides as a distribution over 0, 1, ..., n (GFL, Li et al., NeurIPS 2020, section 3.2).
+    """Distribution of each side's distance in strides over 0, 1, ..., n (GFL, Li et al., NeurIPS 2020, section 3.2).
 
     A box is decoded from the expectations of the four (equation 4). A distance beyond ``reg_max``
     strides cannot be expressed.
@@ -25,7 +25,7 @@ class DistributionBBoxCoder(BBoxCoder):
 
     Attributes:
         box_dim: Logits that encode one box, 4 * (reg_max + 1): all of left, then top, right, bottom.
-        encoding: What they are.
+        encoding: Name of the encoding.
     """
 
     encoding = "distributions"
@@ -43,11 +43,11 @@ class DistributionBBoxCoder(BBoxCoder):
         self._distances = DistancePointBBoxCoder(prior_scale, max_distance=max_distance)
 
     def encode(self, priors: Tensor, boxes: Tensor) -> Tensor:
-        """(..., 4) priors and (..., 4) boxes, both xyxy -> (..., 4) distances in strides, in [0, reg_max - margin]."""
+        """Encode boxes (..., 4) relative to priors (..., 4), both xyxy: (..., 4) strides in [0, reg_max - margin]."""
         return self._distances.encode(priors, boxes).clamp(0, self.reg_max - self.margin)
 
     def decode(self, priors: Tensor, deltas: Tensor) -> Tensor:
-        """(..., 4) priors and (..., 4 * (reg_max + 1)) logits -> (..., 4) boxes, xyxy."""
+        """Decode logits (..., 4 * (reg_max + 1)) relative to priors (..., 4): (..., 4) boxes, xyxy (equation 4)."""
         # Half precision is too coarse for coordinates.
         probabilities = deltas.float().unflatten(-1, (4, self.reg_max + 1)).softmax(dim=-1)  # (..., 4, n + 1)
         values = torch.arange(self.reg_max + 1, device=deltas.device, dtype=torch.float32)

@@ -1,5 +1,7 @@
 """The head of ATSS and GFL."""
 
+from typing import Any
+
 from mmcv.cnn import Scale
 from torch import Tensor, nn
 
@@ -16,9 +18,10 @@ class ATSSHead(DenseHead):
     ``norm_cfg=dict(type='GN', num_groups=32)``. For shapes and arguments see :class:`DenseHead`.
     """
 
-    def __init__(self, *args, num_levels: int = 5, **options):
-        super().__init__(*args, num_levels=num_levels, **options)
-        self.scales = nn.ModuleList(Scale(1.0) for _ in range(num_levels))
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+        self.scales = nn.ModuleList(Scale(1.0) for _ in range(self.num_levels))
 
     def regress(self, x: Tensor, level: int) -> Tensor:
-        return self.scales[level](self.at_level(self.conv_reg, level)(x))
+        scaled: Tensor = self.scales[level](super().regress(x, level))
+        return scaled

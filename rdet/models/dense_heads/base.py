@@ -1,6 +1,7 @@
 """Base of dense heads."""
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
@@ -12,20 +13,27 @@ class BaseDenseHead(nn.Module, ABC):
     """Base of networks that predict classes and boxes at each prior of a pyramid.
 
     Attributes:
-        encoding: What its numbers of a box can be, if not any: the detector refuses a coder of another encoding.
+        encoding: The only encoding of boxes that it can predict; None: any. The detector refuses coders of others.
     """
 
     encoding: str | None = None
 
+    if TYPE_CHECKING:
+
+        def __call__(self, levels: list[Tensor]) -> DensePredictions: ...
+
     @abstractmethod
     def forward(self, levels: list[Tensor]) -> DensePredictions:
-        """Predict: list of L maps (N, C, H_l, W_l) -> predictions in the order of the priors."""
+        """Predict classes and boxes from L maps (N, C, H_l, W_l), in the order of the priors."""
 
     def extra_losses(self, predictions: DensePredictions, positives: Positives) -> dict[str, Tensor]:
-        """Compute losses that no slot of the model has: name, in which ``loss`` occurs -> scalar.
+        """Compute losses that no slot of the model has.
 
         Args:
-            predictions: What :meth:`forward` returned; ``extra`` has what the head wants to find here.
+            predictions: Returned by :meth:`forward`; ``extra`` has what the head put there for this.
             positives: The priors that are matched to a box.
+
+        Returns:
+            Name, which contains ``loss``, -> scalar.
         """
         return {}

@@ -1,6 +1,7 @@
-"""What all dense heads share: two towers of convolutions, and their outputs in the order of the priors."""
+"""Base of dense heads with two towers of convolutions, and their outputs in the order of the priors."""
 
 import math
+from typing import Any
 
 import torch
 from mmcv.cnn import ConvModule
@@ -32,13 +33,13 @@ class DenseHead(BaseDenseHead):
         quality_tower: The tower that it is predicted from: ``'reg'``, or ``'cls'`` as in the first version of FCOS.
         feat_channels: Channels inside the towers.
         stacked_convs: Convolutions of a tower.
-        prior_prob: Probability pi that every prior is foreground, as the final bias says it at
-            the start of training (Focal Loss paper, section 4.1, "Initialization").
+        prior_prob: Probability pi of the foreground at every prior at the start of training, set by the
+            final bias (Focal Loss paper, section 4.1, "Initialization").
         norm_cfg: Normalisation after each convolution of the towers, for example
             ``dict(type='GN', num_groups=32)`` or ``dict(type='SyncBN')``; None as in the paper.
         conv_bias: Bias of the towers' convolutions; ``'auto'``: where no normalisation follows.
-        share: What the levels share of the towers: ``'all'``; ``'convs'``, with own normalisation
-            each, since levels differ in their statistics; or ``'none'``.
+        share: What the levels share of the towers: ``'all'``; ``'convs'``, where each level has its own
+            normalisation, since levels differ in their statistics; or ``'none'``.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class DenseHead(BaseDenseHead):
         feat_channels: int = 256,
         stacked_convs: int = 4,
         prior_prob: float = 0.01,
-        norm_cfg: dict | None = None,
+        norm_cfg: dict[str, Any] | None = None,
         conv_bias: bool | str = "auto",
         share: str = "all",
     ):
@@ -65,11 +66,12 @@ class DenseHead(BaseDenseHead):
         if quality_tower not in ("reg", "cls"):
             raise ValueError(f"bbox_head.quality_tower is {quality_tower!r}; valid: 'reg', 'cls'")
         self.num_classes = num_classes
+        self.num_levels = num_levels
         self.box_dim = box_dim
         self.quality_tower = quality_tower
         self.share = share
 
-        def towers() -> nn.Module:
+        def towers() -> nn.Sequential | nn.ModuleList:
             def tower() -> nn.Sequential:
                 return nn.Sequential(
                     *(
@@ -87,12 +89,12 @@ class DenseHead(BaseDenseHead):
 
             if share == "all":
                 return tower()
-            levels = nn.ModuleList(tower() for _ in range(num_levels))
+            levels = [tower() for _ in range(num_levels)]
             if share == "convs":
                 for level in levels[1:]:
-                    for own, first in zip(level, levels[0], strict=True):
-                        own.conv = first.conv
-            return levels
+                    for layer, first in zip(level, levels[0], strict=True):
+                        layer.conv = first.conv
+            return nn.ModuleList(levels)
 
         width = feat_channels if stacked_convs else in_channels
         self.cls_convs = towers()
@@ -101,15 +103,14 @@ class DenseHead(BaseDenseHead):
         self.conv_cls = self._final(width, num_priors, num_classes)
         self.conv_reg = self._final(width, num_priors, box_dim)
         self.conv_quality = self._final(width, num_priors, 1) if with_quality else None
-        init_head(self, prior_prob, *([self.conv_cls] if self.priors_per_cell is None else self.conv_cls))
+        init_head(self, prior_prob, self.conv_cls)
 
     def forward(self, levels: list[Tensor]) -> DensePredictions:
         logits, deltas, quality = [], [], []
         for level, x in enumerate(levels):
-            cls_convs, reg_convs = self.cls_convs, self.reg_convs
-            if self.share != "all":
-                cls_convs, reg_convs = cls_convs[level], reg_convs[level]
-            cls_features, box_features = cls_convs(x), reg_convs(x)
+            shared = self.share == "all"
+            cls_features: Tensor = (self.cls_convs if shared else self.cls_convs[level])(x)
+            box_features: Tensor = (self.reg_convs if shared else self.reg_convs[level])(x)
             logits.append(per_prior(self.at_level(self.conv_cls, level)(cls_features), self.num_classes))
             deltas.append(per_prior(self.regress(box_features, level), self.box_dim))
             if self.conv_quality is not None:
@@ -118,33 +119,34 @@ class DenseHead(BaseDenseHead):
         return DensePredictions(
             torch.cat(logits, dim=1),
             torch.cat(deltas, dim=1),
-            [tuple(x.shape[-2:]) for x in levels],
+            sizes_of(levels),
             torch.cat(quality, dim=1) if quality else None,
             priors_per_cell=self.priors_per_cell,
         )
 
     def regress(self, x: Tensor, level: int) -> Tensor:
-        """Features of the box tower (N, C, H, W) of one level -> (N, num_priors * D, H, W)."""
-        return self.at_level(self.conv_reg, level)(x)
+        """Read the boxes of one level from its tower's features: (N, C, H, W) -> (N, num_priors * D, H, W)."""
+        output: Tensor = self.at_level(self.conv_reg, level)(x)
+        return output
 
     def at_level(self, final: nn.Module, level: int) -> nn.Module:
         """Take a level's own convolution of ``conv_cls``, ``conv_reg`` or ``conv_quality``, or the shared one."""
-        return final if self.priors_per_cell is None else final[level]
+        return final[level] if isinstance(final, nn.ModuleList) else final
 
-    def _final(self, width: int, num_priors: int | list[int], numbers: int) -> nn.Module:
-        """The convolution that gives each prior its ``numbers``: one, or one for each level."""
+    def _final(self, width: int, num_priors: int | list[int], numbers: int) -> nn.Conv2d | nn.ModuleList:
+        """Make the convolution that gives each prior its ``numbers``: one, or one for each level."""
         if isinstance(num_priors, int):
             return nn.Conv2d(width, num_priors * numbers, 3, padding=1)
         return nn.ModuleList(nn.Conv2d(width, count * numbers, 3, padding=1) for count in num_priors)
 
 
-def init_head(head: nn.Module, prior_prob: float, *classifiers: nn.Conv2d) -> None:
-    """Section 4.1, "Initialization": all convolutions with sigma 0.01, and the bias that says ``prior_prob``.
+def init_head(head: nn.Module, prior_prob: float, *classifiers: nn.Module) -> None:
+    """Initialise convolutions with sigma 0.01, and the classes' bias by ``prior_prob`` (Focal Loss paper, section 4.1).
 
     Args:
-        head: Its convolutions are set.
+        head: The network whose convolutions are initialised.
         prior_prob: pi, the probability that each of ``classifiers`` gives at the start.
-        classifiers: Final layers of probabilities.
+        classifiers: Final layers of probabilities, with a bias; or lists of them.
 
     Raises:
         ValueError: ``prior_prob`` is no probability between 0 and 1.
@@ -157,9 +159,16 @@ def init_head(head: nn.Module, prior_prob: float, *classifiers: nn.Conv2d) -> No
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     for layer in classifiers:
-        nn.init.constant_(layer.bias, -math.log((1 - prior_prob) / prior_prob))
+        for name, parameter in layer.named_parameters():
+            if name.rpartition(".")[2] == "bias":
+                nn.init.constant_(parameter, -math.log((1 - prior_prob) / prior_prob))
+
+
+def sizes_of(levels: list[Tensor]) -> list[tuple[int, int]]:
+    """Read the height and width of each map (N, C, H_l, W_l), in cells."""
+    return [(x.shape[-2], x.shape[-1]) for x in levels]
 
 
 def per_prior(x: Tensor, width: int) -> Tensor:
-    """(N, P * width, H, W) -> (N, H * W * P, width)"""
+    """Sort outputs as the priors are: (N, P * width, H, W) -> (N, H * W * P, width), with P priors at a cell."""
     return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, width)

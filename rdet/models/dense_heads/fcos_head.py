@@ -25,7 +25,7 @@ class FCOSHead(DenseHead):
         distance: ``'relu'`` or ``'exp'``.
 
     Attributes:
-        encoding: What its numbers can be: the detector refuses another coder.
+        encoding: The only encoding that it can predict; the detector refuses coders of others.
 
     Raises:
         ValueError: There is no such ``distance``.
@@ -33,17 +33,15 @@ class FCOSHead(DenseHead):
 
     encoding = "distances"
 
-    def __init__(
-        self, *args: Any, num_levels: int = 5, scale_levels: bool = True, distance: str = "relu", **options: Any
-    ):
-        super().__init__(*args, num_levels=num_levels, **options)
+    def __init__(self, *args: Any, scale_levels: bool = True, distance: str = "relu", **options: Any):
+        super().__init__(*args, **options)
         if distance not in ("relu", "exp"):
             raise ValueError(f"bbox_head.distance is {distance!r}; valid: 'relu', 'exp'")
-        self.scales = nn.ModuleList(Scale(1.0) for _ in range(num_levels)) if scale_levels else None
+        self.scales = nn.ModuleList(Scale(1.0) for _ in range(self.num_levels)) if scale_levels else None
         self.distance = distance
 
     def regress(self, x: Tensor, level: int) -> Tensor:
-        x = self.at_level(self.conv_reg, level)(x)
+        x = super().regress(x, level)
         if self.scales is not None:
             x = self.scales[level](x)
         # Half precision has no room for distances in pixels.

@@ -1,5 +1,7 @@
 """The task-aligned head of TOOD."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule, Scale
@@ -7,7 +9,7 @@ from torch import Tensor, nn
 from torchvision.ops import deform_conv2d
 
 from rdet.models.dense_heads.base import BaseDenseHead
-from rdet.models.dense_heads.dense_head import init_head, per_prior
+from rdet.models.dense_heads.dense_head import init_head, per_prior, sizes_of
 from rdet.registry import MODELS
 from rdet.structures import DensePredictions
 
@@ -21,7 +23,7 @@ class TaskDecomposition(nn.Module):
     Shapes: shared (N, S * C, H, W), its spatial mean (N, S * C, 1, 1) -> (N, C, H, W).
     """
 
-    def __init__(self, channels: int, layers: int, norm_cfg: dict | None):
+    def __init__(self, channels: int, layers: int, norm_cfg: dict[str, Any] | None):
         super().__init__()
         hidden = max(channels // 8, 1)
         self.attention = nn.Sequential(
@@ -52,7 +54,7 @@ class TOODHead(BaseDenseHead):
 
     Both tasks read the same ``stacked_convs`` layers, each through its own
     :class:`TaskDecomposition`. Two maps learned from all layers then align them: the score becomes
-    the geometric mean of the class's and the cell's own, and each side of the box is taken from
+    the geometric mean of the class's score and the cell's, and each side of the box is taken from
     where the cell's offset points to.
 
     It predicts distances in strides at one prior a cell: use ``DistancePointBBoxCoder``, with
@@ -71,15 +73,15 @@ class TOODHead(BaseDenseHead):
         stacked_convs: Shared layers, S.
         prior_prob: Initial probability of the foreground; see :class:`DenseHead`.
         norm_cfg: Normalisation after each layer; the paper has ``dict(type='GN', num_groups=32)``.
-        displace: What is taken from where the offsets point to: ``'distances'``, with the nearest cell for a place
-            outside of the map; or ``'corners'``, as in the authors' code and MMDetection, which are 0 outside, counted
-            from the centre of the first cell, and stay where they were in a box that would be inverted.
+        displace: What is taken from the place that an offset points to: ``'distances'``, with the nearest cell for a
+            place outside of the map; or ``'corners'``, as in the authors' code and MMDetection. Corners are counted
+            from the centre of the first cell, are 0 outside of the map, and stay if the box would be inverted.
 
     Raises:
         ValueError: There is no such ``displace``, or the priors are not one a cell.
 
     Attributes:
-        encoding: What its numbers can be: the detector refuses another coder.
+        encoding: The only encoding that it can predict; the detector refuses coders of others.
     """
 
     encoding = "distances"
@@ -94,7 +96,7 @@ class TOODHead(BaseDenseHead):
         feat_channels: int = 256,
         stacked_convs: int = 6,
         prior_prob: float = 0.01,
-        norm_cfg: dict | None = None,
+        norm_cfg: dict[str, Any] | None = None,
         displace: str = "distances",
     ):
         super().__init__()
@@ -128,7 +130,7 @@ class TOODHead(BaseDenseHead):
         self.conv_alignment = from_all_layers(1)
         self.conv_offset = from_all_layers(8)
         init_head(self, prior_prob, self.conv_cls, self.conv_alignment[-1])
-        nn.init.zeros_(self.conv_offset[-1].weight)  # each side starts at its own cell
+        nn.init.zeros_(self.conv_offset[-1].get_parameter("weight"))  # each side starts at its own cell
 
     def forward(self, levels: list[Tensor]) -> DensePredictions:
         logits, deltas = [], []
@@ -144,8 +146,7 @@ class TOODHead(BaseDenseHead):
             distance = self.distance(self.conv_reg(self.reg_decomposition(shared, pooled)).float(), level)
             logits.append(per_prior(score, self.num_classes))
             deltas.append(per_prior(self.displace(distance, self.conv_offset(shared)), 4))
-        sizes = [tuple(x.shape[-2:]) for x in levels]
-        return DensePredictions(torch.cat(logits, dim=1), torch.cat(deltas, dim=1), sizes)
+        return DensePredictions(torch.cat(logits, dim=1), torch.cat(deltas, dim=1), sizes_of(levels))
 
     def distance(self, x: Tensor, level: int) -> Tensor:
         """Read the box output (N, 4, H, W) of one level as distances to left, top, right and bottom in strides."""
@@ -154,14 +155,14 @@ class TOODHead(BaseDenseHead):
 
 
 def aligned_logit(first: Tensor, second: Tensor) -> Tensor:
-    """Logit of sqrt(sigmoid(first) * sigmoid(second)), finite for finite logits; float32."""
+    """Compute the logit of sqrt(sigmoid(first) * sigmoid(second)), elementwise: float32, finite for finite logits."""
     log_p = (F.logsigmoid(first.float()) + F.logsigmoid(second.float())) / 2
     log_p = log_p.clamp(max=-torch.finfo(log_p.dtype).eps)  # p stays below 1
     return log_p - torch.log(-torch.expm1(log_p))
 
 
 def displaced(distance: Tensor, offset: Tensor) -> Tensor:
-    """Each side of every cell's box, taken from another place of the map (TOOD, equation 5).
+    """Take each side of every cell's box from another place of the map (TOOD, equation 5).
 
     Args:
         distance: (N, 4, H, W) distances to left, top, right and bottom in cells.

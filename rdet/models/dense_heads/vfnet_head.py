@@ -8,7 +8,7 @@ from mmcv.cnn import ConvModule, Scale
 from torch import Tensor, nn
 from torchvision.ops import DeformConv2d
 
-from rdet.models.dense_heads.dense_head import DenseHead, init_head, per_prior
+from rdet.models.dense_heads.dense_head import DenseHead, init_head, per_prior, sizes_of
 from rdet.registry import MODELS
 from rdet.structures import DensePredictions
 
@@ -36,7 +36,7 @@ class VFNetHead(DenseHead):
         star_gradient: Part of the gradient that flows through where the convolution looks.
 
     Attributes:
-        encoding: What its numbers can be: the detector refuses another coder.
+        encoding: The only encoding that it can predict; the detector refuses coders of others.
 
     Raises:
         ValueError: The priors are not one a cell, or the levels do not share the towers.
@@ -97,19 +97,29 @@ class VFNetHead(DenseHead):
             scaled = self.scales[level](self.conv_reg(self.reg_conv(box_features))).float()
             distance = scaled.clamp(max=10).exp() * self.base_distance  # (N, 4, H, W) in strides
             seen = torch.lerp(distance.detach(), distance, self.star_gradient)
-            offset = star_offset(seen).to(box_features.dtype)
-            box_features = F.relu(self.reg_star_conv(box_features, offset))
+            offset = star_offset(seen)
+            box_features = F.relu(star_convolution(self.reg_star_conv, box_features, offset))
             factor = self.refine_scales[level](self.conv_refine(box_features)).float().clamp(max=10).exp()
-            cls_features = F.relu(self.cls_star_conv(cls_features, offset))
+            cls_features = F.relu(star_convolution(self.cls_star_conv, cls_features, offset))
             logits.append(per_prior(self.conv_cls(cls_features), self.num_classes))
             first.append(per_prior(distance, 4))
             refined.append(per_prior(factor * distance.detach(), 4))
         return DensePredictions(
             torch.cat(logits, dim=1),
             torch.cat(refined, dim=1),
-            [tuple(x.shape[-2:]) for x in levels],
+            sizes_of(levels),
             initial_deltas=torch.cat(first, dim=1),
         )
+
+
+def star_convolution(layer: DeformConv2d, features: Tensor, offset: Tensor) -> Tensor:
+    """Convolve features (N, C, H, W) where offsets (N, 18, H, W) point to, in float32: (N, C, H, W).
+
+    torchvision's operator knows no half precision on a CPU, and on a GPU coordinates would be too coarse in it.
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        result: Tensor = layer(features.float(), offset.float())
+    return result
 
 
 def star_offset(distance: Tensor) -> Tensor:

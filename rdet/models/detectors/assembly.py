@@ -1,14 +1,16 @@
-"""From the config of a detector to its parts, each of which gets the facts that follow from those before it."""
+"""Assembly of a detector from its config; each part gets the facts that follow from the parts before it."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from rdet.errors import ConfigError, UnknownNameError
 from rdet.messages import nearest
 from rdet.models.assigners.base import Assigner
 from rdet.models.detectors.checks import check_base
 from rdet.models.detectors.criterion import DenseCriterion
 from rdet.models.detectors.phases import Phase, PhasedAssigner, PhasedCriterion
-from rdet.registry import MODELS, UnknownNameError, class_of, parameters_of
+from rdet.registry import MODELS, class_of, parameters_of
 
 Cfg = dict[str, Any]
 Slots = Mapping[str, Cfg | None]
@@ -18,15 +20,15 @@ def build_part(slot: str, cfg: Cfg | None, **facts: Any) -> Any:
     """Build the part of a slot; its constructor gets those facts that it names. None stays None.
 
     Raises:
-        ValueError: The config contradicts a fact, or the part does not fit into the slot.
+        ConfigError: The config contradicts a fact, or the part does not fit into the slot.
     """
     if cfg is None:
         return None
     if isinstance(cfg, dict) and "type" in cfg:
-        kind = class_of(cfg["type"], MODELS, f"model.{slot}")
-        named = parameters_of(kind)
+        part_class = class_of(cfg["type"], MODELS, f"model.{slot}")
+        named = parameters_of(part_class)
         if facts.get("with_quality") and named is not None and "with_quality" not in named:
-            raise ValueError(f"model.bbox_head: {kind.__name__} has no quality branch for model.loss_quality")
+            raise ConfigError(f"model.bbox_head: {part_class.__name__} has no quality branch for model.loss_quality")
         facts = {key: value for key, value in facts.items() if named is None or key in named}
     part = MODELS.build(cfg, default_args=facts, where=f"model.{slot}")
     check_base(slot, part)
@@ -53,7 +55,7 @@ def build_network(
     scale = getattr(parts["anchor_generator"], "prior_scale", None)
     parts["bbox_coder"] = build_part("bbox_coder", bbox_coder, **({} if scale is None else {"prior_scale": scale}))
     if len(set(widths)) != 1:
-        raise ValueError(f"model.neck gives levels of different widths {widths}; a shared head needs one")
+        raise ConfigError(f"model.neck gives levels of different widths {widths}; a shared head needs one")
     parts["bbox_head"] = build_part(
         "bbox_head",
         bbox_head,
@@ -81,7 +83,7 @@ def build_training(
 
     Raises:
         UnknownNameError: ``initial`` has a key that is no slot of training.
-        ValueError: Parts do not go together, see :class:`DenseCriterion`.
+        ConfigError: Parts do not go together, see :class:`DenseCriterion`.
     """
     later = _build_assigner(assigner, strides), _build_criterion(slots, num_classes)
     if initial is None:
@@ -96,12 +98,12 @@ def build_training(
 
 
 def _check_initial(initial: Cfg) -> None:
-    valid = {"epochs", "assigner", *parameters_of(DenseCriterion)}
+    valid = {"epochs", "assigner", *inspect.signature(DenseCriterion).parameters}
     for key in initial:
         if key not in valid:
             raise UnknownNameError(f"model.initial has no key {key!r}. {nearest(key, valid)}")
     if "epochs" not in initial:
-        raise ValueError("model.initial has no epochs: say how many epochs it is for")
+        raise ConfigError("model.initial has no epochs: say how many epochs it is for")
 
 
 def _build_assigner(cfg: Cfg, strides: list[int]) -> Assigner:
@@ -110,13 +112,13 @@ def _build_assigner(cfg: Cfg, strides: list[int]) -> Assigner:
 
 
 def _build_criterion(slots: Slots, num_classes: int) -> DenseCriterion:
-    """Without a ``normalizer`` it has ``BatchNormalizer``; without a ``quality`` that a part needs, ``IoUQuality``."""
+    """Build the losses, by default with ``BatchNormalizer`` and, if a part reads the quality, with ``IoUQuality``."""
     slots = {"normalizer": {"type": "BatchNormalizer"}} | {slot: cfg for slot, cfg in slots.items() if cfg is not None}
     facts: dict[str, Cfg] = {"loss_cls": {"num_classes": num_classes}}
     parts = {slot: build_part(slot, cfg, **facts.get(slot, {})) for slot, cfg in slots.items()}
     for slot in ("loss_cls", "loss_bbox"):
         if slot not in parts:
-            raise ValueError(f"the config has no model.{slot}, which every detector needs")
+            raise ConfigError(f"the config has no model.{slot}, which every detector needs")
     if "quality" not in parts and any(getattr(part, "needs_quality", False) for part in parts.values()):
         parts["quality"] = build_part("quality", {"type": "IoUQuality"})
     return DenseCriterion(**parts)

@@ -2,6 +2,7 @@
 
 import torch
 
+from rdet.errors import ConfigError
 from rdet.models.assigners.base import Assigner
 from rdet.models.coders.base import BBoxCoder
 from rdet.models.dense_heads.base import BaseDenseHead
@@ -32,19 +33,19 @@ BASES: dict[str, type] = {
 
 
 def check_base(slot: str, part: object) -> None:
-    """Raise ValueError if the part of a slot does not derive from the slot's base."""
+    """Raise ConfigError if the part of a slot does not derive from the slot's base."""
     base = BASES.get(slot)
     if base is not None and not isinstance(part, base):
-        raise ValueError(
+        raise ConfigError(
             f"model.{slot}: {type(part).__name__} does not derive from {base.__name__}; derive it from that of "
             f"{base.__module__}, or from a class below it"
         )
 
 
 def check_boxes(head: BaseDenseHead, coder: BBoxCoder, criterion: DenseCriterion) -> None:
-    """Raise ValueError if head, coder and losses of boxes do not speak of the same numbers."""
+    """Raise ConfigError if head, coder and losses of boxes do not speak of the same numbers."""
     if head.encoding not in (None, coder.encoding):
-        raise ValueError(
+        raise ConfigError(
             f"model.bbox_head: {type(head).__name__} predicts {head.encoding}, but {type(coder).__name__} decodes "
             f"{coder.encoding}; take a coder of {head.encoding}, such as DistancePointBBoxCoder"
         )
@@ -53,11 +54,11 @@ def check_boxes(head: BaseDenseHead, coder: BBoxCoder, criterion: DenseCriterion
     encoded = coder.encode(corners, corners).shape[-1]
     loss_bbox = criterion.loss_bbox
     if isinstance(loss_bbox, EncodedBoxLoss) and coder.box_dim != encoded:
-        raise ValueError(
+        raise ConfigError(
             f"model.loss_bbox: {type(loss_bbox).__name__} compares encoded boxes, but {type(coder).__name__} predicts "
             f"{coder.box_dim} numbers for the {encoded} it encodes; take a loss on decoded boxes, such as GIoULoss"
         )
     if criterion.loss_dfl is not None and coder.box_dim == encoded:
-        raise ValueError(
+        raise ConfigError(
             f"model.loss_dfl needs a distribution of each side, which {type(coder).__name__} has not; remove it"
         )

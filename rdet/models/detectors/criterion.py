@@ -1,10 +1,12 @@
-"""What adds up the losses of a dense detector and divides them."""
+"""Sum and division of the losses of a dense detector."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from rdet.errors import ConfigError
 from rdet.models.losses.base import ClassificationLoss, PositiveLoss
 from rdet.models.losses.normalizers import Normalizer
 from rdet.models.mining.base import Mining
@@ -32,11 +34,15 @@ class DenseCriterion(nn.Module):
         quality: How good each positive is, (P,) in [0, 1]; needed if a part reads it.
         bbox_weight: Weights (P,) of the losses of boxes, which are then divided by their sum; default 1.
         cls_mass: What a positive counts in the divisor of ``loss_cls``, (P,); default 1.
-        mining: The priors whose classification is trained, by whose number ``loss_cls`` is then divided; default all.
+        mining: Chooses the priors whose classification is trained; ``loss_cls`` is divided by their number. None: all.
 
     Raises:
-        ValueError: A part needs what no other part gives, or two parts would say what a loss is divided by.
+        ConfigError: A part needs what no other part gives, or two parts would determine the divisor of a loss.
     """
+
+    if TYPE_CHECKING:
+
+        def __call__(self, all_priors: AllPriors, positives: Positives) -> dict[str, Tensor]: ...
 
     def __init__(
         self,
@@ -111,23 +117,25 @@ class DenseCriterion(nn.Module):
         }
 
     def _check_quality(self) -> None:
-        """Raise ValueError unless the quality is there if, and only if, a part reads it."""
+        """Raise ConfigError unless the quality is there if, and only if, a part reads it."""
         parts = (self.loss_cls, self.loss_bbox, self.loss_bbox_initial, self.loss_dfl, self.loss_quality)
         needed = any(part.needs_quality for part in (*parts, self.bbox_weight, self.cls_mass) if part is not None)
         if needed and self.quality is None:
-            raise ValueError("a loss or weight of the model reads the quality: set model.quality")
+            raise ConfigError("a loss or weight of the model reads the quality: set model.quality")
         if self.quality is not None and not needed:
-            raise ValueError("model.quality is set, but no loss or weight of the model reads it; remove it")
+            raise ConfigError("model.quality is set, but no loss or weight of the model reads it; remove it")
         if self.quality is not None and self.quality.needs_quality:
-            raise ValueError(f"model.quality: {type(self.quality).__name__} reads the quality, which it is itself")
+            raise ConfigError(f"model.quality: {type(self.quality).__name__} reads the quality, which it is itself")
 
     def _check_divisors(self) -> None:
-        """Raise ValueError if two parts would both say what a loss is divided by."""
+        """Raise ConfigError if two parts would both say what a loss is divided by."""
         if self.mining is not None and self.cls_mass is not None:
-            raise ValueError("model.mining and model.cls_mass both say what loss_cls is divided by; remove one of them")
+            raise ConfigError(
+                "model.mining and model.cls_mass both say what loss_cls is divided by; remove one of them"
+            )
         others = [name for name in ("mining", "cls_mass", "bbox_weight") if getattr(self, name) is not None]
         if self.normalizer.keeps_state and others:
-            raise ValueError(
+            raise ConfigError(
                 f"model.normalizer: {type(self.normalizer).__name__} keeps one state, and model.{others[0]} would have "
                 "it count two things; take BatchNormalizer or ImageNormalizer"
             )

@@ -1,5 +1,7 @@
 """From a list of images to one normalised, padded batch."""
 
+from typing import Any
+
 import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
@@ -9,7 +11,7 @@ from rdet.registry import MODELS
 
 @MODELS.register_module()
 class DetDataPreprocessor(BaseDataPreprocessor):
-    """Normalises images and pads them with zeros, at the right and the bottom, to one size.
+    """Normalisation of images, and padding with zeros, at the right and the bottom, to one size.
 
     Args:
         mean, std: Of the three channels, in grey levels, in the order the network sees them.
@@ -17,6 +19,9 @@ class DetDataPreprocessor(BaseDataPreprocessor):
         pad_size_divisor: Height and width of the batch are multiples of it.
         train_size: Least width and height of a batch to train on; None: as large as its images.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
@@ -33,8 +38,8 @@ class DetDataPreprocessor(BaseDataPreprocessor):
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
 
-    def forward(self, data: dict, training: bool = False) -> dict:
-        """Batches what the data loader collected.
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        """Make one batch of what the data loader collected.
 
         Args:
             data: ``inputs``, N uint8 images (3, H_i, W_i); ``data_samples``, N samples or None.

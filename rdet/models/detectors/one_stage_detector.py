@@ -1,6 +1,7 @@
 """A one-stage detector, assembled from its parts."""
 
-from functools import partial
+from functools import partial, reduce
+from operator import add
 from typing import Any
 
 import torch
@@ -32,10 +33,10 @@ class OneStageDetector(BaseModel):
     """Dense detector: backbone, neck and head predict classes and boxes at every prior.
 
     With the default parts it is RetinaNet (Lin et al., "Focal Loss for Dense Object Detection",
-    ICCV 2017); with others FCOS, ATSS, GFL, VFNet or TOOD. What a part may ask for is said by what it is
-    given: :class:`~rdet.structures.match_batch.MatchBatch` an assigner,
-    :class:`~rdet.structures.all_priors.AllPriors` a loss of the classes, and
-    :class:`~rdet.structures.positives.Positives` all other losses, qualities and weights.
+    ICCV 2017); with others FCOS, ATSS, GFL, VFNet or TOOD. An assigner is given a
+    :class:`~rdet.structures.match_batch.MatchBatch`, a loss of the classes
+    :class:`~rdet.structures.all_priors.AllPriors`, and all other losses, qualities and weights
+    :class:`~rdet.structures.positives.Positives`: these hold all that a part may read.
 
     Args:
         backbone: (N, 3, H, W) -> list of maps.
@@ -73,8 +74,9 @@ class OneStageDetector(BaseModel):
         self.bbox_coder = bbox_coder
         self.criterion = criterion
         self.postprocess = postprocess
-        for each in (module for module in criterion.modules() if isinstance(module, DenseCriterion)):
-            check_boxes(bbox_head, bbox_coder, each)
+        for module in criterion.modules():
+            if isinstance(module, DenseCriterion):
+                check_boxes(bbox_head, bbox_coder, module)
         # Convolutions are faster so on every device, and the head's permute becomes a view.
         self.to(memory_format=torch.channels_last)
 
@@ -109,21 +111,23 @@ class OneStageDetector(BaseModel):
             raise ValueError("model.num_classes is not set, and no data set is there to take it from")
         with_quality = slots.get("loss_quality") is not None
         network = build_network(backbone, neck, bbox_head, anchor_generator, bbox_coder, num_classes, with_quality)
-        assigner, criterion = build_training(assigner, slots, initial, num_classes, network["neck"].strides)
+        matching, criterion = build_training(assigner, slots, initial, num_classes, network["neck"].strides)
         return cls(
             **network,
-            assigner=assigner,
+            assigner=matching,
             criterion=criterion,
             postprocess=build_part("postprocess", postprocess),
             data_preprocessor=build_part("data_preprocessor", data_preprocessor or {"type": "DetDataPreprocessor"}),
         )
 
     def init_weights(self) -> None:
-        """Load the backbone's pretrained weights. All other layers are initialised when they are made."""
-        self.backbone.init_weights()
+        """Load the backbone's pretrained weights, if it has any; other layers are initialised when they are made."""
+        load_pretrained = getattr(self.backbone, "init_weights", None)
+        if load_pretrained is not None:
+            load_pretrained()
 
     def optimize_for_inference(self, dtype: torch.dtype | None = None) -> None:
-        """See :func:`~rdet.models.detectors.optimize.optimize_for_inference`."""
+        """Make inference faster, for good; see :func:`~rdet.models.detectors.optimize.optimize_for_inference`."""
         optimize_for_inference(self, dtype)
 
     def compile(self, **options: Any) -> None:
@@ -148,16 +152,21 @@ class OneStageDetector(BaseModel):
             data_samples: N samples; for ``mode='predict'`` their ``img_shape`` and ``scale_factor``.
             mode: ``'tensor'`` returns :class:`DensePredictions`, ``'loss'`` a dict of scalars and
                 ``'predict'`` the samples with ``pred_instances`` in pixels of the original image.
+
+        Raises:
+            ValueError: There is no such ``mode``, or it needs samples and there are none.
         """
-        predictions: DensePredictions = self.bbox_head(self.neck(self.backbone(inputs)))
+        predictions = self.bbox_head(self.neck(self.backbone(inputs)))
         if mode == "tensor":
             return predictions
+        if mode not in ("loss", "predict"):
+            raise ValueError(f"mode is {mode!r}; valid: 'tensor', 'loss', 'predict'")
+        if data_samples is None:
+            raise ValueError(f"mode {mode!r} needs data_samples, one for each image")
         priors = self.anchor_generator(predictions.level_sizes, inputs.device)
         if mode == "loss":
             return self.loss(predictions, priors, data_samples)
-        if mode == "predict":
-            return self.predict(predictions, priors, data_samples)
-        raise ValueError(f"mode is {mode!r}; valid: 'tensor', 'loss', 'predict'")
+        return self.predict(predictions, priors, data_samples)
 
     def loss(
         self, predictions: DensePredictions, priors: Tensor, data_samples: list[DetDataSample]
@@ -199,12 +208,18 @@ class OneStageDetector(BaseModel):
         return data_samples
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Add up what to differentiate, and take the values to log: means over all processes, not rank 0's own.
+        """Add up the losses, and average the values to log over all processes.
 
-        The loss is the sum of those whose name contains ``loss``, as everywhere in mmengine; the others are logged
-        alone. A process whose loss is not finite therefore makes all processes log, and stop at, the same.
+        The total is the sum of the values whose name contains ``loss``, as everywhere in mmengine; the others are only
+        logged. If the loss of one process is not finite, all processes therefore log that, and all stop.
+
+        Args:
+            losses: Name -> scalar.
+
+        Returns:
+            The total of this process, to differentiate; and name -> mean over all processes, ``loss`` for the total.
         """
-        total = sum(value for name, value in losses.items() if "loss" in name)
+        total = reduce(add, [value for name, value in losses.items() if "loss" in name])
         logged = torch.stack([total.detach(), *(value.detach() for value in losses.values())])
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(logged)

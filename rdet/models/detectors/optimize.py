@@ -6,7 +6,7 @@ from torch import nn
 
 @torch.no_grad()
 def optimize_for_inference(detector: nn.Module, dtype: torch.dtype | None = None) -> None:
-    """Changes a detector for good, so that it detects faster; it can no longer be trained or loaded into.
+    """Change a detector for good, so that it detects faster; it can no longer be trained or loaded into.
 
     Batch normalisation becomes part of the backbone's convolutions where the backbone can tell which
     belong together, which rounds differently in the last digits. With a ``dtype`` the network runs in
@@ -18,11 +18,13 @@ def optimize_for_inference(detector: nn.Module, dtype: torch.dtype | None = None
         dtype: ``torch.bfloat16``, or ``torch.float16`` on a GPU; None keeps float32.
     """
     detector.eval().requires_grad_(False)
-    if hasattr(detector.backbone, "fold_norms"):
-        detector.backbone.fold_norms()
+    fold_norms = getattr(detector.get_submodule("backbone"), "fold_norms", None)
+    if fold_norms is not None:
+        fold_norms()
     if dtype is None:
         return
-    for part in (detector.backbone, detector.neck, detector.bbox_head):
+    for slot in ("backbone", "neck", "bbox_head"):
+        part = detector.get_submodule(slot)
         if getattr(part, "autocast", True):
             for module in part.modules():
                 if isinstance(module, nn.Conv2d | nn.Linear):

@@ -1,5 +1,7 @@
 """Other matching and losses in the first epochs of a training."""
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 
 from rdet.models.assigners.base import Assigner
@@ -14,7 +16,7 @@ from rdet.structures.positives import Coder, Positives
 
 
 class Phase(nn.Module):
-    """Tells whether a training is in its first epochs. The training loops call :meth:`set_epoch`.
+    """Whether a training is in its first epochs. The training loops call :meth:`set_epoch`.
 
     Args:
         epochs: How many are the first.
@@ -36,11 +38,12 @@ class Phase(nn.Module):
 
     @property
     def is_initial(self) -> bool:
+        """Whether the epoch is one of the first."""
         return self.epoch < self.epochs
 
 
 class PhasedAssigner(Assigner):
-    """Matches by one assigner in the first epochs and by another one afterwards."""
+    """One assigner in the first epochs and another one afterwards."""
 
     def __init__(self, initial: Assigner, later: Assigner, phase: Phase):
         super().__init__()
@@ -53,7 +56,11 @@ class PhasedAssigner(Assigner):
 
 
 class PhasedCriterion(nn.Module):
-    """Computes the losses of one criterion in the first epochs and those of another one afterwards."""
+    """The losses of one criterion in the first epochs and those of another one afterwards."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, all_priors: AllPriors, positives: Positives) -> dict[str, Tensor]: ...
 
     def __init__(self, initial: DenseCriterion, later: DenseCriterion, phase: Phase):
         super().__init__()
@@ -74,10 +81,9 @@ class PhasedCriterion(nn.Module):
     def positives(
         self, predictions: DensePredictions, priors: Tensor, matches: Matches, truth: GroundTruth, coder: Coder
     ) -> Positives:
-        """See :meth:`DenseCriterion.positives`."""
+        """Show the matches as the losses of the epoch see them; see :meth:`DenseCriterion.positives`."""
         return self.current.positives(predictions, priors, matches, truth, coder)
 
     def forward(self, all_priors: AllPriors, positives: Positives) -> dict[str, Tensor]:
-        """See :meth:`DenseCriterion.forward`."""
-        losses: dict[str, Tensor] = self.current(all_priors, positives)
-        return losses
+        """Compute the losses of the epoch; see :meth:`DenseCriterion.forward`."""
+        return self.current(all_priors, positives)

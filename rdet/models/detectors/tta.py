@@ -1,64 +1,65 @@
 """Test-time augmentation: one result from several views of an image."""
 
-import inspect
+from typing import Any
 
 import torch
 from mmengine.model import BaseTTAModel
 from mmengine.structures import InstanceData
-from torch import Tensor, nn
+from torch import Tensor
 
+from rdet.errors import ConfigError
+from rdet.models.detectors.one_stage_detector import OneStageDetector
+from rdet.models.postprocess.dense_postprocess import DensePostprocess
 from rdet.registry import MODELS
 from rdet.structures import DetDataSample
 
 
 @MODELS.register_module()
 class DetTTAModel(BaseTTAModel):
-    """Detects in each view of an image and merges what was found in pixels of the original.
+    """A detector that looks at several views of an image and merges what it found, in pixels of the original.
 
     Views are what ``TestTimeAug`` makes: resized (``scale_factor``) and flipped (``flip``,
-    ``flip_direction``). Weights load and save as those of the detector itself.
+    ``flip_direction``). Weights load and save under the detector's names.
 
     Args:
         module: The detector.
-        postprocess: Its ``suppress`` merges the detections of all views, the best ``max_per_img``
-            of which stay. If ``suppress`` names ``num_views``, it is told how many views there are.
-            Default is the detector's own.
+        postprocess: Its ``merge_views`` merges the detections of all views, the best ``max_per_img``
+            of which stay. Default is that of the detector.
 
     Raises:
-        ValueError: The postprocess has no ``suppress``.
+        ConfigError: The postprocess is none of rdet's kind.
     """
 
-    def __init__(self, module: nn.Module, postprocess=None):
+    def __init__(self, module: OneStageDetector, postprocess: DensePostprocess | None = None):
         super().__init__(module)
         self.postprocess = module.postprocess if postprocess is None else postprocess
-        if not hasattr(self.postprocess, "suppress"):
-            raise ValueError(
-                f"{type(self.postprocess).__name__} has no suppress() to merge views with; "
+        if not isinstance(self.postprocess, DensePostprocess):
+            raise ConfigError(
+                f"{type(self.postprocess).__name__} does not derive from DensePostprocess, which merges views; "
                 "set tta_model=dict(type='DetTTAModel', postprocess=dict(type='NMSPostprocess'))"
             )
 
     @torch.no_grad()
     def merge_preds(self, data_samples_list: list[tuple[DetDataSample, ...]]) -> list[DetDataSample]:
-        """The views of each image, with ``pred_instances`` -> one sample each, all in pixels of the original image."""
+        """Merge the views of each image, with ``pred_instances``, into one sample, in pixels of the original image."""
         return [self._merge(views) for views in data_samples_list]
 
-    def state_dict(self, *args, **kwargs) -> dict[str, Tensor]:
-        """Weights of the detector, under its own names."""
-        return self.module.state_dict(*args, **kwargs)
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
+        """Return the weights of the detector, under its own names."""
+        weights: dict[str, Tensor] = self.module.state_dict(*args, **kwargs)
+        return weights
 
-    def load_state_dict(self, *args, **kwargs):
-        """Loads weights of the detector."""
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Load weights of the detector."""
         return self.module.load_state_dict(*args, **kwargs)
 
     def _merge(self, views: tuple[DetDataSample, ...]) -> DetDataSample:
-        offered = {
-            "boxes": torch.cat([unflip(view.pred_instances.bboxes, view) for view in views]),
-            "scores": torch.cat([view.pred_instances.scores for view in views]),
-            "labels": torch.cat([view.pred_instances.labels for view in views]),
-            "num_views": len(views),
-        }
-        wanted = inspect.signature(self.postprocess.suppress).parameters
-        boxes, scores, labels = self.postprocess.suppress(**{name: offered[name] for name in wanted})
+        boxes, scores, labels = self.postprocess.merge_views(
+            torch.cat([unflip(view.pred_instances.bboxes, view) for view in views]),
+            torch.cat([view.pred_instances.scores for view in views]),
+            torch.cat([view.pred_instances.labels for view in views]),
+            num_views=len(views),
+        )
         first = views[0]
         merged = DetDataSample(metainfo=first.metainfo)
         merged.set_metainfo(
@@ -74,7 +75,7 @@ class DetTTAModel(BaseTTAModel):
 
 
 def unflip(boxes: Tensor, view: DetDataSample) -> Tensor:
-    """Boxes (n, 4) in pixels of the original size, as a view shows them -> as the original image does."""
+    """Undo a view's flip of boxes (n, 4), which are in pixels of the original size."""
     if not view.flip:
         return boxes
     height, width = view.ori_shape

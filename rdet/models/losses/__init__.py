@@ -1,1 +1,1 @@
-"""Losses, and what their sums are divided by."""
+"""Losses, and the normalizers that their sums are divided by."""

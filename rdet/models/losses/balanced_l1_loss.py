@@ -15,7 +15,7 @@ class BalancedL1Loss(EncodedBoxLoss):
     """Balanced L1 (Libra R-CNN, Pang et al., CVPR 2019, section 3.3).
 
     Its gradient is alpha * ln(b |x| + 1) for differences |x| < 1 and gamma above, with b such that
-    the two meet; small differences thus pull more than with smooth L1.
+    the two meet; small differences therefore pull more than with smooth L1.
 
     Shapes: deltas (..., D), target_deltas (..., D) -> (...,), summed over the D numbers.
 

@@ -1,4 +1,4 @@
-"""Bases of losses: which tensors each kind compares, and where the detector takes them from.
+"""Bases of losses: which tensors a loss compares, and where the detector takes them from.
 
 A loss is called with plain tensors, in a notebook too. The detector calls :meth:`of`, which takes these tensors from
 what is known of the batch (:mod:`rdet.structures.all_priors`, :mod:`rdet.structures.positives`). Losses give one number
@@ -28,7 +28,7 @@ class ClassificationLoss(nn.Module, ABC):
         """Compute the loss of each prior of N images: (N, A), 0 where the label is ``IGNORE``."""
 
     def binary_logits(self, logits: Tensor) -> Tensor:
-        """Turn (..., K) logits into (..., K) whose sigmoid is the probability; they are so themselves by default."""
+        """Turn logits (..., K) into logits (..., K) whose sigmoid is the probability; default: leave them."""
         return logits
 
 
@@ -38,6 +38,10 @@ class HardTargetLoss(ClassificationLoss):
     if TYPE_CHECKING:
 
         def __call__(self, logits: Tensor, labels: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Compute the loss of each prior: logits (..., K), labels (...,) int64 -> (...,), 0 at ``IGNORE``."""
 
     def of(self, priors: AllPriors) -> Tensor:
         return self(priors.logits, priors.labels)
@@ -51,6 +55,10 @@ class SoftTargetLoss(ClassificationLoss):
     if TYPE_CHECKING:
 
         def __call__(self, logits: Tensor, labels: Tensor, quality: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def forward(self, logits: Tensor, labels: Tensor, quality: Tensor) -> Tensor:
+        """Compute the loss of each prior: logits (..., K), labels (...,) int64, quality (...,) in [0, 1] -> (...,)."""
 
     def of(self, priors: AllPriors) -> Tensor:
         return self(priors.logits, priors.labels, priors.quality)
@@ -77,6 +85,10 @@ class EncodedBoxLoss(PositiveLoss):
 
         def __call__(self, deltas: Tensor, target_deltas: Tensor) -> Tensor: ...
 
+    @abstractmethod
+    def forward(self, deltas: Tensor, target_deltas: Tensor) -> Tensor:
+        """Compute the loss of each positive: deltas (P, D), target_deltas (P, 4) -> (P,)."""
+
     def of(self, positives: Positives) -> Tensor:
         return self(positives.deltas, positives.target_deltas)
 
@@ -87,6 +99,10 @@ class DecodedBoxLoss(PositiveLoss):
     if TYPE_CHECKING:
 
         def __call__(self, predicted: Tensor, boxes: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def forward(self, predicted: Tensor, boxes: Tensor) -> Tensor:
+        """Compute the loss of each positive: predicted (P, 4), boxes (P, 4), both xyxy -> (P,)."""
 
     def of(self, positives: Positives) -> Tensor:
         return self(positives.predicted, positives.boxes)
@@ -100,6 +116,10 @@ class QualityLoss(PositiveLoss):
     if TYPE_CHECKING:
 
         def __call__(self, quality_logits: Tensor, quality: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def forward(self, quality_logits: Tensor, quality: Tensor) -> Tensor:
+        """Compute the loss of each positive: quality_logits (P,), quality (P,) in [0, 1] -> (P,)."""
 
     def of(self, positives: Positives) -> Tensor:
         return self(positives.quality_logits, positives.quality)

@@ -33,5 +33,5 @@ class CrossEntropyLoss(SigmoidLoss):
         return F.softplus(-x_t)
 
     def with_derivative(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """-log(p_t), and 1 - p_t (equation 9)."""
+        """Compute -log(p_t), and its derivative 1 - p_t (equation 9)."""
         return softplus(u), torch.sigmoid(u)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from rdet.errors import ConfigError
 from rdet.models.losses.base import EncodedBoxLoss
 from rdet.models.losses.precision import at_least_float32
 from rdet.registry import MODELS
@@ -31,11 +32,11 @@ class DistributionFocalLoss(EncodedBoxLoss):
         sides = target_deltas.shape[-1]
         bins, rest = divmod(deltas.shape[-1], sides)
         if rest or bins < 2:
-            raise ValueError(
+            raise ConfigError(
                 f"DistributionFocalLoss: {deltas.shape[-1]} numbers for {sides} sides are no distributions; "
                 "use a model.bbox_coder that decodes distributions"
             )
-        log_p = at_least_float32(deltas).unflatten(-1, (sides, bins)).log_softmax(dim=-1)  # (P, 4, n + 1)
+        log_p: Tensor = at_least_float32(deltas).unflatten(-1, (sides, bins)).log_softmax(dim=-1)  # (P, 4, n + 1)
         target = at_least_float32(target_deltas).clamp(0, bins - 1)
         left = target.floor().clamp(max=bins - 2)
         to_right = target - left  # (P, 4) in [0, 1]

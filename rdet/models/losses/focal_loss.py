@@ -11,7 +11,7 @@ from rdet.registry import MODELS
 
 
 def focal_loss(x_t: Tensor, gamma: float) -> Tensor:
-    """Focal loss without alpha, elementwise (equation 4).
+    """Compute the focal loss without alpha, elementwise (equation 4).
 
     FL(p_t) = -(1 - p_t)^gamma log(p_t) with p_t = sigmoid(x_t), written in terms of softplus:
     -log(p_t) = softplus(-x_t) and -log(1 - p_t) = softplus(x_t). Value and gradient are finite for
@@ -25,7 +25,7 @@ def focal_loss(x_t: Tensor, gamma: float) -> Tensor:
 
 
 def focal_loss_star(x_t: Tensor, gamma: float, beta: float) -> Tensor:
-    """FL*, elementwise (equations 7 and 8): -log(sigmoid(gamma x_t + beta)) / gamma.
+    """Compute FL*, elementwise (equations 7 and 8): -log(sigmoid(gamma x_t + beta)) / gamma.
 
     Args:
         x_t: y * x, as in :func:`focal_loss`.
@@ -43,7 +43,7 @@ def sigmoid_focal_loss(
     label_smoothing: float = 0.0,
     reduction: str = "none",
 ) -> Tensor:
-    """Focal loss of binary predictions outside the detector (equation 5); in it, use :class:`FocalLoss`.
+    """Compute the focal loss of binary predictions outside the detector (equation 5); in it, use :class:`FocalLoss`.
 
     Args:
         logits: Any shape.
@@ -97,7 +97,7 @@ class FocalLoss(SigmoidLoss):
         return focal_loss(x_t, self.gamma)
 
     def with_derivative(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """With q = 1 - p_t and s = -log(p_t): q^gamma s, and q^gamma (gamma p_t s + q) (equation 10)."""
+        """Compute q^gamma s, q = 1 - p_t, s = -log(p_t), and its derivative q^gamma (gamma p_t s + q) (equation 10)."""
         q, s = torch.sigmoid(u), softplus(u)
         if self.gamma == 0:
             return s, q
@@ -139,6 +139,6 @@ class FocalLossStar(SigmoidLoss):
         return focal_loss_star(x_t, self.gamma, self.beta)
 
     def with_derivative(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """With z = gamma x_t + beta: -log(sigmoid(z)) / gamma, and sigmoid(-z) (equation 11)."""
+        """Compute -log(sigmoid(z)) / gamma with z = gamma x_t + beta, and its derivative sigmoid(-z) (equation 11)."""
         minus_z = self.gamma * u - self.beta
         return softplus(minus_z).div_(self.gamma), torch.sigmoid(minus_z)

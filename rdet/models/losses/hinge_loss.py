@@ -42,6 +42,6 @@ class HingeLoss(SigmoidLoss):
         return torch.relu(self.margin - x_t.sigmoid())
 
     def with_derivative(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Its derivative is p_t (1 - p_t) below the margin and 0 above."""
+        """Compute max(0, margin - p_t), and its derivative: p_t (1 - p_t) below the margin and 0 above."""
         p_t = torch.sigmoid(-u)
         return torch.relu(self.margin - p_t), (p_t * (1 - p_t)).masked_fill(p_t >= self.margin, 0)

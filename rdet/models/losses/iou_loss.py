@@ -19,12 +19,12 @@ from rdet.structures.boxes import area, iou_and_union, sides_of
 
 
 def enclosing_sides(first: Tensor, second: Tensor) -> Tensor:
-    """Width and height (..., 2) of the smallest box around both."""
+    """Compute width and height (..., 2) of the smallest box around both, (..., 4) xyxy each."""
     return torch.maximum(first[..., 2:], second[..., 2:]) - torch.minimum(first[..., :2], second[..., :2])
 
 
 def center_distance(first: Tensor, second: Tensor) -> Tensor:
-    """Squared distance of the centres over the squared diagonal of the enclosing box, (...,) in [0, 1]."""
+    """Compute the squared distance of the centres over the squared diagonal of the enclosing box: (...) in [0, 1]."""
     offset = ((first[..., :2] + first[..., 2:]) - (second[..., :2] + second[..., 2:])) / 2
     return offset.square().sum(dim=-1) / _positive(enclosing_sides(first, second).square().sum(dim=-1))
 
@@ -117,10 +117,8 @@ class CIoULoss(OverlapLoss):
 
     def paired(self, predicted: Tensor, boxes: Tensor) -> Tensor:
         iou, _ = iou_and_union(predicted, boxes)
-        angle, angle_of_box = (
-            torch.atan2(*_positive(sides_of(either)).unbind(dim=-1)) for either in (predicted, boxes)
-        )
-        v = 4 / math.pi**2 * (angle - angle_of_box).square()
+        angle, target_angle = (torch.atan2(*_positive(sides_of(x)).unbind(dim=-1)) for x in (predicted, boxes))
+        v = 4 / math.pi**2 * (angle - target_angle).square()
         with torch.no_grad():
             alpha = v / _positive(1 - iou + v)
         return 1 - iou + center_distance(predicted, boxes) + alpha * v

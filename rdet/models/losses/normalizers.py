@@ -1,4 +1,4 @@
-"""What the sum of a loss is divided by."""
+"""Normalizers: the divisors of the sum of a loss."""
 
 from abc import ABC, abstractmethod
 
@@ -10,20 +10,20 @@ from rdet.registry import MODELS
 
 
 class Normalizer(ABC):
-    """Base of what says the divisors of a loss.
+    """Base of rules for the divisors of a loss.
 
     Attributes:
-        keeps_state: That two uses in a step would disturb each other; the detector refuses parts that need two.
+        keeps_state: Whether two uses in a step would disturb each other; the detector refuses parts that need two.
     """
 
     keeps_state = False
 
     @abstractmethod
     def __call__(self, num_pos: Tensor) -> Tensor:
-        """Say what to divide by for the positives of each image: (N,) counts -> (N,) divisors of each image's loss."""
+        """Turn the number of positives of each image (N,) into the divisor of each image's loss (N,)."""
 
     def of_mass(self, mass: Tensor) -> Tensor:
-        """Say what to divide by for the sum of the weights of each image's positives: (N,) -> (N,).
+        """Turn the sum of the weights of each image's positives (N,) into the divisor of each image's loss (N,).
 
         By default a mass is taken as a count is.
         """
@@ -32,15 +32,15 @@ class Normalizer(ABC):
 
 @MODELS.register_module()
 class BatchNormalizer(Normalizer):
-    """Divides by the positives of the whole batch, over all processes.
+    """The positives of the whole batch, over all processes.
 
     Gradients of a distributed step, which are averages over the processes, then equal those of one
     process with the joint batch, however unevenly the objects are spread.
 
     Args:
-        min_count_per_image: What an image counts at least; MMDetection's RetinaNet, ATSS and GFL have 1. The batch
-            counts at least 1.
-        min_mass: What the weights of the batch sum up to at least.
+        min_count_per_image: Smallest count of an image; MMDetection's RetinaNet, ATSS and GFL have 1. That of the
+            batch is 1.
+        min_mass: Smallest sum of the weights of a batch.
     """
 
     def __init__(self, min_count_per_image: int = 0, min_mass: float = 1.0):
@@ -65,20 +65,20 @@ class BatchNormalizer(Normalizer):
 
 @MODELS.register_module()
 class ImageNormalizer(Normalizer):
-    """Divides by the positives of each image, then by the number of images (section 4.1; torchvision)."""
+    """The positives of each image, times the number of images (Focal Loss paper, section 4.1; torchvision)."""
 
     def __call__(self, num_pos: Tensor) -> Tensor:
-        """(N,) positives of each image -> (N,) divisors of each image's loss."""
+        """Turn the number of positives of each image (N,) into the divisor of each image's loss (N,)."""
         return num_pos.clamp(min=1).float() * len(num_pos)
 
 
 @MODELS.register_module()
 class EMANormalizer(nn.Module, Normalizer):
-    """Divides by a running mean of the positives of the batches, as Detectron2's RetinaNet does.
+    """A running mean of the positives of the batches, as in Detectron2's RetinaNet.
 
     Batches with few positives then weigh less than with :class:`BatchNormalizer`. The mean is of all
     processes' positives, each step moves it before it is used, and checkpoints keep it. It is one
-    mean: a detector whose parts weigh positives differently needs another normaliser.
+    mean: a detector whose parts weigh positives differently needs another normalizer.
 
     Args:
         momentum: What stays of the mean in a step.
@@ -86,6 +86,7 @@ class EMANormalizer(nn.Module, Normalizer):
     """
 
     keeps_state = True
+    mean: Tensor
 
     def __init__(self, momentum: float = 0.9, initial: float = 100.0):
         super().__init__()
@@ -97,7 +98,7 @@ class EMANormalizer(nn.Module, Normalizer):
         self.register_buffer("mean", torch.tensor(float(initial)))
 
     def forward(self, num_pos: Tensor) -> Tensor:
-        """(N,) positives of each image -> (N,) divisors of each image's loss."""
+        """Turn the number of positives of each image (N,) into the divisor of each image's loss (N,)."""
         if self.training:
             total, processes = _over_all_processes(num_pos)
             self.mean.lerp_(total.clamp(min=1) / processes, 1 - self.momentum)
@@ -105,7 +106,7 @@ class EMANormalizer(nn.Module, Normalizer):
 
 
 def _over_all_processes(num_pos: Tensor) -> tuple[Tensor, int]:
-    """Sum of ``num_pos`` over all processes, and their number."""
+    """Sum ``num_pos`` over all processes, and count the processes."""
     total = num_pos.sum().float()
     if not (dist.is_available() and dist.is_initialized()):
         return total, 1

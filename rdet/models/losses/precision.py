@@ -6,22 +6,25 @@ from torch import Tensor
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """Half precision becomes float32, which can hold 1 - p near 1 and areas in pixels; float64 stays."""
+    """Convert half precision to float32, which can hold 1 - p near 1 and areas in pixels; float64 stays."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def softplus(x: Tensor) -> Tensor:
-    """log(1 + exp(x)), elementwise: -log(p_t) of x_t = -x.
+    """Compute log(1 + exp(x)), elementwise: -log(p_t) of x_t = -x.
 
-    In a compiled kernel, where more arithmetic costs no more passes over the memory, log1p is written by
-    log: torch's log1p alone takes as long as all the rest of a focal loss there.
+    A compiled kernel computes log1p by log: there, torch's log1p alone takes as long as all the rest of a focal loss,
+    and more arithmetic needs no further pass over the memory.
     """
     return _softplus_by_log(x) if torch.compiler.is_compiling() else F.softplus(x)
 
 
 def _softplus_by_log(x: Tensor) -> Tensor:
-    """max(x, 0) + log(1 + e) with e = exp(-|x|); the rounding of 1 + e is undone as in Goldberg, "What Every
-    Computer Scientist Should Know About Floating-Point Arithmetic", ACM Computing Surveys 1991, theorem 4."""
+    """Compute max(x, 0) + log(1 + e) with e = exp(-|x|).
+
+    The rounding of 1 + e is undone as in Goldberg, "What Every Computer Scientist Should Know About Floating-Point
+    Arithmetic", ACM Computing Surveys 1991, theorem 4.
+    """
     e = torch.exp(-x.abs())
     rounded = 1 + e
     kept = rounded - 1  # what of e is left in 1 + e

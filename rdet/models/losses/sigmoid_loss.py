@@ -31,11 +31,13 @@ class SigmoidLoss(HardTargetLoss):
         num_classes: K, with which ``class_weight`` is compared (inferred).
         label_smoothing: s; where the label is a class, 1 - s / 2 of the loss of each target and s / 2 of
             that of its opposite (Szegedy et al., CVPR 2016, section 7, with two outcomes); alpha is that
-            of the target. With the cross entropy this is least where p is s / 2 from the target. A
-            focal loss weighs the opposite, which is hard, more: with s = 0.1 that p is 0.16 from the
-            target with gamma 1, and 0.25 with gamma 2. The background's targets stay 0: of a thousand times as
-            many predictions, a little each would be nearly all of the loss.
+            of the target. The cross entropy is then least where p is s / 2 from the target. A focal loss
+            weighs the opposite more, as it is hard: with s = 0.1 that p is 0.16 from the target with gamma 1,
+            and 0.25 with gamma 2. The targets of the background stay 0: it has a thousand times as many
+            predictions, and a small loss of each would be nearly all of the sum.
     """
+
+    class_weight: Tensor | None
 
     def __init__(
         self,
@@ -55,7 +57,6 @@ class SigmoidLoss(HardTargetLoss):
         self.alpha = alpha
         self.label_smoothing = label_smoothing
         self.loss_weight = loss_weight
-        self.class_weight: Tensor | None
         self.register_buffer(
             "class_weight",
             None if class_weight is None else torch.tensor(class_weight, dtype=torch.float32),
@@ -88,8 +89,8 @@ class SigmoidLoss(HardTargetLoss):
     def with_derivative(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """Compute :meth:`elementwise` of x_t = -u, and its derivative with respect to u.
 
-        For the many targets that are 0, u is the logit itself. This asks autograd; a subclass that
-        knows the derivative spares the graph. The detector's loss writes into what is returned.
+        For the many targets that are 0, u is the logit itself. Here autograd finds the derivative; a
+        subclass that has a formula for it needs no graph. The caller may write into both results.
         """
         with torch.enable_grad():
             u = u.detach().requires_grad_()
@@ -108,7 +109,7 @@ class SigmoidLoss(HardTargetLoss):
         return loss * (labels != IGNORE) * self.loss_weight
 
     def smoothed(self, u: Tensor, is_class: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute :meth:`with_derivative` of the smoothed targets; ``is_class`` (M, 1) says which rows are smoothed."""
+        """Compute :meth:`with_derivative` of the smoothed targets; ``is_class`` (M, 1) marks the rows to smooth."""
         loss, slope = self.with_derivative(u)
         if self.label_smoothing:
             opposite, opposite_slope = self.with_derivative(-u)
@@ -179,7 +180,7 @@ class _SummedOverClasses(torch.autograd.Function):
 
 
 def _pieces(length: int) -> list[slice]:
-    """Equal parts of ``length`` rows, at most ``_PIECES``; one where a compiler makes all steps in one pass."""
+    """Cut ``length`` rows into at most ``_PIECES`` equal parts; into one for a compiler, which makes one pass."""
     if torch.compiler.is_compiling():
         return [slice(None)]
     size = max(1, -(-length // _PIECES))

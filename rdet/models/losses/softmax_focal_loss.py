@@ -24,7 +24,7 @@ def softmax_focal_loss(
     label_smoothing: float = 0.0,
     reduction: str = "none",
 ) -> Tensor:
-    """Focal loss with p = softmax(logits): the sum over the classes c of -q_c alpha_c (1 - p_c)^gamma log(p_c).
+    """Compute the focal loss of p = softmax(logits): -q_c alpha_c (1 - p_c)^gamma log(p_c), summed over the classes c.
 
     q is 1 at the label and 0 elsewhere, or (1 - s) + s / C and s / C with ``label_smoothing`` s. Value
     and gradient are finite for any finite logit.
@@ -51,7 +51,7 @@ def softmax_focal_loss(
 
 
 def _focal(log_p: Tensor, gamma: float) -> Tensor:
-    """-(1 - p)^gamma log(p), elementwise."""
+    """Compute -(1 - p)^gamma log(p), elementwise."""
     log_p = log_p.clamp(max=_NEARLY_0)
     return torch.exp(gamma * torch.log(-torch.expm1(log_p))) * -log_p
 
@@ -76,6 +76,8 @@ class SoftmaxFocalLoss(HardTargetLoss):
         loss_weight: Factor of the result.
         num_classes: K (inferred).
     """
+
+    alpha: Tensor | None
 
     def __init__(
         self,
@@ -117,11 +119,11 @@ class SoftmaxFocalLoss(HardTargetLoss):
         return loss * (labels != IGNORE) * self.loss_weight
 
     def binary_logits(self, logits: Tensor) -> Tensor:
-        """(..., K) -> (..., K) whose sigmoid is the softmax with the background."""
+        """Turn logits (..., K) into logits (..., K) whose sigmoid is the softmax with the background."""
         log_p = _with_background(logits).log_softmax(dim=-1)[..., :-1].clamp(max=_NEARLY_0)
         return log_p - torch.log(-torch.expm1(log_p))
 
 
 def _with_background(logits: Tensor) -> Tensor:
-    """(..., K) -> (..., K + 1), the last of them 0."""
+    """Append the logit of the background, 0: (..., K) -> (..., K + 1)."""
     return F.pad(at_least_float32(logits), (0, 1))

@@ -1,4 +1,4 @@
-"""Base of what chooses the priors to train on."""
+"""Base of rules that choose the priors to train on."""
 
 from abc import ABC, abstractmethod
 

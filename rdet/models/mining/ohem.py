@@ -14,7 +14,7 @@ _SIZES_KEPT = 8
 
 @MODELS.register_module()
 class OHEM(Mining):
-    """Trains on the priors of highest loss, none of which overlaps another of them much.
+    """The priors of highest loss, none of which overlaps another of them much.
 
     As the Focal Loss paper describes it for one stage (section 5.1, after Shrivastava et al., CVPR
     2016): each prior is scored by its classification loss, non-maximum suppression of the priors
@@ -23,7 +23,7 @@ class OHEM(Mining):
     highest loss, at most ``batch_size / 4``, and three times as many negatives.
 
     The paper leaves open, and this class settles so: the minibatch is one image's; boxes are learnt
-    at all positives; an image of which no positive is left gives ``neg_pos_ratio`` negatives. The
+    at all positives; an image without a positive that is left gives ``neg_pos_ratio`` negatives. The
     detector divides by the number of chosen priors instead of that of positives.
 
     Args:
@@ -45,7 +45,7 @@ class OHEM(Mining):
         self._pairs_of: dict[int, tuple[Tensor, Tensor]] = {}  # id of priors -> these priors, their pairs
 
     def __call__(self, losses: Tensor, labels: Tensor, priors: Tensor) -> Tensor:
-        """Chooses priors of one image.
+        """Choose priors of one image.
 
         Args:
             losses: (A,) classification loss of each prior.
@@ -70,11 +70,11 @@ class OHEM(Mining):
         return chosen
 
     def _pairs(self, priors: Tensor) -> Tensor:
-        """(2, E) pairs of overlapping priors. Generators return the same tensor for images of the same size."""
-        known, pairs = self._pairs_of.get(id(priors), (None, None))
-        if known is not priors:
+        """Find the pairs (2, E) of overlapping priors. Generators return one tensor for images of the same size."""
+        known = self._pairs_of.get(id(priors))
+        if known is None or known[0] is not priors:
             if len(self._pairs_of) >= _SIZES_KEPT:
                 self._pairs_of.pop(next(iter(self._pairs_of)))
-            pairs = overlapping_pairs(priors, self.nms_thr)
-            self._pairs_of[id(priors)] = priors, pairs
-        return pairs
+            known = priors, overlapping_pairs(priors, self.nms_thr)
+            self._pairs_of[id(priors)] = known
+        return known[1]

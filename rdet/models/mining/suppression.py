@@ -14,7 +14,7 @@ _CHUNK = 512
 
 
 def overlapping_pairs(boxes: Tensor, iou_threshold: float) -> Tensor:
-    """All pairs of different boxes whose IoU is above a threshold.
+    """Find all pairs of different boxes whose IoU is above a threshold.
 
     Only boxes of similar heights in similar rows are compared: an IoU above t needs heights with a
     ratio above t, and centres that are less than (1 - t) times the larger height apart.
@@ -54,7 +54,7 @@ def overlapping_pairs(boxes: Tensor, iou_threshold: float) -> Tensor:
 
 
 def greedy_survivors(order: Tensor, pairs: Tensor, num_boxes: int) -> Tensor:
-    """What greedy suppression leaves: of each two that overlap, the later one goes if the earlier one stays.
+    """Suppress greedily: of each two boxes that overlap, the later one goes if the earlier one stays.
 
     All that come before every overlapping one that is still undecided stay at once, and what overlaps
     them goes; a few such rounds decide all.
@@ -71,13 +71,13 @@ def greedy_survivors(order: Tensor, pairs: Tensor, num_boxes: int) -> Tensor:
     rank = order.new_full((num_boxes,), last).index_copy_(0, order, torch.arange(last, device=order.device))
     stays = torch.zeros_like(rank, dtype=torch.bool)
     undecided = rank < last
-    one, other = pairs
-    while len(one):
-        both = undecided[one] & undecided[other]
-        one, other = one[both], other[both]
-        earliest = torch.full_like(rank, last).scatter_reduce_(0, one, rank[other], "amin")
+    first, second = pairs
+    while len(first):
+        both = undecided[first] & undecided[second]
+        first, second = first[both], second[both]
+        earliest = torch.full_like(rank, last).scatter_reduce_(0, first, rank[second], "amin")
         new = undecided & (rank < earliest)
         stays |= new
         undecided &= ~new
-        undecided[other[new[one]]] = False
+        undecided[second[new[first]]] = False
     return order[(stays | undecided)[order]]

@@ -85,8 +85,8 @@ class _Block(nn.Module):
         outputs = down[:1]
         for i, fuse in enumerate(self.up, start=1):
             below = outputs[-1] if outputs[-1].shape == inputs[i].shape else _halved(outputs[-1])
-            own = [inputs[i], down[i]] if i < len(self.up) else [inputs[i]]
-            outputs.append(fuse([*own, resized(below, inputs[i])]))
+            same_level = [inputs[i], down[i]] if i < len(self.up) else [inputs[i]]
+            outputs.append(fuse([*same_level, resized(below, inputs[i])]))
         return outputs
 
 
@@ -110,5 +110,5 @@ class _Fusion(nn.Module):
 
 
 def _halved(x: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, C, ceil(H / 2), ceil(W / 2)), the maxima of 3x3."""
+    """Halve a map by the maxima of 3x3 cells: (N, C, H, W) -> (N, C, ceil(H / 2), ceil(W / 2))."""
     return F.max_pool2d(x, 3, stride=2, padding=1)

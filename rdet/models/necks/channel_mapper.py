@@ -8,7 +8,7 @@ from rdet.registry import MODELS
 
 @MODELS.register_module()
 class ChannelMapper(nn.Module):
-    """Gives the maps of a backbone one width; levels do not see each other (MMDetection's name).
+    """One convolution for each map, to one width; levels do not see each other (MMDetection's name).
 
     It fits backbones whose maps are already mixed, or which have a single map. Levels above the
     last are stride-2 convolutions on the last map, with ReLU between them.

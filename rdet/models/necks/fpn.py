@@ -54,7 +54,7 @@ class FPN(nn.Module):
         return [*levels, *self.extra_convs(maps[-1] if self.extra_from_input else levels[-1])]
 
     def pyramid(self, maps: list[Tensor]) -> list[Tensor]:
-        """The levels of the backbone's own strides, P3 to P5."""
+        """Compute the levels of the backbone's strides, P3 to P5: one (N, out_channels, H_i, W_i) for each map."""
         merged = [conv(x) for conv, x in zip(self.lateral_convs, maps, strict=True)]
         for i in range(len(merged) - 1, 0, -1):
             merged[i - 1] = merged[i - 1] + resized(merged[i], merged[i - 1])

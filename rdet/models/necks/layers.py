@@ -7,13 +7,13 @@ from rdet.models.norms import build_norm
 
 
 class Conv2d(nn.Conv2d):
-    """torch's, padded beforehand where a stride meets a map of one cell.
+    """torch's convolution; where a stride meets a map of one cell, the map is padded beforehand.
 
     There the gradient of its weight is not set on the CPU in bfloat16 and channels last (torch 2.15).
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.shape[-2:] == (1, 1) and self.stride != (1, 1):
+        if x.shape[-2:] == (1, 1) and self.stride != (1, 1) and not isinstance(self.padding, str):
             rows, columns = self.padding
             padded = F.pad(x, (columns, columns, rows, rows))
             return F.conv2d(padded, self.weight, self.bias, self.stride)
@@ -21,13 +21,13 @@ class Conv2d(nn.Conv2d):
 
 
 def conv_layer(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, norm_cfg: dict | None = None):
-    """A convolution that keeps ceil(size / stride); with ``norm_cfg``, one without bias, and that normalisation."""
+    """Make a convolution that keeps ceil(size / stride); with ``norm_cfg``, without bias, and that normalisation."""
     conv = Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, bias=norm_cfg is None)
     return conv if norm_cfg is None else nn.Sequential(conv, build_norm(norm_cfg, out_channels))
 
 
 def init_convs(network: nn.Module) -> None:
-    """Starts all convolutions as Lin et al. do: Caffe's XavierFill (uniform, variance 1 / fan_in), biases 0."""
+    """Initialise all convolutions as Lin et al. do: Caffe's XavierFill (uniform, variance 1 / fan_in), biases 0."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_uniform_(module.weight, a=1)
@@ -36,12 +36,12 @@ def init_convs(network: nn.Module) -> None:
 
 
 def resized(x: Tensor, like: Tensor) -> Tensor:
-    """Nearest neighbours at the height and width of ``like``. Sizes need not halve exactly, hence no factor."""
+    """Resize a map to the height and width of ``like``, nearest neighbours. Sizes need not halve exactly: no factor."""
     return x if x.shape[-2:] == like.shape[-2:] else F.interpolate(x, size=like.shape[-2:])
 
 
 def pyramid_strides(in_strides: list[int], num_extra: int) -> list[int]:
-    """Strides of all levels; each level above the backbone's last has twice the stride of the one below."""
+    """Compute the strides of all levels; each level above the backbone's last has twice the stride of the one below."""
     return [*in_strides, *(in_strides[-1] * 2 ** (i + 1) for i in range(num_extra))]
 
 

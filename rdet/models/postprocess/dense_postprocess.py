@@ -1,4 +1,4 @@
-"""What all ways from dense predictions to detections share: candidates before, a cap after."""
+"""Base of the rules from dense predictions to detections."""
 
 import math
 from abc import ABC, abstractmethod
@@ -9,16 +9,17 @@ from torch import Tensor
 from torchvision.ops import clip_boxes_to_image
 
 from rdet.structures import DensePredictions
+from rdet.structures.positives import Coder
 
 
 class DensePostprocess(ABC):
-    """Candidates of each image, then :meth:`suppress`, then the best ``max_per_img``.
+    """Base of rules from predictions to detections: candidates, then :meth:`suppress`, then the best ``max_per_img``.
 
     On each level the best ``topk_per_level`` predictions above ``score_thr`` are decoded and
     clipped to the image (Focal Loss paper, section 4, "Inference"). Where the head predicts a
-    quality, the score of a class is made of its probability and the quality; threshold and rank are
-    those of this score, as in torchvision, or of the class's probability alone, as in the published
-    code of FCOS and ATSS and in MMDetection, where the same threshold lets more candidates through.
+    quality, the score of a class is made of its probability and the quality. The threshold and the
+    ranking apply to this score, as in torchvision, or to the probability alone, as in the published
+    code of FCOS and ATSS and in MMDetection; there the same threshold lets more candidates through.
 
     Args:
         score_thr: Smallest score; 0 keeps all.
@@ -67,7 +68,7 @@ class DensePostprocess(ABC):
 
     @abstractmethod
     def suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Makes one box of many around the same object.
+        """Make one box of many around the same object.
 
         Args:
             boxes: (n, 4) xyxy of one image, in any order; n may be 0.
@@ -78,11 +79,22 @@ class DensePostprocess(ABC):
             Boxes (m, 4), scores (m,), labels (m,), best first. At least the best ``max_per_img``.
         """
 
+    def merge_views(
+        self, boxes: Tensor, scores: Tensor, labels: Tensor, num_views: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Make one box of many that several views of an image found; by default as :meth:`suppress` does of one.
+
+        Args:
+            boxes, scores, labels: Of all views, see :meth:`suppress`.
+            num_views: How many views there are.
+        """
+        return self.suppress(boxes, scores, labels)
+
     @torch.no_grad()
     def __call__(
-        self, predictions: DensePredictions, priors: Tensor, coder, image_sizes: list[tuple[int, int]]
+        self, predictions: DensePredictions, priors: Tensor, coder: Coder, image_sizes: list[tuple[int, int]]
     ) -> list[InstanceData]:
-        """Detections of each image, best first, clipped to it.
+        """Find the detections of each image, best first, clipped to it.
 
         Args:
             predictions: Of N images.
@@ -119,9 +131,9 @@ class DensePostprocess(ABC):
         return detections
 
     def _candidates(
-        self, logits: Tensor, quality: Tensor | None, deltas: Tensor, priors: Tensor, coder
+        self, logits: Tensor, quality: Tensor | None, deltas: Tensor, priors: Tensor, coder: Coder
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """One level of one image, (A_l, K) logits, (A_l,) quality -> boxes (n, 4), scores (n,), labels (n,)."""
+        """Decode the best of one level: logits (A_l, K), quality (A_l,) -> boxes (n, 4), scores (n,), labels (n,)."""
         num_classes = logits.shape[-1]
         if quality is None or self.rank_by == "class_score":
             # Ranked and compared as logits, so that only survivors need a sigmoid.
@@ -149,12 +161,16 @@ class DensePostprocess(ABC):
         return product if self.quality_score == "product" else product.sqrt()
 
     def _groups(self, labels: Tensor) -> Tensor:
-        """(n,) int64; boxes of the same number compete."""
+        """Give boxes that compete the same number: (n,) int64."""
         return torch.zeros_like(labels) if self.class_agnostic else labels
 
 
 def checked_iou_threshold(iou_threshold: float) -> float:
-    """The threshold itself. Raises ValueError unless it lies in [0, 1]."""
+    """Return the threshold.
+
+    Raises:
+        ValueError: It does not lie in [0, 1].
+    """
     if not 0 <= iou_threshold <= 1:
         raise ValueError(f"postprocess.iou_threshold is {iou_threshold}; it must lie in [0, 1]")
     return iou_threshold

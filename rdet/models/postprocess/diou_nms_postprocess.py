@@ -12,7 +12,7 @@ from rdet.registry import MODELS
 
 @MODELS.register_module()
 class DIoUNMSPostprocess(DensePostprocess):
-    """A box drops the weaker ones whose DIoU with it exceeds a threshold.
+    """Suppression in which a box drops the weaker ones whose DIoU with it exceeds a threshold.
 
     Zheng et al., "Distance-IoU Loss: Faster and Better Learning for Bounding Box Regression", AAAI
     2020, section "Non-Maximum Suppression using DIoU": DIoU is the IoU less the squared distance
@@ -33,7 +33,10 @@ class DIoUNMSPostprocess(DensePostprocess):
         self.iou_threshold = checked_iou_threshold(iou_threshold)
 
     def suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(n, 4), (n,), (n,) -> the best ``max_per_img`` boxes that no better one drops, best first."""
+        """Keep the best ``max_per_img`` boxes that no better one drops, best first.
+
+        Shapes: (n, 4), (n,), (n,) -> (m, 4), (m,), (m,).
+        """
         index, scores = take_best_first(boxes, scores, self._groups(labels), self._rescore, self.max_per_img)
         return boxes[index], scores, labels[index]
 

@@ -13,7 +13,7 @@ def take_best_first(
     rescore: Callable[[Tensor, Tensor, Tensor], Tensor],
     count: int,
 ) -> tuple[Tensor, Tensor]:
-    """Takes ``count`` times the box of the highest score; each taken box lowers the scores of its group.
+    """Take ``count`` times the box of the highest score; each taken box lowers the scores of its group.
 
     As scores only fall, the first ``count`` boxes taken are the best ``count`` of all, so the work
     is O(count * n), and one step is a few operations on all n boxes. Nothing waits for the device

@@ -29,7 +29,10 @@ class NMSPostprocess(DensePostprocess):
         self.iou_threshold = checked_iou_threshold(iou_threshold)
 
     def suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(n, 4), (n,), (n,) -> the boxes that no better one drops, best first, or at least ``max_per_img`` of them."""
+        """Keep the boxes that no better one drops, best first, or at least ``max_per_img`` of them.
+
+        Shapes: (n, 4), (n,), (n,) -> (m, 4), (m,), (m,).
+        """
         # Only better boxes drop a box: if enough of the best candidates are left, the others need no look.
         best = scores.argsort(descending=True, stable=True)
         for candidates in (best[: _CANDIDATES_PER_DETECTION * self.max_per_img], best):

@@ -14,7 +14,7 @@ _METHODS = ("linear", "gaussian")
 
 @MODELS.register_module()
 class SoftNMSPostprocess(DensePostprocess):
-    """A box lowers the scores of those that overlap it instead of dropping them.
+    """Suppression in which a box lowers the scores of those that overlap it instead of dropping them.
 
     Bodla et al., "Soft-NMS -- Improving Object Detection With One Line of Code", ICCV 2017,
     section 3: ``linear`` multiplies a score by 1 - IoU where the IoU exceeds ``iou_threshold``,
@@ -53,14 +53,17 @@ class SoftNMSPostprocess(DensePostprocess):
         self.min_score = min_score
 
     def suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(n, 4), (n,), (n,) -> the best ``max_per_img`` boxes with their lowered scores, best first."""
+        """Keep the best ``max_per_img`` boxes with their lowered scores, best first.
+
+        Shapes: (n, 4), (n,), (n,) -> (m, 4), (m,), (m,).
+        """
         index, scores = take_best_first(boxes, scores, self._groups(labels), self._rescore, self.max_per_img)
         enough = scores >= self.min_score
         index = index[enough]
         return boxes[index], scores[enough], labels[index]
 
     def _rescore(self, box: Tensor, boxes: Tensor, scores: Tensor) -> Tensor:
-        iou = box_iou(box, boxes)[0].nan_to_num()  # (n,); boxes without area overlap nothing
+        iou: Tensor = box_iou(box, boxes)[0].nan_to_num()  # (n,); boxes without area overlap nothing
         if self.method == "gaussian":
             return scores * (-(iou**2) / self.sigma).exp()
         return scores * (1 - iou).where(iou > self.iou_threshold, 1.0)

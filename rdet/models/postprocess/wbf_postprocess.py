@@ -12,13 +12,13 @@ from rdet.registry import MODELS
 
 @MODELS.register_module()
 class WBFPostprocess(DensePostprocess):
-    """Boxes around the same object become one, their mean weighted by the scores.
+    """Fusion of the boxes around the same object into one, their mean weighted by the scores.
 
     Solovyev, Wang and Gabruseva, "Weighted boxes fusion: Ensembling boxes from different object
-    detection models", Image and Vision Computing 2021, section 3. Boxes join, best first, the
-    cluster whose mean so far has the highest IoU with them, or found one. A cluster of T boxes from
-    ``num_views`` models or views has the mean of their scores times min(T, num_views) / num_views:
-    what few views see counts less.
+    detection models", Image and Vision Computing 2021, section 3. In the order of its score, each box
+    joins the cluster whose mean has the highest IoU with it, or founds a new one. A cluster of T boxes
+    from ``num_views`` models or views scores the mean of their scores times min(T, num_views) /
+    num_views: a box that few views find counts less.
 
     The loop is sequential and small, so it runs in numpy, whatever the device of the boxes.
 
@@ -44,10 +44,14 @@ class WBFPostprocess(DensePostprocess):
         self.iou_threshold = checked_iou_threshold(iou_threshold)
         self.conf_type = conf_type
 
-    def suppress(
-        self, boxes: Tensor, scores: Tensor, labels: Tensor, num_views: int = 1
+    def suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Fuse (n, 4), (n,), (n,) of one view into one box a cluster, best first."""
+        return self.merge_views(boxes, scores, labels, num_views=1)
+
+    def merge_views(
+        self, boxes: Tensor, scores: Tensor, labels: Tensor, num_views: int
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """(n, 4), (n,), (n,) of ``num_views`` views of an image -> one box a cluster, best first."""
+        """Fuse the boxes of ``num_views`` views of an image into one box a cluster, best first."""
         if not len(scores):
             return boxes, scores, labels
         rows = torch.cat([boxes, scores[:, None]], dim=1).cpu().double().numpy()  # (n, 5)
@@ -63,12 +67,15 @@ class WBFPostprocess(DensePostprocess):
             parts.append((fused, confidence, founders))
         fused, confidence, founders = (np.concatenate(part) for part in zip(*parts, strict=True))
         best = np.argsort(-confidence, kind="stable")
-        fused, confidence = (torch.from_numpy(part[best]).to(scores) for part in (fused, confidence))
-        return fused, confidence, labels[torch.from_numpy(founders[best]).to(labels)]
+        return (
+            torch.from_numpy(fused[best]).to(scores),
+            torch.from_numpy(confidence[best]).to(scores),
+            labels[torch.from_numpy(founders[best]).to(labels)],
+        )
 
 
 def fuse(rows: np.ndarray, iou_threshold: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Clusters boxes of one class.
+    """Cluster boxes of one class.
 
     Args:
         rows: (n, 5) float64, xyxy and score, best first.

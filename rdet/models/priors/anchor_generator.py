@@ -21,9 +21,9 @@ class AnchorGenerator(GridPriors):
         scales_per_octave: Sizes at each level.
         ratios: Heights over widths.
         center_offset: Centre of the first anchor in strides from the image's corner.
-        rounded: Whole numbers as in torchvision, whose weights were trained so: sides are cut and
-            corners rounded, and the step between anchors is the image's size divided by the
-            level's, which is less than the stride where the sizes do not divide evenly.
+        rounded: Whether to have whole numbers, as torchvision's weights need: sides are cut and corners
+            rounded, and the step between anchors is the image's size divided by the level's, which is
+            less than the stride where the sizes do not divide evenly.
 
     Attributes:
         num_priors: Anchors at each cell.
@@ -48,6 +48,6 @@ class AnchorGenerator(GridPriors):
 
 
 def _shapes(sides: list[float], ratios: tuple[float, ...]) -> Tensor:
-    """(len(ratios) * len(sides), 2) widths and heights, ratios in the outer loop."""
+    """Compute widths and heights (len(ratios) * len(sides), 2), ratios in the outer loop."""
     sizes = [[side / ratio**0.5, side * ratio**0.5] for ratio in ratios for side in sides]
     return torch.tensor(sizes, device="cpu")  # also while a model is built without data

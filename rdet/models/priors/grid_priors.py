@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rdet.errors import ConfigError
 from rdet.structures.prior_grid import PriorGrid
 
 # Image sizes whose priors are kept: multi-scale training must not grow them without end.
@@ -17,7 +18,7 @@ class GridPriors:
         strides: Stride of each level in pixels.
         shapes: (P, 2) of each level, widths and heights of the priors around one cell.
         center_offset: Centre of the first cell in strides from the image's corner.
-        rounded: Corners are rounded, and the step between cells is the image's size divided by the
+        rounded: Whether corners are rounded, and the step between cells is the image's size divided by the
             level's, cut to a whole number.
 
     Attributes:
@@ -34,11 +35,11 @@ class GridPriors:
         self.rounded = rounded
         self.num_priors = _one_or_each([len(shape) for shape in shapes])
         self.prior_scale = _side_of_squares(shapes, self.strides)
-        self._cache: dict[tuple, Tensor] = {}
-        self._grids: dict[tuple, PriorGrid] = {}
+        self._cache: dict[tuple[tuple[tuple[int, int], ...], torch.device], Tensor] = {}
+        self._grids: dict[tuple[tuple[int, int], ...], PriorGrid] = {}
 
     def __call__(self, level_sizes: list[tuple[int, int]], device: torch.device | str = "cpu") -> Tensor:
-        """Priors of all levels.
+        """Make the priors of all levels.
 
         Args:
             level_sizes: (height, width) of each level, in cells.
@@ -47,11 +48,14 @@ class GridPriors:
         Returns:
             (A, 4) float32 xyxy pixels, by level, row, column, shape. Shared between calls: do not
             change it in place.
+
+        Raises:
+            ValueError: There are not as many levels as strides.
         """
         key = (tuple(level_sizes), torch.device(device))
         if key not in self._cache:
             if len(level_sizes) != len(self.strides):
-                raise ValueError(f"priors for {len(self.strides)} levels {self.strides}, but {len(level_sizes)} maps")
+                raise ConfigError(f"priors for {len(self.strides)} levels {self.strides}, but {len(level_sizes)} maps")
             if len(self._cache) >= _SIZES_KEPT:
                 self._cache.pop(next(iter(self._cache)))
             levels = [level.reshape(-1, 4) for level in self._levels(level_sizes)]  # (H, W, P, 4) -> (HWP, 4)
@@ -59,7 +63,7 @@ class GridPriors:
         return self._cache[key]
 
     def grid(self, level_sizes: list[tuple[int, int]]) -> PriorGrid:
-        """How the priors of these levels lie, for parts that need not look at each of them."""
+        """Describe how the priors of these levels lie, for parts that need not look at each of them."""
         key = tuple(level_sizes)
         if key not in self._grids:
             if len(self._grids) >= _SIZES_KEPT:
@@ -68,14 +72,14 @@ class GridPriors:
         return self._grids[key]
 
     def _steps(self, level_sizes: list[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Pixels from one cell to the next of each level, x and y."""
+        """Compute the pixels from one cell to the next of each level, x and y."""
         if not self.rounded:
             return [(stride, stride) for stride in self.strides]
         image_height, image_width = (length * self.strides[0] for length in level_sizes[0])
         return [(image_width // width, image_height // height) for height, width in level_sizes]
 
     def _levels(self, level_sizes: list[tuple[int, int]]) -> list[Tensor]:
-        """(H, W, P, 4) of each level."""
+        """Make the priors (H, W, P, 4) of each level."""
         levels = []
         for (height, width), step, shapes in zip(level_sizes, self._steps(level_sizes), self.shapes, strict=True):
             x = (torch.arange(width) + self.center_offset) * step[0]
@@ -90,26 +94,26 @@ class GridPriors:
     def _grid(self, level_sizes: list[tuple[int, int]]) -> PriorGrid:
         first = torch.cat([level[0, 0] for level in self._levels(level_sizes)]).numpy()  # (R, 4)
         cells = np.array([(width, height) for height, width in level_sizes])  # (L, 2)
-        at_a_cell = np.array([len(shape) for shape in self.shapes])  # (L,)
-        ends = (cells.prod(axis=1) * at_a_cell).cumsum()
-        starts = np.concatenate([[0], ends[:-1]]).repeat(at_a_cell)  # (R,)
+        per_cell = np.array([len(shape) for shape in self.shapes])  # (L,)
+        ends = (cells.prod(axis=1) * per_cell).cumsum()
+        starts = np.concatenate([[0], ends[:-1]]).repeat(per_cell)  # (R,)
         return PriorGrid(
             priors=self(level_sizes).numpy(),
             center=(first[:, :2] + first[:, 2:]) / 2,
             size=first[:, 2:] - first[:, :2],
-            step=np.array(self._steps(level_sizes), dtype=np.float32).repeat(at_a_cell, axis=0),
-            cells=cells.repeat(at_a_cell, axis=0),
-            start=starts + np.concatenate([np.arange(count) for count in at_a_cell]),
-            stride=at_a_cell.repeat(at_a_cell),
+            step=np.array(self._steps(level_sizes), dtype=np.float32).repeat(per_cell, axis=0),
+            cells=cells.repeat(per_cell, axis=0),
+            start=starts + np.concatenate([np.arange(count) for count in per_cell]),
+            stride=per_cell.repeat(per_cell),
         )
 
 
 def _one_or_each(counts: list[int]) -> int | list[int]:
-    """The number that all levels have, or that of each."""
+    """Return the number that all levels have, or that of each."""
     return counts[0] if len(set(counts)) == 1 else counts
 
 
 def _side_of_squares(shapes: list[Tensor], strides: list[int]) -> float | None:
-    """Side in strides of the one square around each cell; None if there is no such side."""
+    """Find the side in strides of the one square around each cell; None if there is no such side."""
     sides = {side / stride for shape, stride in zip(shapes, strides, strict=True) for side in shape.flatten().tolist()}
     return sides.pop() if len(sides) == 1 and all(len(shape) == 1 for shape in shapes) else None

@@ -1,4 +1,4 @@
-"""Base of what says how good a positive is."""
+"""Base of the parts that rate positives."""
 
 from abc import ABC, abstractmethod
 
@@ -11,7 +11,7 @@ class Quality(ABC):
     """Base of parts that give each positive a number: its quality, its weight in a loss, or what it counts.
 
     Attributes:
-        needs_quality: Whether it reads what the slot ``quality`` says.
+        needs_quality: Whether it reads the number of the slot ``quality``.
     """
 
     needs_quality = False

@@ -9,7 +9,7 @@ from rdet.structures.positives import Positives
 
 @MODELS.register_module()
 class SameQuality(Quality):
-    """What the detector's ``quality`` slot says, as weight or mass; nothing is computed twice.
+    """The number of the detector's ``quality`` slot, as weight or mass; nothing is computed twice.
 
     Shapes: quality (P,) -> (P,) in [0, 1].
     """
