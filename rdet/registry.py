@@ -220,6 +220,8 @@ def parameters_of(cls) -> set[str] | None:
 def class_of(kind: Any, registry: Registry, where: str) -> Any:
     """What ``type`` of a config stands for: the class of that name in ``registry``, or the class itself."""
     if not isinstance(kind, str):
+        if not callable(kind):
+            raise ConfigError(f"{where}.type is {kind!r}; it must be a name or a class")
         return kind
     try:
         return registry.get(kind)

@@ -19,12 +19,12 @@ from rdet.interop.array_pickle import read_array_pickle
 from rdet.interop.coco import UNUSED, default_classes
 from rdet.interop.detectron2 import from_detectron2, pixel_statistics
 from rdet.interop.download import fetch
-from rdet.literal_config import literal_config
 from rdet.interop.mmdetection import from_mmdetection, to_mmdetection
 from rdet.interop.model_config import detectron2_config, mmdetection_config, torchvision_config
 from rdet.interop.saved_config import saved_config
 from rdet.interop.torchvision import convert_fcos_state_dict, convert_retinanet_state_dict
 from rdet.interop.zoo import is_name, release, release_of_file
+from rdet.literal_config import literal_config
 from rdet.messages import few
 
 ORIGINS = ("mmdet", "detectron2", "torchvision")
@@ -239,7 +239,9 @@ def _as_mmdetection(content: Mapping, weights: Mapping[str, Tensor], source: str
     architecture = architecture_of(weights)
     if architecture is None:
         raise CheckpointError(f"{source} is none of the detectors that MMDetection has under rdet's names")
-    classes = tuple(classes_in(content) or default_classes(architecture.num_classes) or map(str, range(architecture.num_classes)))
+    classes = tuple(
+        classes_in(content) or default_classes(architecture.num_classes) or map(str, range(architecture.num_classes))
+    )
     family = architecture.family
     if " or " in family:  # the names are the same; the config knows
         family = _family_of_config(saved_config(content, source), source)

@@ -5,11 +5,12 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from rdet.errors import ConfigError
+from rdet.errors import ConfigError, PartError
 from rdet.models.assigners.geometry import ignore_background
 from rdet.structures.assignment import BACKGROUND, IGNORE
 from rdet.structures.match_batch import MatchBatch, MatchImage
 from rdet.structures.matches import Matches
+from rdet.structures.shapes import checked_indices, name_of
 
 _PADDINGS = ("background", "unmatched", "ignored")
 
@@ -77,13 +78,18 @@ class ImageAssigner(Assigner):
     @torch.no_grad()
     def match(self, batch: MatchBatch) -> Matches:
         counts = batch.truth.counts
-        return Matches.from_dense(torch.stack([self._assign(batch, index) for index in range(len(counts))]), counts)
+        assigned = torch.stack([self._assign(batch, index) for index in range(len(counts))])
+        try:
+            return Matches.from_dense(assigned, counts)
+        except PartError as error:
+            raise PartError(f"{name_of('assigner', self)}: {error}") from None
 
     def _assign(self, batch: MatchBatch, index: int) -> Tensor:
         """Assign (A,) priors of one image of the batch, and take padding and ignored regions out."""
         within = self.within(batch, index)
         image = batch.image(index, within)
-        assigned = self.assign(image)
+        who = name_of("assigner", self)
+        assigned = checked_indices(self.assign(image), (len(image.priors),), who, "(A,)")
         if within is not None:
             outside = IGNORE if self.padding == "ignored" else BACKGROUND
             everywhere = assigned.new_full((len(batch.priors),), outside)
