@@ -203,6 +203,29 @@ def test_weights_divide_the_box_loss_by_their_sum():
     torch.testing.assert_close(loss, (0.5 * targets[0] + 2.5 * targets[1]) / 3.0)
 
 
+def test_weights_divide_the_second_loss_of_boxes_too():
+    """By the weight's sum and not by the number of positives; the quality's loss by that number."""
+    parts = {
+        "bbox_head": {"type": "GFLHead", "feat_channels": 16, "stacked_convs": 1},
+        "bbox_coder": {"type": "DistributionBBoxCoder", "reg_max": 4},
+        "loss_bbox": {"type": "GIoULoss"},
+        "loss_quality": {"type": "BinaryCrossEntropyLoss"},
+    }
+    model = build(**parts, loss_dfl={"type": "DistributionFocalLoss"}, bbox_weight={"type": Half})
+    plain = build(**parts)
+    predictions = model(images(2))
+    priors = model.anchor_generator(predictions.level_sizes)
+    losses = model.loss(predictions, priors, [TWO, ONE])
+    matches, _ = match(model, predictions, priors, [TWO, ONE])
+    truth = torch.cat([sample_.gt_instances.bboxes for sample_ in (TWO, ONE)])[matches.gt_index]
+    weight = 0.5 + torch.tensor([0.0, 2.0, 1.0])[matches.gt_index]
+    target = model.bbox_coder.encode(priors[matches.prior], truth)
+    each = model.criterion.loss_dfl(predictions.deltas[matches.image, matches.prior], target)
+    assert weight.unique().numel() > 1
+    torch.testing.assert_close(losses["loss_dfl"], (each * weight).sum() / weight.sum())
+    torch.testing.assert_close(losses["loss_quality"], plain.loss(predictions, priors, [TWO, ONE])["loss_quality"])
+
+
 def test_cls_mass_replaces_the_number_of_positives():
     plain, massive = build(), build(cls_mass={"type": Half})
     losses = [model.loss(*one_positive(model, (5, 900), 1, [8, 8, 40, 40])) for model in (plain, massive)]
@@ -325,6 +348,13 @@ def test_a_value_that_is_no_loss_is_only_logged(model):
         ({"bbox_coder__target_stds": [1.0, 1.0]}, r"bbox_coder.target_stds is \(1.0, 1.0\); it must have 4 numbers"),
         ({"bbox_coder__target_stds": [0.1, 0.1, 0.2, 0.0]}, "all must be greater than 0"),
         ({"loss_bbox__beta": -1.0}, "loss_bbox.beta is -1.0; it must be 0 or more"),
+        ({"assigner__chunk_size": 0}, "model.assigner.chunk_size is 0; it must be 1 or more"),
+        (
+            {"quality": {"type": "IoUQuality", "min_quality": -3.0}},
+            "model.quality: min_quality is -3.0; it must lie in",
+        ),
+        ({"quality": {"type": "TaskAlignedQuality", "beta": -1.0}}, "model.quality: beta is -1.0; it must not be neg"),
+        ({"bbox_coder": {"type": "DistancePointBBoxCoder", "max_distance": -1.0}}, "max_distance is -1.0; it must be"),
     ],
 )
 def test_numbers_without_a_meaning(changes, message):

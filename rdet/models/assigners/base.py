@@ -31,12 +31,14 @@ class Assigner(ABC):
             that no box can get, as in its VFNet.
 
     Raises:
-        ValueError: There is no such ``padding``.
+        ValueError: There is no such ``padding``, or chunks would be empty.
     """
 
     def __init__(self, ignore_iof_thr: float | None = 0.5, chunk_size: int = 64, padding: str = "background"):
         if padding not in _PADDINGS:
             raise ValueError(f"assigner.padding is {padding!r}; valid: {', '.join(map(repr, _PADDINGS))}")
+        if chunk_size < 1:
+            raise ValueError(f"assigner.chunk_size is {chunk_size}; it must be 1 or more")
         self.ignore_iof_thr = ignore_iof_thr
         self.chunk_size = chunk_size
         self.padding = padding
