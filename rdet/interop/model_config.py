@@ -34,14 +34,14 @@ def mmdetection_config(architecture: Architecture, source: Mapping[str, Any], st
     """
     model = source.get("model") or {}
     head = model.get("bbox_head") or {}
-    if head.get("anchor_type") == "anchor_based":
-        raise CheckpointError("it is TOOD with anchors (anchor_type='anchor_based'), and rdet's TOOD has points")
     style = (model.get("backbone") or {}).get("style", style)
     options = dict(architecture.options) | _backbone(style)
     if architecture.family == "FCOS":
         # Of the released heads, the second has a bias beside the normalisation.
         head = head or dict.fromkeys(_SECOND_FCOS, architecture.head_bias)
         options |= _fcos(head, architecture.head_bias)
+    if head.get("anchor_type") == "anchor_based":
+        options |= _tood_on_anchors(head)
     first_fcos = architecture.family == "FCOS" and not head.get("norm_on_bbox")
     options |= _input(_input_of(source) or _usual_input(style, first_fcos))
     options |= _neck(model.get("neck") or {}) | _anchors(architecture.family, head)
@@ -81,11 +81,12 @@ def _load(path: str, options: dict[str, Any]) -> Config:
 
 
 def _backbone(style: str) -> dict[str, Any]:
-    options: dict[str, Any] = {"model.backbone.weights": None}
-    if style == "caffe":
-        options["model.backbone.style"] = "caffe"
-        options["model.backbone.norm_cfg"] = {"type": "BN", "requires_grad": False}
-    return options
+    """Both kinds are said: the config that this changes may be of either."""
+    return {
+        "model.backbone.weights": None,
+        "model.backbone.style": style,
+        "model.backbone.norm_cfg": {"type": "BN", "requires_grad": style != "caffe"},
+    }
 
 
 def _input(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,6 +144,27 @@ def _fcos(head: Mapping[str, Any], bias: bool) -> dict[str, Any]:
         "model.assigner.center_sampling_radius": 1.5 if head.get("center_sampling") else None,
         "model.loss_bbox": {"_delete_": True, "type": "GIoULoss" if normalised else "IoULoss"},
         "model.postprocess.iou_threshold": 0.6 if normalised else 0.5,
+    }
+
+
+def _tood_on_anchors(head: Mapping[str, Any]) -> dict[str, Any]:
+    """TOOD's head on anchors, one square a cell. Its weights have the names and shapes of the other one's.
+
+    Raises:
+        CheckpointError: The anchors are others, or the means of the deltas are not 0.
+    """
+    anchors, coder = head.get("anchor_generator") or {}, head.get("bbox_coder") or {}
+    scales = anchors.get("scales", [anchors.get("octave_base_scale", 8)])
+    scales = [scales] if isinstance(scales, int | float) else list(scales)
+    if list(anchors.get("ratios", [1.0])) != [1.0] or len(scales) != 1 or anchors.get("scales_per_octave", 1) != 1:
+        raise CheckpointError("it is TOOD with other anchors than one square a cell, which rdet does not have")
+    if any(coder.get("target_means", ())):
+        raise CheckpointError("its bbox_coder.target_means are not 0, which rdet's TOOD on anchors does not have")
+    return {
+        "model.bbox_head.type": "TOODAnchorHead",
+        "model.bbox_head.base_size": scales[0],
+        "model.bbox_head.target_stds": list(coder.get("target_stds", [1.0] * 4)),
+        "model.anchor_generator.octave_base_scale": scales[0],
     }
 
 
