@@ -154,7 +154,7 @@ def _gfl(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
             "max_distance": None,
         },
         "loss_cls": loss_cls(_needed(head, "loss_cls"), ("QualityFocalLoss",)),
-        "loss_bbox": loss_bbox(_needed(head, "loss_bbox"), decoded=True),
+        "loss_bbox": loss_bbox(_needed(head, "loss_bbox"), decoded=True, distribution=True),
         "loss_dfl": loss_dfl(head.entry("loss_dfl", {"type": "DistributionFocalLoss", "loss_weight": 0.25})),
         "bbox_weight": {"type": "ClassScore"},
         "normalizer": _per_image(),

@@ -242,8 +242,8 @@ def test_a_checkpoint_without_config_warns_of_what_is_taken(save, monkeypatch):
     monkeypatch.setattr(convert, "print_log", lambda message, *args, **options: said.append(message))
     open_checkpoint(save(weights(small("ATSS"))), style="pytorch")
     assert [message.partition(" carries ")[2] for message in said] == [
-        "no config; taken: anchors, deltas and thresholds of MMDetection's released ATSS. If it was trained with others, "
-        "its detections are wrong"
+        "no config; taken: anchors, deltas and thresholds of MMDetection's released ATSS. If it was trained with "
+        "others, its detections are wrong"
     ]
     open_checkpoint(save(weights(small("ATSS")), "atss_r50_fpn_1x_coco_20200209-985f7bd0.pth"))
     assert len(said) == 1  # it is the released one

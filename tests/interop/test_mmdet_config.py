@@ -257,7 +257,7 @@ REFUSED = [
     ),
     (
         "model = dict(bbox_head=dict(reg_decoded_bbox=True))",
-        "loss_bbox: L1Loss on decoded boxes is not in rdet.*; convert with an IoU loss, then in a child config loss_bbox=dict.*type='L1Loss'",
+        "loss_bbox: L1Loss on decoded boxes is not.*; convert with an IoU loss, then in a child.*type='L1Loss'",
     ),
     ("model = dict(bbox_head=dict(loss_bbox=dict(type='CIoULoss')))", "MMDetection's CIoULoss has other numbers than"),
     ("model = dict(bbox_head=dict(loss_bbox=dict(type='EIoULoss')))", "MMDetection's EIoULoss is the Extended IoU"),
@@ -341,6 +341,7 @@ REFUSED_HEADS = [
     ("TOOD", "num_dcn=2", "model.bbox_head.num_dcn: rdet has no deformable convolutions"),
     ("TOOD", "loss_cls=dict(activated=False)", "loss_cls.activated is False; this head gives probabilities"),
     ("GFL", "anchor_generator=dict(ratios=[0.5, 1.0])", "anchor_generator: this head has one square anchor a cell"),
+    ("GFL", "loss_bbox=dict(_delete_=True, type='L1Loss')", "L1Loss on decoded boxes is not in rdet, [^;]* for them$"),
     ("GFL", "bbox_coder=dict(type='DeltaXYWHBBoxCoder')", "DeltaXYWHBBoxCoder does not go with this head"),
     ("ATSS", "reg_decoded_bbox=False", "model.bbox_head.reg_decoded_bbox is False.* in a child config"),
 ]
