@@ -160,7 +160,7 @@ class Entry:
         """Raise a ConfigError for the first key, here or below, that nobody has read."""
         for key in self._unread:
             of = f" of MMDetection's {self.kind}" if self.kind else ""
-            hint = nearest(key, self._asked - self._values.keys(), all_valid=False)
+            hint = nearest(key, self._asked - {"type"}, all_valid=False)
             hint = f". {hint}" if hint.startswith("Did") else ""
             self.refuse(f"rdet has nothing for the key {key!r}{of}{hint}", key)
         for entry in self._below:

@@ -232,8 +232,7 @@ REFUSED = [
     ),
     ("model = dict(type='FasterRCNN')", "model: MMDetection's FasterRCNN has no counterpart in rdet"),
     (
-        "model = dict(bbox_head=dict(num_clases=3, _delete_=True, type='RetinaHead', in_channels=256, "
-        "loss_cls=dict(type='FocalLoss'), loss_bbox=dict(type='L1Loss')))",
+        "model = dict(bbox_head=dict(num_clases=3))",
         "model.bbox_head.num_clases: rdet has nothing for the key 'num_clases' of MMDetection's RetinaHead. "
         "Did you mean 'num_classes'",
     ),
