@@ -50,7 +50,8 @@ def init_detector(
     if checkpoint is None and _is_checkpoint(config):
         config, checkpoint = None, config
     content = open_checkpoint(checkpoint) if checkpoint is not None else {}
-    classes = ((content.get("meta") or {}).get("dataset_meta") or {}).get("classes")
+    meta = content.get("meta") or {}
+    classes = (meta.get("dataset_meta") or {}).get("classes")
     if config is None:
         if checkpoint is None:
             raise ConfigError("init_detector needs a config or a checkpoint")
@@ -66,9 +67,10 @@ def init_detector(
     model = build_detector(cfg, tuple(classes))
     if checkpoint is not None:
         try:
-            load_weights_into(model, weights_in(content), str(checkpoint))
+            origin = meta.get("converted_from") or ""
+            load_weights_into(model, weights_in(content), str(checkpoint), converted_from=origin)
         except CheckpointError as error:
-            if not (content.get("meta") or {}).get("cfg"):
+            if not meta.get("cfg"):
                 raise
             raise CheckpointError(f"{error}, or leave the config out: the checkpoint carries its own") from error
     model.cfg = cfg

@@ -19,6 +19,7 @@ from rdet.engine.loader import Loader
 from rdet.engine.memory import keep_freed_memory
 from rdet.engine.sampling import SeededDataset, StridedSampler, TrainStream
 from rdet.errors import CheckpointError, MissingFileError
+from rdet.literal_config import literal_config
 from rdet.messages import few
 from rdet.registry import LOOPS
 
@@ -158,6 +159,9 @@ class Runner(mm.Runner):
         checkpoint = read_checkpoint(filename, map_location)
         if "state_dict" not in checkpoint:  # bare weights, or another trainer's; hooks expect mmengine's keys
             checkpoint = {"state_dict": weights_in(checkpoint)}
+        meta = checkpoint.get("meta") or {}
+        if "config" in meta:  # mmengine would run this text when it resumes
+            checkpoint = {**checkpoint, "meta": {key: value for key, value in meta.items() if key != "config"}}
         starts_training = self._train_loop is not None and not self._resume
         if not starts_training:
             check_checkpoint_classes(checkpoint, self._dataset_classes(), filename)
@@ -167,7 +171,8 @@ class Runner(mm.Runner):
         if starts_training:
             trained, wanted = classes_of_checkpoint(checkpoint), self._dataset_classes()
             weights = with_rows_of_classes(weights, model.state_dict(), trained, wanted, filename)
-        load_weights_into(model, weights, filename, strict=not starts_training)
+        origin = meta.get("converted_from") or ""
+        load_weights_into(model, weights, filename, strict=not starts_training, converted_from=origin)
         self._has_loaded = True
         self.logger.info(f"loaded {filename}")
         return checkpoint
@@ -212,7 +217,12 @@ class Runner(mm.Runner):
                     "order would not continue; restore the setting, or start anew with load_from"
                 )
         if "cfg" in meta:
-            self._compare_schedules(Config.fromstring(meta["cfg"], ".py"), filename)
+            try:
+                before = Config(literal_config(meta["cfg"]))
+            except CheckpointError as error:
+                self.logger.warning(f"the config in {filename} is not compared with this run's: {error}")
+            else:
+                self._compare_schedules(before, filename)
         super().resume(filename, *args, **kwargs)
 
     def _compare_schedules(self, before: Config, filename: str) -> None:

@@ -19,12 +19,12 @@ from rdet.interop.array_pickle import read_array_pickle
 from rdet.interop.coco import UNUSED, default_classes
 from rdet.interop.detectron2 import from_detectron2, pixel_statistics
 from rdet.interop.download import fetch
-from rdet.interop.literal_config import literal_config
 from rdet.interop.mmdetection import from_mmdetection, to_mmdetection
 from rdet.interop.model_config import detectron2_config, mmdetection_config, torchvision_config
 from rdet.interop.saved_config import saved_config
 from rdet.interop.torchvision import convert_fcos_state_dict, convert_retinanet_state_dict
 from rdet.interop.zoo import is_name, release, release_of_file
+from rdet.literal_config import literal_config
 from rdet.messages import few
 
 ORIGINS = ("mmdet", "detectron2", "torchvision")
@@ -164,6 +164,8 @@ def _from_mmdetection(content: Mapping, weights: Mapping[str, Tensor], path: str
     state, architecture = from_mmdetection(weights)
     meta = content.get("meta") or {}
     source = _source_config(meta, path)
+    if not source and "anchor-based" in Path(path).name.replace("_", "-"):
+        source = {"model": {"bbox_head": {"anchor_type": "anchor_based"}}}
     if style is None:
         style = "caffe" if "caffe" in Path(path).name else "pytorch"
         if "style" not in ((source.get("model") or {}).get("backbone") or {}):

@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 from rdet.config import check_config
 from rdet.errors import CheckpointError, RdetError
-from rdet.interop.literal_config import literal_config
+from rdet.literal_config import literal_config
 from rdet.registry import import_custom_modules
 
 

@@ -7,8 +7,8 @@ from mmengine.config import Config
 
 from rdet.config import load_config
 from rdet.errors import CheckpointError
-from rdet.interop.literal_config import literal_config
 from rdet.interop.saved_config import saved_config
+from rdet.literal_config import literal_config
 
 
 def test_values_are_those_of_mmengine():
