@@ -164,6 +164,8 @@ def _from_mmdetection(content: Mapping, weights: Mapping[str, Tensor], path: str
     state, architecture = from_mmdetection(weights)
     meta = meta_in(content)
     source = _source_config(meta, path)
+    if not source and "anchor-based" in Path(path).name.replace("_", "-"):
+        source = {"model": {"bbox_head": {"anchor_type": "anchor_based"}}}
     if style is None:
         style = "caffe" if "caffe" in Path(path).name else "pytorch"
         if not _says_style(source):
