@@ -102,10 +102,10 @@ class VFNetHead(DenseHead):
             scaled = self.scales[level](self.conv_reg(self.reg_conv(box_features))).float()
             distance = scaled.clamp(max=10).exp() * self.base_distance  # (N, 4, H, W) in strides
             seen = torch.lerp(distance.detach(), distance, self.star_gradient)
-            offset = star_offset(seen).to(box_features.dtype)
-            box_features = F.relu(self.reg_star_conv(box_features, offset))
+            offset = star_offset(seen)
+            box_features = _looked_up(self.reg_star_conv, box_features, offset)
             factor = self.refine_scales[level](self.conv_refine(box_features)).float().clamp(max=10).exp()
-            cls_features = F.relu(self.cls_star_conv(cls_features, offset))
+            cls_features = _looked_up(self.cls_star_conv, cls_features, offset)
             logits.append(per_prior(self.conv_cls(cls_features), self.num_classes))
             first.append(per_prior(distance, 4))
             refined.append(per_prior(factor * distance.detach(), 4))
@@ -115,6 +115,16 @@ class VFNetHead(DenseHead):
             sizes_of(levels),
             initial_deltas=torch.cat(first, dim=1),
         )
+
+
+def _looked_up(star: DeformConv2d, features: Tensor, offset: Tensor) -> Tensor:
+    """Convolve features at the points of the star, in the precision of the weights.
+
+    Under autocast that is float32: half precision has no room for far offsets and rounds the others to parts of a
+    cell, and on the host the operator does not exist in it.
+    """
+    dtype = torch.promote_types(features.dtype, star.weight.dtype)
+    return F.relu(star(features.to(dtype), offset.to(dtype)))
 
 
 def star_offset(distance: Tensor) -> Tensor:
