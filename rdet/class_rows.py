@@ -30,7 +30,8 @@ def with_rows_of_classes(
         source: The checkpoint, for the log.
 
     Returns:
-        ``weights``, with another class layer if the classes differ and both layers have the same priors.
+        ``weights``, with another class layer if the classes differ and both layers have the same priors and the same
+        width.
     """
     weights = dict(weights)
     if trained is None or tuple(trained) == tuple(wanted):
@@ -41,6 +42,8 @@ def with_rows_of_classes(
     }
     if len(priors) != 1 or not (count := priors.pop()).is_integer():
         return weights  # of other priors: no row is of the same prior
+    if any(weights[layer].shape[1:] != drawn[layer].shape[1:] for layer in layers):
+        return weights  # of another width: no row fits
     rows = {name: row for row, name in enumerate(trained) if list(trained).count(name) == 1}
     kept = [name for name in wanted if name in rows]
     for layer in layers:

@@ -135,6 +135,8 @@ def _check_value(value: Any, annotation: Any, where: str) -> None:
             if is_typeddict(choice):
                 hints = get_type_hints(choice, include_extras=True)
                 _check_names(value, hints, where)
+                if missing := sorted(choice.__required_keys__ - value.keys()):
+                    raise ConfigError(f"{where} has no {', '.join(missing)}, which it needs")
                 return [_check_value(item, hints[key], f"{where}.{key}") for key, item in value.items()]
             if get_origin(choice) is dict:
                 return [_check_value(item, get_args(choice)[1], f"{where}.{key}") for key, item in value.items()]

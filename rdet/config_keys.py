@@ -129,6 +129,29 @@ def _model_part(**keys: Any) -> Any:
     return Annotated[dict, Part(registry.MODELS, also=lambda cfg: keys)] | None
 
 
+_Training = _model_part()
+
+
+class _Epochs(TypedDict):
+    epochs: Count
+
+
+class Initial(_Epochs, total=False):
+    """What takes the place of slots of the model in the first epochs; None empties a slot."""
+
+    assigner: Annotated[dict, Part(registry.MODELS, also=lambda cfg: {"chunk_size": Count})]
+    loss_cls: Annotated[dict, Part(registry.MODELS)]
+    loss_bbox: Annotated[dict, Part(registry.MODELS)]
+    normalizer: _Training
+    loss_bbox_initial: _Training
+    loss_dfl: _Training
+    loss_quality: _Training
+    quality: _Training
+    bbox_weight: _Training
+    cls_mass: _Training
+    mining: _Training
+
+
 Model = Annotated[
     dict,
     Part(
@@ -138,6 +161,7 @@ Model = Annotated[
             "bbox_head": _model_part(stacked_convs=NotNegative),
             "postprocess": _model_part(max_per_img=Count),
             "assigner": _model_part(chunk_size=Count),
+            "initial": Initial | None,
         },
     ),
 ]

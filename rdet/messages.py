@@ -4,12 +4,20 @@ import difflib
 from collections.abc import Iterable
 
 
-def nearest(name: object, valid: Iterable[object]) -> str:
-    """Says which of ``valid`` the misspelled ``name`` may have meant, and lists all of them."""
+def nearest(name: object, valid: Iterable[object], all_valid: bool = True) -> str:
+    """Says which of ``valid`` the misspelled ``name`` may have meant, and lists all of them.
+
+    Args:
+        name: As it was given.
+        valid: What it could have been.
+        all_valid: List all of ``valid``; False: only the nearest, or a few where none is near.
+    """
     spelled = {str(v).lower(): str(v) for v in sorted(map(str, valid))}
     close = [spelled[match] for match in difflib.get_close_matches(str(name).lower(), spelled, n=3, cutoff=0.5)]
     names = list(spelled.values())
     hint = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
+    if not all_valid:
+        return hint.rstrip() or f"Valid: {few(names)}."
     return f"{hint}Valid: {', '.join(names) if names else 'none'}."
 
 

@@ -67,6 +67,14 @@ def test_nothing_changes(trained, wanted, priors, log):
     assert not log.records
 
 
+def test_a_class_layer_of_another_width_stays_as_it_is(log):
+    old, drawn = layer(9, 2, 1000), layer(9, 3, 0)
+    drawn[WEIGHT] = drawn[WEIGHT][:, :1]
+    found = with_rows_of_classes(old, drawn, ("a", "b"), ("b", "c", "d"), "a.pth")
+    assert all(found[name] is old[name] for name in old)
+    assert not log.records
+
+
 def test_no_class_layer():
     assert with_rows_of_classes({}, layer(1, 2, 0), ("a",), ("b", "c"), "a.pth") == {}
     assert with_rows_of_classes({}, {}, ("a",), ("b",), "a.pth") == {}

@@ -1,4 +1,7 @@
+import inspect
+import re
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 import torch
@@ -7,7 +10,9 @@ from mmengine.config import Config
 from rdet import registry
 from rdet.apis.build import build_detector
 from rdet.config import TOP_LEVEL_KEYS, base_files, changes, check_config, flatten, load_config, read_config
+from rdet.config_keys import Initial
 from rdet.errors import ConfigError, UnknownNameError
+from rdet.models.detectors.criterion import DenseCriterion
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 EXPERIMENTS = sorted(path for path in CONFIGS.rglob("*.py") if "_base_" not in path.parts)
@@ -496,3 +501,34 @@ def test_tensorboard_can_be_asked_for(tmp_path):
     assert len(load_config(write(tmp_path, text)).visualizer.vis_backends) == 2
     with pytest.raises(UnknownNameError, match="Did you mean 'TensorboardVisBackend'"):
         load_config(write(tmp_path, text.replace("TensorboardVis", "TensorBoardVis")))
+
+
+@pytest.mark.parametrize(
+    ("initial", "error", "message"),
+    [
+        ({"epochs": 1, "asigner": {}}, UnknownNameError, "model.initial has no key 'asigner'. Did you mean 'assigner'"),
+        ({"epoch": 2}, UnknownNameError, "model.initial has no key 'epoch'. Did you mean 'epochs'"),
+        ({"epochs": 1, "backbone": {}}, UnknownNameError, "model.initial has no key 'backbone'"),
+        ({"epochs": 0}, ConfigError, "model.initial.epochs is 0; it must be a whole number of 1 or more"),
+        ({"epochs": 1.5}, ConfigError, "model.initial.epochs is 1.5 (float); it must be a whole number of 1 or more"),
+        ({"quality": None}, ConfigError, "model.initial has no epochs"),
+        ({"epochs": 1, "assigner": None}, ConfigError, "model.initial.assigner is None; it must be a dict"),
+        ({"epochs": 1, "mining": 3}, ConfigError, "model.initial.mining is 3 (int); it must be a dict or None"),
+        (
+            {"epochs": 1, "loss_cls": {"type": "FocalLoss", "gama": 2}},
+            UnknownNameError,
+            "model.initial.loss_cls: FocalLoss has no key 'gama'. Did you mean 'gamma'",
+        ),
+    ],
+)
+def test_initial_is_checked_when_a_config_is_loaded(initial, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        load_config(R50, {"model.initial": initial})
+
+
+def test_initial_may_hold_what_the_criterion_has():
+    slots = set(inspect.signature(DenseCriterion).parameters)
+    assert set(get_type_hints(Initial)) == {"epochs", "assigner", *slots}
+    for name in slots - {"loss_cls", "loss_bbox"}:
+        load_config(R50, {"model.initial": {"epochs": 1, name: None}})
+    assert load_config(R50, {"model.initial": None}).model.initial is None

@@ -16,7 +16,7 @@ from rdet.config import load_config, override
 from rdet.errors import CheckpointError, ConfigError
 from rdet.interop.convert import open_checkpoint
 from rdet.interop.saved_config import saved_config
-from rdet.interop.zoo import is_name
+from rdet.interop.zoo import check_name, is_name
 from rdet.models.detectors.one_stage_detector import OneStageDetector
 from rdet.registry import TRANSFORMS
 from rdet.structures import DetDataSample
@@ -44,11 +44,13 @@ def init_detector(
 
     Raises:
         CheckpointError: The checkpoint does not fit, or cannot be converted.
-        ConfigError: The checkpoint carries no config where none is given, or neither it nor the config says how many
-            classes there are; or the device cannot be used.
+        ConfigError: No released detector has that name; the checkpoint carries no config where none is given, or
+            neither it nor the config says how many classes there are; or the device cannot be used.
     """
     if checkpoint is None and _is_checkpoint(config):
         config, checkpoint = None, config
+    if isinstance(config, str | Path):
+        check_name(config)
     content = open_checkpoint(checkpoint) if checkpoint is not None else {}
     meta, classes = meta_in(content), classes_in(content)
     if config is None:

@@ -23,7 +23,7 @@ from rdet.interop.mmdetection import from_mmdetection, to_mmdetection
 from rdet.interop.model_config import detectron2_config, mmdetection_config, torchvision_config
 from rdet.interop.saved_config import saved_config
 from rdet.interop.torchvision import convert_fcos_state_dict, convert_retinanet_state_dict
-from rdet.interop.zoo import is_name, release, release_of_file
+from rdet.interop.zoo import check_name, is_name, release, release_of_file
 from rdet.literal_config import literal_config
 from rdet.messages import few
 
@@ -46,9 +46,11 @@ def open_checkpoint(source: str | Path, origin: str = "auto", style: str | None 
 
     Raises:
         CheckpointError: The file cannot be read, or not be converted.
+        ConfigError: No released detector has such a name.
         MissingFileError, DownloadError: There is no such file, or it cannot be downloaded.
     """
     path = str(source)
+    check_name(path)
     if is_name(path):
         released = release(path)
         path = str(fetch(released.address, released.algorithm, released.checksum))
@@ -129,7 +131,11 @@ def convert_checkpoint(
     weights = weights_in(content)
     converted = "converted_from" in meta_in(content)
     if target == "rdet" and not converted:
-        reason = "it is rdet's already" if architecture_of(weights) else f"its weights are called {few(weights, 3)}"
+        if architecture_of(weights):
+            raise CheckpointError(
+                f"{source} is a checkpoint of rdet already: nothing to convert; --to mmdet converts it"
+            )
+        reason = f"its weights are called {few(weights, 3)}"
         raise CheckpointError(f"{source} is not a checkpoint of {', '.join(ORIGINS)}: {reason}")
     if target == "mmdet":
         content = _as_mmdetection(content, weights, str(source))
@@ -164,6 +170,14 @@ def _from_mmdetection(content: Mapping, weights: Mapping[str, Tensor], path: str
     state, architecture = from_mmdetection(weights)
     meta = meta_in(content)
     source = _source_config(meta, path)
+    released = release_of_file(Path(path).name) is not None
+    if not source and not released:
+        print_log(
+            f"{path} carries no config; taken: anchors, deltas and thresholds of MMDetection's released "
+            f"{architecture.family}. If it was trained with others, its detections are wrong",
+            "current",
+            level=30,
+        )
     if not source and "anchor-based" in Path(path).name.replace("_", "-"):
         source = {"model": {"bbox_head": {"anchor_type": "anchor_based"}}}
     if style is None:

@@ -20,7 +20,7 @@ from rdet.interop.mmdet_schedule import (
     convert_run,
     convert_schedulers,
 )
-from rdet.interop.mmdet_source import Entry, read_source
+from rdet.interop.mmdet_source import Entry, Notes, read_source
 from rdet.registry import MODELS
 
 Cfg = dict[str, Any]
@@ -51,7 +51,7 @@ def convert_config(source: str | Path, out: str | Path) -> str:
         ConfigError: It describes what rdet does not have. The message names the file and the entry.
         MissingFileError: There is no such file.
     """
-    notes: list[str] = []
+    notes = Notes()
     if Path(out).resolve() == Path(source).resolve():
         raise ConfigError(f"{out} is the source itself; give another path for rdet's config")
     try:
@@ -167,7 +167,7 @@ def _title(cfg: Cfg) -> str:
     return f"{_FAMILIES[cfg['model']['bbox_head']['type']]} with {name}-FPN"
 
 
-def _head(title: str, source: str | Path, out: Path, notes: list[str]) -> str:
+def _head(title: str, source: str | Path, out: Path, notes: Notes) -> str:
     """Write the first lines: what it is, the command, what it should reach and what was left out."""
     published = published_ap(source)
     reach = (
@@ -180,7 +180,7 @@ def _head(title: str, source: str | Path, out: Path, notes: list[str]) -> str:
     ]
     if notes:
         lines.append(comment(f"Left out: {'; '.join(notes)}."))
-    return "".join(lines)
+    return "".join([*lines, *map(comment, notes.remarks)])
 
 
 def published_ap(source: str | Path) -> float | None:

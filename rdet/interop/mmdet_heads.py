@@ -12,6 +12,7 @@ from rdet.interop.mmdet_parts import (
     assigner,
     check_no_deformable,
     check_strides,
+    child_config,
     delta_coder,
     distance_coder,
     fcos_assigner,
@@ -125,7 +126,7 @@ def _retina(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
 def _atss(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
     slots, clip = _on_anchors(head, around, "ATSSHead", _ONE_SQUARE, _GROUP_NORM)
     head.expect("pred_kernel_size", 3, "rdet's last convolutions are 3 x 3")
-    head.expect("reg_decoded_bbox", True, "rdet's loss of this head compares boxes")
+    head.expect("reg_decoded_bbox", True, f"rdet's loss of this head compares boxes: {child_config()}")
     return {
         **slots,
         "assigner": assigner(around.assigner(head), "ATSSAssigner", around.padding("ignored")),
@@ -153,7 +154,7 @@ def _gfl(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
             "max_distance": None,
         },
         "loss_cls": loss_cls(_needed(head, "loss_cls"), ("QualityFocalLoss",)),
-        "loss_bbox": loss_bbox(_needed(head, "loss_bbox"), decoded=True),
+        "loss_bbox": loss_bbox(_needed(head, "loss_bbox"), decoded=True, distribution=True),
         "loss_dfl": loss_dfl(head.entry("loss_dfl", {"type": "DistributionFocalLoss", "loss_weight": 0.25})),
         "bbox_weight": {"type": "ClassScore"},
         "normalizer": _per_image(),

@@ -69,12 +69,13 @@ _CLASS_LOSSES = {
 }
 
 
-def loss_bbox(entry: Entry, decoded: bool) -> Cfg:
+def loss_bbox(entry: Entry, decoded: bool, distribution: bool = False) -> Cfg:
     """Convert a loss of boxes.
 
     Args:
         entry: ``loss_bbox`` of a head.
         decoded: Whether it compares boxes, or their encodings.
+        distribution: Whether a box is encoded as a distribution, which no loss of boxes compares.
 
     Raises:
         ConfigError: rdet has no loss with its numbers.
@@ -83,8 +84,21 @@ def loss_bbox(entry: Entry, decoded: bool) -> Cfg:
         entry.unknown()
     if decoded != (entry.kind in _DECODED):
         what, takes = ("decoded", _DECODED) if decoded else ("encoded", _ENCODED)
-        entry.refuse(f"{entry.kind} on {what} boxes is not in rdet, which has {', '.join(takes)} for them")
+        way = f"; {child_config(entry.kind)}"
+        if distribution:
+            way = ""
+        elif not decoded:
+            way = "; set reg_decoded_bbox=True in the source's head, with which MMDetection compares boxes too"
+        entry.refuse(f"{entry.kind} on {what} boxes is not in rdet, which has {', '.join(takes)} for them{way}")
     return (_DECODED | _ENCODED)[entry.kind](entry) | _weight(entry)
+
+
+def child_config(kind: str = "SmoothL1Loss") -> str:
+    """Say how a detector of rdet gets a loss that compares encoded boxes, where the source's head has none."""
+    return (
+        f"convert with an IoU loss, then in a child config loss_bbox=dict(_delete_=True, type={kind!r}), "
+        "which compares encoded boxes"
+    )
 
 
 def _iou(entry: Entry) -> Cfg:
@@ -178,6 +192,10 @@ def anchor_generator(entry: Entry, strides: list[int]) -> Cfg:
         }
     pairs = [(r, s) for r in ratios for s in scales] if scale_major else [(r, s) for s in scales for r in ratios]
     sizes = [[(base * s / r**0.5, base * s * r**0.5) for r, s in pairs] for base in bases]
+    entry.remark(
+        f"{entry.place}: scales {[round(scale, 4) for scale in scales]}, ratios {ratios} and base sizes {list(bases)} "
+        "are no octaves in rdet's order; the sizes of all anchors, (width, height) for each level, are written out"
+    )
     return {"type": "FittedAnchorGenerator", "sizes": sizes, **offset}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from rdet.config import read_config
 from rdet.errors import ConfigError
+from rdet.messages import nearest
 
 # What MMDetection 2 has at the top of a config and 3 has not.
 _OF_RELEASE_2 = ("data", "optimizer", "optimizer_config", "lr_config", "runner", "total_epochs")
@@ -43,6 +44,18 @@ _DIFFERENT = {
 }
 
 
+class Notes(list[str]):
+    """What is left out on purpose, a line for each.
+
+    Attributes:
+        remarks: What else there is to say of the result, a line for each.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.remarks: list[str] = []
+
+
 class Entry:
     """A dict of a source config, each key of which has to be read; :meth:`finish` refuses one that was not.
 
@@ -52,11 +65,12 @@ class Entry:
         notes: Gets a line for each value that is left out on purpose.
     """
 
-    def __init__(self, values: Mapping[str, Any], place: str, notes: list[str]):
+    def __init__(self, values: Mapping[str, Any], place: str, notes: Notes):
         self.place = place
         self.notes = notes
         self._values = dict(values)
         self._unread = dict(values)
+        self._asked: set[str] = set()
         self._below: list[Entry] = []
         self.kind = kind_of(self.take("type"))
 
@@ -69,6 +83,7 @@ class Entry:
 
     def take(self, key: str, default: Any = None) -> Any:
         """Read a value; ``default`` is what MMDetection takes where the key is absent."""
+        self._asked.add(key)
         self._unread.pop(key, None)
         return self._values.get(key, default)
 
@@ -89,6 +104,7 @@ class Entry:
 
     def drop(self, key: str, reason: str = "") -> None:
         """Read a value that is left out, and note it, with the reason where that is not plain."""
+        self._asked.add(key)
         if key in self._values:
             self._unread.pop(key, None)
             self.note(f"{self._path(key)} ({reason})" if reason else self._path(key))
@@ -97,6 +113,11 @@ class Entry:
         """Note what is left out."""
         if text not in self.notes:
             self.notes.append(text)
+
+    def remark(self, text: str) -> None:
+        """Say something about what is written, in a comment of its own."""
+        if text not in self.notes.remarks:
+            self.notes.remarks.append(text)
 
     def entry(self, key: str, default: Mapping[str, Any] | None = None) -> "Entry | None":
         """Read a dict; None if it is None, or absent without a default.
@@ -138,9 +159,10 @@ class Entry:
     def finish(self) -> None:
         """Raise a ConfigError for the first key, here or below, that nobody has read."""
         for key in self._unread:
-            self.refuse(
-                f"rdet has nothing for the key {key!r}" + (f" of MMDetection's {self.kind}" if self.kind else ""), key
-            )
+            of = f" of MMDetection's {self.kind}" if self.kind else ""
+            hint = nearest(key, self._asked - self._values.keys(), all_valid=False)
+            hint = f". {hint}" if hint.startswith("Did") else ""
+            self.refuse(f"rdet has nothing for the key {key!r}{of}{hint}", key)
         for entry in self._below:
             entry.finish()
 
@@ -179,7 +201,7 @@ def plain(value: Any) -> Any:
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def read_source(path: str | Path, notes: list[str]) -> Entry:
+def read_source(path: str | Path, notes: Notes) -> Entry:
     """Read a config file of MMDetection 3 with its bases. As everywhere with mmengine, its code is run.
 
     Raises:

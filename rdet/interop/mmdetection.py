@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from rdet.architecture import Architecture, architecture_of
-from rdet.errors import CheckpointError
-from rdet.messages import few
+from rdet.errors import CheckpointError, UnknownNameError
+from rdet.messages import few, nearest
 
 # MMDetection's layer of `bbox_head` -> rdet's, for each family; `_SAME` are called the same in all.
 _LAYERS = {
@@ -84,7 +84,10 @@ def to_mmdetection(state: Mapping[str, Tensor], family: str) -> dict[str, Tensor
 
     Raises:
         CheckpointError: A weight has no name there.
+        UnknownNameError: There is no such family.
     """
+    if family not in FAMILIES:
+        raise UnknownNameError(f"no family is called {family!r}. {nearest(family, FAMILIES)}")
     levels = _count(state, "neck.lateral_convs.")
     state = _with_offsets_turned(state)
     renamed = {_to_mmdet(name, family, levels): value for name, value in state.items()}

@@ -38,13 +38,13 @@ def mmdetection_config(architecture: Architecture, source: Mapping[str, Any], st
     head = model.get("bbox_head") or {}
     style = (model.get("backbone") or {}).get("style", style)
     path, options = architecture.config, dict(architecture.options) | _backbone(style)
-    if head.get("anchor_type") == "anchor_based":
-        options["model.bbox_head.type"] = "TOODAnchorHead"
     if architecture.family == "FCOS":
         # Of the released heads, the second has a bias beside the normalisation.
         head = head or dict.fromkeys(_SECOND_FCOS, architecture.head_bias)
         path = _SECOND_FCOS_CONFIG if head.get("norm_on_bbox") else _FIRST_FCOS_CONFIG
         options |= _fcos(head, architecture.head_bias)
+    if head.get("anchor_type") == "anchor_based":
+        options |= _tood_on_anchors(head)
     options |= _input(_input_of(source) or _usual_input(style, path == _FIRST_FCOS_CONFIG))
     options |= _neck(model.get("neck") or {}) | _anchors(architecture.family, head)
     options |= _postprocess(model.get("test_cfg") or source.get("test_cfg") or {})
@@ -83,6 +83,7 @@ def _load(path: str, options: dict[str, Any]) -> Config:
 
 
 def _backbone(style: str) -> dict[str, Any]:
+    """Both kinds are said: the config that this changes may be of either."""
     return {
         "model.backbone.weights": None,
         "model.backbone.style": style,
@@ -141,6 +142,29 @@ def _fcos(head: Mapping[str, Any], bias: bool) -> dict[str, Any]:
         "model.bbox_head.conv_bias": bias,
         "model.assigner.center_sampling_radius": 1.5 if head.get("center_sampling") else None,
     }
+
+
+def _tood_on_anchors(head: Mapping[str, Any]) -> dict[str, Any]:
+    """TOOD's head on anchors, one square a cell. Its weights have the names and shapes of the other one's.
+
+    Raises:
+        CheckpointError: The anchors are others, or the means of the deltas are not 0.
+    """
+    anchors, coder = head.get("anchor_generator") or {}, head.get("bbox_coder") or {}
+    scales = anchors.get("scales", [anchors.get("octave_base_scale", 8)])
+    scales = [scales] if isinstance(scales, int | float) else list(scales)
+    if list(anchors.get("ratios", [1.0])) != [1.0] or len(scales) != 1 or anchors.get("scales_per_octave", 1) != 1:
+        raise CheckpointError("it is TOOD with other anchors than one square a cell, which rdet does not have")
+    if any(coder.get("target_means", ())):
+        raise CheckpointError("its bbox_coder.target_means are not 0, which rdet's TOOD on anchors does not have")
+    options = {
+        "model.bbox_head.type": "TOODAnchorHead",
+        "model.bbox_head.base_size": scales[0],
+        "model.anchor_generator.octave_base_scale": scales[0],
+    }
+    if "target_stds" in coder:
+        options["model.bbox_head.target_stds"] = list(coder["target_stds"])
+    return options
 
 
 def _postprocess(test_cfg: Mapping[str, Any]) -> dict[str, Any]:

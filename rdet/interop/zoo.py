@@ -1,6 +1,7 @@
 """Where released detectors of other projects are: names, addresses, checksums."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from rdet.errors import ConfigError
 from rdet.messages import nearest
@@ -215,6 +216,24 @@ def is_name(source: str) -> bool:
     return str(source).startswith(tuple(f"{project}://" for project in PROJECTS))
 
 
+def check_name(source: str | Path) -> None:
+    """Raise if what should be a path or a name looks like the name of a released detector and is none.
+
+    Raises:
+        ConfigError: It begins with another ``project://`` than rdet knows; or no file is there, and a project has a
+            detector of that name.
+    """
+    project, is_there, _ = str(source).partition("://")
+    if is_there and project not in (*PROJECTS, "http", "https"):
+        valid = [f"{name}://" for name in PROJECTS]
+        raise ConfigError(
+            f"{source}: released detectors have no {project + '://'!r}. {nearest(project + '://', valid)}"
+        )
+    names = [name for name in (f"{project}://{source}" for project in PROJECTS) if name in {*RELEASES, *_OLD_NAMES}]
+    if names and not Path(source).exists():
+        raise ConfigError(f"there is no file {source}. Did you mean {' or '.join(map(repr, names))}?")
+
+
 def release(name: str) -> Release:
     """Find a released detector.
 
@@ -229,7 +248,7 @@ def release(name: str) -> Release:
     if name not in RELEASES:
         project = name.partition("://")[0]
         valid = [known for known in RELEASES if known.startswith(f"{project}://")]
-        raise ConfigError(f"no released detector is called {name!r}. {nearest(name, valid)}")
+        raise ConfigError(f"no released detector is called {name!r}. {nearest(name, valid, all_valid=False)}")
     return RELEASES[name]
 
 

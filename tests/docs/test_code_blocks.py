@@ -25,6 +25,7 @@ FILES = {
         "class MyAssigner: ...": "my_assigner.py",
         "class MyBoxLoss(EncodedBoxLoss):": "my_losses.py",
     },
+    "docs/custom_parts.md": {"class SizeQuality(Quality):": "my_more_parts.py"},
     "docs/custom_datasets.md": {
         'dataset=dict(ann_file="annotations/train.json", data_prefix=dict(img="images/")),': "my_data.py",
     },

@@ -26,6 +26,8 @@ from rdet.errors import CheckpointError, ConfigError
 from rdet.interop import convert, zoo
 from rdet.interop.coco import CLASSES, classes_by_id
 from rdet.interop.convert import convert_checkpoint, open_checkpoint, origin_of
+from rdet.models.dense_heads.tood_anchor_head import TOODAnchorHead
+from rdet.models.dense_heads.tood_head import displaced_corners
 from rdet.structures import DetDataSample
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -188,12 +190,46 @@ def convert_to_model(path, style=None):
     [
         ("RetinaNet", "model = dict(test_cfg=dict(nms=dict(type='soft_nms')))", "its test_cfg.nms is 'soft_nms'"),
         ("GFL", "model = dict(neck=dict(add_extra_convs='on_lateral'))", "its neck.add_extra_convs is 'on_lateral'"),
+        (
+            "TOOD",
+            "model = dict(bbox_head=dict(anchor_type='anchor_based', anchor_generator=dict(ratios=[0.5, 2.0])))",
+            "it is TOOD with other anchors than one square a cell",
+        ),
+        (
+            "TOOD",
+            "model = dict(bbox_head=dict(anchor_type='anchor_based', bbox_coder=dict(target_means=[0.5, 0, 0, 0])))",
+            "its bbox_coder.target_means are not 0",
+        ),
     ],
 )
 def test_what_rdet_does_not_have_is_an_error(family, text, message, save):
     path = save(weights(small(family)), cfg=text)
     with pytest.raises(CheckpointError, match=rf"^{re.escape(path)} cannot be converted: {re.escape(message)}"):
         open_checkpoint(path)
+
+
+def test_tood_on_anchors(save):
+    head = "anchor_type='anchor_based', bbox_coder=dict(target_stds=[0.1, 0.1, 0.2, 0.2])"
+    anchors = "anchor_generator=dict(ratios=[1.0], octave_base_scale=6, scales_per_octave=1)"
+    model = init_detector(save(weights(small("TOOD")), cfg=f"model = dict(bbox_head=dict({head}, {anchors}))"))
+    assert isinstance(model.bbox_head, TOODAnchorHead)
+    assert (model.bbox_head.base_size, model.bbox_head.target_stds) == (6, (0.1, 0.1, 0.2, 0.2))
+    assert model.bbox_head.displace is displaced_corners
+    priors = model.anchor_generator([(1, 1)] * 5)
+    assert (priors[0, 2] - priors[0, 0]).item() == 6 * 8
+    assert detect(model, torch.zeros(3, 64, 64, dtype=torch.uint8)).bboxes.isfinite().all()
+
+
+def test_a_checkpoint_without_config_warns_of_what_is_taken(save, monkeypatch):
+    said = []
+    monkeypatch.setattr(convert, "print_log", lambda message, *args, **options: said.append(message))
+    open_checkpoint(save(weights(small("ATSS"))), style="pytorch")
+    assert [message.partition(" carries ")[2] for message in said] == [
+        "no config; taken: anchors, deltas and thresholds of MMDetection's released ATSS. If it was trained with "
+        "others, its detections are wrong"
+    ]
+    open_checkpoint(save(weights(small("ATSS")), "atss_r50_fpn_1x_coco_20200209-985f7bd0.pth"))
+    assert len(said) == 1  # it is the released one
 
 
 def test_a_config_that_is_no_plain_text_is_not_run(save, tmp_path, monkeypatch):
@@ -300,6 +336,30 @@ def test_the_tool_converts_there_and_back_and_infer_needs_no_config(save, tmp_pa
     assert "detections in 1 images: out" in out
     found = json.loads((tmp_path / "out" / "detections.json").read_text())
     assert [category["name"] for category in found["categories"]] == ["a", "b", "c"]
+
+
+def test_a_checkpoint_of_rdet_needs_no_conversion(save, tmp_path):
+    content = open_checkpoint(save(weights(small("ATSS"))))
+    content["meta"].pop("converted_from")
+    torch.save(content, tmp_path / "own.pth")
+    with pytest.raises(CheckpointError, match=r"own\.pth is a checkpoint of rdet already: nothing to convert"):
+        convert_checkpoint(tmp_path / "own.pth", tmp_path / "out.pth")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("mmdt://atss_r50_fpn_1x_coco", "released detectors have no 'mmdt://'. Did you mean 'mmdet://'"),
+        ("MMDET://atss_r50_fpn_1x_coco", "released detectors have no 'MMDET://'. Did you mean 'mmdet://'"),
+        ("s3://a.pth", "released detectors have no 's3://'. Valid: detectron2://, mmdet://, torchvision://."),
+        ("atss_r50_fpn_1x_coco", "there is no file atss_r50_fpn_1x_coco. Did you mean 'mmdet://atss_r50_fpn_1x_coco'?"),
+        ("fcos_resnet50_fpn", "there is no file fcos_resnet50_fpn. Did you mean 'torchvision://fcos_resnet50_fpn'?"),
+    ],
+)
+def test_a_name_that_is_nearly_one_of_the_zoo(source, message):
+    for arguments in ((source,), (None, source)):
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            init_detector(*arguments)
 
 
 def test_the_tool_says_in_one_line_what_is_wrong(save, tmp_path):

@@ -205,6 +205,16 @@ model = dict(bbox_head=dict(anchor_generator=dict(
     ]
 
 
+def test_the_written_file_says_where_the_sizes_come_from(convert, tmp_path):
+    convert(
+        changes="model = dict(bbox_head=dict(anchor_generator=dict(_delete_=True, type='AnchorGenerator', "
+        "scales=[4, 9], ratios=[1.0], strides=[8, 16, 32, 64, 128])))"
+    )
+    head = (tmp_path / "out.py").read_text().partition("model = ")[0]
+    assert "# model.bbox_head.anchor_generator: scales [4, 9], ratios [1.0] and base sizes [8, 16" in head
+    assert "no octaves" in head
+
+
 def test_one_scale_is_an_octave(convert):
     found = convert(
         changes="model = dict(bbox_head=dict(anchor_generator=dict(_delete_=True, type='AnchorGenerator', "
@@ -221,6 +231,12 @@ REFUSED = [
         "model.train_cfg.assigner: ATSSAssigner does not go with this head in MMDetection; it calls MaxIoUAssigner",
     ),
     ("model = dict(type='FasterRCNN')", "model: MMDetection's FasterRCNN has no counterpart in rdet"),
+    (
+        "model = dict(bbox_head=dict(num_clases=3, _delete_=True, type='RetinaHead', in_channels=256, "
+        "loss_cls=dict(type='FocalLoss'), loss_bbox=dict(type='L1Loss')))",
+        "model.bbox_head.num_clases: rdet has nothing for the key 'num_clases' of MMDetection's RetinaHead. "
+        "Did you mean 'num_classes'",
+    ),
     ("model = dict(bbox_head=dict(typo=1))", "model.bbox_head.typo: rdet has nothing for the key 'typo' of"),
     ("model = dict(train_cfg=dict(typo=1))", "model.train_cfg.typo: rdet has nothing for the key 'typo'"),
     ("model = dict(test_cfg=dict(typo=1))", "model.test_cfg.typo: rdet has nothing for the key 'typo'"),
@@ -235,8 +251,14 @@ REFUSED = [
         "model = dict(bbox_head=dict(loss_cls=dict(_delete_=True, type='QualityFocalLoss')))",
         "loss_cls: QualityFocalLoss does not go with this head",
     ),
-    ("model = dict(bbox_head=dict(loss_bbox=dict(type='GIoULoss')))", "loss_bbox: GIoULoss on encoded boxes is not"),
-    ("model = dict(bbox_head=dict(reg_decoded_bbox=True))", "loss_bbox: L1Loss on decoded boxes is not in rdet"),
+    (
+        "model = dict(bbox_head=dict(loss_bbox=dict(type='GIoULoss')))",
+        "GIoULoss on encoded boxes is not.*reg_decoded_bbox=True",
+    ),
+    (
+        "model = dict(bbox_head=dict(reg_decoded_bbox=True))",
+        "loss_bbox: L1Loss on decoded boxes is not.*; convert with an IoU loss, then in a child.*type='L1Loss'",
+    ),
     ("model = dict(bbox_head=dict(loss_bbox=dict(type='CIoULoss')))", "MMDetection's CIoULoss has other numbers than"),
     ("model = dict(bbox_head=dict(loss_bbox=dict(type='EIoULoss')))", "MMDetection's EIoULoss is the Extended IoU"),
     ("model = dict(bbox_head=dict(loss_bbox=dict(reduction='sum')))", "loss_bbox.reduction is 'sum'; rdet's losses"),
@@ -319,8 +341,9 @@ REFUSED_HEADS = [
     ("TOOD", "num_dcn=2", "model.bbox_head.num_dcn: rdet has no deformable convolutions"),
     ("TOOD", "loss_cls=dict(activated=False)", "loss_cls.activated is False; this head gives probabilities"),
     ("GFL", "anchor_generator=dict(ratios=[0.5, 1.0])", "anchor_generator: this head has one square anchor a cell"),
+    ("GFL", "loss_bbox=dict(_delete_=True, type='L1Loss')", "L1Loss on decoded boxes is not in rdet, [^;]* for them$"),
     ("GFL", "bbox_coder=dict(type='DeltaXYWHBBoxCoder')", "DeltaXYWHBBoxCoder does not go with this head"),
-    ("ATSS", "reg_decoded_bbox=False", "model.bbox_head.reg_decoded_bbox is False"),
+    ("ATSS", "reg_decoded_bbox=False", "model.bbox_head.reg_decoded_bbox is False.* in a child config"),
 ]
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmdet_states import FAMILIES, shapes, weights
 
-from rdet.errors import CheckpointError
+from rdet.errors import CheckpointError, UnknownNameError
 from rdet.interop.mmdetection import from_mmdetection, to_mmdetection
 
 
@@ -98,3 +98,10 @@ def test_other_detectors_are_one_error():
         from_mmdetection({"a.b": torch.zeros(1)})
     with pytest.raises(CheckpointError, match=r"\(the names are \)"):
         from_mmdetection({})
+
+
+def test_a_family_that_does_not_exist():
+    with pytest.raises(
+        UnknownNameError, match=r"^no family is called 'atss'\. Did you mean 'ATSS'.* Valid: ATSS, FCOS"
+    ):
+        to_mmdetection({}, "atss")

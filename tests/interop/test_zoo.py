@@ -64,3 +64,6 @@ def test_names():
     assert release("detectron2://retinanet_R_50_FPN_3x").style == "caffe"
     with pytest.raises(ConfigError, match=r"is called 'mmdet://ats_r50_fpn_1x_coco'\. Did you mean 'mmdet://atss"):
         release("mmdet://ats_r50_fpn_1x_coco")
+    with pytest.raises(ConfigError) as caught:
+        release("mmdet://ats_r50_fpn_1x_coco")
+    assert str(caught.value).count("mmdet://") == 4  # what was asked for, and the nearest three

@@ -16,6 +16,7 @@ def focal_loss(x_t: Tensor, gamma: float) -> Tensor:
     FL(p_t) = -(1 - p_t)^gamma log(p_t) with p_t = sigmoid(x_t), written in terms of softplus:
     -log(p_t) = softplus(-x_t) and -log(1 - p_t) = softplus(x_t). Value and gradient are finite for
     any finite logit and any gamma >= 0. Its derivative is equation 10.
+    Training uses :meth:`FocalLoss.with_derivative`, which a test compares with this.
 
     Args:
         x_t: y * x, the logit signed by the class y = +-1 (equation 6); any shape.
@@ -94,6 +95,7 @@ class FocalLoss(SigmoidLoss):
         self.gamma = gamma
 
     def elementwise(self, x_t: Tensor) -> Tensor:
+        """Compute :func:`focal_loss`; training uses :meth:`with_derivative`, which a test compares with it."""
         return focal_loss(x_t, self.gamma)
 
     def with_derivative(self, u: Tensor) -> tuple[Tensor, Tensor]:

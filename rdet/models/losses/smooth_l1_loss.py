@@ -12,7 +12,7 @@ from rdet.registry import MODELS
 class SmoothL1Loss(EncodedBoxLoss):
     """Smooth L1 (Fast R-CNN, Girshick, ICCV 2015, equation 3): quadratic below ``beta``, linear above.
 
-    Shapes: deltas (..., D), target_deltas (..., D) -> (...,), summed over the D numbers.
+    Shapes: deltas (..., 4), target_deltas (..., 4) -> (...,), summed over the four numbers.
 
     Args:
         beta: Where the two parts meet (Detectron: 0.11).
