@@ -81,11 +81,12 @@ def _load(path: str, options: dict[str, Any]) -> Config:
 
 
 def _backbone(style: str) -> dict[str, Any]:
-    options: dict[str, Any] = {"model.backbone.weights": None}
-    if style == "caffe":
-        options["model.backbone.style"] = "caffe"
-        options["model.backbone.norm_cfg"] = {"type": "BN", "requires_grad": False}
-    return options
+    # Both are said: the config that this changes may be of the other style, as that of FCOS is.
+    return {
+        "model.backbone.weights": None,
+        "model.backbone.style": style,
+        "model.backbone.norm_cfg": {"type": "BN", "requires_grad": style != "caffe"},
+    }
 
 
 def _input(values: Mapping[str, Any]) -> dict[str, Any]:
