@@ -120,3 +120,16 @@ def test_assigners_of_both_phases_belong_to_the_module():
     set_epoch(copied, 1)
     assert (copied.assigner.phase.is_initial, model.assigner.phase.is_initial) == (False, True)
     assert copied.assigner.phase is copied.criterion.phase
+
+
+def test_a_running_mean_goes_on_through_the_phases():
+    model = build(
+        initial={"epochs": 1, "loss_bbox": {"type": "GIoULoss"}}, normalizer={"type": "EMANormalizer"}
+    ).train()
+    model(images(1), [TWO], mode="loss")
+    mean = model.criterion.initial.normalizer.mean.clone()
+    assert mean != 100
+    set_epoch(model, 1)
+    assert model.criterion.later.normalizer.mean == mean
+    other = build(initial={"epochs": 1, "normalizer": {"type": "ImageNormalizer"}})
+    assert type(other.criterion.initial.normalizer) is not type(other.criterion.later.normalizer)
