@@ -43,7 +43,7 @@ class Architecture:
         feat_channels: Their channels.
         neck_channels: Channels of the pyramid.
         reg_max: The last of the distances that a side's distribution is over; None without one.
-        mmdet: Whether the names are MMDetection's.
+        mmdet: Whether the weights are MMDetection's, as their names tell.
     """
 
     family: str
@@ -71,8 +71,11 @@ class Architecture:
     @property
     def config(self) -> str:
         """Path of the config that the weights go with, below the repository's folder; two where both may be meant."""
-        name = f"r50_fpn_1x_coco{'_mmdet' if self.mmdet else ''}.py"
-        return " or ".join(f"configs/{family.lower()}/{name}" for family in self.family.split(" or "))
+        end = "1x_coco_mmdet.py" if self.mmdet else "1x_coco.py"
+        names = dict.fromkeys(self.family.split(" or "), f"r50_fpn_{end}")
+        if "FCOS" in names and self.mmdet and not self.head_bias:  # of its released heads, the second has a bias
+            names["FCOS"] = f"r50_fpn_iccv2019_{end}"
+        return " or ".join(f"configs/{family.lower()}/{name}" for family, name in names.items())
 
     @property
     def options(self) -> dict[str, object]:

@@ -5,6 +5,7 @@ import zipfile
 import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from pickle import UnpicklingError
 from urllib.error import URLError
@@ -129,7 +130,9 @@ def weights_in(checkpoint: Mapping) -> dict[str, Tensor]:
     return {re.sub(r"^normalizer\.", "criterion.normalizer.", name): value for name, value in weights.items()}
 
 
-def load_weights_into(module: nn.Module, weights: Mapping[str, Tensor], source: str, strict: bool = True) -> None:
+def load_weights_into(
+    module: nn.Module, weights: Mapping[str, Tensor], source: str, strict: bool = True, converted_from: str = ""
+) -> None:
     """Loads ``weights`` by name and says in one message what did not fit.
 
     Args:
@@ -138,6 +141,8 @@ def load_weights_into(module: nn.Module, weights: Mapping[str, Tensor], source: 
         source: Where they come from, for messages.
         strict: Raise unless all of the module's weights are there with the right shape and
             nothing is left over. Otherwise load what fits and log the summary.
+        converted_from: What ``meta`` of the checkpoint says of its origin, for the message: MMDetection's weights go
+            with other configs than rdet's own.
 
     Raises:
         CheckpointError: ``strict`` and something does not fit, or nothing fits at all.
@@ -163,6 +168,8 @@ def load_weights_into(module: nn.Module, weights: Mapping[str, Tensor], source: 
     complete = len(details) == 1
     if not fitting or (strict and not complete):
         found = architecture_of(weights)
+        if found and converted_from.startswith("mmdet"):
+            found = replace(found, mmdet=True)
         advice = f": it is {found.advice}" if found else ""
         raise CheckpointError(f"{summary}. The checkpoint is of another architecture than the config{advice}")
     module.load_state_dict(fitting, strict=False)

@@ -63,6 +63,12 @@ def test_second_head_of_fcos_has_a_bias():
     assert not architecture_of(tensors(shapes("FCOS"))).head_bias
 
 
+def test_the_first_head_of_fcos_has_a_config_of_its_own():
+    for bias, name in ((False, "r50_fpn_iccv2019_1x_coco_mmdet.py"), (True, "r50_fpn_1x_coco_mmdet.py")):
+        found = architecture_of(tensors(shapes("FCOS", bias=bias)))
+        assert found.config == f"configs/fcos/{name}"
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -19,6 +19,8 @@ FILES = [
     for path in sorted((ROOT / folder).rglob("*.py"))
     # Parts of a model are built by `build_from_cfg`, which makes ConfigErrors of their constructors' ValueErrors.
     if not path.is_relative_to(ROOT / "rdet/models") and not path.is_relative_to(ROOT / "rdet/interop")
+    # What stands in for a function of mmengine raises what that raises.
+    if path != ROOT / "rdet/compat.py"
 ]
 
 

@@ -52,7 +52,7 @@ def init_detector(
     if isinstance(config, str | Path):
         check_name(config)
     content = open_checkpoint(checkpoint) if checkpoint is not None else {}
-    classes = classes_in(content)
+    meta, classes = meta_in(content), classes_in(content)
     if config is None:
         if checkpoint is None:
             raise ConfigError("init_detector needs a config or a checkpoint")
@@ -68,9 +68,10 @@ def init_detector(
     model = build_detector(cfg, tuple(classes))
     if checkpoint is not None:
         try:
-            load_weights_into(model, weights_in(content), str(checkpoint))
+            origin = meta.get("converted_from") or ""
+            load_weights_into(model, weights_in(content), str(checkpoint), converted_from=origin)
         except CheckpointError as error:
-            if not meta_in(content).get("cfg"):
+            if not meta.get("cfg"):
                 raise
             raise CheckpointError(f"{error}, or leave the config out: the checkpoint carries its own") from error
     model.cfg = cfg

@@ -159,6 +159,9 @@ class Runner(mm.Runner):
         checkpoint = read_checkpoint(filename, map_location)
         if "state_dict" not in checkpoint:  # bare weights, or another trainer's; hooks expect mmengine's keys
             checkpoint = {"state_dict": weights_in(checkpoint)}
+        meta = checkpoint.get("meta") or {}
+        if "config" in meta:  # mmengine would run this text when it resumes
+            checkpoint = {**checkpoint, "meta": {key: value for key, value in meta.items() if key != "config"}}
         starts_training = self._train_loop is not None and not self._resume
         if not starts_training:
             check_checkpoint_classes(checkpoint, self._dataset_classes(), filename)
@@ -168,7 +171,8 @@ class Runner(mm.Runner):
         if starts_training:
             trained, wanted = classes_of_checkpoint(checkpoint), self._dataset_classes()
             weights = with_rows_of_classes(weights, model.state_dict(), trained, wanted, filename)
-        load_weights_into(model, weights, filename, strict=not starts_training)
+        origin = meta.get("converted_from") or ""
+        load_weights_into(model, weights, filename, strict=not starts_training, converted_from=origin)
         self._has_loaded = True
         self.logger.info(f"loaded {filename}")
         return checkpoint
@@ -213,7 +217,12 @@ class Runner(mm.Runner):
                     "order would not continue; restore the setting, or start anew with load_from"
                 )
         if isinstance(meta.get("cfg"), str):
-            self._compare_schedules(_settings(meta["cfg"], filename), filename)
+            try:
+                before = Config(literal_config(meta["cfg"]))
+            except CheckpointError as error:
+                self.logger.warning(f"the config in {filename} is not compared with this run's: {error}")
+            else:
+                self._compare_schedules(before, filename)
         super().resume(filename, *args, **kwargs)
 
     def _compare_schedules(self, before: Config, filename: str) -> None:
@@ -253,14 +262,6 @@ class Runner(mm.Runner):
 def _keep_freed_memory(worker: int) -> None:
     """Every image is a few blocks of some megabytes, which a worker would get anew from the system each time."""
     keep_freed_memory()
-
-
-def _settings(text: str, filename: str) -> Config:
-    """The config that a checkpoint was trained with; its text comes with the file, so it is not executed."""
-    try:
-        return Config(literal_config(text))
-    except CheckpointError as error:
-        raise CheckpointError(f"cannot resume {filename}: {error}") from error
 
 
 def classes_of_checkpoint(checkpoint: dict) -> tuple[str, ...] | None:

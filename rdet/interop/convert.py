@@ -178,6 +178,8 @@ def _from_mmdetection(content: Mapping, weights: Mapping[str, Tensor], path: str
             "current",
             level=30,
         )
+    if not source and "anchor-based" in Path(path).name.replace("_", "-"):
+        source = {"model": {"bbox_head": {"anchor_type": "anchor_based"}}}
     if style is None:
         style = "caffe" if "caffe" in Path(path).name else "pytorch"
         if not _says_style(source):

@@ -19,6 +19,8 @@ _BGR = {"mean": [103.53, 116.28, 123.675], "std": [1.0, 1.0, 1.0], "bgr_to_rgb":
 _BGR_OF_DETECTRON = {"mean": [102.9801, 115.9465, 122.7717], "std": [1.0, 1.0, 1.0], "bgr_to_rgb": False}
 # Switches of FCOS's head in MMDetection, off at first, on in its released second version.
 _SECOND_FCOS = ("norm_on_bbox", "centerness_on_reg", "center_sampling")
+_FIRST_FCOS_CONFIG = "configs/fcos/r50_fpn_iccv2019_1x_coco_mmdet.py"
+_SECOND_FCOS_CONFIG = "configs/fcos/r50_fpn_1x_coco_mmdet.py"
 
 
 def mmdetection_config(architecture: Architecture, source: Mapping[str, Any], style: str) -> Config:
@@ -35,18 +37,18 @@ def mmdetection_config(architecture: Architecture, source: Mapping[str, Any], st
     model = source.get("model") or {}
     head = model.get("bbox_head") or {}
     style = (model.get("backbone") or {}).get("style", style)
-    options = dict(architecture.options) | _backbone(style)
+    path, options = architecture.config, dict(architecture.options) | _backbone(style)
     if architecture.family == "FCOS":
         # Of the released heads, the second has a bias beside the normalisation.
         head = head or dict.fromkeys(_SECOND_FCOS, architecture.head_bias)
+        path = _SECOND_FCOS_CONFIG if head.get("norm_on_bbox") else _FIRST_FCOS_CONFIG
         options |= _fcos(head, architecture.head_bias)
     if head.get("anchor_type") == "anchor_based":
         options |= _tood_on_anchors(head)
-    first_fcos = architecture.family == "FCOS" and not head.get("norm_on_bbox")
-    options |= _input(_input_of(source) or _usual_input(style, first_fcos))
+    options |= _input(_input_of(source) or _usual_input(style, path == _FIRST_FCOS_CONFIG))
     options |= _neck(model.get("neck") or {}) | _anchors(architecture.family, head)
     options |= _postprocess(model.get("test_cfg") or source.get("test_cfg") or {})
-    return _load(architecture.config, options)
+    return _load(path, options)
 
 
 def detectron2_config(
@@ -134,16 +136,11 @@ def _anchors(family: str, head: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fcos(head: Mapping[str, Any], bias: bool) -> dict[str, Any]:
-    """FCOS's head as MMDetection's switches say: at first exp of pixels, centerness beside the classes, IoU < 0.5."""
-    normalised = bool(head.get("norm_on_bbox"))
+    """What MMDetection's switches change one by one; ``norm_on_bbox`` chooses the config."""
     return {
-        "model.bbox_head.distance": "relu" if normalised else "exp",
         "model.bbox_head.quality_tower": "reg" if head.get("centerness_on_reg") else "cls",
         "model.bbox_head.conv_bias": bias,
-        "model.bbox_coder.unit": "stride" if normalised else "pixel",
         "model.assigner.center_sampling_radius": 1.5 if head.get("center_sampling") else None,
-        "model.loss_bbox": {"_delete_": True, "type": "GIoULoss" if normalised else "IoULoss"},
-        "model.postprocess.iou_threshold": 0.6 if normalised else 0.5,
     }
 
 
@@ -160,12 +157,14 @@ def _tood_on_anchors(head: Mapping[str, Any]) -> dict[str, Any]:
         raise CheckpointError("it is TOOD with other anchors than one square a cell, which rdet does not have")
     if any(coder.get("target_means", ())):
         raise CheckpointError("its bbox_coder.target_means are not 0, which rdet's TOOD on anchors does not have")
-    return {
+    options = {
         "model.bbox_head.type": "TOODAnchorHead",
         "model.bbox_head.base_size": scales[0],
-        "model.bbox_head.target_stds": list(coder.get("target_stds", [1.0] * 4)),
         "model.anchor_generator.octave_base_scale": scales[0],
     }
+    if "target_stds" in coder:
+        options["model.bbox_head.target_stds"] = list(coder["target_stds"])
+    return options
 
 
 def _postprocess(test_cfg: Mapping[str, Any]) -> dict[str, Any]:

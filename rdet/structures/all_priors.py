@@ -4,23 +4,46 @@ from functools import cached_property
 
 from torch import Tensor
 
+from rdet.structures.ground_truth import GroundTruth
+from rdet.structures.matches import Matches
 from rdet.structures.positives import Positives
+from rdet.structures.predictions import DensePredictions
 
 
 class AllPriors:
     """Every prior of N images: positives, background and those that take no part.
 
+    Args:
+        predictions: Of N images.
+        priors: (A, 4).
+        matches: The positives and what takes no part, on the device of the predictions.
+        truth: Ground truth of the N images.
+        positives: The same positives, for their quality.
+
     Attributes:
         logits: (N, A, K) class logits.
-        labels: (N, A) int64, a class, ``BACKGROUND`` or ``IGNORE``.
         priors: (A, 4) xyxy, the same for all images.
     """
 
-    def __init__(self, logits: Tensor, labels: Tensor, priors: Tensor, positives: Positives):
-        self.logits = logits
-        self.labels = labels
-        self.priors = priors
+    def __init__(
+        self,
+        predictions: DensePredictions,
+        priors: Tensor,
+        matches: Matches,
+        truth: GroundTruth,
+        positives: Positives,
+    ):
+        self._matches = matches
+        self._truth = truth
         self._positives = positives
+        self.logits = predictions.logits
+        self.priors = priors
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """(N, A) int64, a class, ``BACKGROUND`` or ``IGNORE``."""
+        gt_labels = self._truth.labels.to(self.priors.device, non_blocking=True)
+        return self._matches.labels(gt_labels, len(self._truth.counts), len(self.priors))
 
     @cached_property
     def quality(self) -> Tensor:

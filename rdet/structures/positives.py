@@ -40,6 +40,7 @@ class Positives:
     Attributes:
         image, prior: (P,) int64, the image of each positive, and its index among the A priors.
         gt_index: (P,) int64, the box of each among the ``num_gt`` boxes of the ``num_images`` images.
+        reader: The part that is asked, for messages.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Positives:
         self.prior = matches.prior
         self.gt_index = matches.gt_index
         self.num_gt = len(truth.boxes)
+        self.reader = "a part"
         self.num_images = len(truth.counts)
 
     def of_initial_boxes(self) -> "Positives":
@@ -145,7 +147,9 @@ class Positives:
             ConfigError: No part declares that it needs the quality, or the quality itself reads it.
         """
         if self._quality is None:
-            raise ConfigError("a part reads the quality without saying so: set `needs_quality = True` on its class")
+            raise ConfigError(
+                f"{self.reader} reads the quality without saying so: set `needs_quality = True` on its class"
+            )
         if self._is_rated:  # without the check, this would ask itself without end
             raise ConfigError("model.quality reads the quality, which it is itself")
         self._is_rated = True

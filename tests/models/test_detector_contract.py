@@ -4,6 +4,7 @@ import pytest
 import torch
 from small_detector import EMPTY, ONE, TWO, build, images, match, sample
 
+from rdet.errors import PartError
 from rdet.models.dense_heads.retina_head import RetinaHead
 
 LEVELS = {
@@ -49,8 +50,9 @@ class CountingHead(RetinaHead):
         predictions = super().forward(levels)
         return predictions._replace(extra={"sum": predictions.logits.sum(dim=2)})
 
-    def extra_losses(self, predictions, positives):
-        return {"loss_extra": predictions.extra["sum"][positives.image, positives.prior].square().sum()}
+    def extra_losses(self, predictions, positives, divisor):
+        loss = predictions.extra["sum"][positives.image, positives.prior].square()
+        return {"loss_extra": (loss / divisor[positives.image]).sum()}
 
 
 @pytest.mark.parametrize("samples", [[TWO, ONE], [EMPTY, EMPTY]])
@@ -59,9 +61,28 @@ def test_losses_of_the_head_itself(samples):
     predictions = model(images(2))
     losses = model(images(2), samples, mode="loss")
     _, labels = match(model, predictions, model.anchor_generator(predictions.level_sizes), samples)
-    torch.testing.assert_close(losses["loss_extra"], predictions.logits.sum(2)[labels >= 0].square().sum())
+    count = max(1, int((labels >= 0).sum()))
+    torch.testing.assert_close(losses["loss_extra"], predictions.logits.sum(2)[labels >= 0].square().sum() / count)
     total, logged = model.parse_losses(losses)
     assert total == logged["loss"] == sum(losses.values())
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (
+            {"penalty": torch.ones(())},
+            "gave 'penalty'; the name must contain 'loss' and not be one of loss_cls, loss_bbox",
+        ),
+        ({"loss_bbox": torch.ones(())}, "gave 'loss_bbox'; the name must contain 'loss' and not be one of"),
+        ({"loss_extra": torch.ones(3)}, r"loss_extra gave a tensor \(3,\); it must be a scalar"),
+    ],
+)
+def test_losses_of_the_head_that_would_not_be_trained(extra, message):
+    model = build()
+    model.bbox_head.extra_losses = lambda *_: extra
+    with pytest.raises(PartError, match=message):
+        model(images(1), [TWO], mode="loss")
 
 
 def test_positives_know_the_size_of_their_image():

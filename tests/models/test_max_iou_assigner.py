@@ -248,3 +248,13 @@ def test_low_quality_match_may_take_the_prior_from_a_better_box(chunk_size, on_g
     found = assigner(PRIORS, boxes, generator.grid(sizes) if on_grid else None)
     assert torch.equal(found, expected)
     assert not torch.equal(found, MaxIoUAssigner()(PRIORS, boxes))
+
+
+@pytest.mark.parametrize("reassign", [False, True])
+def test_boxes_in_float64_are_matched_as_in_float32(reassign):
+    generator, sizes = AnchorGenerator([8, 16, 32]), [(16, 20), (8, 10), (4, 5)]
+    assigner, boxes = MaxIoUAssigner(reassign_low_quality=reassign), boxes_of(9, seed=5)
+    grid = generator.grid(sizes)
+    expected = assigner(PRIORS, boxes, grid)
+    assert (expected >= 0).sum() > 9
+    assert torch.equal(assigner(PRIORS, boxes.double(), grid), expected)

@@ -351,7 +351,7 @@ def test_a_value_that_is_no_loss_is_only_logged(model):
         ({"assigner__chunk_size": 0}, "model.assigner.chunk_size is 0; it must be 1 or more"),
         (
             {"quality": {"type": "IoUQuality", "min_quality": -3.0}},
-            "model.quality: min_quality is -3.0; it must lie in",
+            "min_quality is -3.0; it must lie in",
         ),
         ({"quality": {"type": "TaskAlignedQuality", "beta": -1.0}}, "model.quality: beta is -1.0; it must not be neg"),
         ({"bbox_coder": {"type": "DistancePointBBoxCoder", "max_distance": -1.0}}, "max_distance is -1.0; it must be"),
@@ -625,3 +625,20 @@ def test_training_step_of_no_family_waits_for_the_device(family, padding):
         assert all(value.device.type == "meta" for value in losses.values())
         unused = {n for n, p in model.named_parameters() if p.requires_grad and p.grad is None}
         assert not unused
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_losses_of_mixed_precision_are_those_of_float32(family, dtype):
+    model = build(**FAMILIES[family])
+    for epoch in (0, 1):
+        for module in model.modules():
+            if hasattr(module, "set_epoch"):
+                module.set_epoch(epoch)
+        expected = model(images(2), [TWO, ONE], mode="loss")
+        with torch.autocast("cpu", dtype=dtype):
+            losses = model(images(2), [TWO, ONE], mode="loss")
+        sum(losses.values()).backward()
+        for name, value in losses.items():
+            torch.testing.assert_close(value, expected[name], rtol=0.03, atol=0.003)
+        assert all(p.grad.isfinite().all() for p in model.bbox_head.parameters() if p.grad is not None)

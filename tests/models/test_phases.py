@@ -51,6 +51,18 @@ def test_losses_are_those_of_a_detector_with_the_slots_of_the_epoch(samples):
         assert torch.equal(*labels)
 
 
+def test_the_quality_is_that_of_the_phase():
+    qualities = {"type": "IoUQuality"}, {"type": "Centerness"}
+    parts = {"loss_cls": {"type": "QualityFocalLoss"}, "loss_bbox": {"type": "GIoULoss"}}
+    model = build(**parts, quality=qualities[1], initial={"epochs": 1, "quality": qualities[0]})
+    losses = []
+    for epoch, quality in enumerate(qualities):
+        set_epoch(model, epoch)
+        losses.append(model(images(2), [TWO, ONE], mode="loss"))
+        assert losses[-1] == build(**parts, quality=quality)(images(2), [TWO, ONE], mode="loss")
+    assert losses[0]["loss_cls"] != losses[1]["loss_cls"]
+
+
 def test_begins_in_the_first_epoch_and_weights_have_no_names_of_it():
     model, plain = build(**LATER, initial={"epochs": 1, **FIRST}), build(**LATER)
     assert model(images(1), [TWO], mode="loss") != plain(images(1), [TWO], mode="loss")
@@ -108,3 +120,16 @@ def test_assigners_of_both_phases_belong_to_the_module():
     set_epoch(copied, 1)
     assert (copied.assigner.phase.is_initial, model.assigner.phase.is_initial) == (False, True)
     assert copied.assigner.phase is copied.criterion.phase
+
+
+def test_a_running_mean_goes_on_through_the_phases():
+    model = build(
+        initial={"epochs": 1, "loss_bbox": {"type": "GIoULoss"}}, normalizer={"type": "EMANormalizer"}
+    ).train()
+    model(images(1), [TWO], mode="loss")
+    mean = model.criterion.initial.normalizer.mean.clone()
+    assert mean != 100
+    set_epoch(model, 1)
+    assert model.criterion.later.normalizer.mean == mean
+    other = build(initial={"epochs": 1, "normalizer": {"type": "ImageNormalizer"}})
+    assert type(other.criterion.initial.normalizer) is not type(other.criterion.later.normalizer)

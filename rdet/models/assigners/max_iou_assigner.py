@@ -141,6 +141,7 @@ class MaxIoUAssigner(ImageAssigner):
             (P,) ``image * A + prior`` of the positives, sorted; (P,) the box of each; (M,) the same as the first of
             the priors between the thresholds.
         """
+        boxes = boxes.astype(np.float32, copy=False)  # as what they are compared with
         num_priors, num_boxes = len(grid.priors), len(boxes)
         image_of_box = np.repeat(np.arange(len(counts)), counts)  # (G,)
         best_iou = np.zeros(len(counts) * num_priors, dtype=np.float32)  # (N A,)

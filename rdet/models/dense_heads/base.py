@@ -26,14 +26,16 @@ class BaseDenseHead(nn.Module, ABC):
     def forward(self, levels: list[Tensor]) -> DensePredictions:
         """Predict classes and boxes from L maps (N, C, H_l, W_l), in the order of the priors."""
 
-    def extra_losses(self, predictions: DensePredictions, positives: Positives) -> dict[str, Tensor]:
+    def extra_losses(self, predictions: DensePredictions, positives: Positives, divisor: Tensor) -> dict[str, Tensor]:
         """Compute losses that no slot of the model has.
 
         Args:
             predictions: Returned by :meth:`forward`; ``extra`` has what the head put there for this.
             positives: The priors that are matched to a box.
+            divisor: (N,), by which the losses of the positives of each image are divided:
+                ``(loss / divisor[positives.image]).sum()`` of a loss (P,).
 
         Returns:
-            Name, which contains ``loss``, -> scalar.
+            Name, which contains ``loss`` and is not that of a slot, -> scalar.
         """
         return {}

@@ -118,12 +118,12 @@ class VFNetHead(DenseHead):
 
 
 def star_convolution(layer: DeformConv2d, features: Tensor, offset: Tensor) -> Tensor:
-    """Convolve features (N, C, H, W) where offsets (N, 18, H, W) point to, in float32: (N, C, H, W).
+    """Convolve features (N, C, H, W) where offsets (N, 18, H, W) point to: (N, C, H, W), in the weights' precision.
 
-    torchvision's operator knows no half precision on a CPU, and on a GPU coordinates would be too coarse in it.
+    Autocast knows torchvision's operator on a GPU alone, where it takes float32; half precision would be too coarse for
+    coordinates.
     """
-    with torch.autocast(features.device.type, enabled=False):
-        result: Tensor = layer(features.float(), offset.float())
+    result: Tensor = layer(features.to(layer.weight.dtype), offset.to(layer.weight.dtype))
     return result
 
 

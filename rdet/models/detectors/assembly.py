@@ -100,6 +100,8 @@ def build_training(
         raise UnknownNameError(f"model.initial: {error}") from error
     except ConfigError as error:
         raise ConfigError(f"model.initial: {error}") from error
+    if "normalizer" not in initial:  # one that keeps a running mean goes on with it
+        first[1].normalizer = later[1].normalizer
     return PhasedAssigner(first[0], later[0], phase), PhasedCriterion(first[1], later[1], phase)
 
 

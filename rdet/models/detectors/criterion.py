@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from rdet.errors import ConfigError
+from rdet.errors import ConfigError, PartError
 from rdet.models.losses.base import ClassificationLoss, PositiveLoss
 from rdet.models.losses.normalizers import Normalizer
 from rdet.models.mining.base import Mining
@@ -17,6 +17,9 @@ from rdet.structures.ground_truth import GroundTruth
 from rdet.structures.matches import Matches
 from rdet.structures.positives import Coder, Positives
 from rdet.structures.shapes import checked, name_of
+
+# (predictions, positives, divisor (N,)) -> name -> scalar
+ExtraLosses = Callable[[DensePredictions, Positives, Tensor], dict[str, Tensor]]
 
 
 class DenseCriterion(nn.Module):
@@ -43,7 +46,15 @@ class DenseCriterion(nn.Module):
 
     if TYPE_CHECKING:
 
-        def __call__(self, all_priors: AllPriors, positives: Positives) -> dict[str, Tensor]: ...
+        def __call__(
+            self,
+            predictions: DensePredictions,
+            priors: Tensor,
+            matches: Matches,
+            truth: GroundTruth,
+            coder: Coder,
+            extra_losses: ExtraLosses | None = None,
+        ) -> dict[str, Tensor]: ...
 
     def __init__(
         self,
@@ -72,18 +83,27 @@ class DenseCriterion(nn.Module):
         self._check_quality()
         self._check_divisors()
 
-    def positives(
-        self, predictions: DensePredictions, priors: Tensor, matches: Matches, truth: GroundTruth, coder: Coder
-    ) -> Positives:
-        """Show the matches as the losses see them. For the arguments see :class:`Positives`."""
-        return Positives(predictions, priors, matches, truth, coder, self.loss_cls.binary_logits, self._rating())
+    def forward(
+        self,
+        predictions: DensePredictions,
+        priors: Tensor,
+        matches: Matches,
+        truth: GroundTruth,
+        coder: Coder,
+        extra_losses: ExtraLosses | None = None,
+    ) -> dict[str, Tensor]:
+        """Compute the losses of a batch: slot of the model, or a name of the head's -> scalar.
 
-    def _rating(self) -> Callable[[Positives], Tensor] | None:
-        quality = self.quality
-        return None if quality is None else lambda positives: _of_positives("quality", quality, positives)
-
-    def forward(self, all_priors: AllPriors, positives: Positives) -> dict[str, Tensor]:
-        """Compute the losses of a batch: slot of the model -> scalar."""
+        Args:
+            predictions: Of N images.
+            priors: (A, 4) xyxy.
+            matches: Of the priors with the ground truth, on the device of the predictions.
+            truth: Ground truth of the N images.
+            coder: Of the boxes.
+            extra_losses: Those of the head, see :meth:`BaseDenseHead.extra_losses`.
+        """
+        positives = Positives(predictions, priors, matches, truth, coder, self.loss_cls.binary_logits, self._rating())
+        all_priors = AllPriors(predictions, priors, matches, truth, positives)
         divisor = self._divisor(_of_images(torch.ones_like(positives.prior, dtype=torch.float32), positives))  # (N,)
         losses = {"loss_cls": self._classification(all_priors, positives, divisor)}
         if self.loss_bbox_initial is not None:
@@ -93,12 +113,19 @@ class DenseCriterion(nn.Module):
         if self.loss_quality is not None:
             loss = _of_positives("loss_quality", self.loss_quality, positives)
             losses["loss_quality"] = (loss / divisor[positives.image]).sum()
+        if extra_losses is not None:
+            losses |= _checked_extra(extra_losses(predictions, positives, divisor), losses)
         return losses
+
+    def _rating(self) -> Callable[[Positives], Tensor] | None:
+        quality = self.quality
+        return None if quality is None else lambda positives: _of_positives("quality", quality, positives)
 
     def _classification(self, all_priors: AllPriors, positives: Positives, divisor: Tensor) -> Tensor:
         """Sum the loss of the classes; by default divided as the positives are."""
         shape = tuple(all_priors.labels.shape)
-        loss = checked(self.loss_cls.of(all_priors), shape, name_of("loss_cls", self.loss_cls), "(N, A)")
+        positives.reader = name_of("loss_cls", self.loss_cls)
+        loss = checked(self.loss_cls.of(all_priors), shape, positives.reader, "(N, A)")
         if self.cls_mass is not None:
             mass = _of_positives("cls_mass", self.cls_mass, positives).detach()
             divisor = self._divisor(_of_images(mass, positives), of_mass=True)
@@ -137,7 +164,10 @@ class DenseCriterion(nn.Module):
         if needed and self.quality is None:
             raise ConfigError("a loss or weight of the model reads the quality: set model.quality")
         if self.quality is not None and not needed:
-            raise ConfigError("model.quality is set, but no loss or weight of the model reads it; remove it")
+            raise ConfigError(
+                "model.quality is set, but no loss or weight of the model reads it; remove it, or set "
+                "`needs_quality = True` on the class of the one that does"
+            )
         if self.quality is not None and self.quality.needs_quality:
             raise ConfigError(f"model.quality: {type(self.quality).__name__} reads the quality, which it is itself")
 
@@ -157,9 +187,22 @@ class DenseCriterion(nn.Module):
 
 def _of_positives(slot: str, part: PositiveLoss | Quality, positives: Positives) -> Tensor:
     """Ask a part for its number of each positive, (P,)."""
-    return checked(part.of(positives), tuple(positives.prior.shape), name_of(slot, part), "(P,)")
+    positives.reader = who = name_of(slot, part)
+    return checked(part.of(positives), tuple(positives.prior.shape), who, "(P,)")
 
 
 def _of_images(values: Tensor, positives: Positives) -> Tensor:
     """Sum values (P,) of the positives of each image, (N,)."""
     return values.new_zeros(positives.num_images).index_add(0, positives.image, values)
+
+
+def _checked_extra(extra: dict[str, Tensor], losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a head's own losses. Raise PartError if one has the name of another, or would not be trained."""
+    for name, value in extra.items():
+        if name in losses or "loss" not in name:
+            raise PartError(
+                f"extra_losses of model.bbox_head gave {name!r}; the name must contain 'loss' and not be one of "
+                f"{', '.join(losses)}"
+            )
+        checked(value, (), f"extra_losses of model.bbox_head: {name}", "a scalar")
+    return extra

@@ -23,7 +23,6 @@ from rdet.models.postprocess.dense_postprocess import DensePostprocess
 from rdet.models.priors.grid_priors import GridPriors
 from rdet.registry import MODELS
 from rdet.structures import DensePredictions, DetDataSample
-from rdet.structures.all_priors import AllPriors
 from rdet.structures.ground_truth import GroundTruth
 from rdet.structures.match_batch import MatchBatch
 from rdet.structures.matches import Matches
@@ -184,10 +183,7 @@ class OneStageDetector(BaseModel):
         """Compute the two losses of section 4.1 and those of the optional slots, each divided once."""
         truth = GroundTruth.of_samples(data_samples)
         matches = self.match(predictions, priors, truth)
-        positives = self.criterion.positives(predictions, priors, matches, truth, self.bbox_coder)
-        labels = matches.labels(truth.labels.to(priors.device, non_blocking=True), len(truth.counts), len(priors))
-        losses = self.criterion(AllPriors(predictions.logits, labels, priors, positives), positives)
-        return losses | self.bbox_head.extra_losses(predictions, positives)
+        return self.criterion(predictions, priors, matches, truth, self.bbox_coder, self.bbox_head.extra_losses)
 
     def match(self, predictions: DensePredictions, priors: Tensor, truth: GroundTruth) -> Matches:
         """Match the priors of every image to its ground truth; the matches come to the device of the priors.

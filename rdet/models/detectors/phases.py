@@ -6,14 +6,13 @@ from torch import Tensor, nn
 
 from rdet.errors import ConfigError
 from rdet.models.assigners.base import Assigner
-from rdet.models.detectors.criterion import DenseCriterion
+from rdet.models.detectors.criterion import DenseCriterion, ExtraLosses
 from rdet.models.losses.base import ClassificationLoss
 from rdet.structures import DensePredictions
-from rdet.structures.all_priors import AllPriors
 from rdet.structures.ground_truth import GroundTruth
 from rdet.structures.match_batch import MatchBatch
 from rdet.structures.matches import Matches
-from rdet.structures.positives import Coder, Positives
+from rdet.structures.positives import Coder
 
 
 class Phase(nn.Module):
@@ -65,7 +64,15 @@ class PhasedCriterion(nn.Module):
 
     if TYPE_CHECKING:
 
-        def __call__(self, all_priors: AllPriors, positives: Positives) -> dict[str, Tensor]: ...
+        def __call__(
+            self,
+            predictions: DensePredictions,
+            priors: Tensor,
+            matches: Matches,
+            truth: GroundTruth,
+            coder: Coder,
+            extra_losses: ExtraLosses | None = None,
+        ) -> dict[str, Tensor]: ...
 
     def __init__(self, initial: DenseCriterion, later: DenseCriterion, phase: Phase):
         super().__init__()
@@ -90,12 +97,14 @@ class PhasedCriterion(nn.Module):
         """The loss of the classes of the epoch."""
         return self.current.loss_cls
 
-    def positives(
-        self, predictions: DensePredictions, priors: Tensor, matches: Matches, truth: GroundTruth, coder: Coder
-    ) -> Positives:
-        """Show the matches as the losses of the epoch see them; see :meth:`DenseCriterion.positives`."""
-        return self.current.positives(predictions, priors, matches, truth, coder)
-
-    def forward(self, all_priors: AllPriors, positives: Positives) -> dict[str, Tensor]:
+    def forward(
+        self,
+        predictions: DensePredictions,
+        priors: Tensor,
+        matches: Matches,
+        truth: GroundTruth,
+        coder: Coder,
+        extra_losses: ExtraLosses | None = None,
+    ) -> dict[str, Tensor]:
         """Compute the losses of the epoch; see :meth:`DenseCriterion.forward`."""
-        return self.current(all_priors, positives)
+        return self.current(predictions, priors, matches, truth, coder, extra_losses)

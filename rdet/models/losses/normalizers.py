@@ -46,7 +46,7 @@ class BatchNormalizer(Normalizer):
     def __init__(self, min_count_per_image: int = 0, min_mass: float = 1.0):
         if min_count_per_image < 0 or min_mass <= 0:
             raise ValueError(
-                f"normalizer: min_count_per_image is {min_count_per_image} and min_mass is {min_mass}; the first must "
+                f"min_count_per_image is {min_count_per_image} and min_mass is {min_mass}; the first must "
                 "not be negative, the second must be positive"
             )
         self.min_count_per_image = min_count_per_image
