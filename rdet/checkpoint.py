@@ -102,6 +102,21 @@ def _reason(error: Exception) -> str:
     return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
 
 
+def meta_in(checkpoint: Mapping) -> Mapping:
+    """What a checkpoint says of itself; nothing if it says it in a way of its own."""
+    meta = checkpoint.get("meta")
+    return meta if isinstance(meta, Mapping) else {}
+
+
+def classes_in(checkpoint: Mapping) -> tuple[str, ...] | None:
+    """Names of the classes that a checkpoint of rdet was trained on; None if it does not say them."""
+    of_data = meta_in(checkpoint).get("dataset_meta")
+    classes = of_data.get("classes") if isinstance(of_data, Mapping) else None
+    if not isinstance(classes, list | tuple) or not all(isinstance(name, str) for name in classes):
+        return None
+    return tuple(classes) or None
+
+
 def weights_in(checkpoint: Mapping) -> dict[str, Tensor]:
     """The weights of a checkpoint, under the key that the common trainers use, wrappers' prefixes removed.
 

@@ -56,14 +56,19 @@ def override(cfg: Config, options: dict | None) -> Config:
 
 def _check(cfg: Config, path: str) -> None:
     try:
-        if "custom_imports" in cfg:
-            _check_value(cfg.custom_imports, _KEYS["custom_imports"], "custom_imports")
-            import_custom_modules(**cfg.custom_imports)
-        check_config(cfg)
+        import_and_check(cfg)
     except UnknownNameError as error:
         raise UnknownNameError(f"{path}: {error}") from None
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def import_and_check(cfg: Config) -> None:
+    """Import the user's modules that a config names, and check it as :func:`check_config` does."""
+    if "custom_imports" in cfg:
+        _check_value(cfg.custom_imports, _KEYS["custom_imports"], "custom_imports")
+        import_custom_modules(**cfg.custom_imports)
+    check_config(cfg)
 
 
 def read_config(path: str | Path) -> Config:

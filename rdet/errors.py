@@ -18,6 +18,10 @@ class ConfigError(RdetError, ValueError):
     """A value of a config, an option or an argument that cannot be used."""
 
 
+class PartError(RdetError, ValueError):
+    """A part of a model that gives what its slot does not take. The message names the part."""
+
+
 class UnknownNameError(RdetError, KeyError):
     """A type, key or option that does not exist. The message names the nearest valid ones."""
 

@@ -32,7 +32,10 @@ def literal_config(text: str) -> dict[str, Any]:
         target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
         if not isinstance(target, ast.Name):
             raise CheckpointError(f"line {statement.lineno} of the config is no assignment of plain values")
-        values[target.id] = _value(statement.value)
+        try:
+            values[target.id] = _value(statement.value)
+        except (TypeError, RecursionError) as error:  # a list as a key, or values in values without end
+            raise CheckpointError(f"line {statement.lineno} of the config is no plain value ({error})") from error
     return values
 
 

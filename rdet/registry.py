@@ -106,6 +106,13 @@ class Registry(root.Registry):
         self.import_parts()
         return {*self._module_dict, *(self.parent.module_dict if self._fallback else ())}
 
+    def parts(self) -> dict[str, Any]:
+        """All parts that are registered here or at the parent by now, by name; what a look-up would import included."""
+        self.import_parts()
+        for module in self._fallback:
+            importlib.import_module(module)
+        return {**self.parent.module_dict, **self._module_dict}
+
     @property
     def _module_of(self) -> dict[str, str]:
         """Name of each part of rdet itself -> the module that registers it."""
@@ -213,6 +220,8 @@ def parameters_of(cls) -> set[str] | None:
 def class_of(kind: Any, registry: Registry, where: str) -> Any:
     """What ``type`` of a config stands for: the class of that name in ``registry``, or the class itself."""
     if not isinstance(kind, str):
+        if not callable(kind):
+            raise ConfigError(f"{where}.type is {kind!r}; it must be a name or a class")
         return kind
     try:
         return registry.get(kind)
@@ -371,3 +380,12 @@ _REGISTRY_OF = {
     "optimizer": OPTIMIZERS,
     "vis_backends": VISBACKENDS,
 }
+
+
+def names_of_parts() -> set[str]:
+    """Names by which a config can ask for what is registered: the short ones, and the dotted names of the classes."""
+    found = [part for registry in _ALL for part in registry.parts().items()]
+    return {name for name, _ in found} | {f"{part.__module__}.{part.__qualname__}" for _, part in found}
+
+
+_ALL = [registry for registry in vars().copy().values() if isinstance(registry, Registry)]

@@ -1,10 +1,12 @@
 """The text of a config is read, not run."""
 
 import re
+import sys
 
 import pytest
 from mmengine.config import Config
 
+from rdet import registry
 from rdet.config import load_config
 from rdet.errors import CheckpointError
 from rdet.interop.saved_config import saved_config
@@ -76,3 +78,47 @@ def test_saved_config_is_checked():
         CheckpointError, match=r"the config in a\.pth cannot be used: config has no key 'modle'.*'model'"
     ):
         saved_config({"meta": {"cfg": "modle = dict()"}}, "a.pth")
+
+
+HARMLESS = """
+model = dict(type="RetinaNet", backbone=dict(type={backbone!r}, {options}), neck=dict(type="FPN", out_channels=16))
+optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.1), clip_grad=dict(type="norm", max_norm=1.0))
+"""
+
+
+@pytest.mark.parametrize(
+    ("backbone", "options", "more", "message"),
+    [
+        ("os.system", "command='touch ran'", "", "it names 'os.system', which is no registered part and may run code"),
+        ("rdet.compat.os.system", "command='touch ran'", "", "it names 'rdet.compat.os.system', which is no reg"),
+        ("this", "", "", "it names 'this', which is no registered part"),
+        ("ResNet", "depth=18, norm_cfg=dict(type='os.system')", "", "it names 'os.system', which is no reg"),
+        ("ResNet", "depth=18", "custom_imports = dict(imports=['this'])", "it asks for the module 'this', which is"),
+        ("ResNet", "depth=18", "custom_imports = dict(imports='this')", "it asks for the module 'this', which is"),
+        ("ResNet", "depth=18", "custom_imports = dict(imports=3)", "custom_imports.imports is 3"),
+        ("ResNet", "depth=18", "custom_imports = 3", "custom_imports is 3"),
+        ("ResNet", "depth=18", "text = 3", "text is reserved for config file"),
+        ("ResNet", "depth=18", "work_dir = {[]: 1}", "line 4 of the config is no plain value"),
+        ("ResNeet", "depth=18", "", "no model part is called 'ResNeet'. Did you mean 'ResNet'"),
+    ],
+)
+def test_saved_config_cannot_run_what_it_names(backbone, options, more, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = HARMLESS.format(backbone=backbone, options=options) + more
+    with pytest.raises(CheckpointError, match=re.escape(message)):
+        saved_config({"meta": {"cfg": text}}, "a.pth")
+    assert not list(tmp_path.iterdir())
+    assert "this" not in sys.modules
+
+
+@pytest.mark.parametrize("backbone", ["ResNet", "rdet.models.backbones.resnet.ResNet"])
+def test_saved_config_may_name_parts_and_modules_that_are_there(backbone):
+    text = HARMLESS.format(backbone=backbone, options="depth=18, norm_cfg=dict(type='SyncBN')")
+    text += "custom_imports = dict(imports=['json'])\n"
+    assert saved_config({"meta": {"cfg": text}}, "a.pth").model.backbone.type == backbone
+    registry._custom_imports.clear()
+
+
+@pytest.mark.parametrize("meta", [None, 3, "a", [1], {"cfg": 3}, {"cfg": None}, {1: 2}])
+def test_meta_of_another_kind_is_no_config(meta):
+    assert saved_config({"meta": meta}, "a.pth") is None

@@ -11,7 +11,7 @@ from mmengine.dataset import pseudo_collate
 
 from rdet.apis.build import build_detector
 from rdet.apis.data_cfg import innermost, loader_cfg
-from rdet.checkpoint import load_weights_into, weights_in
+from rdet.checkpoint import classes_in, load_weights_into, meta_in, weights_in
 from rdet.config import load_config, override
 from rdet.errors import CheckpointError, ConfigError
 from rdet.interop.convert import open_checkpoint
@@ -50,8 +50,7 @@ def init_detector(
     if checkpoint is None and _is_checkpoint(config):
         config, checkpoint = None, config
     content = open_checkpoint(checkpoint) if checkpoint is not None else {}
-    meta = content.get("meta") or {}
-    classes = (meta.get("dataset_meta") or {}).get("classes")
+    classes, meta = classes_in(content), meta_in(content)
     if config is None:
         if checkpoint is None:
             raise ConfigError("init_detector needs a config or a checkpoint")
@@ -67,7 +66,7 @@ def init_detector(
     model = build_detector(cfg, tuple(classes))
     if checkpoint is not None:
         try:
-            origin = meta.get("converted_from") or ""
+            origin = str(meta.get("converted_from", ""))
             load_weights_into(model, weights_in(content), str(checkpoint), converted_from=origin)
         except CheckpointError as error:
             if not meta.get("cfg"):

@@ -10,7 +10,7 @@ from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from torch import nn
 from torch.utils.data import DataLoader
 
-from rdet.checkpoint import load_weights_into, read_checkpoint, weights_in
+from rdet.checkpoint import classes_in, load_weights_into, meta_in, read_checkpoint, weights_in
 from rdet.class_rows import with_rows_of_classes
 from rdet.compat import recompute_for_all_gradients
 from rdet.config import flatten
@@ -159,7 +159,7 @@ class Runner(mm.Runner):
         checkpoint = read_checkpoint(filename, map_location)
         if "state_dict" not in checkpoint:  # bare weights, or another trainer's; hooks expect mmengine's keys
             checkpoint = {"state_dict": weights_in(checkpoint)}
-        meta = checkpoint.get("meta") or {}
+        meta = meta_in(checkpoint)
         if "config" in meta:  # mmengine would run this text when it resumes
             checkpoint = {**checkpoint, "meta": {key: value for key, value in meta.items() if key != "config"}}
         starts_training = self._train_loop is not None and not self._resume
@@ -171,7 +171,7 @@ class Runner(mm.Runner):
         if starts_training:
             trained, wanted = classes_of_checkpoint(checkpoint), self._dataset_classes()
             weights = with_rows_of_classes(weights, model.state_dict(), trained, wanted, filename)
-        origin = meta.get("converted_from") or ""
+        origin = str(meta.get("converted_from", ""))
         load_weights_into(model, weights, filename, strict=not starts_training, converted_from=origin)
         self._has_loaded = True
         self.logger.info(f"loaded {filename}")
@@ -208,7 +208,7 @@ class Runner(mm.Runner):
                 f"cannot resume {filename}: it holds weights without the state of their optimizer; resume an "
                 "iter_N.pth or epoch_N.pth, or start from these weights with load_from"
             )
-        meta = checkpoint["meta"]
+        meta = meta_in(checkpoint)
         del checkpoint  # mmengine reads it again
         for name, value in meta.get("data_order", {}).items():
             if value != self._data_order[name]:
@@ -216,13 +216,8 @@ class Runner(mm.Runner):
                     f"cannot resume {filename}: its {name} is {value}, now it is {self._data_order[name]}, so the data "
                     "order would not continue; restore the setting, or start anew with load_from"
                 )
-        if "cfg" in meta:
-            try:
-                before = Config(literal_config(meta["cfg"]))
-            except CheckpointError as error:
-                self.logger.warning(f"the config in {filename} is not compared with this run's: {error}")
-            else:
-                self._compare_schedules(before, filename)
+        if isinstance(meta.get("cfg"), str):
+            self._compare_schedules(_settings(meta["cfg"], filename), filename)
         super().resume(filename, *args, **kwargs)
 
     def _compare_schedules(self, before: Config, filename: str) -> None:
@@ -264,9 +259,17 @@ def _keep_freed_memory(worker: int) -> None:
     keep_freed_memory()
 
 
+def _settings(text: str, filename: str) -> Config:
+    """The config that a checkpoint was trained with; its text comes with the file, so it is not executed."""
+    try:
+        return Config(literal_config(text))
+    except CheckpointError as error:
+        raise CheckpointError(f"cannot resume {filename}: {error}") from error
+
+
 def classes_of_checkpoint(checkpoint: dict) -> tuple[str, ...] | None:
     """Names of the classes that a checkpoint was trained on, if it says them."""
-    return ((checkpoint.get("meta") or {}).get("dataset_meta") or {}).get("classes")
+    return classes_in(checkpoint)
 
 
 def check_checkpoint_classes(checkpoint: dict, classes: tuple[str, ...], source: str) -> None:

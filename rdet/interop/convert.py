@@ -12,9 +12,9 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from rdet.architecture import CLASS_LAYERS, architecture_of
-from rdet.checkpoint import read_checkpoint, weights_in
+from rdet.checkpoint import classes_in, meta_in, read_checkpoint, weights_in
 from rdet.class_rows import CLASS_LAYER
-from rdet.errors import CheckpointError
+from rdet.errors import CheckpointError, RdetError
 from rdet.interop.array_pickle import read_array_pickle
 from rdet.interop.coco import UNUSED, default_classes
 from rdet.interop.detectron2 import from_detectron2, pixel_statistics
@@ -87,7 +87,7 @@ def own_checkpoint(source: str | Path, folder: str | Path) -> str:
         The path of rdet's checkpoint: ``source`` itself if it is one.
     """
     content = open_checkpoint(source)
-    if "converted_from" not in (content.get("meta") or {}):
+    if "converted_from" not in meta_in(content):
         return str(source)
     path = Path(folder) / "converted" / f"{Path(source).stem}.pth"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +127,7 @@ def convert_checkpoint(
     """
     content = open_checkpoint(source, origin, style)
     weights = weights_in(content)
-    converted = "converted_from" in (content.get("meta") or {})
+    converted = "converted_from" in meta_in(content)
     if target == "rdet" and not converted:
         reason = "it is rdet's already" if architecture_of(weights) else f"its weights are called {few(weights, 3)}"
         raise CheckpointError(f"{source} is not a checkpoint of {', '.join(ORIGINS)}: {reason}")
@@ -162,20 +162,25 @@ def _read(path: str) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
 
 def _from_mmdetection(content: Mapping, weights: Mapping[str, Tensor], path: str, style: str | None):
     state, architecture = from_mmdetection(weights)
-    meta = content.get("meta") or {}
+    meta = meta_in(content)
     source = _source_config(meta, path)
     if not source and "anchor-based" in Path(path).name.replace("_", "-"):
         source = {"model": {"bbox_head": {"anchor_type": "anchor_based"}}}
     if style is None:
         style = "caffe" if "caffe" in Path(path).name else "pytorch"
-        if "style" not in ((source.get("model") or {}).get("backbone") or {}):
+        if not _says_style(source):
             print_log(
                 f"{path} does not say which style its backbone has; taken: {style!r}. If that is wrong, its features "
                 "are wrong too: tools/convert_checkpoint.py --style",
                 "current",
                 level=30,
             )
-    cfg = mmdetection_config(architecture, source, style)
+    try:
+        cfg = mmdetection_config(architecture, source, style)
+    except RdetError as error:
+        raise CheckpointError(str(error)) from error
+    except (AttributeError, LookupError, TypeError, ValueError) as error:  # a dict where a number should be, or so
+        raise CheckpointError(f"the config in it is not MMDetection's ({type(error).__name__}: {error})") from error
     return state, cfg, _classes(meta, architecture.num_classes)
 
 
@@ -216,20 +221,29 @@ def _source_config(meta: Mapping, path: str) -> dict[str, Any]:
         return {}
 
 
+def _says_style(source: Mapping[str, Any]) -> bool:
+    model = source.get("model")
+    backbone = model.get("backbone") if isinstance(model, Mapping) else None
+    return isinstance(backbone, Mapping) and "style" in backbone
+
+
 def _classes(meta: Mapping, count: int) -> tuple[str, ...] | None:
     """Names of classes as MMDetection 3 or 2 stores them, if there are as many as the weights have."""
-    dataset_meta = {key.lower(): value for key, value in (meta.get("dataset_meta") or {}).items()}
-    names = dataset_meta.get("classes") or meta.get("CLASSES") or ()
-    names = (names,) if isinstance(names, str) else tuple(names)  # 2.x: a single class may be a string
-    return names if len(names) == count else default_classes(count)
+    of_data = meta.get("dataset_meta")
+    of_data = {str(key).lower(): value for key, value in of_data.items()} if isinstance(of_data, Mapping) else {}
+    names = of_data.get("classes") or meta.get("CLASSES") or ()
+    names = (names,) if isinstance(names, str) else names  # 2.x: a single class may be a string
+    known = isinstance(names, list | tuple) and len(names) == count and all(isinstance(name, str) for name in names)
+    return tuple(names) if known else default_classes(count)
 
 
 def _as_mmdetection(content: Mapping, weights: Mapping[str, Tensor], source: str) -> dict[str, Any]:
     architecture = architecture_of(weights)
     if architecture is None:
         raise CheckpointError(f"{source} is none of the detectors that MMDetection has under rdet's names")
-    classes = ((content.get("meta") or {}).get("dataset_meta") or {}).get("classes")
-    classes = tuple(classes or default_classes(architecture.num_classes) or map(str, range(architecture.num_classes)))
+    classes = tuple(
+        classes_in(content) or default_classes(architecture.num_classes) or map(str, range(architecture.num_classes))
+    )
     family = architecture.family
     if " or " in family:  # the names are the same; the config knows
         family = _family_of_config(saved_config(content, source), source)

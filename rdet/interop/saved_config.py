@@ -1,17 +1,24 @@
 """The config that a checkpoint carries."""
 
-from collections.abc import Mapping
+import importlib.util
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from mmengine.config import Config
 
-from rdet.config import check_config
+from rdet.checkpoint import meta_in
+from rdet.config import import_and_check
 from rdet.errors import CheckpointError, RdetError
 from rdet.literal_config import literal_config
-from rdet.registry import import_custom_modules
+from rdet.registry import names_of_parts
 
 
 def saved_config(checkpoint: Mapping, source: str) -> Config | None:
-    """Read and check the config in ``meta`` of a checkpoint of rdet; its text is not executed.
+    """Read and check the config in ``meta`` of a checkpoint of rdet; its text is not executed, nor is what it names.
+
+    A ``type`` must be a registered part: by any other name, Python would find each function there is, those that run
+    programs too. Modules of ``custom_imports`` must have been imported before.
 
     Args:
         checkpoint: As :func:`rdet.checkpoint.read_checkpoint` returns it.
@@ -21,16 +28,51 @@ def saved_config(checkpoint: Mapping, source: str) -> Config | None:
         None if it carries none.
 
     Raises:
-        CheckpointError: The text is no config of plain values, or not one of this rdet.
+        CheckpointError: The text is no config of plain values, or not one of this rdet, or names what is no part.
     """
-    text = (checkpoint.get("meta") or {}).get("cfg")
+    text = meta_in(checkpoint).get("cfg")
     if not isinstance(text, str):
         return None
     try:
-        cfg = Config(literal_config(text))
-        if "custom_imports" in cfg:
-            import_custom_modules(**cfg.custom_imports)
-        check_config(cfg)
+        values = literal_config(text)
+        _check_harmless(values)
+        try:
+            cfg = Config(values)
+        except KeyError as error:  # a name that mmengine has another use for
+            raise CheckpointError(str(error.args[0])) from error
+        import_and_check(cfg)
     except RdetError as error:
         raise CheckpointError(f"the config in {source} cannot be used: {error}; give a config file") from error
     return cfg
+
+
+def _check_harmless(values: Mapping[str, Any]) -> None:
+    """Raise CheckpointError if a config would have modules imported, or names what is no part."""
+    imports = values.get("custom_imports")
+    modules = imports.get("imports") if isinstance(imports, Mapping) else None
+    for module in [modules] if isinstance(modules, str) else modules if isinstance(modules, list | tuple) else ():
+        if module not in sys.modules:
+            raise CheckpointError(f"it asks for the module {module!r}, which is code: import it yourself")
+    parts = names_of_parts()
+    for name in _types(values):
+        if name not in parts and ("." in name or _is_module(name)):
+            raise CheckpointError(f"it names {name!r}, which is no registered part and may run code")
+
+
+def _types(value: Any) -> Iterator[str]:
+    """All strings that stand as ``type`` anywhere in a value."""
+    if isinstance(value, Mapping):
+        if isinstance(value.get("type"), str):
+            yield value["type"]
+        for item in value.values():
+            yield from _types(item)
+    elif isinstance(value, list | tuple | set):
+        for item in value:
+            yield from _types(item)
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return name in sys.modules or importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from rdet.errors import PartError
 from rdet.structures.assignment import BACKGROUND, IGNORE
 
 
@@ -29,7 +30,18 @@ class Matches(NamedTuple):
         Args:
             assigned: (N, A) int64, index of a box among the boxes of the image, ``BACKGROUND`` or ``IGNORE``.
             counts: Boxes of each image, N numbers.
+
+        Raises:
+            PartError: A number is no box of the image.
         """
+        number = torch.tensor(counts, dtype=torch.int64).to(assigned.device)
+        wrong = (assigned >= number[:, None]) | (assigned < IGNORE)
+        if wrong.any():  # it would be a box of another image; what follows waits for the device anyway
+            image, prior = wrong.nonzero()[0].tolist()
+            raise PartError(
+                f"image {image} of the batch has {counts[image]} boxes, but prior {prior} is assigned "
+                f"{int(assigned[image, prior])}; it must be the index of a box, BACKGROUND (-1) or IGNORE (-2)"
+            )
         flat = assigned.flatten()
         foreground = (flat != BACKGROUND).nonzero().squeeze(1)  # matched or ignored
         is_match = flat[foreground] >= 0

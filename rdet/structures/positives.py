@@ -59,6 +59,7 @@ class Positives:
         self._coder = coder
         self._binary_logits = binary_logits
         self._quality = quality
+        self._is_rated = False
         self.image = matches.image
         self.prior = matches.prior
         self.gt_index = matches.gt_index
@@ -141,10 +142,13 @@ class Positives:
         """(P,) in [0, 1], how good each positive is by ``model.quality``, without gradient.
 
         Raises:
-            ConfigError: No part declares that it needs the quality.
+            ConfigError: No part declares that it needs the quality, or the quality itself reads it.
         """
         if self._quality is None:
             raise ConfigError("a part reads the quality without saying so: set `needs_quality = True` on its class")
+        if self._is_rated:  # without the check, this would ask itself without end
+            raise ConfigError("model.quality reads the quality, which it is itself")
+        self._is_rated = True
         return self._quality(self).detach()
 
     @cached_property

@@ -28,7 +28,36 @@ WEIGHTED = [
 ]
 
 
-@pytest.mark.parametrize("slots", [[], WEIGHTED], ids=["retinanet", "weighted"])
+ONE_BOX_A_CELL = [
+    "model.anchor_generator.ratios=[1.0]",
+    "model.bbox_coder.type=DistancePointBBoxCoder",
+    "model.loss_bbox.type=GIoULoss",
+    "model.bbox_weight.type=SameQuality",
+]
+VFNET = [
+    *ONE_BOX_A_CELL,
+    "model.bbox_head.type=VFNetHead",
+    "model.loss_cls.type=VarifocalLoss",
+    "model.loss_bbox_initial.type=GIoULoss",
+    "model.assigner.type=ATSSAssigner",
+]
+TOOD = [
+    *ONE_BOX_A_CELL,
+    "model.bbox_head.type=TOODHead",
+    "model.loss_cls.type=QualityFocalLoss",
+    "model.quality.type=TaskAlignedQuality",
+    "model.cls_mass.type=SameQuality",
+    "model.assigner.type=TaskAlignedAssigner",
+    "model.initial.epochs=1",
+    "model.initial.assigner.type=ATSSAssigner",
+    "model.initial.loss_cls.type=FocalLoss",
+    "model.initial.cls_mass=None",
+    "train_cfg.max_iters=5",  # of the second epoch too
+    "default_hooks.checkpoint.interval=5",
+]
+
+
+@pytest.mark.parametrize("slots", [[], WEIGHTED, VFNET, TOOD], ids=["retinanet", "weighted", "vfnet", "tood"])
 def test_training_step_equals_that_of_one_process_with_the_joint_batch(command, config, tmp_path, slots):
     options = ["--cfg-options", "train_cfg.max_iters=3", "default_hooks.checkpoint.interval=3"]
     options += ["model.backbone.dropout=0.0", *slots]  # each process has random numbers of its own
@@ -38,7 +67,8 @@ def test_training_step_equals_that_of_one_process_with_the_joint_batch(command, 
     one = command("train.py", config, "--work-dir", "one", *options, "train_dataloader.batch_size=4")
     output, _ = one.communicate(timeout=200)
     assert one.returncode == 0, output
-    states = [read_checkpoint(tmp_path / name / "iter_3.pth") for name in ("one", "two")]
+    last = "iter_5.pth" if slots is TOOD else "iter_3.pth"
+    states = [read_checkpoint(tmp_path / name / last) for name in ("one", "two")]
     for name, weight in states[0]["state_dict"].items():
         torch.testing.assert_close(states[1]["state_dict"][name], weight, rtol=1e-5, atol=1e-7, msg=name)
     momenta = [state["optimizer"]["state"] for state in states]

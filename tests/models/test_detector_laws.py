@@ -52,6 +52,14 @@ HEADS = {
         "bbox_weight": {"type": "SameQuality"},
         "cls_mass": {"type": "SameQuality"},
     },
+    "TOODAnchorHead": {
+        "bbox_coder": {"type": "DistancePointBBoxCoder"},
+        "loss_cls": {"type": "QualityFocalLoss"},
+        "loss_bbox": {"type": "GIoULoss"},
+        "quality": {"type": "TaskAlignedQuality"},
+        "bbox_weight": {"type": "SameQuality"},
+        "cls_mass": {"type": "SameQuality"},
+    },
 }
 ASSIGNERS = ["MaxIoUAssigner", "ATSSAssigner", "FCOSAssigner", "TaskAlignedAssigner", "SimOTAAssigner"]
 

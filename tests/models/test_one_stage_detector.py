@@ -158,6 +158,37 @@ def one_positive(model, at, label, box):
     return predictions, priors, [sample([box], [label])]
 
 
+@pytest.mark.parametrize("slot", ["bbox_weight", "cls_mass", "quality"])
+def test_nothing_learns_through_a_weight_a_mass_or_a_target(slot):
+    """What rates the positives is a constant: its own gradient never reaches the network."""
+    seen = []
+
+    class Rating(Quality):
+        def of(self, positives):
+            value = positives.predicted.sum(dim=1).sigmoid() + positives.logits.sum(dim=1).sigmoid()
+            value.requires_grad or pytest.fail("nothing to learn through")
+            value.register_hook(seen.append)
+            return value
+
+    soft = {"loss_cls": {"type": "QualityFocalLoss"}} if slot == "quality" else {}
+    losses = build(**soft, **{slot: {"type": Rating}})(images(1), [TWO], mode="loss")
+    sum(losses.values()).backward()
+    assert not seen
+
+
+def test_scores_of_positives_have_no_gradient():
+    seen = {}
+
+    class Loss(PositiveLoss):
+        def of(self, positives):
+            seen.update({name: getattr(positives, name) for name in ("class_scores", "scores", "max_scores")})
+            return positives.deltas.sum(dim=1)
+
+    build(loss_bbox={"type": Loss})(images(1), [TWO], mode="loss")
+    assert not any(value.requires_grad for value in seen.values())
+    assert seen["scores"].shape == seen["max_scores"].shape == seen["class_scores"].shape[:1]
+
+
 def test_weights_divide_the_box_loss_by_their_sum():
     model = build(bbox_weight={"type": Half}, loss_bbox={"type": "L1Loss"})
     predictions, priors, samples = one_positive(model, (5, 900), 2, [8, 8, 40, 40])
@@ -170,6 +201,29 @@ def test_weights_divide_the_box_loss_by_their_sum():
     loss = model.loss(predictions, priors, samples)["loss_bbox"]
     targets = model.bbox_coder.encode(priors[[5, 900]], samples[0].gt_instances.bboxes).abs().sum(dim=1)
     torch.testing.assert_close(loss, (0.5 * targets[0] + 2.5 * targets[1]) / 3.0)
+
+
+def test_weights_divide_the_second_loss_of_boxes_too():
+    """By the weight's sum and not by the number of positives; the quality's loss by that number."""
+    parts = {
+        "bbox_head": {"type": "GFLHead", "feat_channels": 16, "stacked_convs": 1},
+        "bbox_coder": {"type": "DistributionBBoxCoder", "reg_max": 4},
+        "loss_bbox": {"type": "GIoULoss"},
+        "loss_quality": {"type": "BinaryCrossEntropyLoss"},
+    }
+    model = build(**parts, loss_dfl={"type": "DistributionFocalLoss"}, bbox_weight={"type": Half})
+    plain = build(**parts)
+    predictions = model(images(2))
+    priors = model.anchor_generator(predictions.level_sizes)
+    losses = model.loss(predictions, priors, [TWO, ONE])
+    matches, _ = match(model, predictions, priors, [TWO, ONE])
+    truth = torch.cat([sample_.gt_instances.bboxes for sample_ in (TWO, ONE)])[matches.gt_index]
+    weight = 0.5 + torch.tensor([0.0, 2.0, 1.0])[matches.gt_index]
+    target = model.bbox_coder.encode(priors[matches.prior], truth)
+    each = model.criterion.loss_dfl(predictions.deltas[matches.image, matches.prior], target)
+    assert weight.unique().numel() > 1
+    torch.testing.assert_close(losses["loss_dfl"], (each * weight).sum() / weight.sum())
+    torch.testing.assert_close(losses["loss_quality"], plain.loss(predictions, priors, [TWO, ONE])["loss_quality"])
 
 
 def test_cls_mass_replaces_the_number_of_positives():
@@ -294,6 +348,13 @@ def test_a_value_that_is_no_loss_is_only_logged(model):
         ({"bbox_coder__target_stds": [1.0, 1.0]}, r"bbox_coder.target_stds is \(1.0, 1.0\); it must have 4 numbers"),
         ({"bbox_coder__target_stds": [0.1, 0.1, 0.2, 0.0]}, "all must be greater than 0"),
         ({"loss_bbox__beta": -1.0}, "loss_bbox.beta is -1.0; it must be 0 or more"),
+        ({"assigner__chunk_size": 0}, "model.assigner.chunk_size is 0; it must be 1 or more"),
+        (
+            {"quality": {"type": "IoUQuality", "min_quality": -3.0}},
+            "model.quality: min_quality is -3.0; it must lie in",
+        ),
+        ({"quality": {"type": "TaskAlignedQuality", "beta": -1.0}}, "model.quality: beta is -1.0; it must not be neg"),
+        ({"bbox_coder": {"type": "DistancePointBBoxCoder", "max_distance": -1.0}}, "max_distance is -1.0; it must be"),
     ],
 )
 def test_numbers_without_a_meaning(changes, message):
@@ -495,3 +556,72 @@ def test_training_step_never_waits_for_the_device(loss_bbox, samples):
     sum(losses.values()).backward()
     assert all(value.device.type == "meta" for value in losses.values())
     assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+
+
+ONE_PRIOR = {"type": "AnchorGenerator", "octave_base_scale": 8, "scales_per_octave": 1, "ratios": [1.0]}
+DISTANCES = {"anchor_generator": ONE_PRIOR, "bbox_coder": {"type": "DistancePointBBoxCoder"}}
+FAMILIES = {
+    "fcos": {
+        "bbox_head": {"type": "FCOSHead", "feat_channels": 16, "stacked_convs": 1, "distance": "exp"},
+        "anchor_generator": {"type": "PointGenerator"},
+        "bbox_coder": {"type": "DistancePointBBoxCoder", "unit": "pixel"},
+        "loss_bbox": {"type": "IoULoss"},
+        "loss_quality": {"type": "BinaryCrossEntropyLoss"},
+        "quality": {"type": "Centerness"},
+        "bbox_weight": {"type": "SameQuality"},
+    },
+    "gfl": {
+        "bbox_head": {"type": "GFLHead", "feat_channels": 16, "stacked_convs": 1},
+        "anchor_generator": ONE_PRIOR,
+        "bbox_coder": {"type": "DistributionBBoxCoder", "reg_max": 4},
+        "loss_cls": {"type": "QualityFocalLoss"},
+        "loss_bbox": {"type": "GIoULoss"},
+        "loss_dfl": {"type": "DistributionFocalLoss"},
+        "bbox_weight": {"type": "ClassScore"},
+    },
+    "vfnet": {
+        **DISTANCES,
+        "bbox_head": {"type": "VFNetHead", "feat_channels": 16, "stacked_convs": 1},
+        "loss_cls": {"type": "VarifocalLoss"},
+        "loss_bbox": {"type": "GIoULoss"},
+        "loss_bbox_initial": {"type": "GIoULoss"},
+        "bbox_weight": {"type": "SameQuality"},
+    },
+    **{
+        f"tood, {displace}": {
+            **DISTANCES,
+            "bbox_head": {"type": "TOODHead", "feat_channels": 16, "stacked_convs": 2, "displace": displace},
+            "loss_cls": {"type": "QualityFocalLoss"},
+            "loss_bbox": {"type": "GIoULoss"},
+            "quality": {"type": "TaskAlignedQuality"},
+            "bbox_weight": {"type": "SameQuality"},
+            "cls_mass": {"type": "SameQuality"},
+            "initial": {
+                "epochs": 1,
+                "loss_cls": {"type": "FocalLoss"},
+                "quality": None,
+                "bbox_weight": {"type": "Centerness"},
+                "cls_mass": None,
+            },
+        }
+        for displace in ("distances", "corners")
+    },
+}
+
+
+@pytest.mark.parametrize("padding", ["background", "unmatched", "ignored"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_training_step_of_no_family_waits_for_the_device(family, padding):
+    """The matches are made on the host, so that only heads, losses and weights are asked here."""
+    model = build(**FAMILIES[family], assigner={"type": "MaxIoUAssigner", "padding": padding}).to("meta")
+    small = sample([[8, 8, 40, 40]], [1], img_shape=(40, 60), pad_shape=(64, 64))
+    for epoch in (0, 1):
+        for module in model.modules():
+            if hasattr(module, "set_epoch"):
+                module.set_epoch(epoch)
+        model.zero_grad()
+        losses = model(images(2).to("meta"), [small, TWO], mode="loss")
+        sum(losses.values()).backward()
+        assert all(value.device.type == "meta" for value in losses.values())
+        unused = {n for n, p in model.named_parameters() if p.requires_grad and p.grad is None}
+        assert not unused

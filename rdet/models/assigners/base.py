@@ -5,11 +5,12 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from rdet.errors import ConfigError
+from rdet.errors import ConfigError, PartError
 from rdet.models.assigners.geometry import ignore_background
 from rdet.structures.assignment import BACKGROUND, IGNORE
 from rdet.structures.match_batch import MatchBatch, MatchImage
 from rdet.structures.matches import Matches
+from rdet.structures.shapes import checked_indices, name_of
 
 _PADDINGS = ("background", "unmatched", "ignored")
 
@@ -30,12 +31,14 @@ class Assigner(ABC):
             that no box can get, as in its VFNet.
 
     Raises:
-        ValueError: There is no such ``padding``.
+        ValueError: There is no such ``padding``, or chunks would be empty.
     """
 
     def __init__(self, ignore_iof_thr: float | None = 0.5, chunk_size: int = 64, padding: str = "background"):
         if padding not in _PADDINGS:
             raise ValueError(f"assigner.padding is {padding!r}; valid: {', '.join(map(repr, _PADDINGS))}")
+        if chunk_size < 1:
+            raise ValueError(f"assigner.chunk_size is {chunk_size}; it must be 1 or more")
         self.ignore_iof_thr = ignore_iof_thr
         self.chunk_size = chunk_size
         self.padding = padding
@@ -77,13 +80,18 @@ class ImageAssigner(Assigner):
     @torch.no_grad()
     def match(self, batch: MatchBatch) -> Matches:
         counts = batch.truth.counts
-        return Matches.from_dense(torch.stack([self._assign(batch, index) for index in range(len(counts))]), counts)
+        assigned = torch.stack([self._assign(batch, index) for index in range(len(counts))])
+        try:
+            return Matches.from_dense(assigned, counts)
+        except PartError as error:
+            raise PartError(f"{name_of('assigner', self)}: {error}") from None
 
     def _assign(self, batch: MatchBatch, index: int) -> Tensor:
         """Assign (A,) priors of one image of the batch, and take padding and ignored regions out."""
         within = self.within(batch, index)
         image = batch.image(index, within)
-        assigned = self.assign(image)
+        who = name_of("assigner", self)
+        assigned = checked_indices(self.assign(image), (len(image.priors),), who, "(A,)")
         if within is not None:
             outside = IGNORE if self.padding == "ignored" else BACKGROUND
             everywhere = assigned.new_full((len(batch.priors),), outside)

@@ -32,6 +32,8 @@ class DistancePointBBoxCoder(BBoxCoder):
             raise ValueError(f"DistancePointBBoxCoder.unit is {unit!r}; valid: 'stride', 'pixel'")
         if prior_scale <= 0:
             raise ValueError(f"DistancePointBBoxCoder.prior_scale is {prior_scale}; it must be positive")
+        if max_distance is not None and max_distance <= 0:
+            raise ValueError(f"DistancePointBBoxCoder.max_distance is {max_distance}; it must be positive, or None")
         self.prior_scale = prior_scale
         self.unit = unit
         self.max_distance = max_distance

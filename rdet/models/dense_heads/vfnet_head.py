@@ -39,7 +39,7 @@ class VFNetHead(DenseHead):
         encoding: The only encoding that it can predict; the detector refuses coders of others.
 
     Raises:
-        ValueError: The priors are not one a cell, or the levels do not share the towers.
+        ValueError: The priors are not one a cell, or a number has no meaning.
     """
 
     encoding = "distances"
@@ -63,6 +63,11 @@ class VFNetHead(DenseHead):
             raise ValueError(
                 f"VFNetHead predicts four distances at one point of a cell, not {box_dim} numbers at {num_priors}; "
                 "set model.anchor_generator to PointGenerator and model.bbox_coder to DistancePointBBoxCoder"
+            )
+        if base_distance <= 0 or not 0 <= star_gradient <= 1:
+            raise ValueError(
+                f"bbox_head.base_distance is {base_distance} and star_gradient is {star_gradient}; the first must be "
+                "positive, the second must lie in [0, 1]"
             )
         super().__init__(
             in_channels,
@@ -113,12 +118,13 @@ class VFNetHead(DenseHead):
 
 
 def star_convolution(layer: DeformConv2d, features: Tensor, offset: Tensor) -> Tensor:
-    """Convolve features (N, C, H, W) where offsets (N, 18, H, W) point to, in float32: (N, C, H, W).
+    """Convolve features (N, C, H, W) where offsets (N, 18, H, W) point to, in at least float32: (N, C, H, W).
 
     torchvision's operator knows no half precision on a CPU, and on a GPU coordinates would be too coarse in it.
     """
+    kind = torch.promote_types(layer.weight.dtype, torch.float32)
     with torch.autocast(features.device.type, enabled=False):
-        result: Tensor = layer(features.float(), offset.float())
+        result: Tensor = layer(features.to(kind), offset.to(kind))
     return result
 
 

@@ -88,22 +88,34 @@ def build_training(
     later = _build_assigner(assigner, strides), _build_criterion(slots, num_classes)
     if initial is None:
         return later
-    _check_initial(initial)
+    _check_initial(initial, with_quality=slots.get("loss_quality") is not None)
     first_slots = {slot: cfg for slot, cfg in initial.items() if slot not in ("epochs", "assigner")}
     phase = Phase(initial["epochs"])
-    return (
-        PhasedAssigner(_build_assigner(initial.get("assigner", assigner), strides), later[0], phase),
-        PhasedCriterion(_build_criterion({**slots, **first_slots}, num_classes), later[1], phase),
-    )
+    try:
+        first = (
+            _build_assigner(initial.get("assigner", assigner), strides),
+            _build_criterion({**slots, **first_slots}, num_classes),
+        )
+    except UnknownNameError as error:
+        raise UnknownNameError(f"model.initial: {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"model.initial: {error}") from error
+    return PhasedAssigner(first[0], later[0], phase), PhasedCriterion(first[1], later[1], phase)
 
 
-def _check_initial(initial: Cfg) -> None:
+def _check_initial(initial: Cfg, with_quality: bool) -> None:
     valid = {"epochs", "assigner", *inspect.signature(DenseCriterion).parameters}
     for key in initial:
         if key not in valid:
             raise UnknownNameError(f"model.initial has no key {key!r}. {nearest(key, valid)}")
     if "epochs" not in initial:
         raise ConfigError("model.initial has no epochs: say how many epochs it is for")
+    if "assigner" in initial and initial["assigner"] is None:
+        raise ConfigError("model.initial.assigner is None; leave it out to keep model.assigner")
+    if initial.get("loss_quality") is not None and not with_quality:
+        raise ConfigError(
+            "model.initial has a loss_quality, but model.loss_quality, with which the head gets its branch, is not set"
+        )
 
 
 def _build_assigner(cfg: Cfg, strides: list[int]) -> Assigner:

@@ -1,8 +1,9 @@
 """Whether the parts of a detector go together."""
 
 import torch
+from torch import Tensor
 
-from rdet.errors import ConfigError
+from rdet.errors import ConfigError, PartError
 from rdet.models.assigners.base import Assigner
 from rdet.models.coders.base import BBoxCoder
 from rdet.models.dense_heads.base import BaseDenseHead
@@ -12,6 +13,10 @@ from rdet.models.losses.normalizers import Normalizer
 from rdet.models.mining.base import Mining
 from rdet.models.postprocess.dense_postprocess import DensePostprocess
 from rdet.models.quality.base import Quality
+from rdet.structures import DensePredictions
+from rdet.structures.ground_truth import GroundTruth
+from rdet.structures.matches import Matches
+from rdet.structures.shapes import checked, checked_indices, name_of
 
 # Slot -> what its part derives from, by which the detector knows how to call it.
 BASES: dict[str, type] = {
@@ -51,6 +56,8 @@ def check_boxes(head: BaseDenseHead, coder: BBoxCoder, criterion: DenseCriterion
         )
     corners = torch.zeros(1, 4)
     corners[:, 2:] = 8
+    who = name_of("bbox_coder", coder)
+    checked(coder.decode(corners, torch.zeros(1, coder.box_dim)), (1, 4), f"decode of {who}", "(..., 4)")
     encoded = coder.encode(corners, corners).shape[-1]
     loss_bbox = criterion.loss_bbox
     if isinstance(loss_bbox, EncodedBoxLoss) and coder.box_dim != encoded:
@@ -62,3 +69,43 @@ def check_boxes(head: BaseDenseHead, coder: BBoxCoder, criterion: DenseCriterion
         raise ConfigError(
             f"model.loss_dfl needs a distribution of each side, which {type(coder).__name__} has not; remove it"
         )
+
+
+def check_predictions(
+    predictions: DensePredictions,
+    priors: Tensor,
+    num_images: int,
+    num_classes: int | None,
+    box_dim: int,
+    head: BaseDenseHead,
+) -> None:
+    """Raise PartError if a head does not predict N images at A priors (A, 4), K classes and D numbers for a box."""
+    shape, who = (num_images, len(priors)), name_of("bbox_head", head)
+    if num_classes is not None:
+        checked(predictions.logits, (*shape, num_classes), f"logits of {who}", "(N, A, K)")
+    checked(predictions.deltas, (*shape, box_dim), f"deltas of {who}", "(N, A, D)")
+    if predictions.initial_deltas is not None:
+        checked(predictions.initial_deltas, (*shape, box_dim), f"initial_deltas of {who}", "(N, A, D)")
+    if predictions.quality is not None:
+        checked(predictions.quality, shape, f"quality of {who}", "(N, A)")
+
+
+def check_matches(matches: Matches, truth: GroundTruth, num_priors: int, assigner: Assigner) -> None:
+    """Raise PartError if matches are no indices, or on the host, where it costs nothing, indices of what is not there.
+
+    Args:
+        matches: What the assigner gave.
+        truth: Ground truth of the N images.
+        num_priors: A.
+        assigner: For the message.
+    """
+    who = name_of("assigner", assigner)
+    if not isinstance(matches, Matches):
+        raise PartError(f"{who} gave a {type(matches).__name__}; it must be Matches")
+    count = (len(matches.prior),)
+    limits = {"image": len(truth.counts), "prior": num_priors, "gt_index": len(truth.boxes)}
+    for name, limit in {**limits, "ignored": len(truth.counts) * num_priors}.items():
+        index = getattr(matches, name)
+        checked_indices(index, (len(index),) if name == "ignored" else count, f"{name} of {who}", "(P,)")
+        if index.device.type == "cpu" and len(index) and not (int(index.min()) >= 0 and int(index.max()) < limit):
+            raise PartError(f"{name} of {who} has numbers from {int(index.min())} to {int(index.max())} of {limit}")

@@ -1,6 +1,6 @@
 """Sum and division of the losses of a dense detector."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,6 +16,7 @@ from rdet.structures.all_priors import AllPriors
 from rdet.structures.ground_truth import GroundTruth
 from rdet.structures.matches import Matches
 from rdet.structures.positives import Coder, Positives
+from rdet.structures.shapes import checked, name_of
 
 
 class DenseCriterion(nn.Module):
@@ -75,31 +76,39 @@ class DenseCriterion(nn.Module):
         self, predictions: DensePredictions, priors: Tensor, matches: Matches, truth: GroundTruth, coder: Coder
     ) -> Positives:
         """Show the matches as the losses see them. For the arguments see :class:`Positives`."""
-        quality = None if self.quality is None else self.quality.of
-        return Positives(predictions, priors, matches, truth, coder, self.loss_cls.binary_logits, quality)
+        return Positives(predictions, priors, matches, truth, coder, self.loss_cls.binary_logits, self._rating())
+
+    def _rating(self) -> Callable[[Positives], Tensor] | None:
+        quality = self.quality
+        return None if quality is None else lambda positives: _of_positives("quality", quality, positives)
 
     def forward(self, all_priors: AllPriors, positives: Positives) -> dict[str, Tensor]:
         """Compute the losses of a batch: slot of the model -> scalar."""
-        divisor = self.normalizer(_of_images(torch.ones_like(positives.prior, dtype=torch.float32), positives))  # (N,)
+        divisor = self._divisor(_of_images(torch.ones_like(positives.prior, dtype=torch.float32), positives))  # (N,)
         losses = {"loss_cls": self._classification(all_priors, positives, divisor)}
         if self.loss_bbox_initial is not None:
             initial = positives.of_initial_boxes()
             losses |= self._boxes({"loss_bbox_initial": self.loss_bbox_initial}, initial, divisor)
         losses |= self._boxes({"loss_bbox": self.loss_bbox, "loss_dfl": self.loss_dfl}, positives, divisor)
         if self.loss_quality is not None:
-            losses["loss_quality"] = (self.loss_quality.of(positives) / divisor[positives.image]).sum()
+            loss = _of_positives("loss_quality", self.loss_quality, positives)
+            losses["loss_quality"] = (loss / divisor[positives.image]).sum()
         return losses
 
     def _classification(self, all_priors: AllPriors, positives: Positives, divisor: Tensor) -> Tensor:
         """Sum the loss of the classes; by default divided as the positives are."""
-        loss = self.loss_cls.of(all_priors)  # (N, A)
+        shape = tuple(all_priors.labels.shape)
+        loss = checked(self.loss_cls.of(all_priors), shape, name_of("loss_cls", self.loss_cls), "(N, A)")
         if self.cls_mass is not None:
-            divisor = self.normalizer.of_mass(_of_images(self.cls_mass.of(positives).detach(), positives))
+            mass = _of_positives("cls_mass", self.cls_mass, positives).detach()
+            divisor = self._divisor(_of_images(mass, positives), of_mass=True)
         if self.mining is not None:
+            who = name_of("mining", self.mining)
             seen = zip(loss.detach(), all_priors.labels, strict=True)
-            chosen = torch.stack([self.mining(x, labels, all_priors.priors) for x, labels in seen])  # (N, A)
+            of_images = (self.mining(x, labels, all_priors.priors) for x, labels in seen)
+            chosen = torch.stack([checked(of_image, shape[1:], who, "(A,)") for of_image in of_images])  # (N, A)
             loss = loss.masked_fill(~chosen, 0)
-            divisor = self.normalizer(chosen.sum(dim=1))
+            divisor = self._divisor(chosen.sum(dim=1))
         return (loss.sum(dim=1) / divisor).sum()
 
     def _boxes(
@@ -108,13 +117,18 @@ class DenseCriterion(nn.Module):
         """Sum losses of one set of boxes, weighted; by default divided as the positives are."""
         weight = torch.ones_like(positives.prior, dtype=torch.float32)  # (P,)
         if self.bbox_weight is not None:
-            weight = self.bbox_weight.of(positives).detach()
-            divisor = self.normalizer.of_mass(_of_images(weight, positives))
+            weight = _of_positives("bbox_weight", self.bbox_weight, positives).detach()
+            divisor = self._divisor(_of_images(weight, positives), of_mass=True)
         return {
-            name: (loss.of(positives) * weight / divisor[positives.image]).sum()
+            name: (_of_positives(name, loss, positives) * weight / divisor[positives.image]).sum()
             for name, loss in losses.items()
             if loss is not None
         }
+
+    def _divisor(self, amount: Tensor, of_mass: bool = False) -> Tensor:
+        """Turn the positives of each image (N,), or the sum of their weights, into divisors (N,)."""
+        divisor = self.normalizer.of_mass(amount) if of_mass else self.normalizer(amount)
+        return checked(divisor, (len(amount),), name_of("normalizer", self.normalizer), "(N,)")
 
     def _check_quality(self) -> None:
         """Raise ConfigError unless the quality is there if, and only if, a part reads it."""
@@ -139,6 +153,11 @@ class DenseCriterion(nn.Module):
                 f"model.normalizer: {type(self.normalizer).__name__} keeps one state, and model.{others[0]} would have "
                 "it count two things; take BatchNormalizer or ImageNormalizer"
             )
+
+
+def _of_positives(slot: str, part: PositiveLoss | Quality, positives: Positives) -> Tensor:
+    """Ask a part for its number of each positive, (P,)."""
+    return checked(part.of(positives), tuple(positives.prior.shape), name_of(slot, part), "(P,)")
 
 
 def _of_images(values: Tensor, positives: Positives) -> Tensor:

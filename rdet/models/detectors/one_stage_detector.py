@@ -9,11 +9,12 @@ import torch.distributed as dist
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from rdet.errors import PartError
 from rdet.models.assigners.base import Assigner
 from rdet.models.coders.base import BBoxCoder
 from rdet.models.dense_heads.base import BaseDenseHead
 from rdet.models.detectors.assembly import Cfg, build_network, build_part, build_training
-from rdet.models.detectors.checks import check_boxes
+from rdet.models.detectors.checks import check_boxes, check_matches, check_predictions
 from rdet.models.detectors.criterion import DenseCriterion
 from rdet.models.detectors.optimize import optimize_for_inference
 from rdet.models.detectors.phases import PhasedCriterion
@@ -26,6 +27,7 @@ from rdet.structures.all_priors import AllPriors
 from rdet.structures.ground_truth import GroundTruth
 from rdet.structures.match_batch import MatchBatch
 from rdet.structures.matches import Matches
+from rdet.structures.shapes import name_of
 
 
 @MODELS.register_module(name=["OneStageDetector", "RetinaNet"])
@@ -48,6 +50,7 @@ class OneStageDetector(BaseModel):
         criterion: The losses and what divides them.
         postprocess: Predictions -> detections.
         data_preprocessor: Images as loaded -> batch.
+        num_classes: K, with which the head's predictions are compared.
     """
 
     # A config has the criterion's parts as slots of the detector.
@@ -64,8 +67,10 @@ class OneStageDetector(BaseModel):
         criterion: DenseCriterion | PhasedCriterion,
         postprocess: DensePostprocess,
         data_preprocessor: nn.Module | None = None,
+        num_classes: int | None = None,
     ):
         super().__init__(data_preprocessor=data_preprocessor)
+        self.num_classes = num_classes
         self.backbone = backbone
         self.neck = neck
         self.bbox_head = bbox_head
@@ -118,6 +123,7 @@ class OneStageDetector(BaseModel):
             criterion=criterion,
             postprocess=build_part("postprocess", postprocess),
             data_preprocessor=build_part("data_preprocessor", data_preprocessor or {"type": "DetDataPreprocessor"}),
+            num_classes=num_classes,
         )
 
     def init_weights(self) -> None:
@@ -163,7 +169,11 @@ class OneStageDetector(BaseModel):
             raise ValueError(f"mode is {mode!r}; valid: 'tensor', 'loss', 'predict'")
         if data_samples is None:
             raise ValueError(f"mode {mode!r} needs data_samples, one for each image")
+        if not isinstance(predictions, DensePredictions):
+            who = name_of("bbox_head", self.bbox_head)
+            raise PartError(f"{who} gave a {type(predictions).__name__}; it must be DensePredictions")
         priors = self.anchor_generator(predictions.level_sizes, inputs.device)
+        check_predictions(predictions, priors, len(inputs), self.num_classes, self.bbox_coder.box_dim, self.bbox_head)
         if mode == "loss":
             return self.loss(predictions, priors, data_samples)
         return self.predict(predictions, priors, data_samples)
@@ -193,7 +203,9 @@ class OneStageDetector(BaseModel):
             decode=self.bbox_coder.decode,
             binary_logits=self.criterion.loss_cls.binary_logits,
         )
-        return self.assigner.match(batch).to(priors.device)
+        matches = self.assigner.match(batch)
+        check_matches(matches, truth, len(priors), self.assigner)
+        return matches.to(priors.device)
 
     def predict(
         self, predictions: DensePredictions, priors: Tensor, data_samples: list[DetDataSample]

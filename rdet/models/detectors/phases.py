@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from rdet.errors import ConfigError
 from rdet.models.assigners.base import Assigner
 from rdet.models.detectors.criterion import DenseCriterion
 from rdet.models.losses.base import ClassificationLoss
@@ -27,7 +28,7 @@ class Phase(nn.Module):
 
     def __init__(self, epochs: int):
         super().__init__()
-        if not isinstance(epochs, int) or epochs < 1:
+        if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
             raise ValueError(f"model.initial.epochs is {epochs!r}; it must be a whole number of 1 or more")
         self.epochs = epochs
         self.epoch = 0
@@ -42,8 +43,8 @@ class Phase(nn.Module):
         return self.epoch < self.epochs
 
 
-class PhasedAssigner(Assigner):
-    """One assigner in the first epochs and another one afterwards."""
+class PhasedAssigner(nn.Module, Assigner):
+    """One assigner in the first epochs and another one afterwards; a module, as they may be."""
 
     def __init__(self, initial: Assigner, later: Assigner, phase: Phase):
         super().__init__()
@@ -56,7 +57,11 @@ class PhasedAssigner(Assigner):
 
 
 class PhasedCriterion(nn.Module):
-    """The losses of one criterion in the first epochs and those of another one afterwards."""
+    """The losses of one criterion in the first epochs and those of another one afterwards.
+
+    Raises:
+        ConfigError: The two would read other scores from the same logits: a trained detector does not know of epochs.
+    """
 
     if TYPE_CHECKING:
 
@@ -64,6 +69,13 @@ class PhasedCriterion(nn.Module):
 
     def __init__(self, initial: DenseCriterion, later: DenseCriterion, phase: Phase):
         super().__init__()
+        losses = initial.loss_cls, later.loss_cls
+        if len({type(loss).binary_logits for loss in losses}) > 1:
+            first, other = (type(loss).__name__ for loss in losses)
+            raise ConfigError(
+                f"model.initial.loss_cls: {first} reads other scores from the logits than model.loss_cls, {other}; "
+                "take a loss of the same kind"
+            )
         self.initial = initial
         self.later = later
         self.phase = phase

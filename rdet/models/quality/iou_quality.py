@@ -19,6 +19,8 @@ class IoUQuality(Quality):
     """
 
     def __init__(self, min_quality: float = 0.0):
+        if not 0 <= min_quality <= 1:
+            raise ValueError(f"min_quality is {min_quality}; it must lie in [0, 1]")
         self.min_quality = min_quality
 
     def of(self, positives: Positives) -> Tensor:

@@ -24,6 +24,9 @@ class TaskAlignedQuality(Quality):
     """
 
     def __init__(self, alpha: float = 1.0, beta: float = 6.0, eps: float = 0.0):
+        for name, value in (("alpha", alpha), ("beta", beta), ("eps", eps)):
+            if value < 0:
+                raise ValueError(f"{name} is {value}; it must not be negative")
         self.alpha = alpha
         self.beta = beta
         self.eps = eps
