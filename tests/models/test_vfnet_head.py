@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from torchvision.ops import DeformConv2d
 
-from rdet.models.dense_heads.vfnet_head import VFNetHead, star_offset
+from rdet.models.dense_heads.vfnet_head import VFNetHead, star_convolution, star_offset
 
 
 def build(**options):
@@ -94,3 +95,10 @@ def test_mixed_precision():
     full = head(maps())
     torch.testing.assert_close(predictions.deltas, full.deltas, rtol=0.02, atol=0.05)
     torch.testing.assert_close(predictions.logits.float(), full.logits, rtol=0.02, atol=0.05)
+
+
+def test_star_convolution_in_float64():
+    layer = DeformConv2d(4, 6, 3, padding=1, bias=False).double()
+    features, offset = torch.rand(1, 4, 5, 5, dtype=torch.float64), torch.zeros(1, 18, 5, 5)
+    expected = torch.nn.functional.conv2d(features, layer.weight, padding=1)
+    torch.testing.assert_close(star_convolution(layer, features, offset), expected)
