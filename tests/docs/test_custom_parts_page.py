@@ -49,9 +49,8 @@ def seen():
     positives = Positives(
         predictions, priors, matches, truth, Coder(), lambda logits: logits, lambda them: them.predicted[:, 0].sigmoid()
     )
-    labels = matches.labels(truth.labels, 2, 7)
     batch = MatchBatch(predictions, priors, truth, None, Coder().decode, lambda logits: logits)
-    shown = (batch.image(0), batch, AllPriors(predictions.logits, labels, priors, positives), positives)
+    shown = (batch.image(0), batch, AllPriors(predictions, priors, matches, truth, positives), positives)
     return dict(zip(CLASSES, shown, strict=True))
 
 
