@@ -201,6 +201,11 @@ def keys_of(cls) -> dict[str, Key] | None:
         keys = {name: Key(annotation) for name, annotation in _BEHIND_KWARGS[known[0]].items()}
     for reader in reversed(readers):  # a class goes before its bases
         keys |= _parameters(reader)
+    if hasattr(cls, "cfg_behind_kwargs"):  # what `from_cfg` takes are configs of what the constructor takes
+        (behind,) = (p for p in inspect.signature(cls.from_cfg).parameters.values() if p.kind is p.VAR_KEYWORD)
+        annotation = hints_of(cls.from_cfg).get(behind.name, Any)
+        for reader in readers[1:]:
+            keys |= {name: key._replace(annotation=annotation) for name, key in _parameters(reader).items()}
     return keys
 
 
