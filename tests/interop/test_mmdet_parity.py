@@ -132,8 +132,11 @@ def test_fixtures_beside_the_checkout(name, images):
 
 
 def _float32_limit(name: str, shapes) -> float:
-    """2e-4; where the table above shows more, for one number and for the convolutions of the pyramid, more."""
-    return 2.5e-3 if not shapes[name] else 1e-3 if name.startswith("neck.fpn_convs.") else 2e-4
+    """3e-4; more for one number, for the convolutions of the pyramid, and for 101 layers: live, VFNet R101 is off by
+    1.3e-3 in float32 and by 3e-8 in float64."""
+    if not shapes[name] or "backbone.layer3.22.conv1.weight" in shapes:
+        return 3e-3
+    return 1e-3 if name.startswith("neck.fpn_convs.") else 3e-4
 
 
 def test_the_recipe_of_weights_and_images():
