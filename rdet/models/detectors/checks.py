@@ -107,5 +107,7 @@ def check_matches(matches: Matches, truth: GroundTruth, num_priors: int, assigne
     for name, limit in {**limits, "ignored": len(truth.counts) * num_priors}.items():
         index = getattr(matches, name)
         checked_indices(index, (len(index),) if name == "ignored" else count, f"{name} of {who}", "(P,)")
-        if index.device.type == "cpu" and len(index) and not (int(index.min()) >= 0 and int(index.max()) < limit):
-            raise PartError(f"{name} of {who} has numbers from {int(index.min())} to {int(index.max())} of {limit}")
+        if index.device.type == "cpu" and len(index):
+            numbers = index.numpy()
+            if not (numbers.min() >= 0 and numbers.max() < limit):
+                raise PartError(f"{name} of {who} has numbers from {numbers.min()} to {numbers.max()} of {limit}")

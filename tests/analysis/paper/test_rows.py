@@ -44,13 +44,13 @@ def number(text):
 
 
 def fact_of_balanced_cross_entropy(row, model):
-    assert model.loss_cls.alpha == number(row.label)
-    assert model.loss_cls.gamma == 0
+    assert model.criterion.loss_cls.alpha == number(row.label)
+    assert model.criterion.loss_cls.gamma == 0
 
 
 def fact_of_focal_loss(row, model):
     gamma, alpha = row.label.split(", ")
-    assert (model.loss_cls.gamma, model.loss_cls.alpha) == (number(gamma), number(alpha))
+    assert (model.criterion.loss_cls.gamma, model.criterion.loss_cls.alpha) == (number(gamma), number(alpha))
 
 
 def fact_of_anchors(row, model):
@@ -66,23 +66,32 @@ def fact_of_anchors(row, model):
 
 def fact_of_ohem(row, model):
     if row.config.endswith("focal_loss"):
-        assert (type(model.loss_cls).__name__, model.loss_cls.gamma, model.mining) == ("FocalLoss", 2.0, None)
+        assert (type(model.criterion.loss_cls).__name__, model.criterion.loss_cls.gamma, model.criterion.mining) == (
+            "FocalLoss",
+            2.0,
+            None,
+        )
         return
     kind, batch_size, threshold = row.label.split(", ")
-    assert type(model.loss_cls).__name__ == "CrossEntropyLoss"
-    assert model.loss_cls.alpha is None
-    assert model.mining.neg_pos_ratio == (3 if kind == "OHEM 1:3" else None)
-    assert (model.mining.batch_size, model.mining.nms_thr) == (int(batch_size), float(threshold[4:]))
+    assert type(model.criterion.loss_cls).__name__ == "CrossEntropyLoss"
+    assert model.criterion.loss_cls.alpha is None
+    assert model.criterion.mining.neg_pos_ratio == (3 if kind == "OHEM 1:3" else None)
+    assert (model.criterion.mining.batch_size, model.criterion.mining.nms_thr) == (
+        int(batch_size),
+        float(threshold[4:]),
+    )
 
 
 def fact_of_star(row, model):
     if row.label in ("CE", "FL, γ = 2"):
-        assert (model.loss_cls.gamma, model.loss_cls.alpha) == ((0, 0.75) if row.label == "CE" else (2, 0.25))
+        assert (model.criterion.loss_cls.gamma, model.criterion.loss_cls.alpha) == (
+            (0, 0.75) if row.label == "CE" else (2, 0.25)
+        )
         return
     _, gamma, beta = row.label.split(", ")
-    assert type(model.loss_cls).__name__ == "FocalLossStar"
-    assert (model.loss_cls.gamma, model.loss_cls.beta) == (number(gamma), number(beta))
-    assert model.loss_cls.alpha == 0.25
+    assert type(model.criterion.loss_cls).__name__ == "FocalLossStar"
+    assert (model.criterion.loss_cls.gamma, model.criterion.loss_cls.beta) == (number(gamma), number(beta))
+    assert model.criterion.loss_cls.alpha == 0.25
 
 
 def fact_of_section(row, model):
@@ -92,8 +101,8 @@ def fact_of_section(row, model):
         "hinge": ("HingeLoss", 0.01),
     }
     kind, prior = expected[row.config.split("/")[1]]
-    assert type(model.loss_cls).__name__ == kind
-    assert model.loss_cls.alpha is None
+    assert type(model.criterion.loss_cls).__name__ == kind
+    assert model.criterion.loss_cls.alpha is None
     torch.testing.assert_close(model.bbox_head.conv_cls.bias.sigmoid().detach(), torch.full((720,), prior))
 
 
@@ -112,10 +121,11 @@ FACTS = {
 def check_caption(row, model):
     """What all rows are unless they are about it: gamma 2, alpha .25, nine anchors, the thresholds of section 4."""
     if row.table in ("1c", "1e", "2"):
-        assert (type(model.loss_cls).__name__, model.loss_cls.gamma, model.loss_cls.alpha) == ("FocalLoss", 2.0, 0.25)
+        loss_cls = model.criterion.loss_cls
+        assert (type(loss_cls).__name__, loss_cls.gamma, loss_cls.alpha) == ("FocalLoss", 2.0, 0.25)
     if row.table != "1c":
         assert model.anchor_generator.num_priors == 9
-    assert (model.mining is None) == (not row.label.startswith("OHEM"))
+    assert (model.criterion.mining is None) == (not row.label.startswith("OHEM"))
     rule = model.assigner
     assert (rule.pos_iou_thr, rule.neg_iou_thr, rule.min_pos_iou) == (0.5, 0.4, 0.4)
 
