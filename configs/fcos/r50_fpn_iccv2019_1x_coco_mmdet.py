@@ -1,6 +1,6 @@
 # FCOS's first head with every number of MMDetection 3.3's fcos_r50-caffe_fpn_gn-head_1x_coco, R50.
 #   python tools/train.py configs/fcos/r50_fpn_iccv2019_1x_coco_mmdet.py
-# It lists 36.6 box AP on val2017. With its weights, losses and detections are the same; not trained by this
+# It lists 36.6 box AP on val2017. With the same weights, losses and detections agree; not trained by this
 # project. What differs from r50_fpn_1x_coco.py, and why: docs/interop.md.
 _base_ = "./r50_fpn_iccv2019_1x_coco.py"
 model = dict(

@@ -1,6 +1,6 @@
 # RetinaNet with every number of MMDetection 3.3's retinanet_r50_fpn_1x_coco, R50.
 #   python tools/train.py configs/retinanet/r50_fpn_1x_coco_mmdet.py
-# It lists 36.5 box AP on val2017. With its weights, losses and detections are the same; not trained by this
+# It lists 36.5 box AP on val2017. With the same weights, losses and detections agree; not trained by this
 # project. What differs from r50_fpn_1x_coco.py, and why: docs/interop.md.
 _base_ = "./r50_fpn_1x_coco.py"
 model = dict(
