@@ -2,6 +2,7 @@
 # make lint: install, run the linter and the type checker
 # make test: the same, then the whole test suite
 # make bench: install, and time rdet against torchvision (minutes)
+# make gpu: install, and test and time rdet on a GPU (minutes)
 # Another Python: make demo PYTHON=python3.12
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ CONFIG := configs/quickstart/retinanet_lite0_fpn_quickstart.py
 WORK_DIR := work_dirs/quickstart
 BENCHMARKS := loss step roofline memory inference pipeline evaluation processes startup growth
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench gpu clean
 
 # Optional packages as wheels only: building one from source would need compilers, so it fails and says which.
 $(VENV)/installed: setup.py requirements/runtime.txt requirements/optional.txt
@@ -42,6 +43,10 @@ test: lint
 bench: $(VENV)/installed
 	@mkdir -p work_dirs/benchmarks
 	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py --out work_dirs/benchmarks/$$name.json || exit 1; done
+
+# On a machine with a GPU: its tests, its speed beside torchvision's, the quickstart (5 minutes on an H200).
+gpu: $(VENV)/tests
+	$(BIN)/python benchmarks/gpu.py --out work_dirs/gpu
 
 clean:
 	rm -rf $(VENV) build *.egg-info

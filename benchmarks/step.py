@@ -55,15 +55,16 @@ class Batch:
     """Random images and boxes.
 
     Attributes:
-        images: N tensors (3, side, side) uint8.
+        images: N tensors (3, side, width) uint8, square unless a width is given.
         truths: Boxes (8, 4) and labels (8,) of each.
     """
 
-    def __init__(self, count: int = 2, side: int = SIDE):
+    def __init__(self, count: int = 2, side: int = SIDE, width: int | None = None):
         generator = torch.Generator().manual_seed(1)
-        size = (3, side, side)
+        width = side if width is None else width
+        size = (3, side, width)
         self.images = [torch.randint(256, size, generator=generator, dtype=torch.uint8) for _ in range(count)]
-        self.truths = [truth(BOXES, (side, side), generator) for _ in self.images]
+        self.truths = [truth(BOXES, (width, side), generator) for _ in self.images]
 
     def for_rdet(self) -> dict[str, list]:
         """What rdet's loader gives."""

@@ -119,7 +119,7 @@ def command(config, tmp_path):
             **os.environ,
             "OMP_NUM_THREADS": "1",
             "PORT": str(_free_port()),
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)]),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]),
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         }
         return subprocess.Popen(

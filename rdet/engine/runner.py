@@ -1,5 +1,7 @@
 """mmengine's Runner, with what rdet expects of it."""
 
+import os
+
 import torch
 import torch.distributed as dist
 from mmengine import runner as mm
@@ -42,6 +44,11 @@ class Runner(mm.Runner):
         if self.distributed and cpu_only() and not dist.is_initialized():
             init_cpu_process_group(self.launcher)
         super().setup_env(env_cfg)
+
+    def set_randomness(self, seed, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
+        if deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, torch refuses products on a GPU
+        super().set_randomness(seed, diff_rank_seed, deterministic)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         if self.distributed and cpu_only() and not is_model_wrapper(model):

@@ -34,7 +34,7 @@ class Matches(NamedTuple):
         Raises:
             PartError: A number is no box of the image.
         """
-        number = torch.tensor(counts, dtype=torch.int64).to(assigned.device)
+        number = torch.tensor(counts, dtype=torch.int64).to(assigned.device, non_blocking=True)
         wrong = (assigned >= number[:, None]) | (assigned < IGNORE)
         if wrong.any():  # it would be a box of another image; what follows waits for the device anyway
             image, prior = wrong.nonzero()[0].tolist()
@@ -48,7 +48,9 @@ class Matches(NamedTuple):
         positive = foreground[is_match]
         image, prior = positive // assigned.shape[1], positive % assigned.shape[1]
         first = torch.tensor([sum(counts[:index]) for index in range(len(counts))], dtype=torch.int64)
-        return cls(image, prior, flat[positive] + first.to(flat.device)[image], foreground[~is_match])
+        return cls(
+            image, prior, flat[positive] + first.to(flat.device, non_blocking=True)[image], foreground[~is_match]
+        )
 
     def to(self, device: torch.device) -> "Matches":
         """Copy the matches to a device, without waiting for it."""
@@ -65,6 +67,6 @@ class Matches(NamedTuple):
             (N, A) int64: a class, ``BACKGROUND`` or ``IGNORE``.
         """
         labels = torch.full((num_images, num_priors), BACKGROUND, device=self.prior.device)
-        labels.view(-1)[self.ignored] = IGNORE
+        labels.view(-1).index_fill_(0, self.ignored, IGNORE)  # an assignment would copy the number, and wait
         labels[self.image, self.prior] = gt_labels[self.gt_index]
         return labels
