@@ -1,13 +1,20 @@
 """The class layer of a checkpoint, for a data set of other classes."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
 from mmengine.logging import print_log
 from torch import Tensor
 
 from rdet.messages import few
 
-CLASS_LAYER = ("bbox_head.conv_cls.weight", "bbox_head.conv_cls.bias")
+# One for all levels, or one for each.
+_CLASS_LAYER = re.compile(r"bbox_head\.conv_cls\.(\d+\.)?(weight|bias)")
+
+
+def class_layers(weights: Iterable[str]) -> list[str]:
+    """Find the names of class layers among those of weights."""
+    return [name for name in weights if _CLASS_LAYER.fullmatch(name)]
 
 
 def with_rows_of_classes(
@@ -36,19 +43,22 @@ def with_rows_of_classes(
     weights = dict(weights)
     if trained is None or tuple(trained) == tuple(wanted):
         return weights
-    layers = [name for name in CLASS_LAYER if name in weights and name in drawn]
-    priors = {
-        len(state[layer]) / len(names) for layer in layers for state, names in ((weights, trained), (drawn, wanted))
-    }
-    if len(priors) != 1 or not (count := priors.pop()).is_integer():
-        return weights  # of other priors: no row is of the same prior
+    layers = [name for name in class_layers(weights) if name in drawn]
+    counts = {}
+    for layer in layers:
+        priors = {len(state[layer]) / len(names) for state, names in ((weights, trained), (drawn, wanted))}
+        if len(priors) != 1 or not (count := priors.pop()).is_integer():
+            return weights  # of other priors: no row is of the same prior
+        counts[layer] = int(count)
+    if not layers:
+        return weights
     if any(weights[layer].shape[1:] != drawn[layer].shape[1:] for layer in layers):
         return weights  # of another width: no row fits
     rows = {name: row for row, name in enumerate(trained) if list(trained).count(name) == 1}
     kept = [name for name in wanted if name in rows]
     for layer in layers:
-        old = weights[layer].unflatten(0, (int(count), len(trained)))  # (P, K, ...)
-        new = drawn[layer].detach().clone().to(old).unflatten(0, (int(count), len(wanted)))
+        old = weights[layer].unflatten(0, (counts[layer], len(trained)))  # (P, K, ...)
+        new = drawn[layer].detach().clone().to(old).unflatten(0, (counts[layer], len(wanted)))
         for index, name in enumerate(wanted):
             if name in rows:
                 new[:, index] = old[:, rows[name]]

@@ -5,12 +5,14 @@ from rdet.args import ArgumentParser
 
 def parse_args():
     parser = ArgumentParser("Convert a checkpoint of another project to rdet's, or one of any to MMDetection's")
-    parser.add_argument("source", help="path, address or name (mmdet://..., detectron2://..., torchvision://...)")
+    parser.add_argument(
+        "source", help="path, address or name (mmdet://..., detectron2://..., torchvision://..., nanodet://...)"
+    )
     parser.add_argument("out", help="where the converted checkpoint goes")
     parser.add_argument(
         "--from",
         dest="origin",
-        choices=["auto", "mmdet", "detectron2", "torchvision"],
+        choices=["auto", "mmdet", "detectron2", "torchvision", "nanodet"],
         default="auto",
         help="whose checkpoint it is (default: as the names of its weights say)",
     )

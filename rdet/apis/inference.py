@@ -14,7 +14,7 @@ from rdet.apis.data_cfg import innermost, loader_cfg
 from rdet.checkpoint import classes_in, load_weights_into, meta_in, weights_in
 from rdet.config import load_config, override
 from rdet.errors import CheckpointError, ConfigError
-from rdet.interop.convert import open_checkpoint
+from rdet.interop.convert import CHECKPOINT_SUFFIXES, open_checkpoint
 from rdet.interop.saved_config import saved_config
 from rdet.interop.zoo import check_name, is_name
 from rdet.models.detectors.one_stage_detector import OneStageDetector
@@ -83,7 +83,7 @@ def init_detector(
 
 
 def _is_checkpoint(source) -> bool:
-    return isinstance(source, str | Path) and (is_name(str(source)) or str(source).endswith((".pth", ".pt", ".pkl")))
+    return isinstance(source, str | Path) and (is_name(str(source)) or str(source).endswith(CHECKPOINT_SUFFIXES))
 
 
 def inference_detector(

@@ -11,23 +11,26 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor
 
-from rdet.architecture import CLASS_LAYERS, architecture_of
+from rdet.architecture import CLASS_LAYERS, Architecture, architecture_of
 from rdet.checkpoint import classes_in, meta_in, read_checkpoint, weights_in
-from rdet.class_rows import CLASS_LAYER
+from rdet.class_rows import class_layers
 from rdet.errors import CheckpointError, RdetError
 from rdet.interop.array_pickle import read_array_pickle
 from rdet.interop.coco import UNUSED, default_classes
+from rdet.interop.converted import Converted
 from rdet.interop.detectron2 import from_detectron2, pixel_statistics
 from rdet.interop.download import fetch
 from rdet.interop.mmdetection import from_mmdetection, to_mmdetection
 from rdet.interop.model_config import detectron2_config, mmdetection_config, torchvision_config
+from rdet.interop.nanodet import from_nanodet, is_nanodet, read_nanodet_onnx
 from rdet.interop.saved_config import saved_config
 from rdet.interop.torchvision import convert_fcos_state_dict, convert_retinanet_state_dict
 from rdet.interop.zoo import check_name, is_name, release, release_of_file
 from rdet.literal_config import literal_config
 from rdet.messages import few
 
-ORIGINS = ("mmdet", "detectron2", "torchvision")
+ORIGINS = ("mmdet", "detectron2", "torchvision", "nanodet")
+CHECKPOINT_SUFFIXES = (".pth", ".pt", ".pkl", ".ckpt", ".onnx")
 _PARTS_OF_MMDETECTION = ("backbone", "neck", "bbox_head")  # a running normaliser is none of them
 
 
@@ -59,7 +62,7 @@ def open_checkpoint(source: str | Path, origin: str = "auto", style: str | None 
         released = release_of_file(path.rpartition("/")[2])
         if released is not None and released.address == path:
             path = str(fetch(path, released.algorithm, released.checksum))
-        elif path.endswith(".pkl"):
+        elif path.endswith((".pkl", ".onnx")):
             path = str(fetch(path, "sha256", ""))  # nobody says its checksum
     content, weights = _read(path)
     origin = origin_of(weights) if origin == "auto" else origin
@@ -68,12 +71,17 @@ def open_checkpoint(source: str | Path, origin: str = "auto", style: str | None 
     if style is None and (released := release_of_file(Path(path).name)):
         style = released.style
     try:
-        converted, cfg, classes = _CONVERTERS[origin](content, weights, path, style)
+        converted = _CONVERTERS[origin](content, weights, path, style)
     except CheckpointError as error:
         raise CheckpointError(f"{source} cannot be converted: {error}") from error
-    cfg.model.num_classes = architecture_of(converted).num_classes if classes is None else None
-    meta = {"dataset_meta": {"classes": classes}, "cfg": cfg.pretty_text, "converted_from": f"{origin}: {source}"}
-    return {"meta": meta, "state_dict": converted}
+    converted.cfg.model.num_classes = converted.num_classes if converted.classes is None else None
+    meta = {
+        "dataset_meta": {"classes": converted.classes},
+        "cfg": converted.cfg.pretty_text,
+        "converted_from": f"{origin}: {source}",
+        "description": converted.description,
+    }
+    return {"meta": meta, "state_dict": converted.weights}
 
 
 def own_checkpoint(source: str | Path, folder: str | Path) -> str:
@@ -105,7 +113,7 @@ def _without_unused_classes(content: Mapping[str, Any]) -> Mapping[str, Any]:
     used = [row for row, name in enumerate(classes or ()) if not name.startswith(UNUSED)]
     if len(used) == len(classes or ()):
         return content
-    for name in CLASS_LAYER:
+    for name in class_layers(weights):
         weights[name] = weights[name].unflatten(0, (-1, len(classes)))[:, used].flatten(0, 1)  # (priors, classes, ...)
     meta = {**content["meta"], "dataset_meta": {"classes": tuple(classes[row] for row in used)}}
     return {"meta": meta, "state_dict": weights}
@@ -140,7 +148,7 @@ def convert_checkpoint(
     if target == "mmdet":
         content = _as_mmdetection(content, weights, str(source))
     torch.save(content, out)
-    return f"{architecture_of(weights_in(content))}, written to {out}"
+    return f"{meta_in(content).get('description') or architecture_of(weights)}, written to {out}"
 
 
 def origin_of(weights: Mapping[str, Any]) -> str | None:
@@ -150,11 +158,15 @@ def origin_of(weights: Mapping[str, Any]) -> str | None:
     if any(name.startswith("backbone.body.") for name in weights):
         return "torchvision"
     layers = {name.split(".")[1] for name in weights if name.startswith("bbox_head.")}
-    return "mmdet" if any(layer in layers for layer in CLASS_LAYERS) else None
+    if any(layer in layers for layer in CLASS_LAYERS):
+        return "mmdet"
+    return "nanodet" if is_nanodet(weights) else None
 
 
 def _read(path: str) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
-    """The content of a file and its weights; Detectron2's pickles of arrays too."""
+    """The content of a file and its weights; Detectron2's pickles of arrays and NanoDet's exports too."""
+    if path.endswith(".onnx"):
+        return read_nanodet_onnx(path)
     if not path.endswith(".pkl"):
         content = read_checkpoint(path)
         return content, weights_in(content)
@@ -195,7 +207,7 @@ def _from_mmdetection(content: Mapping, weights: Mapping[str, Tensor], path: str
         raise CheckpointError(str(error)) from error
     except (AttributeError, LookupError, TypeError, ValueError) as error:  # a dict where a number should be, or so
         raise CheckpointError(f"the config in it is not MMDetection's ({type(error).__name__}: {error})") from error
-    return state, cfg, _classes(meta, architecture.num_classes)
+    return _converted(state, cfg, _classes(meta, architecture.num_classes), architecture)
 
 
 def _from_detectron2(content: Mapping, weights: Mapping[str, Tensor], path: str, style: str | None):
@@ -205,7 +217,7 @@ def _from_detectron2(content: Mapping, weights: Mapping[str, Tensor], path: str,
         raise CheckpointError("the weights are not of a RetinaNet with a ResNet-FPN")
     cfg = detectron2_config(architecture, pixel_statistics(weights), style or "caffe")
     state["normalizer.mean"] = torch.tensor(100.0)  # where its running mean of positives starts; it is not stored
-    return state, cfg, default_classes(architecture.num_classes)
+    return _converted(state, cfg, default_classes(architecture.num_classes), architecture)
 
 
 def _from_torchvision(content: Mapping, weights: Mapping[str, Tensor], path: str, style: str | None):
@@ -217,10 +229,19 @@ def _from_torchvision(content: Mapping, weights: Mapping[str, Tensor], path: str
     architecture = architecture_of(state)
     if architecture is None or architecture.depth != 50:
         raise CheckpointError("the weights are not of one of torchvision's detectors with ResNet-50")
-    return state, torchvision_config(kind), default_classes(architecture.num_classes)
+    return _converted(state, torchvision_config(kind), default_classes(architecture.num_classes), architecture)
 
 
-_CONVERTERS = {"mmdet": _from_mmdetection, "detectron2": _from_detectron2, "torchvision": _from_torchvision}
+def _converted(state: dict, cfg: Config, classes: tuple[str, ...] | None, architecture: Architecture) -> Converted:
+    return Converted(state, cfg, classes, architecture.num_classes, str(architecture))
+
+
+_CONVERTERS = {
+    "mmdet": _from_mmdetection,
+    "detectron2": _from_detectron2,
+    "torchvision": _from_torchvision,
+    "nanodet": from_nanodet,
+}
 
 
 def _source_config(meta: Mapping, path: str) -> dict[str, Any]:

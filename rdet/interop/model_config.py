@@ -48,7 +48,7 @@ def mmdetection_config(architecture: Architecture, source: Mapping[str, Any], st
     options |= _input(_input_of(source) or _usual_input(style, path == _FIRST_FCOS_CONFIG))
     options |= _neck(model.get("neck") or {}) | _anchors(architecture.family, head)
     options |= _postprocess(model.get("test_cfg") or source.get("test_cfg") or {})
-    return _load(path, options)
+    return config_of_repository(path, options)
 
 
 def detectron2_config(
@@ -65,7 +65,7 @@ def detectron2_config(
     options = dict(architecture.options) | _backbone(style) | _input({"mean": mean, "std": std, "bgr_to_rgb": False})
     options["model.loss_bbox"] = {"_delete_": True, "type": "SmoothL1Loss", "beta": 0.1}
     options["model.normalizer"] = {"_delete_": True, "type": "EMANormalizer"}
-    return _load("configs/retinanet/r50_fpn_1x_coco.py", options)
+    return config_of_repository("configs/retinanet/r50_fpn_1x_coco.py", options)
 
 
 def torchvision_config(name: str) -> Config:
@@ -75,10 +75,11 @@ def torchvision_config(name: str) -> Config:
         "retinanet_v2": "configs/retinanet/r50_fpn_v2_torchvision.py",
         "fcos": "configs/fcos/r50_fpn_torchvision.py",
     }[name]
-    return _load(path, {"model.backbone.weights": None})
+    return config_of_repository(path, {"model.backbone.weights": None})
 
 
-def _load(path: str, options: dict[str, Any]) -> Config:
+def config_of_repository(path: str, options: dict[str, Any]) -> Config:
+    """Load a config by its path below the repository's folder, changed by ``options``: dotted key -> value."""
     return load_config(_CONFIGS.parent / path, options)
 
 

@@ -18,6 +18,7 @@ ROUNDS = {
     "ResNet-18": (partial(ResNet, 18), "up"),
     "mobilenet_v2": (partial(TorchvisionBackbone, "mobilenet_v2"), "up"),
     "mobilenet_v3_small": (partial(TorchvisionBackbone, "mobilenet_v3_small"), "up"),
+    "shufflenet_v2_x0_5": (partial(TorchvisionBackbone, "shufflenet_v2_x0_5"), "up"),
     "convnext_tiny": (partial(TorchvisionBackbone, "convnext_tiny"), "down"),
     "swin_t": (partial(TorchvisionBackbone, "swin_t"), "either"),
     "timm tf_efficientnet_lite0": (partial(TimmBackbone, "tf_efficientnet_lite0"), "up"),

@@ -43,6 +43,14 @@ HEADS = {
         "loss_bbox_initial": {"type": "GIoULoss"},
         "bbox_weight": {"type": "SameQuality"},
     },
+    "NanoDetHead": {
+        "anchor_generator": {"type": "AnchorGenerator", "scales_per_octave": 1, "ratios": [1.0]},
+        "bbox_coder": {"type": "DistributionBBoxCoder", "reg_max": 4, "prior_scale": 4.0},
+        "loss_cls": {"type": "QualityFocalLoss"},
+        "loss_bbox": {"type": "GIoULoss"},
+        "loss_dfl": {"type": "DistributionFocalLoss"},
+        "bbox_weight": {"type": "ClassScore"},
+    },
     "TOODHead": {
         "anchor_generator": {"type": "PointGenerator"},
         "bbox_coder": {"type": "DistancePointBBoxCoder"},

@@ -24,6 +24,7 @@ def randomise_norms(network):
         ("mobilenet_v2", ["features.3", "features.6", "features.13", "features.17"], [24, 32, 96, 320]),
         ("mobilenet_v3_small", ["features.1", "features.3", "features.8", "features.11"], [16, 24, 48, 96]),
         ("efficientnet_b0", ["features.2", "features.3", "features.5", "features.7"], [24, 40, 112, 320]),
+        ("shufflenet_v2_x1_0", ["maxpool", "stage2", "stage3", "stage4"], [24, 116, 232, 464]),
         ("convnext_tiny", ["features.1", "features.3", "features.5", "features.7"], [96, 192, 384, 768]),
         ("swin_t", ["features.1", "features.3", "features.5", "features.7"], [96, 192, 384, 768]),
         ("regnet_y_400mf", [f"trunk_output.block{i}" for i in (1, 2, 3, 4)], [48, 104, 208, 440]),
@@ -66,6 +67,33 @@ def test_later_stages_are_left_out(out_indices, last, strides):
     end = 1 + max(i for i, name in enumerate(names) if name.startswith(f"{last}."))
     assert list(network.state_dict()) == names[:end]
     assert network.left_out == set(names[end:])
+
+
+def test_activations_are_replaced():
+    leaky = {"type": "LeakyReLU", "negative_slope": 0.1}
+    network = TorchvisionBackbone("shufflenet_v2_x1_0", act_cfg=leaky)
+    kinds = {type(module) for module in network.modules()}
+    assert nn.LeakyReLU in kinds
+    assert nn.ReLU not in kinds
+    assert all(module.negative_slope == 0.1 for module in network.modules() if isinstance(module, nn.LeakyReLU))
+    assert list(network.state_dict()) == list(TorchvisionBackbone("shufflenet_v2_x1_0").state_dict())
+
+
+@pytest.mark.parametrize(
+    ("model_name", "act_cfg", "message"),
+    [
+        ("shufflenet_v2_x1_0", {"type": "LeakyRelu"}, r"model\.backbone\.act_cfg is .* no activation layer"),
+        (
+            "shufflenet_v2_x1_0",
+            {"type": "LeakyReLU", "slope": 1},
+            r"model\.backbone\.act_cfg is .* no activation layer",
+        ),
+        ("convnext_tiny", {"type": "LeakyReLU"}, r"model\.backbone\.act_cfg is .* the network has no ReLU"),
+    ],
+)
+def test_wrong_activations_are_said(model_name, act_cfg, message):
+    with torch.device("meta"), pytest.raises(ValueError, match=message):
+        TorchvisionBackbone(model_name, act_cfg=act_cfg)
 
 
 @pytest.mark.parametrize(("autocast", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])

