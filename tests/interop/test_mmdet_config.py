@@ -15,7 +15,8 @@ from mmengine.structures import InstanceData
 
 from rdet.config import flatten, load_config
 from rdet.errors import ConfigError, MissingFileError
-from rdet.interop.mmdet_config import convert_config, published_ap
+from rdet.interop.mmdet_config import convert_config
+from rdet.interop.mmdet_config.convert import published_ap
 from rdet.registry import DATASETS, MODELS, TRANSFORMS
 from rdet.structures import DetDataSample
 

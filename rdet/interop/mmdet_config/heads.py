@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rdet.interop.mmdet_parts import (
+from rdet.interop.mmdet_config.parts import (
     anchor_generator,
     assigner,
     check_no_deformable,
@@ -23,7 +23,7 @@ from rdet.interop.mmdet_parts import (
     square_anchors,
     task_aligned,
 )
-from rdet.interop.mmdet_source import Entry, plain
+from rdet.interop.mmdet_config.source import Entry, plain
 
 Cfg = dict[str, Any]
 

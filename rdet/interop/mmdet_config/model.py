@@ -4,8 +4,8 @@ from typing import Any
 
 from mmengine.runner.checkpoint import get_external_models
 
-from rdet.interop.mmdet_heads import Around, convert_head
-from rdet.interop.mmdet_source import Entry
+from rdet.interop.mmdet_config.heads import Around, convert_head
+from rdet.interop.mmdet_config.source import Entry
 
 Cfg = dict[str, Any]
 

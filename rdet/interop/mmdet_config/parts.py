@@ -3,7 +3,7 @@
 from typing import Any
 
 from rdet.errors import ConfigError
-from rdet.interop.mmdet_source import Entry, plain
+from rdet.interop.mmdet_config.source import Entry, plain
 
 Cfg = dict[str, Any]
 

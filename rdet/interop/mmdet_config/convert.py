@@ -9,10 +9,10 @@ import yaml
 
 from rdet.config import load_config
 from rdet.errors import ConfigError, RdetError
-from rdet.interop.config_text import comment, config_text
-from rdet.interop.mmdet_data import convert_evaluators, convert_loader, convert_tta
-from rdet.interop.mmdet_model import convert_model
-from rdet.interop.mmdet_schedule import (
+from rdet.interop.mmdet_config.config_text import comment, config_text
+from rdet.interop.mmdet_config.data import convert_evaluators, convert_loader, convert_tta
+from rdet.interop.mmdet_config.model import convert_model
+from rdet.interop.mmdet_config.schedule import (
     convert_hooks,
     convert_loop,
     convert_lr_scaling,
@@ -20,7 +20,7 @@ from rdet.interop.mmdet_schedule import (
     convert_run,
     convert_schedulers,
 )
-from rdet.interop.mmdet_source import Entry, Notes, read_source
+from rdet.interop.mmdet_config.source import Entry, Notes, read_source
 from rdet.registry import MODELS
 
 Cfg = dict[str, Any]

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from os.path import join
 from typing import Any
 
-from rdet.interop.mmdet_model import convert_nms
-from rdet.interop.mmdet_source import Entry
+from rdet.interop.mmdet_config.model import convert_nms
+from rdet.interop.mmdet_config.source import Entry
 
 Cfg = dict[str, Any]
 
