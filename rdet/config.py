@@ -16,7 +16,8 @@ from mmengine.config import Config, ConfigDict
 from rdet.config_keys import ConfigKeys, Part
 from rdet.errors import ConfigError, MissingFileError, UnknownNameError
 from rdet.messages import nearest
-from rdet.registry import Registry, check_arguments, class_of, import_custom_modules, registry_below
+from rdet.part_keys import check_arguments
+from rdet.registry import Registry, class_of, import_custom_modules, registry_below
 from rdet.schema import check_value
 
 # Key of the top level -> what it may hold.

@@ -9,34 +9,20 @@ And :func:`build_from_cfg` builds nested parts as well, checking every key and v
 import importlib
 import inspect
 import pkgutil
-import re
 import traceback
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from mmengine import registry as root
 
 from rdet.compat import ask_for_packages_without_setuptools
 from rdet.errors import ConfigError, MissingModuleError, UnknownNameError
 from rdet.messages import nearest
-from rdet.schema import check_value, fits, hints_of, is_default
+from rdet.part_keys import check_arguments, missing_arguments, no_part
 
 ask_for_packages_without_setuptools()
 
 # `custom_imports` of the config in use: module -> None, or the traceback of its failed import.
 _custom_imports: dict[str, str | None] = {}
-
-# Keys that mmengine's hooks pass on behind `**kwargs`, which their signatures do not say.
-_BEHIND_KWARGS: dict[str, dict[str, Any]] = {
-    "CheckpointHook": {},
-    "EMAHook": {
-        "momentum": float,
-        "gamma": int,
-        "interval": int,
-        "device": str | None,
-        "update_buffers": bool,
-    },
-}
 
 
 class Registry(root.Registry):
@@ -154,74 +140,6 @@ def import_custom_modules(imports: list[str] | str, allow_failed_imports: bool =
             _custom_imports[module] = None
 
 
-def readers_of(cls) -> list[Callable]:
-    """What reads the keys that a config gives ``cls``.
-
-    That is its ``from_cfg`` and the constructor of ``cfg_behind_kwargs``, or a function itself, or its constructor
-    and, as long as they end in ``**kwargs``, those of its bases.
-    """
-    if not inspect.isclass(cls) or hasattr(cls, "from_cfg"):
-        behind = readers_of(cls.cfg_behind_kwargs) if hasattr(cls, "cfg_behind_kwargs") else []
-        return [getattr(cls, "from_cfg", cls), *behind]
-    readers = []
-    for base in inspect.getmro(cls)[:-1]:
-        if "__init__" not in vars(base):
-            continue
-        # torch's Module takes nothing, whatever its signature says; torch.compile puts another function there.
-        if not readers and f"{base.__module__}.{base.__name__}" == "torch.nn.modules.module.Module":
-            break
-        readers.append(base.__init__)
-        if not _ends_in_kwargs(base.__init__):
-            break
-    return readers
-
-
-def _ends_in_kwargs(function: Callable) -> bool:
-    return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
-
-
-class Key(NamedTuple):
-    """A key that a config may set."""
-
-    annotation: Any
-    parameter: inspect.Parameter | None = None
-
-
-def keys_of(cls) -> dict[str, Key] | None:
-    """Keys that a config may set for ``cls``: its parameters and, behind ``**kwargs``, its bases'.
-
-    None if they end in ``**kwargs`` of which the signatures do not say who reads them.
-    """
-    readers = readers_of(cls)
-    keys: dict[str, Key] = {}
-    if readers and _ends_in_kwargs(readers[-1]):
-        known = [base.__name__ for base in getattr(cls, "__mro__", ()) if base.__name__ in _BEHIND_KWARGS]
-        if not known:
-            return None
-        keys = {name: Key(annotation) for name, annotation in _BEHIND_KWARGS[known[0]].items()}
-    for reader in reversed(readers):  # a class goes before its bases
-        keys |= _parameters(reader)
-    if hasattr(cls, "cfg_behind_kwargs"):  # what `from_cfg` takes are configs of what the constructor takes
-        (behind,) = (p for p in inspect.signature(cls.from_cfg).parameters.values() if p.kind is p.VAR_KEYWORD)
-        annotation = hints_of(cls.from_cfg).get(behind.name, Any)
-        for reader in readers[1:]:
-            keys |= {name: key._replace(annotation=annotation) for name, key in _parameters(reader).items()}
-    return keys
-
-
-def _parameters(function: Callable) -> dict[str, Key]:
-    parameters = [p for p in inspect.signature(function).parameters.values() if p.name != "self"]
-    hints = hints_of(function)
-    named = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
-    return {p.name: Key(hints.get(p.name, Any), p) for p in named}
-
-
-def parameters_of(cls) -> set[str] | None:
-    """Names of :func:`keys_of`."""
-    keys = keys_of(cls)
-    return None if keys is None else set(keys)
-
-
 def class_of(kind: Any, registry: Registry, where: str) -> Any:
     """What ``type`` of a config stands for: the class of that name in ``registry``, or the class itself."""
     if not isinstance(kind, str):
@@ -232,43 +150,6 @@ def class_of(kind: Any, registry: Registry, where: str) -> Any:
         return registry.get(kind)
     except UnknownNameError as error:
         raise UnknownNameError(f"{where}: {error}" if where else str(error)) from None
-
-
-def check_arguments(arguments: Mapping[str, Any], cls, where: str, also: Collection[str] = ()) -> None:
-    """Check what a config gives a part: each key, and each value that is no part itself.
-
-    Args:
-        arguments: The config of the part, without ``type``.
-        cls: Its class.
-        where: Its place in the config, for messages.
-        also: Keys that something else reads; their values are not looked at.
-
-    Raises:
-        UnknownNameError: ``cls`` has no such parameter.
-        ConfigError: A value is of another type than the parameter's annotation says.
-    """
-    keys = keys_of(cls)
-    for name, value in arguments.items():
-        if keys is None or name in also:
-            continue
-        if name not in keys:
-            raise UnknownNameError(f"{where}: {cls.__name__} has no key {name!r}. {nearest(name, {*keys, *also})}")
-        annotation, parameter = keys[name]
-        if _holds_parts(value) or (parameter is not None and is_default(value, parameter)):
-            continue
-        if hasattr(cls, "from_cfg") and not fits(value, annotation) and fits({}, annotation):
-            raise _no_part(f"{where}.{name}", value)
-        check_value(value, annotation, f"{where}.{name}")
-
-
-def _no_part(where: str, value: Any) -> ConfigError:
-    return ConfigError(f"{where}: expected a dict with the key 'type', got {value!r}")
-
-
-def _holds_parts(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return any(map(_holds_parts, value))
-    return isinstance(value, Mapping) and "type" in value
 
 
 def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = None, where: str = "") -> Any:
@@ -291,7 +172,7 @@ def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = No
             has the place.
     """
     if not isinstance(cfg, dict) or "type" not in cfg:
-        raise _no_part(where or registry.name, cfg)
+        raise no_part(where or registry.name, cfg)
     cfg = dict(cfg)
     kind = cfg.pop("type")
     cls = class_of(kind, registry, where)
@@ -319,18 +200,10 @@ def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = No
             raise
         raise ConfigError(_with_place(str(error), where)) from error
     except TypeError as error:
-        missing = _missing_arguments(error, cls)
+        missing = missing_arguments(error, cls)
         if not missing:
             raise
         raise ConfigError(f"{where}: {cls.__name__} needs {', '.join(missing)}") from error
-
-
-def _missing_arguments(error: TypeError, cls: Any) -> list[str]:
-    """Arguments that a config has to give and does not. None if the error is another one, which is a bug of ``cls``."""
-    said = str(error)
-    if not any(said.startswith(f"{reader.__qualname__}() missing ") for reader in readers_of(cls)):
-        return []
-    return re.findall(r"'(\w+)'", said)
 
 
 def _with_place(message: str, where: str) -> str:

@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader
 
 from rdet import config_keys, registry
 from rdet.errors import ConfigError
-from rdet.registry import Registry, keys_of
+from rdet.part_keys import keys_of
+from rdet.registry import Registry
 from rdet.schema import AtLeast, Count, check_value, fits, words
 
 REGISTRIES = {name: value for name, value in vars(registry).items() if isinstance(value, Registry)}
