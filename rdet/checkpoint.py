@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 from urllib.error import URLError
 
 import numpy as np
@@ -22,7 +23,7 @@ from rdet.messages import few
 _multiarray = (np._core if hasattr(np, "_core") else np.core).multiarray
 
 
-def _statistics_method(owner: type, name: str):
+def _statistics_method(owner: type, name: str) -> Any:
     """Stands in for ``getattr``, by which a pickle names the methods that a HistoryBuffer refers to."""
     if owner is not HistoryBuffer or name.startswith("_"):
         raise CheckpointError(f"a checkpoint may not ask for {owner}.{name}")
@@ -51,7 +52,7 @@ def allow_checkpoint_classes() -> None:
     torch.serialization.add_safe_globals(_SAFE_CLASSES)
 
 
-def read_checkpoint(source: str | Path, map_location: str = "cpu") -> dict:
+def read_checkpoint(source: str | Path, map_location: str = "cpu") -> Mapping[str, Any]:
     """Reads a checkpoint from a path or an ``http(s)://`` address.
 
     Raises:
@@ -102,13 +103,13 @@ def _reason(error: Exception) -> str:
     return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
 
 
-def meta_in(checkpoint: Mapping) -> Mapping:
+def meta_in(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a checkpoint says of itself; nothing if it says it in a way of its own."""
     meta = checkpoint.get("meta")
     return meta if isinstance(meta, Mapping) else {}
 
 
-def classes_in(checkpoint: Mapping) -> tuple[str, ...] | None:
+def classes_in(checkpoint: Mapping[str, Any]) -> tuple[str, ...] | None:
     """Names of the classes that a checkpoint of rdet was trained on; None if it does not say them."""
     of_data = meta_in(checkpoint).get("dataset_meta")
     classes = of_data.get("classes") if isinstance(of_data, Mapping) else None
@@ -117,7 +118,7 @@ def classes_in(checkpoint: Mapping) -> tuple[str, ...] | None:
     return tuple(classes) or None
 
 
-def weights_in(checkpoint: Mapping) -> dict[str, Tensor]:
+def weights_in(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     """The weights of a checkpoint, under the key that the common trainers use, wrappers' prefixes removed.
 
     The running mean of a normaliser stood elsewhere before there was a criterion.

@@ -12,6 +12,7 @@ import importlib.util
 import os
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 import mmengine.utils
 from mmengine.config import config
@@ -56,12 +57,12 @@ def recompute_for_all_gradients() -> None:
     activation_checkpointing.wrap_forward = _recomputed
 
 
-def _recomputed(forward: Callable) -> Callable:
+def _recomputed(forward: Callable[..., Any]) -> Callable[..., Any]:
     """A forward whose inner tensors are computed again for the backward pass."""
     from torch.utils.checkpoint import checkpoint
 
     @wraps(forward)
-    def wrapper(*args):
+    def wrapper(*args: Any) -> Any:
         return checkpoint(forward, *args, use_reentrant=False)
 
     return wrapper

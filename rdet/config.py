@@ -7,6 +7,7 @@ underscore, which makes them helpers of that file alone.
 import ast
 import copy
 import inspect
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -25,7 +26,7 @@ _KEYS = get_type_hints(ConfigKeys, include_extras=True)
 TOP_LEVEL_KEYS = set(_KEYS)
 
 
-def load_config(path: str | Path, options: dict | None = None) -> Config:
+def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
     """Read a config file, apply overrides, import the user's modules and check every key and value.
 
     Args:
@@ -45,7 +46,7 @@ def load_config(path: str | Path, options: dict | None = None) -> Config:
     return cfg
 
 
-def override(cfg: Config, options: dict | None) -> Config:
+def override(cfg: Config, options: dict[str, Any] | None) -> Config:
     """A config with overrides applied and checked, as :func:`load_config` does it; ``cfg`` stays as it is."""
     if not options:
         return cfg
@@ -138,15 +139,21 @@ def _check_value(value: Any, annotation: Any, where: str) -> None:
                 _check_names(value, hints, where)
                 if missing := sorted(choice.__required_keys__ - value.keys()):
                     raise ConfigError(f"{where} has no {', '.join(missing)}, which it needs")
-                return [_check_value(item, hints[key], f"{where}.{key}") for key, item in value.items()]
+                for key, item in value.items():
+                    _check_value(item, hints[key], f"{where}.{key}")
+                return
             if get_origin(choice) is dict:
-                return [_check_value(item, get_args(choice)[1], f"{where}.{key}") for key, item in value.items()]
+                for key, item in value.items():
+                    _check_value(item, get_args(choice)[1], f"{where}.{key}")
+                return
         elif isinstance(value, list | tuple) and get_origin(choice) is list:
-            return [_check_value(item, get_args(choice)[0], f"{where}.{index}") for index, item in enumerate(value)]
+            for index, item in enumerate(value):
+                _check_value(item, get_args(choice)[0], f"{where}.{index}")
+            return
     check_value(value, annotation, where)
 
 
-def _check_part(cfg: dict, part: Part, where: str) -> None:
+def _check_part(cfg: dict[str, Any], part: Part, where: str) -> None:
     """Check a dict against the class that its type names, and the parts below it against theirs."""
     kind, also = cfg.get("type", part.default(cfg)), part.also(cfg)
     if kind is not None:
@@ -173,13 +180,13 @@ def _check_below(value: Any, parts: Registry, where: str) -> None:
         _check_part(value, Part(parts), where)
 
 
-def _check_names(given, valid, where: str, hint: str = "") -> None:
+def _check_names(given: Iterable[str], valid: Collection[str], where: str, hint: str = "") -> None:
     for name in given:
         if name not in valid:
             raise UnknownNameError(f"{where} has no key {name!r}{hint}. {nearest(name, valid)}")
 
 
-def _merge_options(cfg: Config, options: dict) -> None:
+def _merge_options(cfg: Config, options: dict[str, Any]) -> None:
     """Applies dotted overrides. The first part of each must exist; the rest is for :func:`check_config`."""
     for option, value in options.items():
         name, *below = option.split(".")
@@ -202,9 +209,9 @@ def _with(node: Any, below: list[str], value: Any, place: str) -> Any:
             raise UnknownNameError(
                 f"--cfg-options: {place} is a list of {len(node)} and has no item {key!r}; use 0 to {len(node) - 1}"
             )
-        key, node = int(key), list(node)
-        node[key] = _with(node[key], below, value, f"{place}.{key}")
-        return node
+        items = list(node)
+        items[int(key)] = _with(items[int(key)], below, value, f"{place}.{int(key)}")
+        return items
     if not isinstance(node, dict | None):
         raise UnknownNameError(f"--cfg-options: {place} is {node!r} and has no key {key!r}")
     node = ConfigDict() if node is None else node
@@ -212,7 +219,7 @@ def _with(node: Any, below: list[str], value: Any, place: str) -> Any:
     return node
 
 
-def flatten(cfg: Config | dict) -> dict[str, Any]:
+def flatten(cfg: Config | dict[str, Any]) -> dict[str, Any]:
     """Dotted key -> value for every leaf; lists of parts count as dicts by index."""
     leaves: dict[str, Any] = {}
 
@@ -240,7 +247,7 @@ def changes(path: str | Path, cfg: Config) -> list[tuple[str, Any, Any]]:
     Returns:
         (dotted key, value in the bases, value now) of each difference; ``...`` where it is absent.
     """
-    base: dict = {}
+    base: dict[str, Any] = {}
     for parent in base_files(path):
         base |= read_config(parent).to_dict()  # bases of one config may not share a key
     before, after = flatten(base), flatten(cfg)

@@ -34,15 +34,16 @@ def readers_of(cls: Any) -> list[Callable[..., Any]]:
     if not inspect.isclass(cls) or hasattr(cls, "from_cfg"):
         behind = readers_of(cls.cfg_behind_kwargs) if hasattr(cls, "cfg_behind_kwargs") else []
         return [getattr(cls, "from_cfg", cls), *behind]
-    readers = []
+    readers: list[Callable[..., Any]] = []
     for base in inspect.getmro(cls)[:-1]:
         if "__init__" not in vars(base):
             continue
         # torch's Module takes nothing, whatever its signature says; torch.compile puts another function there.
         if not readers and f"{base.__module__}.{base.__name__}" == "torch.nn.modules.module.Module":
             break
-        readers.append(base.__init__)
-        if not _ends_in_kwargs(base.__init__):
+        constructor = vars(base)["__init__"]
+        readers.append(constructor)
+        if not _ends_in_kwargs(constructor):
             break
     return readers
 

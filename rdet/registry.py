@@ -61,12 +61,12 @@ class Registry(root.Registry):
     def _leave_out(self, name: str) -> None:
         """What a package cannot import is said once, by the import of the package itself."""
 
-    def _register_module(self, module: Any, *args, **kwargs) -> None:
+    def _register_module(self, module: Any, *args: Any, **kwargs: Any) -> None:
         if not module.__module__.startswith("rdet."):
             self.import_parts()  # so that a name which rdet has too is an error here, where it is the user's
         super()._register_module(module, *args, **kwargs)
 
-    def get(self, key: str):
+    def get(self, key: str) -> Any:
         """Return the class that ``key`` names. Raises :class:`UnknownNameError` if there is none."""
         self.import_parts()
         found = self._find(key)
@@ -78,7 +78,7 @@ class Registry(root.Registry):
             raise UnknownNameError(self._unknown(key))
         return found
 
-    def _find(self, key: str):
+    def _find(self, key: str) -> Any:
         try:
             return super().get(key)
         except RuntimeError:  # mmengine's, for what can be no name at all
@@ -152,7 +152,9 @@ def class_of(kind: Any, registry: Registry, where: str) -> Any:
         raise UnknownNameError(f"{where}: {error}" if where else str(error)) from None
 
 
-def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = None, where: str = "") -> Any:
+def build_from_cfg(
+    cfg: dict[str, Any], registry: Registry, default_args: dict[str, Any] | None = None, where: str = ""
+) -> Any:
     """Builds the object that ``cfg`` describes, and the objects that nested configs describe.
 
     A class with a classmethod ``from_cfg`` gets its nested configs as they are and assembles its

@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from rdet.errors import ConfigError
 
@@ -40,7 +40,10 @@ def fits(value: Any, annotation: Any) -> bool:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         least = [mark.smallest for mark in arguments[1:] if isinstance(mark, AtLeast)]
-        return fits(value, arguments[0]) and all(value >= smallest for smallest in least if isinstance(value, Real))
+        if not isinstance(value, Real):
+            return fits(value, arguments[0])
+        number = cast("float", value)  # typeshed gives Real no order
+        return fits(value, arguments[0]) and all(number >= smallest for smallest in least)
     if origin in (Union, types.UnionType):
         return any(fits(value, choice) for choice in arguments)
     if origin is Literal:
@@ -119,7 +122,7 @@ def check_value(value: Any, annotation: Any, where: str) -> None:
     """
     if fits(value, annotation):
         return
-    said = words(annotation)
+    said = words(annotation) or f"a {getattr(annotation, '__name__', annotation)}"
     said += ", or be left out" if said == "a dict" else ""
     kind = "" if value is None or fits(value, _without_limits(annotation)) else f" ({type(value).__name__})"
     raise ConfigError(f"{where} is {value!r}{kind}; it must be {said}")
@@ -134,7 +137,7 @@ def _without_limits(annotation: Any) -> Any:
     return annotation
 
 
-def hints_of(function: Callable) -> dict[str, Any]:
+def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
     """The annotation of each parameter that has one; those whose names cannot be resolved are left out."""
     try:
         return get_type_hints(function, include_extras=True)
