@@ -61,7 +61,7 @@ class Architecture:
     mmdet: bool
 
     def __str__(self) -> str:
-        """For example ``GFL with ResNet-101, group normalisation in the head, 80 classes``."""
+        """Describe it, for example ``GFL with ResNet-101, group normalisation in the head, 80 classes``."""
         backbone = f"ResNet-{self.depth}"
         if self.groups > 1:
             backbone = f"ResNeXt-{self.depth}-{self.groups}x{self.base_width}d"
@@ -107,7 +107,7 @@ class Architecture:
 
 
 def architecture_of(weights: Mapping[str, Tensor]) -> Architecture | None:
-    """Recognises a detector by the names and shapes of its weights, MMDetection's names or rdet's.
+    """Recognise a detector by the names and shapes of its weights, MMDetection's names or rdet's.
 
     Args:
         weights: Name -> tensor.
@@ -154,7 +154,7 @@ def architecture_of(weights: Mapping[str, Tensor]) -> Architecture | None:
 
 
 def resnet_of(weights: Mapping[str, Tensor]) -> tuple[int, int, int] | None:
-    """Depth, groups and base width of the ResNet below ``backbone.``, or None if it is another network."""
+    """Return depth, groups and base width of the ResNet below ``backbone.``, or None if it is another network."""
     blocks: dict[int, set[int]] = {}
     for name in weights:
         _, layer, block, *_ = [*name.split("."), "", ""] if name.startswith("backbone.layer") else ("", "", "", "")

@@ -25,12 +25,12 @@ class ArgumentParser(argparse.ArgumentParser):
 
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
-    """Adds ``--cfg-options``, which all tools that read a config share."""
+    """Add ``--cfg-options``, which all tools that read a config share."""
     parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="override keys of the config")
 
 
 def add_launcher(parser: argparse.ArgumentParser) -> None:
-    """Adds ``--launcher``, and the option that some launchers pass by themselves."""
+    """Add ``--launcher``, and the option that some launchers pass by themselves."""
     parser.add_argument(
         "--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none", help="what starts the processes"
     )

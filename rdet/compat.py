@@ -30,7 +30,7 @@ def ask_for_packages_without_setuptools() -> None:
 
 
 def _is_installed(package: str) -> bool:
-    """Whether a distribution or a module of this name is installed."""
+    """Tell whether a distribution or a module of this name is installed."""
     try:
         importlib.metadata.distribution(package)
     except importlib.metadata.PackageNotFoundError:
@@ -39,7 +39,7 @@ def _is_installed(package: str) -> bool:
 
 
 def _get_installed_path(package: str) -> str:
-    """The folder of a package, which is not imported for it."""
+    """Return the folder of a package, which is not imported for it."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"there is no package {package!r}")
@@ -58,7 +58,7 @@ def recompute_for_all_gradients() -> None:
 
 
 def _recomputed(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """A forward whose inner tensors are computed again for the backward pass."""
+    """Make a forward whose inner tensors are computed again for the backward pass."""
     from torch.utils.checkpoint import checkpoint
 
     @wraps(forward)

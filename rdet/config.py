@@ -47,7 +47,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
 
 
 def override(cfg: Config, options: dict[str, Any] | None) -> Config:
-    """A config with overrides applied and checked, as :func:`load_config` does it; ``cfg`` stays as it is."""
+    """Return a config with overrides applied and checked, as :func:`load_config` does it; ``cfg`` stays as it is."""
     if not options:
         return cfg
     cfg = copy.deepcopy(cfg)
@@ -74,7 +74,7 @@ def import_and_check(cfg: Config) -> None:
 
 
 def read_config(path: str | Path) -> Config:
-    """Reads a config file and its bases, without the names that begin with an underscore or were imported.
+    """Read a config file and its bases, without the names that begin with an underscore or were imported.
 
     A class as ``type`` is replaced by its dotted name, which can be printed, saved and found again.
     """
@@ -94,7 +94,7 @@ def read_config(path: str | Path) -> Config:
 
 
 def _why_unreadable(error: Exception) -> str:
-    """One line: what is wrong, and in which line of a config."""
+    """Say in one line what is wrong, and in which line of a config."""
     if isinstance(error, SyntaxError):
         return f"line {error.lineno}: {error.msg}"
     if isinstance(error, RecursionError):
@@ -187,7 +187,7 @@ def _check_names(given: Iterable[str], valid: Collection[str], where: str, hint:
 
 
 def _merge_options(cfg: Config, options: dict[str, Any]) -> None:
-    """Applies dotted overrides. The first part of each must exist; the rest is for :func:`check_config`."""
+    """Apply dotted overrides. The first part of each must exist; the rest is for :func:`check_config`."""
     for option, value in options.items():
         name, *below = option.split(".")
         if name not in TOP_LEVEL_KEYS:
@@ -196,7 +196,7 @@ def _merge_options(cfg: Config, options: dict[str, Any]) -> None:
 
 
 def _with(node: Any, below: list[str], value: Any, place: str) -> Any:
-    """``node`` with ``value`` at the path ``below``; a number is an index of a list, and dicts are merged."""
+    """Put ``value`` at the path ``below`` of ``node``; a number is an index of a list, and dicts are merged."""
     if not below:
         if not (isinstance(value, dict) and isinstance(node, dict)):
             return value
@@ -220,7 +220,7 @@ def _with(node: Any, below: list[str], value: Any, place: str) -> Any:
 
 
 def flatten(cfg: Config | dict[str, Any]) -> dict[str, Any]:
-    """Dotted key -> value for every leaf; lists of parts count as dicts by index."""
+    """Map the dotted key of every leaf to its value; lists of parts count as dicts by index."""
     leaves: dict[str, Any] = {}
 
     def walk(value: Any, key: str) -> None:
@@ -238,7 +238,7 @@ def flatten(cfg: Config | dict[str, Any]) -> dict[str, Any]:
 
 
 def changes(path: str | Path, cfg: Config) -> list[tuple[str, Any, Any]]:
-    """What a config changes of its bases.
+    """List what a config changes of its bases.
 
     Args:
         path: The config file.
@@ -256,7 +256,7 @@ def changes(path: str | Path, cfg: Config) -> list[tuple[str, Any, Any]]:
 
 
 def base_files(path: str | Path) -> list[Path]:
-    """The files that ``_base_`` of a config names."""
+    """List the files that ``_base_`` of a config names."""
     for node in ast.parse(Path(path).read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "_base_":
             bases = ast.literal_eval(node.value)

@@ -59,7 +59,7 @@ class Registry(root.Registry):
                     self._not_imported[module.name] = error
 
     def _leave_out(self, name: str) -> None:
-        """What a package cannot import is said once, by the import of the package itself."""
+        """Do nothing: what a package cannot import is said once, by the import of the package itself."""
 
     def _register_module(self, module: Any, *args: Any, **kwargs: Any) -> None:
         if not module.__module__.startswith("rdet."):
@@ -67,7 +67,7 @@ class Registry(root.Registry):
         super()._register_module(module, *args, **kwargs)
 
     def get(self, key: str) -> Any:
-        """Return the class that ``key`` names. Raises :class:`UnknownNameError` if there is none."""
+        """Return the class that ``key`` names. Raise :class:`UnknownNameError` if there is none."""
         self.import_parts()
         found = self._find(key)
         if found is None:
@@ -85,7 +85,7 @@ class Registry(root.Registry):
             return None
 
     def names(self) -> set[str]:
-        """Names that a config may use as ``type`` here, this process's own imports included.
+        """Return the names that a config may use as ``type`` here, this process's own imports included.
 
         The parent's are left out where rdet uses none of them: mmengine has layers beside its models.
         """
@@ -93,7 +93,7 @@ class Registry(root.Registry):
         return {*self._module_dict, *(self.parent.module_dict if self._fallback else ())}
 
     def parts(self) -> dict[str, Any]:
-        """All parts that are registered here or at the parent by now, by name; what a look-up would import included."""
+        """Return all parts registered here or at the parent by now, by name; what a look-up would import included."""
         self.import_parts()
         for module in self._fallback:
             importlib.import_module(module)
@@ -118,7 +118,7 @@ class Registry(root.Registry):
 
 
 def import_custom_modules(imports: list[str] | str, allow_failed_imports: bool = False) -> None:
-    """Imports the user's own modules, so that what they register can be named in a config.
+    """Import the user's own modules, so that what they register can be named in a config.
 
     Args:
         imports: Dotted names of modules on the Python path.
@@ -141,7 +141,7 @@ def import_custom_modules(imports: list[str] | str, allow_failed_imports: bool =
 
 
 def class_of(kind: Any, registry: Registry, where: str) -> Any:
-    """What ``type`` of a config stands for: the class of that name in ``registry``, or the class itself."""
+    """Return what ``type`` of a config stands for: the class of that name in ``registry``, or the class itself."""
     if not isinstance(kind, str):
         if not callable(kind):
             raise ConfigError(f"{where}.type is {kind!r}; it must be a name or a class")
@@ -155,7 +155,7 @@ def class_of(kind: Any, registry: Registry, where: str) -> Any:
 def build_from_cfg(
     cfg: dict[str, Any], registry: Registry, default_args: dict[str, Any] | None = None, where: str = ""
 ) -> Any:
-    """Builds the object that ``cfg`` describes, and the objects that nested configs describe.
+    """Build the object that ``cfg`` describes, and the objects that nested configs describe.
 
     A class with a classmethod ``from_cfg`` gets its nested configs as they are and assembles its
     parts itself; what its ``**kwargs`` may hold, the constructor of ``cfg_behind_kwargs`` says. Keys
@@ -209,7 +209,7 @@ def build_from_cfg(
 
 
 def _with_place(message: str, where: str) -> str:
-    """What a part says of its own key, with the part's place in the config."""
+    """Put the part's place in the config before what a part says of its own key."""
     if where in message:
         return message
     slot = where.rpartition(".")[2]
@@ -226,7 +226,7 @@ def _build_nested(value: Any, key: str, registry: Registry, where: str) -> Any:
 
 
 def registry_below(key: str, registry: Registry) -> Registry:
-    """Where the parts below ``key`` of a part are looked up: in its own ``registry``, unless the key says more."""
+    """Return where parts below ``key`` of a part are looked up: in its own ``registry``, unless the key says more."""
     return _REGISTRY_OF.get(key, registry)
 
 
@@ -263,7 +263,7 @@ _REGISTRY_OF = {
 
 
 def names_of_parts() -> set[str]:
-    """Names by which a config can ask for what is registered: the short ones, and the dotted names of the classes."""
+    """Return the names by which a config can ask for what is registered: short ones, and dotted names of classes."""
     found = [part for registry in _ALL for part in registry.parts().items()]
     return {name for name, _ in found} | {f"{part.__module__}.{part.__qualname__}" for _, part in found}
 

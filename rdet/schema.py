@@ -31,7 +31,7 @@ _SCALARS = (str, Real, type(None))  # bool is a Real
 
 
 def fits(value: Any, annotation: Any) -> bool:
-    """Whether a value of a config is of an annotated type. True where that cannot be judged.
+    """Tell whether a value of a config is of an annotated type. True where that cannot be judged.
 
     A whole number may stand for a float, and a list for a tuple or the other way round.
     """
@@ -70,7 +70,7 @@ def fits(value: Any, annotation: Any) -> bool:
 
 
 def words(annotation: Any) -> str | None:
-    """What an annotation allows: ``'a number or None'``. None for what cannot be judged."""
+    """Say what an annotation allows: ``'a number or None'``. None for what cannot be judged."""
     choices = list(dict.fromkeys(_choices(annotation)))
     if "None" in choices:
         choices.remove("None")
@@ -113,7 +113,7 @@ def _plural(noun: str) -> str:
 
 
 def check_value(value: Any, annotation: Any, where: str) -> None:
-    """Raises ConfigError if a value of a config is not of an annotated type.
+    """Raise ConfigError if a value of a config is not of an annotated type.
 
     Args:
         value: The value.
@@ -129,7 +129,7 @@ def check_value(value: Any, annotation: Any, where: str) -> None:
 
 
 def _without_limits(annotation: Any) -> Any:
-    """The annotation, without the smallest number that it allows."""
+    """Return the annotation without the smallest number that it allows."""
     if get_origin(annotation) is Annotated:
         return get_args(annotation)[0]
     if get_origin(annotation) in (Union, types.UnionType):
@@ -138,7 +138,7 @@ def _without_limits(annotation: Any) -> Any:
 
 
 def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotation of each parameter that has one; those whose names cannot be resolved are left out."""
+    """Return the annotation of each parameter that has one; names that cannot be resolved are left out."""
     try:
         return get_type_hints(function, include_extras=True)
     except Exception:  # names that exist for a type checker alone
@@ -147,7 +147,7 @@ def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def is_default(value: Any, parameter: inspect.Parameter) -> bool:
-    """Whether a value is what the parameter has anyway, whatever its annotation says of it."""
+    """Tell whether a value is what the parameter has anyway, whatever its annotation says of it."""
     try:
         return parameter.default is value or bool(parameter.default == value)
     except Exception:  # of arrays

@@ -154,7 +154,7 @@ def origin_of(weights: Mapping[str, Any]) -> str | None:
 
 
 def _read(path: str) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
-    """The content of a file and its weights; Detectron2's pickles of arrays too."""
+    """Read a file and its weights; Detectron2's pickles of arrays too."""
     if not path.endswith(".pkl"):
         content = read_checkpoint(path)
         return content, weights_in(content)
@@ -224,7 +224,7 @@ _CONVERTERS = {"mmdet": _from_mmdetection, "detectron2": _from_detectron2, "torc
 
 
 def _source_config(meta: Mapping, path: str) -> dict[str, Any]:
-    """The config that MMDetection 3 stores as ``cfg`` and 2 as ``config``; nothing if it is not plain."""
+    """Read the config that MMDetection 3 stores as ``cfg`` and 2 as ``config``; nothing if it is not plain."""
     text = meta.get("cfg") or meta.get("config")
     if not isinstance(text, str):
         return {}
@@ -242,7 +242,7 @@ def _says_style(source: Mapping[str, Any]) -> bool:
 
 
 def _classes(meta: Mapping, count: int) -> tuple[str, ...] | None:
-    """Names of classes as MMDetection 3 or 2 stores them, if there are as many as the weights have."""
+    """Return the class names as MMDetection 3 or 2 stores them, if there are as many as the weights have."""
     of_data = meta.get("dataset_meta")
     of_data = {str(key).lower(): value for key, value in of_data.items()} if isinstance(of_data, Mapping) else {}
     names = of_data.get("classes") or meta.get("CLASSES") or ()

@@ -65,7 +65,7 @@ def from_detectron2(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def ratio_major(rows: Tensor) -> Tensor:
-    """Rows of a last layer, (9 * n, ...) by size, ratio and output, in the order ratio, size, output.
+    """Reorder the rows of a last layer, (9 * n, ...) by size, ratio and output, to ratio, size, output.
 
     Raises:
         CheckpointError: The rows are not of nine anchors.
@@ -76,7 +76,7 @@ def ratio_major(rows: Tensor) -> Tensor:
 
 
 def pixel_statistics(state: Mapping[str, Tensor]) -> tuple[list[float], list[float]] | None:
-    """Mean and deviation of the channels that the weights expect, BGR, if they say it."""
+    """Return mean and deviation of the channels that the weights expect, BGR, if they say it."""
     if "pixel_mean" not in state or "pixel_std" not in state:
         return None
     mean, std = (torch.as_tensor(state[name]).flatten().tolist() for name in ("pixel_mean", "pixel_std"))

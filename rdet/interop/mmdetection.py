@@ -126,7 +126,7 @@ def _to_mmdet(name: str, family: str, levels: int) -> str | None:
 
 
 def _renamed_layer(name: str, layers: Mapping[str, str]) -> str | None:
-    """``bbox_head.LAYER.REST`` with LAYER, one part of the name or two, as ``layers`` says; None if it is not there."""
+    """Rename LAYER, one part of the name or two, in ``bbox_head.LAYER.REST``; None if ``layers`` does not have it."""
     _, *rest = name.split(".")
     for length in (1, 2):
         layer = ".".join(rest[:length])
@@ -140,7 +140,7 @@ def _with_layer(name: str, layers: Mapping[str, str]) -> str:
 
 
 def _with_offsets_turned(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Of TOOD's last layer of offsets, weight (8, C, 3, 3) and bias (8,), the two channels of each side swapped."""
+    """Swap the two channels of each side in TOOD's last layer of offsets, weight (8, C, 3, 3) and bias (8,)."""
     state = dict(state)
     for end in ("weight", "bias"):
         for name in (f"bbox_head.conv_offset.2.{end}", f"bbox_head.reg_offset_module.2.{end}"):

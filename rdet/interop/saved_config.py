@@ -60,7 +60,7 @@ def _check_harmless(values: Mapping[str, Any]) -> None:
 
 
 def _types(value: Any) -> Iterator[str]:
-    """All strings that stand as ``type`` anywhere in a value."""
+    """Yield all strings that stand as ``type`` anywhere in a value."""
     if isinstance(value, Mapping):
         if isinstance(value.get("type"), str):
             yield value["type"]

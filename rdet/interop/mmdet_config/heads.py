@@ -107,7 +107,7 @@ def convert_head(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
 
 
 def _free(head: Entry) -> bool:
-    """Whether the head reads no ``train_cfg``."""
+    """Tell whether the head reads no ``train_cfg``."""
     return head.kind == "FCOSHead"
 
 
