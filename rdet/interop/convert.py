@@ -30,6 +30,9 @@ from rdet.messages import few
 ORIGINS = ("mmdet", "detectron2", "torchvision")
 _PARTS_OF_MMDETECTION = ("backbone", "neck", "bbox_head")  # a running normaliser is none of them
 
+# rdet's weights, its config, and the names of the classes if they are known.
+Converted = tuple[dict[str, Tensor], Config, tuple[str, ...] | None]
+
 
 def open_checkpoint(source: str | Path, origin: str = "auto", style: str | None = None) -> Mapping[str, Any]:
     """Read a checkpoint and, if it is another project's, convert it.
@@ -52,9 +55,9 @@ def open_checkpoint(source: str | Path, origin: str = "auto", style: str | None 
     path = str(source)
     check_name(path)
     if is_name(path):
-        released = release(path)
-        path = str(fetch(released.address, released.algorithm, released.checksum))
-        style = style or released.style
+        named = release(path)
+        path = str(fetch(named.address, named.algorithm, named.checksum))
+        style = style or named.style
     elif path.startswith(("http://", "https://")):
         released = release_of_file(path.rpartition("/")[2])
         if released is not None and released.address == path:
@@ -62,17 +65,18 @@ def open_checkpoint(source: str | Path, origin: str = "auto", style: str | None 
         elif path.endswith(".pkl"):
             path = str(fetch(path, "sha256", ""))  # nobody says its checksum
     content, weights = _read(path)
-    origin = origin_of(weights) if origin == "auto" else origin
-    if origin is None:
+    whose = origin_of(weights) if origin == "auto" else origin
+    if whose is None:
         return content
     if style is None and (released := release_of_file(Path(path).name)):
         style = released.style
     try:
-        converted, cfg, classes = _CONVERTERS[origin](content, weights, path, style)
+        converted, cfg, classes = _CONVERTERS[whose](content, weights, path, style)
     except CheckpointError as error:
         raise CheckpointError(f"{source} cannot be converted: {error}") from error
-    cfg.model.num_classes = architecture_of(converted).num_classes if classes is None else None
-    meta = {"dataset_meta": {"classes": classes}, "cfg": cfg.pretty_text, "converted_from": f"{origin}: {source}"}
+    architecture = architecture_of(converted) if classes is None else None
+    cfg.model.num_classes = None if architecture is None else architecture.num_classes
+    meta = {"dataset_meta": {"classes": classes}, "cfg": cfg.pretty_text, "converted_from": f"{whose}: {source}"}
     return {"meta": meta, "state_dict": converted}
 
 
@@ -166,7 +170,9 @@ def _read(path: str) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
     return content, {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
 
 
-def _from_mmdetection(content: Mapping, weights: Mapping[str, Tensor], path: str, style: str | None):
+def _from_mmdetection(
+    content: Mapping[str, Any], weights: Mapping[str, Tensor], path: str, style: str | None
+) -> Converted:
     state, architecture = from_mmdetection(weights)
     meta = meta_in(content)
     source = _source_config(meta, path)
@@ -198,7 +204,9 @@ def _from_mmdetection(content: Mapping, weights: Mapping[str, Tensor], path: str
     return state, cfg, _classes(meta, architecture.num_classes)
 
 
-def _from_detectron2(content: Mapping, weights: Mapping[str, Tensor], path: str, style: str | None):
+def _from_detectron2(
+    content: Mapping[str, Any], weights: Mapping[str, Tensor], path: str, style: str | None
+) -> Converted:
     state = from_detectron2(weights)
     architecture = architecture_of(state)
     if architecture is None or architecture.family != "RetinaNet":
@@ -208,7 +216,9 @@ def _from_detectron2(content: Mapping, weights: Mapping[str, Tensor], path: str,
     return state, cfg, default_classes(architecture.num_classes)
 
 
-def _from_torchvision(content: Mapping, weights: Mapping[str, Tensor], path: str, style: str | None):
+def _from_torchvision(
+    content: Mapping[str, Any], weights: Mapping[str, Tensor], path: str, style: str | None
+) -> Converted:
     if any("bbox_ctrness" in name for name in weights):
         kind, state = "fcos", convert_fcos_state_dict(weights)
     else:
@@ -223,7 +233,7 @@ def _from_torchvision(content: Mapping, weights: Mapping[str, Tensor], path: str
 _CONVERTERS = {"mmdet": _from_mmdetection, "detectron2": _from_detectron2, "torchvision": _from_torchvision}
 
 
-def _source_config(meta: Mapping, path: str) -> dict[str, Any]:
+def _source_config(meta: Mapping[str, Any], path: str) -> dict[str, Any]:
     """Read the config that MMDetection 3 stores as ``cfg`` and 2 as ``config``; nothing if it is not plain."""
     text = meta.get("cfg") or meta.get("config")
     if not isinstance(text, str):
@@ -241,7 +251,7 @@ def _says_style(source: Mapping[str, Any]) -> bool:
     return isinstance(backbone, Mapping) and "style" in backbone
 
 
-def _classes(meta: Mapping, count: int) -> tuple[str, ...] | None:
+def _classes(meta: Mapping[str, Any], count: int) -> tuple[str, ...] | None:
     """Return the class names as MMDetection 3 or 2 stores them, if there are as many as the weights have."""
     of_data = meta.get("dataset_meta")
     of_data = {str(key).lower(): value for key, value in of_data.items()} if isinstance(of_data, Mapping) else {}
@@ -251,7 +261,7 @@ def _classes(meta: Mapping, count: int) -> tuple[str, ...] | None:
     return tuple(names) if known else default_classes(count)
 
 
-def _as_mmdetection(content: Mapping, weights: Mapping[str, Tensor], source: str) -> dict[str, Any]:
+def _as_mmdetection(content: Mapping[str, Any], weights: Mapping[str, Tensor], source: str) -> dict[str, Any]:
     architecture = architecture_of(weights)
     if architecture is None:
         raise CheckpointError(f"{source} is none of the detectors that MMDetection has under rdet's names")

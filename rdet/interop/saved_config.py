@@ -14,7 +14,7 @@ from rdet.literal_config import literal_config
 from rdet.registry import names_of_parts
 
 
-def saved_config(checkpoint: Mapping, source: str) -> Config | None:
+def saved_config(checkpoint: Mapping[str, Any], source: str) -> Config | None:
     """Read and check the config in ``meta`` of a checkpoint of rdet; its text is not executed, nor is what it names.
 
     A ``type`` must be a registered part: by any other name, Python would find each function there is, those that run

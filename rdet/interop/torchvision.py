@@ -1,7 +1,7 @@
 """Weights of torchvision's RetinaNet and FCOS in rdet's."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -77,7 +77,11 @@ def load_torchvision_fcos(model: nn.Module, source: Mapping[str, Tensor] | str |
     _load(model, source, convert_fcos_state_dict)
 
 
-def _load(model: nn.Module, source: Mapping[str, Tensor] | str | Path, convert) -> None:
+def _load(
+    model: nn.Module,
+    source: Mapping[str, Tensor] | str | Path,
+    convert: Callable[[Mapping[str, Tensor]], dict[str, Tensor]],
+) -> None:
     state = source if isinstance(source, Mapping) else weights_in(read_checkpoint(source))
     name = "torchvision's state dict" if isinstance(source, Mapping) else str(source)
     load_weights_into(model, convert(state), name)

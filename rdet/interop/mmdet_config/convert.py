@@ -81,7 +81,7 @@ def as_rdet(source: Entry) -> Cfg:
         ConfigError: rdet does not have something. The message names the entry.
     """
     preprocessor = source.take("data_preprocessor")
-    model_source = source.entry("model")
+    model_source = source.required("model")
     if preprocessor is not None and "data_preprocessor" not in model_source:
         source.refuse("write it into the model, where MMDetection's own configs have it", "data_preprocessor")
     model, classes = convert_model(model_source)
@@ -194,5 +194,6 @@ def published_ap(source: str | Path) -> float | None:
         if str(model.get("Config", "")).rpartition("/")[2] == Path(source).name:
             for result in model.get("Results") or ():
                 if "box AP" in (result.get("Metrics") or {}):
-                    return result["Metrics"]["box AP"]
+                    ap: float = result["Metrics"]["box AP"]
+                    return ap
     return None
