@@ -17,7 +17,7 @@ CLASS_LAYERS = {
 }
 
 # Blocks of the four stages, and whether they have three convolutions -> depth of a ResNet.
-_DEPTHS = {
+_DEPTHS: dict[tuple[tuple[int, ...], bool], int] = {
     ((2, 2, 2, 2), False): 18,
     ((3, 4, 6, 3), False): 34,
     ((3, 4, 6, 3), True): 50,
@@ -61,7 +61,7 @@ class Architecture:
     mmdet: bool
 
     def __str__(self) -> str:
-        """For example ``GFL with ResNet-101, group normalisation in the head, 80 classes``."""
+        """Describe it, for example ``GFL with ResNet-101, group normalisation in the head, 80 classes``."""
         backbone = f"ResNet-{self.depth}"
         if self.groups > 1:
             backbone = f"ResNeXt-{self.depth}-{self.groups}x{self.base_width}d"
@@ -107,7 +107,7 @@ class Architecture:
 
 
 def architecture_of(weights: Mapping[str, Tensor]) -> Architecture | None:
-    """Recognises a detector by the names and shapes of its weights, MMDetection's names or rdet's.
+    """Recognise a detector by the names and shapes of its weights, MMDetection's names or rdet's.
 
     Args:
         weights: Name -> tensor.
@@ -124,12 +124,14 @@ def architecture_of(weights: Mapping[str, Tensor]) -> Architecture | None:
     prefix = {"RetinaNet": "retina", "FCOS": "fcos" if "fcos_cls" in layers else "conv"}.get(family, family.lower())
     cls, reg = (f"{prefix}_cls", f"{prefix}_reg") if mmdet else ("conv_cls", "conv_reg")
     tower = {(True, True): "inter_convs", (False, True): "shared_convs"}.get((mmdet, family == "TOOD"), "cls_convs")
-    rows = {layer: weights.get(f"bbox_head.{layer}.weight") for layer in (cls, reg)}
+    of_classes, of_boxes = weights.get(f"bbox_head.{cls}.weight"), weights.get(f"bbox_head.{reg}.weight")
     lateral = weights.get(f"neck.lateral_convs.0{'.conv' if mmdet else ''}.weight")
-    if any(value is None or value.ndim != 4 for value in (*rows.values(), lateral)):
+    if of_classes is None or of_boxes is None or lateral is None:
         return None
-    priors = rows[reg].shape[0] // 4 if family == "RetinaNet" else 1
-    if not priors or rows[cls].shape[0] % priors:
+    if any(weight.ndim != 4 for weight in (of_classes, of_boxes, lateral)):
+        return None
+    priors = of_boxes.shape[0] // 4 if family == "RetinaNet" else 1
+    if not priors or of_classes.shape[0] % priors:
         return None
     depth, groups, base_width = backbone
     convs = {name.split(".")[2] for name in weights if name.startswith(f"bbox_head.{tower}.")}
@@ -139,20 +141,20 @@ def architecture_of(weights: Mapping[str, Tensor]) -> Architecture | None:
         depth,
         groups,
         base_width,
-        num_classes=rows[cls].shape[0] // priors,
+        num_classes=of_classes.shape[0] // priors,
         num_priors=priors,
         head_norm=norms[0] if norms else None,
         head_bias=f"bbox_head.{tower}.0.conv.bias" in weights,
         stacked_convs=len(convs),
-        feat_channels=rows[cls].shape[1],
+        feat_channels=of_classes.shape[1],
         neck_channels=lateral.shape[0],
-        reg_max=rows[reg].shape[0] // 4 - 1 if family == "GFL" else None,
+        reg_max=of_boxes.shape[0] // 4 - 1 if family == "GFL" else None,
         mmdet=mmdet,
     )
 
 
 def resnet_of(weights: Mapping[str, Tensor]) -> tuple[int, int, int] | None:
-    """Depth, groups and base width of the ResNet below ``backbone.``, or None if it is another network."""
+    """Return depth, groups and base width of the ResNet below ``backbone.``, or None if it is another network."""
     blocks: dict[int, set[int]] = {}
     for name in weights:
         _, layer, block, *_ = [*name.split("."), "", ""] if name.startswith("backbone.layer") else ("", "", "", "")

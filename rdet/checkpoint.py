@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 from urllib.error import URLError
 
 import numpy as np
@@ -22,8 +23,8 @@ from rdet.messages import few
 _multiarray = (np._core if hasattr(np, "_core") else np.core).multiarray
 
 
-def _statistics_method(owner: type, name: str):
-    """Stands in for ``getattr``, by which a pickle names the methods that a HistoryBuffer refers to."""
+def _statistics_method(owner: type, name: str) -> Any:
+    """Stand in for ``getattr``, by which a pickle names the methods that a HistoryBuffer refers to."""
     if owner is not HistoryBuffer or name.startswith("_"):
         raise CheckpointError(f"a checkpoint may not ask for {owner}.{name}")
     return getattr(owner, name)
@@ -47,12 +48,12 @@ _SAFE_CLASSES = [
 
 
 def allow_checkpoint_classes() -> None:
-    """Lets ``torch.load(weights_only=True)``, its safe default, read mmengine's checkpoints."""
+    """Let ``torch.load(weights_only=True)``, its safe default, read mmengine's checkpoints."""
     torch.serialization.add_safe_globals(_SAFE_CLASSES)
 
 
-def read_checkpoint(source: str | Path, map_location: str = "cpu") -> dict:
-    """Reads a checkpoint from a path or an ``http(s)://`` address.
+def read_checkpoint(source: str | Path, map_location: str = "cpu") -> Mapping[str, Any]:
+    """Read a checkpoint from a path or an ``http(s)://`` address.
 
     Raises:
         MissingFileError: There is no such file.
@@ -81,7 +82,7 @@ def read_checkpoint(source: str | Path, map_location: str = "cpu") -> dict:
 
 
 def _check_sums(path: str) -> None:
-    """Raises CheckpointError if a part of the file is not what was written: ``torch.load`` does not look."""
+    """Raise CheckpointError if a part of the file is not what was written: ``torch.load`` does not look."""
     if not zipfile.is_zipfile(path):  # the older format has no sums
         return
     try:
@@ -94,7 +95,7 @@ def _check_sums(path: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Why `torch.load` failed, in one line; its own first line advises to switch the safety off."""
+    """Say in one line why `torch.load` failed; its own first line advises to switch the safety off."""
     if refused := re.search(r"GLOBAL (\S+)", str(error)):
         return f"it holds {refused[1]}, which is no data and may run code"
     if isinstance(error, UnpicklingError):
@@ -102,14 +103,14 @@ def _reason(error: Exception) -> str:
     return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
 
 
-def meta_in(checkpoint: Mapping) -> Mapping:
-    """What a checkpoint says of itself; nothing if it says it in a way of its own."""
+def meta_in(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a checkpoint says of itself; nothing if it says it in a way of its own."""
     meta = checkpoint.get("meta")
     return meta if isinstance(meta, Mapping) else {}
 
 
-def classes_in(checkpoint: Mapping) -> tuple[str, ...] | None:
-    """Names of the classes that a checkpoint of rdet was trained on; None if it does not say them."""
+def classes_in(checkpoint: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return the names of the classes that a checkpoint of rdet was trained on; None if it does not say them."""
     of_data = meta_in(checkpoint).get("dataset_meta")
     classes = of_data.get("classes") if isinstance(of_data, Mapping) else None
     if not isinstance(classes, list | tuple) or not all(isinstance(name, str) for name in classes):
@@ -117,8 +118,8 @@ def classes_in(checkpoint: Mapping) -> tuple[str, ...] | None:
     return tuple(classes) or None
 
 
-def weights_in(checkpoint: Mapping) -> dict[str, Tensor]:
-    """The weights of a checkpoint, under the key that the common trainers use, wrappers' prefixes removed.
+def weights_in(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the weights of a checkpoint, under the key that the common trainers use, wrappers' prefixes removed.
 
     The running mean of a normaliser stood elsewhere before there was a criterion.
     """
@@ -133,7 +134,7 @@ def weights_in(checkpoint: Mapping) -> dict[str, Tensor]:
 def load_weights_into(
     module: nn.Module, weights: Mapping[str, Tensor], source: str, strict: bool = True, converted_from: str = ""
 ) -> None:
-    """Loads ``weights`` by name and says in one message what did not fit.
+    """Load ``weights`` by name and say in one message what did not fit.
 
     Args:
         module: What receives them.

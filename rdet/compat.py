@@ -12,6 +12,7 @@ import importlib.util
 import os
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 import mmengine.utils
 from mmengine.config import config
@@ -29,7 +30,7 @@ def ask_for_packages_without_setuptools() -> None:
 
 
 def _is_installed(package: str) -> bool:
-    """Whether a distribution or a module of this name is installed."""
+    """Tell whether a distribution or a module of this name is installed."""
     try:
         importlib.metadata.distribution(package)
     except importlib.metadata.PackageNotFoundError:
@@ -38,7 +39,7 @@ def _is_installed(package: str) -> bool:
 
 
 def _get_installed_path(package: str) -> str:
-    """The folder of a package, which is not imported for it."""
+    """Return the folder of a package, which is not imported for it."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"there is no package {package!r}")
@@ -56,12 +57,12 @@ def recompute_for_all_gradients() -> None:
     activation_checkpointing.wrap_forward = _recomputed
 
 
-def _recomputed(forward: Callable) -> Callable:
-    """A forward whose inner tensors are computed again for the backward pass."""
+def _recomputed(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a forward whose inner tensors are computed again for the backward pass."""
     from torch.utils.checkpoint import checkpoint
 
     @wraps(forward)
-    def wrapper(*args):
+    def wrapper(*args: Any) -> Any:
         return checkpoint(forward, *args, use_reentrant=False)
 
     return wrapper

@@ -7,6 +7,7 @@ underscore, which makes them helpers of that file alone.
 import ast
 import copy
 import inspect
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -16,7 +17,8 @@ from mmengine.config import Config, ConfigDict
 from rdet.config_keys import ConfigKeys, Part
 from rdet.errors import ConfigError, MissingFileError, UnknownNameError
 from rdet.messages import nearest
-from rdet.registry import Registry, check_arguments, class_of, import_custom_modules, registry_below
+from rdet.part_keys import check_arguments
+from rdet.registry import Registry, class_of, import_custom_modules, registry_below
 from rdet.schema import check_value
 
 # Key of the top level -> what it may hold.
@@ -24,7 +26,7 @@ _KEYS = get_type_hints(ConfigKeys, include_extras=True)
 TOP_LEVEL_KEYS = set(_KEYS)
 
 
-def load_config(path: str | Path, options: dict | None = None) -> Config:
+def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
     """Read a config file, apply overrides, import the user's modules and check every key and value.
 
     Args:
@@ -44,8 +46,8 @@ def load_config(path: str | Path, options: dict | None = None) -> Config:
     return cfg
 
 
-def override(cfg: Config, options: dict | None) -> Config:
-    """A config with overrides applied and checked, as :func:`load_config` does it; ``cfg`` stays as it is."""
+def override(cfg: Config, options: dict[str, Any] | None) -> Config:
+    """Return a config with overrides applied and checked, as :func:`load_config` does it; ``cfg`` stays as it is."""
     if not options:
         return cfg
     cfg = copy.deepcopy(cfg)
@@ -72,7 +74,7 @@ def import_and_check(cfg: Config) -> None:
 
 
 def read_config(path: str | Path) -> Config:
-    """Reads a config file and its bases, without the names that begin with an underscore or were imported.
+    """Read a config file and its bases, without the names that begin with an underscore or were imported.
 
     A class as ``type`` is replaced by its dotted name, which can be printed, saved and found again.
     """
@@ -92,7 +94,7 @@ def read_config(path: str | Path) -> Config:
 
 
 def _why_unreadable(error: Exception) -> str:
-    """One line: what is wrong, and in which line of a config."""
+    """Say in one line what is wrong, and in which line of a config."""
     if isinstance(error, SyntaxError):
         return f"line {error.lineno}: {error.msg}"
     if isinstance(error, RecursionError):
@@ -137,15 +139,21 @@ def _check_value(value: Any, annotation: Any, where: str) -> None:
                 _check_names(value, hints, where)
                 if missing := sorted(choice.__required_keys__ - value.keys()):
                     raise ConfigError(f"{where} has no {', '.join(missing)}, which it needs")
-                return [_check_value(item, hints[key], f"{where}.{key}") for key, item in value.items()]
+                for key, item in value.items():
+                    _check_value(item, hints[key], f"{where}.{key}")
+                return
             if get_origin(choice) is dict:
-                return [_check_value(item, get_args(choice)[1], f"{where}.{key}") for key, item in value.items()]
+                for key, item in value.items():
+                    _check_value(item, get_args(choice)[1], f"{where}.{key}")
+                return
         elif isinstance(value, list | tuple) and get_origin(choice) is list:
-            return [_check_value(item, get_args(choice)[0], f"{where}.{index}") for index, item in enumerate(value)]
+            for index, item in enumerate(value):
+                _check_value(item, get_args(choice)[0], f"{where}.{index}")
+            return
     check_value(value, annotation, where)
 
 
-def _check_part(cfg: dict, part: Part, where: str) -> None:
+def _check_part(cfg: dict[str, Any], part: Part, where: str) -> None:
     """Check a dict against the class that its type names, and the parts below it against theirs."""
     kind, also = cfg.get("type", part.default(cfg)), part.also(cfg)
     if kind is not None:
@@ -172,14 +180,14 @@ def _check_below(value: Any, parts: Registry, where: str) -> None:
         _check_part(value, Part(parts), where)
 
 
-def _check_names(given, valid, where: str, hint: str = "") -> None:
+def _check_names(given: Iterable[str], valid: Collection[str], where: str, hint: str = "") -> None:
     for name in given:
         if name not in valid:
             raise UnknownNameError(f"{where} has no key {name!r}{hint}. {nearest(name, valid)}")
 
 
-def _merge_options(cfg: Config, options: dict) -> None:
-    """Applies dotted overrides. The first part of each must exist; the rest is for :func:`check_config`."""
+def _merge_options(cfg: Config, options: dict[str, Any]) -> None:
+    """Apply dotted overrides. The first part of each must exist; the rest is for :func:`check_config`."""
     for option, value in options.items():
         name, *below = option.split(".")
         if name not in TOP_LEVEL_KEYS:
@@ -188,7 +196,7 @@ def _merge_options(cfg: Config, options: dict) -> None:
 
 
 def _with(node: Any, below: list[str], value: Any, place: str) -> Any:
-    """``node`` with ``value`` at the path ``below``; a number is an index of a list, and dicts are merged."""
+    """Put ``value`` at the path ``below`` of ``node``; a number is an index of a list, and dicts are merged."""
     if not below:
         if not (isinstance(value, dict) and isinstance(node, dict)):
             return value
@@ -201,9 +209,9 @@ def _with(node: Any, below: list[str], value: Any, place: str) -> Any:
             raise UnknownNameError(
                 f"--cfg-options: {place} is a list of {len(node)} and has no item {key!r}; use 0 to {len(node) - 1}"
             )
-        key, node = int(key), list(node)
-        node[key] = _with(node[key], below, value, f"{place}.{key}")
-        return node
+        items = list(node)
+        items[int(key)] = _with(items[int(key)], below, value, f"{place}.{int(key)}")
+        return items
     if not isinstance(node, dict | None):
         raise UnknownNameError(f"--cfg-options: {place} is {node!r} and has no key {key!r}")
     node = ConfigDict() if node is None else node
@@ -211,8 +219,8 @@ def _with(node: Any, below: list[str], value: Any, place: str) -> Any:
     return node
 
 
-def flatten(cfg: Config | dict) -> dict[str, Any]:
-    """Dotted key -> value for every leaf; lists of parts count as dicts by index."""
+def flatten(cfg: Config | dict[str, Any]) -> dict[str, Any]:
+    """Map the dotted key of every leaf to its value; lists of parts count as dicts by index."""
     leaves: dict[str, Any] = {}
 
     def walk(value: Any, key: str) -> None:
@@ -230,7 +238,7 @@ def flatten(cfg: Config | dict) -> dict[str, Any]:
 
 
 def changes(path: str | Path, cfg: Config) -> list[tuple[str, Any, Any]]:
-    """What a config changes of its bases.
+    """List what a config changes of its bases.
 
     Args:
         path: The config file.
@@ -239,7 +247,7 @@ def changes(path: str | Path, cfg: Config) -> list[tuple[str, Any, Any]]:
     Returns:
         (dotted key, value in the bases, value now) of each difference; ``...`` where it is absent.
     """
-    base: dict = {}
+    base: dict[str, Any] = {}
     for parent in base_files(path):
         base |= read_config(parent).to_dict()  # bases of one config may not share a key
     before, after = flatten(base), flatten(cfg)
@@ -248,7 +256,7 @@ def changes(path: str | Path, cfg: Config) -> list[tuple[str, Any, Any]]:
 
 
 def base_files(path: str | Path) -> list[Path]:
-    """The files that ``_base_`` of a config names."""
+    """List the files that ``_base_`` of a config names."""
     for node in ast.parse(Path(path).read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "_base_":
             bases = ast.literal_eval(node.value)

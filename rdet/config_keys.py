@@ -5,18 +5,19 @@ Keys of parts are not here: a part's constructor says them, by its parameters an
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypeAlias, TypedDict
 
 from rdet import registry
 from rdet.registry import Registry
 from rdet.schema import AtLeast, Count
 
+Cfg = dict[str, Any]
 NotNegative = Annotated[int, AtLeast(0)]
 
 
 @dataclass(frozen=True)
 class Part:
-    """Marks a dict that a class reads: ``Annotated[dict, Part(MODELS)]``.
+    """Marks a dict that a class reads: ``Annotated[Cfg, Part(MODELS)]``.
 
     Args:
         registry: Where its ``type`` is looked up.
@@ -26,8 +27,8 @@ class Part:
     """
 
     registry: Registry
-    default: Callable[[Mapping], str | None] = lambda cfg: None
-    also: Callable[[Mapping], dict[str, Any]] = lambda cfg: {}
+    default: Callable[[Mapping[str, Any]], str | None] = lambda cfg: None
+    also: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda cfg: {}
 
 
 class CustomImports(TypedDict, total=False):
@@ -53,20 +54,20 @@ class Processes(TypedDict, total=False):
 class Environment(TypedDict, total=False):
     cudnn_benchmark: bool
     mp_cfg: Processes
-    dist_cfg: dict
+    dist_cfg: Cfg
     resource_limit: int
 
 
 class DataLoader(TypedDict, total=False):
     """Of torch's loader, all but the order of the images, which is rdet's business."""
 
-    dataset: Annotated[dict, Part(registry.DATASETS)]
+    dataset: Annotated[Cfg, Part(registry.DATASETS)]
     batch_size: Count
     num_workers: NotNegative
-    collate_fn: Callable | None
+    collate_fn: Callable[..., Any] | None
     pin_memory: bool
     timeout: float
-    worker_init_fn: Callable | None
+    worker_init_fn: Callable[..., Any] | None
     multiprocessing_context: Any
     generator: Any
     prefetch_factor: Count | None
@@ -102,8 +103,8 @@ class Paramwise(TypedDict, total=False):
     bypass_duplicate: bool
 
 
-Hook = Annotated[dict, Part(registry.HOOKS)]
-Metric = Annotated[dict, Part(registry.METRICS, lambda cfg: "CocoMetric")]
+Hook = Annotated[Cfg, Part(registry.HOOKS)]
+Metric = Annotated[Cfg, Part(registry.METRICS, lambda cfg: "CocoMetric")]
 
 
 class DefaultHooks(TypedDict, total=False):
@@ -115,21 +116,21 @@ class DefaultHooks(TypedDict, total=False):
     loss_check: Hook | None
 
 
-def _optim_wrapper_keys(cfg: Mapping) -> dict[str, Any]:
+def _optim_wrapper_keys(cfg: Mapping[str, Any]) -> dict[str, Any]:
     paramwise = dict if "constructor" in cfg else Paramwise  # a constructor of one's own has keys of its own
     keys = {"accumulative_counts": Count, "clip_grad": ClipGrad | None}
     return {**keys, "paramwise_cfg": paramwise | None, "constructor": str}
 
 
-def _train_loop(cfg: Mapping) -> str:
+def _train_loop(cfg: Mapping[str, Any]) -> str:
     return "EpochBasedTrainLoop" if cfg.get("by_epoch", True) else "IterBasedTrainLoop"
 
 
 def _model_part(**keys: Any) -> Any:
-    return Annotated[dict, Part(registry.MODELS, also=lambda cfg: keys)] | None
+    return Annotated[Cfg, Part(registry.MODELS, also=lambda cfg: keys)] | None
 
 
-_Training = _model_part()
+_Training: TypeAlias = Annotated[Cfg, Part(registry.MODELS)] | None
 
 
 class _Epochs(TypedDict):
@@ -139,9 +140,9 @@ class _Epochs(TypedDict):
 class Initial(_Epochs, total=False):
     """What takes the place of slots of the model in the first epochs; None empties a slot."""
 
-    assigner: Annotated[dict, Part(registry.MODELS, also=lambda cfg: {"chunk_size": Count})]
-    loss_cls: Annotated[dict, Part(registry.MODELS)]
-    loss_bbox: Annotated[dict, Part(registry.MODELS)]
+    assigner: Annotated[Cfg, Part(registry.MODELS, also=lambda cfg: {"chunk_size": Count})]
+    loss_cls: Annotated[Cfg, Part(registry.MODELS)]
+    loss_bbox: Annotated[Cfg, Part(registry.MODELS)]
     normalizer: _Training
     loss_bbox_initial: _Training
     loss_dfl: _Training
@@ -153,7 +154,7 @@ class Initial(_Epochs, total=False):
 
 
 Model = Annotated[
-    dict,
+    Cfg,
     Part(
         registry.MODELS,
         # The smallest numbers of parts whose constructors do not say them.
@@ -165,10 +166,10 @@ Model = Annotated[
         },
     ),
 ]
-TrainLoop = Annotated[dict, Part(registry.LOOPS, _train_loop, also=lambda cfg: {"by_epoch": bool})]
-OptimWrapper = Annotated[dict, Part(registry.OPTIM_WRAPPERS, lambda cfg: "OptimWrapper", _optim_wrapper_keys)]
+TrainLoop = Annotated[Cfg, Part(registry.LOOPS, _train_loop, also=lambda cfg: {"by_epoch": bool})]
+OptimWrapper = Annotated[Cfg, Part(registry.OPTIM_WRAPPERS, lambda cfg: "OptimWrapper", _optim_wrapper_keys)]
 # mmengine makes one that counts iterations of one that counts epochs.
-Scheduler = Annotated[dict, Part(registry.PARAM_SCHEDULERS, also=lambda cfg: {"convert_to_iter_based": bool})]
+Scheduler = Annotated[Cfg, Part(registry.PARAM_SCHEDULERS, also=lambda cfg: {"convert_to_iter_based": bool})]
 
 
 class ConfigKeys(TypedDict, total=False):
@@ -191,15 +192,15 @@ class ConfigKeys(TypedDict, total=False):
     load_from: str | None
     resume: bool
     work_dir: str | None
-    tta_model: Annotated[dict, Part(registry.MODELS, lambda cfg: "DetTTAModel")] | None
-    tta_pipeline: list[Annotated[dict, Part(registry.TRANSFORMS)]] | None
+    tta_model: Annotated[Cfg, Part(registry.MODELS, lambda cfg: "DetTTAModel")] | None
+    tta_pipeline: list[Annotated[Cfg, Part(registry.TRANSFORMS)]] | None
     custom_imports: CustomImports
     env_cfg: Environment
-    compile: bool | dict | None
+    compile: bool | Cfg | None
     activation_checkpointing: list[str] | str | None
     find_unused_parameters: bool
     sync_bn: Literal["torch", "mmcv"] | None
-    visualizer: Annotated[dict, Part(registry.VISUALIZERS, lambda cfg: "Visualizer")] | None
-    log_processor: Annotated[dict, Part(registry.LOG_PROCESSORS, lambda cfg: "LogProcessor")]
+    visualizer: Annotated[Cfg, Part(registry.VISUALIZERS, lambda cfg: "Visualizer")] | None
+    log_processor: Annotated[Cfg, Part(registry.LOG_PROCESSORS, lambda cfg: "LogProcessor")]
     log_level: str | int
     experiment_name: str | None

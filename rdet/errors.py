@@ -88,7 +88,7 @@ class DownloadError(RdetError, ConnectionError):
 
 
 def message_of(error: BaseException) -> str:
-    """What an error says, never an empty text.
+    """Return what an error says, never an empty text.
 
     Of an error that a data loader's worker met, only the message itself: torch puts the worker's traceback before it.
     """
@@ -101,5 +101,5 @@ def message_of(error: BaseException) -> str:
 
 
 def is_of_a_file(error: BaseException) -> TypeGuard[OSError]:
-    """Whether the system refused a file or a folder: not there, not writable, no space."""
+    """Tell whether the system refused a file or a folder: not there, not writable, no space."""
     return isinstance(error, OSError) and error.filename is not None and error.strerror is not None

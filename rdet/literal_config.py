@@ -29,7 +29,9 @@ def literal_config(text: str) -> dict[str, Any]:
         raise CheckpointError(f"the config is no Python ({type(error).__name__})") from error
     values = {}
     for statement in statements:
-        target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
+        if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+            raise CheckpointError(f"line {statement.lineno} of the config is no assignment of plain values")
+        target = statement.targets[0]
         if not isinstance(target, ast.Name):
             raise CheckpointError(f"line {statement.lineno} of the config is no assignment of plain values")
         try:
@@ -46,8 +48,10 @@ def _value(node: ast.expr) -> Any:
         unnamed = [_value(key.value) for key in node.keywords if key.arg is None]  # **{...}
         if len(node.args) <= 1 and isinstance(first, dict) and all(isinstance(value, dict) for value in unnamed):
             return {**first, **{key: value for part in unnamed for key, value in part.items()}, **named}
-    elif isinstance(node, ast.Dict) and None not in node.keys:
-        return {_value(key): _value(value) for key, value in zip(node.keys, node.values, strict=True)}
+    elif isinstance(node, ast.Dict):
+        keys = [key for key in node.keys if key is not None]
+        if len(keys) == len(node.values):  # else there is a **{...} among them
+            return {_value(key): _value(value) for key, value in zip(keys, node.values, strict=True)}
     elif isinstance(node, ast.List | ast.Tuple | ast.Set):
         kind = {ast.List: list, ast.Tuple: tuple, ast.Set: set}[type(node)]
         return kind(_value(item) for item in node.elts)

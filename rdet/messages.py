@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 
 def nearest(name: object, valid: Iterable[object], all_valid: bool = True) -> str:
-    """Says which of ``valid`` the misspelled ``name`` may have meant, and lists all of them.
+    """Say which of ``valid`` the misspelled ``name`` may have meant, and list all of them.
 
     Args:
         name: As it was given.
@@ -22,6 +22,6 @@ def nearest(name: object, valid: Iterable[object], all_valid: bool = True) -> st
 
 
 def few(names: Iterable[object], most: int = 5) -> str:
-    """The first of a long list of names."""
+    """Join the first ``most`` names of a list; ``...`` stands for the others."""
     listed = list(map(str, names))
     return ", ".join(listed[:most]) + (", ..." if len(listed) > most else "")

@@ -9,34 +9,20 @@ And :func:`build_from_cfg` builds nested parts as well, checking every key and v
 import importlib
 import inspect
 import pkgutil
-import re
 import traceback
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from mmengine import registry as root
 
 from rdet.compat import ask_for_packages_without_setuptools
 from rdet.errors import ConfigError, MissingModuleError, UnknownNameError
 from rdet.messages import nearest
-from rdet.schema import check_value, fits, hints_of, is_default
+from rdet.part_keys import check_arguments, missing_arguments, no_part
 
 ask_for_packages_without_setuptools()
 
 # `custom_imports` of the config in use: module -> None, or the traceback of its failed import.
 _custom_imports: dict[str, str | None] = {}
-
-# Keys that mmengine's hooks pass on behind `**kwargs`, which their signatures do not say.
-_BEHIND_KWARGS: dict[str, dict[str, Any]] = {
-    "CheckpointHook": {},
-    "EMAHook": {
-        "momentum": float,
-        "gamma": int,
-        "interval": int,
-        "device": str | None,
-        "update_buffers": bool,
-    },
-}
 
 
 class Registry(root.Registry):
@@ -73,15 +59,15 @@ class Registry(root.Registry):
                     self._not_imported[module.name] = error
 
     def _leave_out(self, name: str) -> None:
-        """What a package cannot import is said once, by the import of the package itself."""
+        """Do nothing: what a package cannot import is said once, by the import of the package itself."""
 
-    def _register_module(self, module: Any, *args, **kwargs) -> None:
+    def _register_module(self, module: Any, *args: Any, **kwargs: Any) -> None:
         if not module.__module__.startswith("rdet."):
             self.import_parts()  # so that a name which rdet has too is an error here, where it is the user's
         super()._register_module(module, *args, **kwargs)
 
-    def get(self, key: str):
-        """Return the class that ``key`` names. Raises :class:`UnknownNameError` if there is none."""
+    def get(self, key: str) -> Any:
+        """Return the class that ``key`` names. Raise :class:`UnknownNameError` if there is none."""
         self.import_parts()
         found = self._find(key)
         if found is None:
@@ -92,14 +78,14 @@ class Registry(root.Registry):
             raise UnknownNameError(self._unknown(key))
         return found
 
-    def _find(self, key: str):
+    def _find(self, key: str) -> Any:
         try:
             return super().get(key)
         except RuntimeError:  # mmengine's, for what can be no name at all
             return None
 
     def names(self) -> set[str]:
-        """Names that a config may use as ``type`` here, this process's own imports included.
+        """Return the names that a config may use as ``type`` here, this process's own imports included.
 
         The parent's are left out where rdet uses none of them: mmengine has layers beside its models.
         """
@@ -107,7 +93,7 @@ class Registry(root.Registry):
         return {*self._module_dict, *(self.parent.module_dict if self._fallback else ())}
 
     def parts(self) -> dict[str, Any]:
-        """All parts that are registered here or at the parent by now, by name; what a look-up would import included."""
+        """Return all parts registered here or at the parent by now, by name; what a look-up would import included."""
         self.import_parts()
         for module in self._fallback:
             importlib.import_module(module)
@@ -132,7 +118,7 @@ class Registry(root.Registry):
 
 
 def import_custom_modules(imports: list[str] | str, allow_failed_imports: bool = False) -> None:
-    """Imports the user's own modules, so that what they register can be named in a config.
+    """Import the user's own modules, so that what they register can be named in a config.
 
     Args:
         imports: Dotted names of modules on the Python path.
@@ -154,76 +140,8 @@ def import_custom_modules(imports: list[str] | str, allow_failed_imports: bool =
             _custom_imports[module] = None
 
 
-def readers_of(cls) -> list[Callable]:
-    """What reads the keys that a config gives ``cls``.
-
-    That is its ``from_cfg`` and the constructor of ``cfg_behind_kwargs``, or a function itself, or its constructor
-    and, as long as they end in ``**kwargs``, those of its bases.
-    """
-    if not inspect.isclass(cls) or hasattr(cls, "from_cfg"):
-        behind = readers_of(cls.cfg_behind_kwargs) if hasattr(cls, "cfg_behind_kwargs") else []
-        return [getattr(cls, "from_cfg", cls), *behind]
-    readers = []
-    for base in inspect.getmro(cls)[:-1]:
-        if "__init__" not in vars(base):
-            continue
-        # torch's Module takes nothing, whatever its signature says; torch.compile puts another function there.
-        if not readers and f"{base.__module__}.{base.__name__}" == "torch.nn.modules.module.Module":
-            break
-        readers.append(base.__init__)
-        if not _ends_in_kwargs(base.__init__):
-            break
-    return readers
-
-
-def _ends_in_kwargs(function: Callable) -> bool:
-    return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
-
-
-class Key(NamedTuple):
-    """A key that a config may set."""
-
-    annotation: Any
-    parameter: inspect.Parameter | None = None
-
-
-def keys_of(cls) -> dict[str, Key] | None:
-    """Keys that a config may set for ``cls``: its parameters and, behind ``**kwargs``, its bases'.
-
-    None if they end in ``**kwargs`` of which the signatures do not say who reads them.
-    """
-    readers = readers_of(cls)
-    keys: dict[str, Key] = {}
-    if readers and _ends_in_kwargs(readers[-1]):
-        known = [base.__name__ for base in getattr(cls, "__mro__", ()) if base.__name__ in _BEHIND_KWARGS]
-        if not known:
-            return None
-        keys = {name: Key(annotation) for name, annotation in _BEHIND_KWARGS[known[0]].items()}
-    for reader in reversed(readers):  # a class goes before its bases
-        keys |= _parameters(reader)
-    if hasattr(cls, "cfg_behind_kwargs"):  # what `from_cfg` takes are configs of what the constructor takes
-        (behind,) = (p for p in inspect.signature(cls.from_cfg).parameters.values() if p.kind is p.VAR_KEYWORD)
-        annotation = hints_of(cls.from_cfg).get(behind.name, Any)
-        for reader in readers[1:]:
-            keys |= {name: key._replace(annotation=annotation) for name, key in _parameters(reader).items()}
-    return keys
-
-
-def _parameters(function: Callable) -> dict[str, Key]:
-    parameters = [p for p in inspect.signature(function).parameters.values() if p.name != "self"]
-    hints = hints_of(function)
-    named = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
-    return {p.name: Key(hints.get(p.name, Any), p) for p in named}
-
-
-def parameters_of(cls) -> set[str] | None:
-    """Names of :func:`keys_of`."""
-    keys = keys_of(cls)
-    return None if keys is None else set(keys)
-
-
 def class_of(kind: Any, registry: Registry, where: str) -> Any:
-    """What ``type`` of a config stands for: the class of that name in ``registry``, or the class itself."""
+    """Return what ``type`` of a config stands for: the class of that name in ``registry``, or the class itself."""
     if not isinstance(kind, str):
         if not callable(kind):
             raise ConfigError(f"{where}.type is {kind!r}; it must be a name or a class")
@@ -234,45 +152,10 @@ def class_of(kind: Any, registry: Registry, where: str) -> Any:
         raise UnknownNameError(f"{where}: {error}" if where else str(error)) from None
 
 
-def check_arguments(arguments: Mapping[str, Any], cls, where: str, also: Collection[str] = ()) -> None:
-    """Check what a config gives a part: each key, and each value that is no part itself.
-
-    Args:
-        arguments: The config of the part, without ``type``.
-        cls: Its class.
-        where: Its place in the config, for messages.
-        also: Keys that something else reads; their values are not looked at.
-
-    Raises:
-        UnknownNameError: ``cls`` has no such parameter.
-        ConfigError: A value is of another type than the parameter's annotation says.
-    """
-    keys = keys_of(cls)
-    for name, value in arguments.items():
-        if keys is None or name in also:
-            continue
-        if name not in keys:
-            raise UnknownNameError(f"{where}: {cls.__name__} has no key {name!r}. {nearest(name, {*keys, *also})}")
-        annotation, parameter = keys[name]
-        if _holds_parts(value) or (parameter is not None and is_default(value, parameter)):
-            continue
-        if hasattr(cls, "from_cfg") and not fits(value, annotation) and fits({}, annotation):
-            raise _no_part(f"{where}.{name}", value)
-        check_value(value, annotation, f"{where}.{name}")
-
-
-def _no_part(where: str, value: Any) -> ConfigError:
-    return ConfigError(f"{where}: expected a dict with the key 'type', got {value!r}")
-
-
-def _holds_parts(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return any(map(_holds_parts, value))
-    return isinstance(value, Mapping) and "type" in value
-
-
-def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = None, where: str = "") -> Any:
-    """Builds the object that ``cfg`` describes, and the objects that nested configs describe.
+def build_from_cfg(
+    cfg: dict[str, Any], registry: Registry, default_args: dict[str, Any] | None = None, where: str = ""
+) -> Any:
+    """Build the object that ``cfg`` describes, and the objects that nested configs describe.
 
     A class with a classmethod ``from_cfg`` gets its nested configs as they are and assembles its
     parts itself; what its ``**kwargs`` may hold, the constructor of ``cfg_behind_kwargs`` says. Keys
@@ -291,7 +174,7 @@ def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = No
             has the place.
     """
     if not isinstance(cfg, dict) or "type" not in cfg:
-        raise _no_part(where or registry.name, cfg)
+        raise no_part(where or registry.name, cfg)
     cfg = dict(cfg)
     kind = cfg.pop("type")
     cls = class_of(kind, registry, where)
@@ -319,22 +202,14 @@ def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = No
             raise
         raise ConfigError(_with_place(str(error), where)) from error
     except TypeError as error:
-        missing = _missing_arguments(error, cls)
+        missing = missing_arguments(error, cls)
         if not missing:
             raise
         raise ConfigError(f"{where}: {cls.__name__} needs {', '.join(missing)}") from error
 
 
-def _missing_arguments(error: TypeError, cls: Any) -> list[str]:
-    """Arguments that a config has to give and does not. None if the error is another one, which is a bug of ``cls``."""
-    said = str(error)
-    if not any(said.startswith(f"{reader.__qualname__}() missing ") for reader in readers_of(cls)):
-        return []
-    return re.findall(r"'(\w+)'", said)
-
-
 def _with_place(message: str, where: str) -> str:
-    """What a part says of its own key, with the part's place in the config."""
+    """Put the part's place in the config before what a part says of its own key."""
     if where in message:
         return message
     slot = where.rpartition(".")[2]
@@ -351,7 +226,7 @@ def _build_nested(value: Any, key: str, registry: Registry, where: str) -> Any:
 
 
 def registry_below(key: str, registry: Registry) -> Registry:
-    """Where the parts below ``key`` of a part are looked up: in its own ``registry``, unless the key says more."""
+    """Return where parts below ``key`` of a part are looked up: in its own ``registry``, unless the key says more."""
     return _REGISTRY_OF.get(key, registry)
 
 
@@ -388,7 +263,7 @@ _REGISTRY_OF = {
 
 
 def names_of_parts() -> set[str]:
-    """Names by which a config can ask for what is registered: the short ones, and the dotted names of the classes."""
+    """Return the names by which a config can ask for what is registered: short ones, and dotted names of classes."""
     found = [part for registry in _ALL for part in registry.parts().items()]
     return {name for name, _ in found} | {f"{part.__module__}.{part.__qualname__}" for _, part in found}
 

@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from rdet.errors import ConfigError
 
@@ -31,7 +31,7 @@ _SCALARS = (str, Real, type(None))  # bool is a Real
 
 
 def fits(value: Any, annotation: Any) -> bool:
-    """Whether a value of a config is of an annotated type. True where that cannot be judged.
+    """Tell whether a value of a config is of an annotated type. True where that cannot be judged.
 
     A whole number may stand for a float, and a list for a tuple or the other way round.
     """
@@ -40,7 +40,10 @@ def fits(value: Any, annotation: Any) -> bool:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         least = [mark.smallest for mark in arguments[1:] if isinstance(mark, AtLeast)]
-        return fits(value, arguments[0]) and all(value >= smallest for smallest in least if isinstance(value, Real))
+        if not isinstance(value, Real):
+            return fits(value, arguments[0])
+        number = cast("float", value)  # typeshed gives Real no order
+        return fits(value, arguments[0]) and all(number >= smallest for smallest in least)
     if origin in (Union, types.UnionType):
         return any(fits(value, choice) for choice in arguments)
     if origin is Literal:
@@ -67,7 +70,7 @@ def fits(value: Any, annotation: Any) -> bool:
 
 
 def words(annotation: Any) -> str | None:
-    """What an annotation allows: ``'a number or None'``. None for what cannot be judged."""
+    """Say what an annotation allows: ``'a number or None'``. None for what cannot be judged."""
     choices = list(dict.fromkeys(_choices(annotation)))
     if "None" in choices:
         choices.remove("None")
@@ -110,7 +113,7 @@ def _plural(noun: str) -> str:
 
 
 def check_value(value: Any, annotation: Any, where: str) -> None:
-    """Raises ConfigError if a value of a config is not of an annotated type.
+    """Raise ConfigError if a value of a config is not of an annotated type.
 
     Args:
         value: The value.
@@ -119,14 +122,14 @@ def check_value(value: Any, annotation: Any, where: str) -> None:
     """
     if fits(value, annotation):
         return
-    said = words(annotation)
+    said = words(annotation) or f"a {getattr(annotation, '__name__', annotation)}"
     said += ", or be left out" if said == "a dict" else ""
     kind = "" if value is None or fits(value, _without_limits(annotation)) else f" ({type(value).__name__})"
     raise ConfigError(f"{where} is {value!r}{kind}; it must be {said}")
 
 
 def _without_limits(annotation: Any) -> Any:
-    """The annotation, without the smallest number that it allows."""
+    """Return the annotation without the smallest number that it allows."""
     if get_origin(annotation) is Annotated:
         return get_args(annotation)[0]
     if get_origin(annotation) in (Union, types.UnionType):
@@ -134,8 +137,8 @@ def _without_limits(annotation: Any) -> Any:
     return annotation
 
 
-def hints_of(function: Callable) -> dict[str, Any]:
-    """The annotation of each parameter that has one; those whose names cannot be resolved are left out."""
+def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the annotation of each parameter that has one; names that cannot be resolved are left out."""
     try:
         return get_type_hints(function, include_extras=True)
     except Exception:  # names that exist for a type checker alone
@@ -144,7 +147,7 @@ def hints_of(function: Callable) -> dict[str, Any]:
 
 
 def is_default(value: Any, parameter: inspect.Parameter) -> bool:
-    """Whether a value is what the parameter has anyway, whatever its annotation says of it."""
+    """Tell whether a value is what the parameter has anyway, whatever its annotation says of it."""
     try:
         return parameter.default is value or bool(parameter.default == value)
     except Exception:  # of arrays

@@ -99,6 +99,18 @@ optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.1), clip_grad=dict(type="no
         ("ResNet", "depth=18", "custom_imports = 3", "custom_imports is 3"),
         ("ResNet", "depth=18", "text = 3", "text is reserved for config file"),
         ("ResNet", "depth=18", "work_dir = {[]: 1}", "line 4 of the config is no plain value"),
+        (
+            "TimmBackbone",
+            "model_name='hf-hub:someone/model'",
+            "",
+            "model.backbone.model_name is 'hf-hub:someone/model', an address to load from, not the name of a network; "
+            "give a config file",
+        ),
+        ("TimmBackbone", "model_name='hf_hub:someone/model'", "", "is 'hf_hub:someone/model', an address"),
+        ("TimmBackbone", "model_name='HF-HUB:a/b'", "", "is 'HF-HUB:a/b', an address"),
+        ("TimmBackbone", "model_name='local-dir:/a'", "", "is 'local-dir:/a', an address"),
+        ("TimmBackbone", "model_name='resnet18.hf-hub:a/b'", "", "is 'resnet18.hf-hub:a/b', an address"),
+        ("ResNet", "depth=18", "tta_pipeline = [dict(model_name='hf-hub:a/b')]", "tta_pipeline.0.model_name is"),
         ("ResNeet", "depth=18", "", "no model part is called 'ResNeet'. Did you mean 'ResNet'"),
     ],
 )
@@ -117,6 +129,12 @@ def test_saved_config_may_name_parts_and_modules_that_are_there(backbone):
     text += "custom_imports = dict(imports=['json'])\n"
     assert saved_config({"meta": {"cfg": text}}, "a.pth").model.backbone.type == backbone
     registry._custom_imports.clear()
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet18.a1_in1k"])
+def test_saved_config_may_name_networks_of_timm(name):
+    text = HARMLESS.format(backbone="TimmBackbone", options=f"model_name={name!r}")
+    assert saved_config({"meta": {"cfg": text}}, "a.pth").model.backbone.model_name == name
 
 
 @pytest.mark.parametrize("meta", [None, 3, "a", [1], {"cfg": 3}, {"cfg": None}, {1: 2}])

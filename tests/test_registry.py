@@ -6,11 +6,11 @@ import sys
 from abc import ABC, abstractmethod
 
 import pytest
-from torch import nn
 
 import rdet
 from rdet import registry
 from rdet.errors import ConfigError, RdetError
+from rdet.messages import nearest
 from rdet.models.necks.fpn import FPN
 from rdet.registry import (
     DATASETS,
@@ -24,8 +24,6 @@ from rdet.registry import (
     UnknownNameError,
     build_from_cfg,
     import_custom_modules,
-    nearest,
-    parameters_of,
 )
 
 ALL = {name: value for name, value in vars(registry).items() if isinstance(value, Registry)}
@@ -227,11 +225,6 @@ class OuterChild(Outer):
         self.extra = extra
 
 
-class Opaque:
-    def __init__(self, **kwargs):
-        self.kwargs = kwargs
-
-
 class Bare:
     pass
 
@@ -401,41 +394,3 @@ def test_inferred_facts_fill_in_and_must_agree():
     message = r"model\.neck\.in_channels is \[3, 5\] in the config, but \[3, 4\] follows from the parts around it"
     with pytest.raises(ValueError, match=message):
         build_from_cfg({**neck, "in_channels": [3, 5]}, MODELS, facts, where="model.neck")
-
-
-@pytest.mark.parametrize(
-    ("cls", "expected"),
-    [
-        (Outer, {"inner", "count", "norm_cfg", "parts"}),
-        (OuterChild, {"inner", "count", "norm_cfg", "parts", "extra"}),
-        (Opaque, None),
-        (Bare, set()),
-        (nn.Identity, None),
-        (nn.Module, set()),
-        (dict.fromkeys, {"iterable", "value"}),
-        (lambda a, b=1: None, {"a", "b"}),
-        (lambda **kwargs: None, None),
-    ],
-)
-def test_parameters_of(cls, expected):
-    assert parameters_of(cls) == expected
-
-
-def test_parameters_of_a_module_after_torch_compile(monkeypatch):
-    """It replaces nn.Module's constructor for good."""
-    original = nn.Module.__init__
-    monkeypatch.setattr(nn.Module, "__init__", lambda self, *args, **kwargs: original(self, *args, **kwargs))
-    assert parameters_of(nn.Module) == parameters_of(type("Bare", (nn.Module,), {})) == set()
-    assert parameters_of(nn.Identity) is None
-
-
-def test_keyword_arguments_that_mmengines_hooks_pass_on_are_known():
-    assert {"interval", "save_best", "max_keep_ckpts"} <= parameters_of(HOOKS.get("CheckpointHook"))
-    assert {"ema_type", "momentum"} <= parameters_of(HOOKS.get("EMAHook"))
-    with pytest.raises(UnknownNameError, match=r"EMAHook has no key 'momentun'. Did you mean 'momentum'"):
-        build_from_cfg({"type": "EMAHook", "momentun": 0.1}, HOOKS)
-
-    class Derived(HOOKS.get("EMAHook")):
-        pass
-
-    assert {"ema_type", "momentum"} <= parameters_of(Derived)

@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader
 
 from rdet import config_keys, registry
 from rdet.errors import ConfigError
-from rdet.registry import Registry, keys_of
+from rdet.part_keys import keys_of
+from rdet.registry import Registry
 from rdet.schema import AtLeast, Count, check_value, fits, words
 
 REGISTRIES = {name: value for name, value in vars(registry).items() if isinstance(value, Registry)}
@@ -71,6 +72,7 @@ def test_objects_are_let_through(value):
         (0, Count | None, "a.b is 0; it must be a whole number of 1 or more or None"),
         (None, float, "a.b is None; it must be a number"),
         (3, dict, "a.b is 3 (int); it must be a dict, or be left out"),
+        ("x", torch.Tensor, "a.b is 'x' (str); it must be a Tensor"),
     ],
 )
 def test_message(value, annotation, message):

@@ -33,7 +33,7 @@ class Trial:
     folder: Path
 
     def run(self, train_tool: Path, options: Sequence[str] = ()) -> dict[str, float]:
-        """Trains unless that was done before, continuing where an interrupted run stopped.
+        """Train unless that was done before, continuing where an interrupted run stopped.
 
         Args:
             train_tool: Path of ``tools/train.py``.
@@ -64,7 +64,7 @@ class Trial:
         return json.loads(done.read_text())
 
     def _claim_folder(self, options: Sequence[str]) -> None:
-        """Writes down the settings of the run, or compares them with those of the run that is there."""
+        """Write down the settings of the run, or compare them with those of the run that is there."""
         settings = {key: repr(value) for key, value in sorted(flatten(load_trial(self.config, options)).items())}
         record = self.folder / "settings.json"
         if not (self._has_checkpoint() or (self.folder / "metrics.json").exists()):
@@ -84,12 +84,12 @@ class Trial:
 
 
 def load_trial(config: Path, options: Sequence[str]) -> Config:
-    """The config with the overrides of the comparison."""
+    """Load a config with the overrides of the comparison."""
     return load_config(config, parse_options(list(options)))
 
 
 def last_metrics(folder: Path) -> dict[str, float]:
-    """The metrics of a run's last evaluation. Raises :class:`ComparisonError` if it has none."""
+    """Return the metrics of a run's last evaluation. Raise :class:`ComparisonError` if it has none."""
     for scalars in sorted(folder.glob("*/vis_data/scalars.json"), reverse=True):
         for line in reversed(scalars.read_text().splitlines()):
             values = json.loads(line)
@@ -99,7 +99,7 @@ def last_metrics(folder: Path) -> dict[str, float]:
 
 
 def differing_slots(base: Config, other: Config) -> list[str]:
-    """Where two configs differ: a slot of the model (``loss_cls``), or a top-level key (``train_dataloader``)."""
+    """Name where two configs differ: slots of the model (``loss_cls``), or top-level keys (``train_dataloader``)."""
     before, after = flatten(base), flatten(other)
     differing = [key for key in {**before, **after} if before.get(key, ...) != after.get(key, ...)]
     return list(dict.fromkeys(key.removeprefix("model.").split(".")[0] for key in differing))
@@ -112,7 +112,7 @@ def compare(
     train_tool: Path,
     options: Sequence[str] = (),
 ) -> list[dict]:
-    """Trains every config with every seed. What was done before is not done again.
+    """Train every config with every seed. What was done before is not done again.
 
     Args:
         configs: Paths of the configs; the first is what the others are compared with.
@@ -142,7 +142,7 @@ def compare(
 
 
 def add_costs(rows: Sequence[dict], configs: Sequence[Path], rounds: int, options: Sequence[str] = ()) -> None:
-    """Measures the costs of the detectors and adds them to the rows of :func:`compare`, as ``cost``.
+    """Measure the costs of the detectors and add them to the rows of :func:`compare`, as ``cost``.
 
     Args:
         rows: As :func:`compare` gave them for ``configs``.
@@ -156,7 +156,7 @@ def add_costs(rows: Sequence[dict], configs: Sequence[Path], rounds: int, option
 
 
 def names_of(configs: Sequence[Path]) -> dict[str, Path]:
-    """A name for each config: the file's, with as many folders before it as tell it from the others.
+    """Name each config: by its file, with as many folders before it as tell it from the others.
 
     Raises:
         ConfigError: A config is there twice.
@@ -175,7 +175,7 @@ def names_of(configs: Sequence[Path]) -> dict[str, Path]:
 
 
 def markdown_table(rows: Sequence[dict]) -> str:
-    """The rows of :func:`compare` as a Markdown table, times as multiples of the first row's."""
+    """Write the rows of :func:`compare` as a Markdown table, times as multiples of the first row's."""
     lines = [
         "| detector | differs in | AP | AP50 | parameters | GFLOPs | step | latency |",
         "|---|---|---|---|---|---|---|---|",
@@ -194,7 +194,7 @@ def markdown_table(rows: Sequence[dict]) -> str:
 
 
 def _spread(results, name: str) -> str:
-    """Mean of the seeds and half their range; failures are counted, not left out in silence."""
+    """Say the mean of the seeds and half their range; failures are counted, not left out in silence."""
     values = [result[name] for result in results if name in result]
     failed = len(results) - len(values)
     text = f"{mean(values):.3f} ± {(max(values) - min(values)) / 2:.3f}" if values else ""

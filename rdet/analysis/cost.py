@@ -41,7 +41,7 @@ class Cost:
 
 
 def measure_costs(cfgs: dict[str, Config], rounds: int = 5) -> dict[str, Cost]:
-    """Costs of several detectors with random weights, on the first images of their own data, on the CPU.
+    """Measure the costs of several detectors with random weights, on the first images of their own data, on the CPU.
 
     Every round times each detector once, so that a disturbance of the machine meets all of them;
     the result is the median over the rounds. Ratios within one call are comparable, and milliseconds

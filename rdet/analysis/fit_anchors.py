@@ -36,7 +36,7 @@ class Coverage(NamedTuple):
 
 
 def check_anchors(model, config: str) -> None:
-    """Raises ConfigError if other parts of a detector read the strides from the sizes of its priors."""
+    """Raise ConfigError if other parts of a detector read the strides from the sizes of its priors."""
     generator, coder = model.anchor_generator, model.bbox_coder
     if not isinstance(generator, AnchorGenerator | FittedAnchorGenerator) or coder.encoding != "deltas":
         raise ConfigError(
@@ -46,7 +46,7 @@ def check_anchors(model, config: str) -> None:
 
 
 def training_boxes(dataset, max_images: int = 2000, seed: int = 0) -> Tensor:
-    """Boxes as a detector would be trained on them: after the data set's own pipeline.
+    """Collect the boxes as a detector would be trained on them: after the data set's own pipeline.
 
     Args:
         dataset: Its items hold ``data_samples`` with ``gt_instances``. Images are read, since only
@@ -79,7 +79,7 @@ def fit_anchors(
     seed: int = 0,
     generations: int = 1000,
 ) -> Sizes:
-    """Finds the sizes of ``num_anchors`` anchors for every level.
+    """Find the sizes of ``num_anchors`` anchors for every level.
 
     K-means over all levels together; the smallest P clusters go to the first level, and so on.
     ``method='genetic'`` goes on from there, see :func:`evolve`.
@@ -112,7 +112,7 @@ def fit_anchors(
 
 
 def coverage(boxes: Tensor, shapes, strides: Sequence[int], center_offset: float, iou: float = 0.5) -> Coverage:
-    """Measures :class:`Coverage` with every box at its place and the anchors at theirs.
+    """Measure :class:`Coverage` with every box at its place and the anchors at theirs.
 
     Args:
         boxes: (B, 4) xyxy in pixels.
@@ -125,7 +125,7 @@ def coverage(boxes: Tensor, shapes, strides: Sequence[int], center_offset: float
 
 
 def best_iou(boxes: Tensor, shapes: Sequence[Tensor], strides: Sequence[int], center_offset: float) -> Tensor:
-    """IoU of each box with its best anchor, (B,).
+    """Compute the IoU of each box with its best anchor, (B,).
 
     Of the anchors of one size, the one whose centre is nearest is best. That it may lie outside of
     the image, where there are no cells, is not considered.
@@ -140,7 +140,7 @@ def best_iou(boxes: Tensor, shapes: Sequence[Tensor], strides: Sequence[int], ce
 
 
 def kmeans(sizes: Tensor, count: int, seed: int = 0, max_rounds: int = 300) -> Tensor:
-    """Clusters sizes by the distance 1 - IoU of boxes at one centre (YOLO9000, Redmon and Farhadi, CVPR 2017, sec. 2).
+    """Cluster sizes by the distance 1 - IoU of boxes at one centre (YOLO9000, Redmon and Farhadi, CVPR 2017, sec. 2).
 
     It begins as k-means++ does (Arthur and Vassilvitskii, SODA 2007).
 
@@ -185,7 +185,7 @@ def kmeans(sizes: Tensor, count: int, seed: int = 0, max_rounds: int = 300) -> T
 def evolve(
     boxes: Tensor, shapes: Tensor, strides: Sequence[int], center_offset: float, generations: int, seed: int = 0
 ) -> Tensor:
-    """Mutates sizes and keeps what raises the mean best IoU, with anchors where their level has them.
+    """Mutate sizes and keep what raises the mean best IoU, with anchors where their level has them.
 
     K-means knows nothing of levels: where cells are far apart, the size that fits best at the box's
     centre may fit badly at the nearest cell's. The smallest P sizes stay on the first level, and so
@@ -219,7 +219,7 @@ def evolve(
 def write_config(
     path: str | Path, base: str | Path, sizes: Sizes, center_offset: float, comment: Sequence[str]
 ) -> None:
-    """Writes a config that inherits ``base`` and has anchors of these ``sizes``.
+    """Write a config that inherits ``base`` and has anchors of these ``sizes``.
 
     Args:
         path: The file to write.
@@ -248,11 +248,11 @@ def write_config(
 
 
 def _by_area(shapes: Tensor) -> Tensor:
-    """(n, 2) sorted by area."""
+    """Sort sizes (n, 2) by area."""
     return shapes[shapes.prod(dim=1).argsort(stable=True)]
 
 
 def _iou(size: Tensor, other: Tensor, away: Tensor | float = 0.0) -> Tensor:
-    """IoU (...) of sizes (..., 2), whose centres are ``away`` (..., 2) from each other; they broadcast."""
+    """Compute the IoU (...) of sizes (..., 2) whose centres are ``away`` (..., 2) from each other; they broadcast."""
     overlap = torch.minimum(torch.minimum(size, other), ((size + other) / 2 - away).clamp(min=0)).prod(dim=-1)
     return overlap / (size.prod(dim=-1) + other.prod(dim=-1) - overlap)

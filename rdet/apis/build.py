@@ -19,7 +19,7 @@ from rdet.registry import DATASETS, MODELS
 
 
 def build_datasets(cfg: Config, splits: tuple[str, ...]) -> dict:
-    """Builds the data sets of the splits that ``cfg`` has, and checks that their classes agree.
+    """Build the data sets of the splits that ``cfg`` has, and check that their classes agree.
 
     The test split falls back to ``val_dataloader``. A data set without ``data_root`` takes the
     config's.
@@ -44,7 +44,7 @@ def build_datasets(cfg: Config, splits: tuple[str, ...]) -> dict:
 
 
 def build_detector(cfg: Config, classes: tuple[str, ...]):
-    """Builds the detector for ``classes``; a contradicting ``model.num_classes`` raises ConfigError."""
+    """Build the detector for ``classes``; a contradicting ``model.num_classes`` raises ConfigError."""
     count = cfg.model.get("num_classes")
     if count is not None and count != len(classes):
         raise ConfigError(
@@ -55,7 +55,7 @@ def build_detector(cfg: Config, classes: tuple[str, ...]):
 
 
 def build_runner(cfg: Config, mode: str = "train", tta: bool = False, launcher: str = "none") -> Runner:
-    """Builds everything that training or testing needs, and logs the table of the data.
+    """Build everything that training or testing needs, and log the table of the data.
 
     Args:
         cfg: As :func:`rdet.config.load_config` returns it, with a ``work_dir``.
@@ -123,7 +123,7 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False, launcher: 
 
 
 def _check_save_best(cfg: Config) -> None:
-    """Raises ConfigError for a ``save_best`` that CocoMetric does not give, before the first evaluation does."""
+    """Raise ConfigError for a ``save_best`` that CocoMetric does not give, before the first evaluation does."""
     evaluators = evaluator_cfgs(cfg, "val")
     hook = (cfg.get("default_hooks") or {}).get("checkpoint") or {}
     wanted = hook.get("save_best")
@@ -137,7 +137,7 @@ def _check_save_best(cfg: Config) -> None:
 
 
 def _check_custom_keys(optim_wrapper: Config, model) -> None:
-    """Raises ConfigError for a key of ``paramwise_cfg.custom_keys`` that is in no parameter's name."""
+    """Raise ConfigError for a key of ``paramwise_cfg.custom_keys`` that is in no parameter's name."""
     names = [name for name, _ in model.named_parameters()]
     for key in (optim_wrapper.get("paramwise_cfg") or {}).get("custom_keys") or {}:
         if not any(key in name for name in names):
@@ -148,6 +148,6 @@ def _check_custom_keys(optim_wrapper: Config, model) -> None:
 
 
 def _set_data_root(dataset: dict, data_root: str) -> None:
-    """Sets the root of a data set, or of those that it wraps, where they have none."""
+    """Set the root of a data set, or of those that it wraps, where they have none."""
     for inner in innermost(dataset):
         inner.setdefault("data_root", data_root)

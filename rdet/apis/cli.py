@@ -14,7 +14,7 @@ from rdet.errors import ConfigError, RdetError, is_of_a_file, message_of
 
 
 def parse_options(items: list[str]) -> dict:
-    """``['a.b=1', 'c=[1,2]']`` -> ``{'a.b': 1, 'c': [1, 2]}``. Raises ConfigError if one has no ``=``."""
+    """Read options: ``['a.b=1', 'c=[1,2]']`` -> ``{'a.b': 1, 'c': [1, 2]}``. Raise ConfigError if one has no ``=``."""
     for item in items:
         if "=" not in item:
             raise ConfigError(f"--cfg-options {item}: expected KEY=VALUE")
@@ -24,7 +24,7 @@ def parse_options(items: list[str]) -> dict:
 
 
 def load_run_config(path: str, options: list[str], work_dir: str | None) -> Config:
-    """Reads a config for a run: overrides applied, work dir set."""
+    """Read a config for a run: overrides applied, work dir set."""
     cfg = load_config(path, parse_options(options))
     cfg.work_dir = work_dir or cfg.get("work_dir") or os.path.join("work_dirs", Path(path).stem)
     return cfg
@@ -32,7 +32,7 @@ def load_run_config(path: str, options: list[str], work_dir: str | None) -> Conf
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Ends the program with one line for an :class:`~rdet.errors.RdetError`, or an error of a file; code 1.
+    """End the program with one line for an :class:`~rdet.errors.RdetError`, or an error of a file; code 1.
 
     Anything else is a bug and keeps its traceback. ``RDET_TRACEBACK=1`` shows it for all errors.
     """

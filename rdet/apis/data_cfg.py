@@ -6,18 +6,18 @@ from mmengine.config import Config
 
 
 def loader_cfg(cfg: Config, split: str):
-    """The data loader of a split; that of ``'test'`` falls back to ``val_dataloader``."""
+    """Return the data loader of a split; that of ``'test'`` falls back to ``val_dataloader``."""
     return cfg.get(f"{split}_dataloader") or (cfg.get("val_dataloader") if split == "test" else None)
 
 
 def evaluator_cfgs(cfg: Config, split: str) -> list[dict]:
-    """The metrics of ``'val'`` or ``'test'``; a test falls back to ``val_evaluator``, both to CocoMetric."""
+    """Return the metrics of ``'val'`` or ``'test'``; a test falls back to ``val_evaluator``, both to CocoMetric."""
     value = cfg.get(f"{split}_evaluator") or cfg.get("val_evaluator") or {}
     return [{"type": "CocoMetric", **metric} for metric in (value if isinstance(value, list | tuple) else [value])]
 
 
 def innermost(dataset: dict) -> Iterator[dict]:
-    """A data set, or those that it wraps."""
+    """Yield a data set, or those that it wraps."""
     wrapped = dataset.get("datasets") or ([dataset["dataset"]] if "dataset" in dataset else None)
     if wrapped is None:
         yield dataset

@@ -14,9 +14,9 @@ IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 def detect_folder(model, source: str | Path, out_dir: str | Path, score_thr: float = 0.3) -> dict:
-    """Detects objects in an image or in all images of a folder.
+    """Detect objects in an image or in all images of a folder.
 
-    Writes each picture with its detections drawn under its name, and ``detections.json``.
+    Each picture is written under its name with its detections drawn, beside ``detections.json``.
 
     Args:
         model: From :func:`~rdet.apis.inference.init_detector`.
@@ -75,7 +75,7 @@ def detect_folder(model, source: str | Path, out_dir: str | Path, score_thr: flo
 
 
 def find_images(source: Path) -> list[Path]:
-    """An image itself, or the images below a folder, sorted."""
+    """Return an image itself, or the images below a folder, sorted."""
     if not source.exists():
         raise MissingFileError(f"no image or folder at {source}")
     if source.is_file():

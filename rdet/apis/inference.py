@@ -28,7 +28,7 @@ def init_detector(
     device: str = "cpu",
     cfg_options: dict | None = None,
 ) -> OneStageDetector:
-    """Builds a detector that :func:`inference_detector` can use.
+    """Build a detector that :func:`inference_detector` can use.
 
     ``init_detector("mmdet://atss_r50_fpn_1x_coco")``: a checkpoint may stand alone.
 
@@ -89,7 +89,7 @@ def _is_checkpoint(source) -> bool:
 def inference_detector(
     model: OneStageDetector, images: str | Path | np.ndarray | Sequence[str | Path | np.ndarray]
 ) -> DetDataSample | list[DetDataSample]:
-    """Detects objects in one image or several.
+    """Detect objects in one image or several.
 
     Args:
         model: From :func:`init_detector`.
@@ -114,7 +114,7 @@ def inference_detector(
 
 
 def test_pipeline(cfg: Config) -> list:
-    """The transforms that a config applies to images in evaluation."""
+    """Build the transforms that a config applies to images in evaluation."""
     loader = loader_cfg(cfg, "test")
     if loader is None:
         raise ConfigError("the config has neither a test_dataloader nor a val_dataloader, whose pipeline is used")

@@ -9,7 +9,7 @@ from rdet.errors import ConfigError
 
 
 def with_views(cfg: Config) -> Config:
-    """A copy of ``cfg`` whose test data go through ``tta_pipeline``, by default :func:`default_tta_pipeline`.
+    """Copy ``cfg``, with test data that go through ``tta_pipeline``, by default :func:`default_tta_pipeline`.
 
     Raises:
         ConfigError: ``tta_pipeline`` does not end in ``TestTimeAug``.
@@ -28,7 +28,7 @@ def with_views(cfg: Config) -> Config:
 
 
 def _check_views(pipeline: list[dict]) -> None:
-    """Raises ConfigError if a view is made in a way that cannot be mapped back to the original image."""
+    """Raise ConfigError if a view is made in a way that cannot be mapped back to the original image."""
     stages = [*([step] for step in pipeline[:-1]), *pipeline[-1]["transforms"]]
     names = [{str(step["type"]).rpartition(".")[2] for step in stage} for stage in stages]
     for name in ("RandomCrop", "LargeScaleJitter"):
@@ -39,7 +39,10 @@ def _check_views(pipeline: list[dict]) -> None:
 
 
 def default_tta_pipeline(pipeline: list[dict]) -> list[dict]:
-    """Each image as it is and flipped and, if ``pipeline`` resizes, at three scales, as MMDetection's retinanet_tta."""
+    """Make a pipeline of each image as it is and flipped and, if ``pipeline`` resizes, at three scales.
+
+    MMDetection's retinanet_tta does the same.
+    """
     if len(pipeline) < 2:
         raise ConfigError("the pipeline of the test data is too short to take views from; set tta_pipeline")
     load, *rest = pipeline

@@ -96,7 +96,7 @@ class DetDataset(BaseDataset):
         )
 
     def _ann_file_bytes(self) -> bytes:
-        """Content of ``ann_file``. Raises :class:`DatasetError` if it cannot be read."""
+        """Read the content of ``ann_file``. Raise :class:`DatasetError` if that is not possible."""
         try:
             return Path(self.ann_file).read_bytes()
         except FileNotFoundError as error:
@@ -108,10 +108,10 @@ class DetDataset(BaseDataset):
 
     @abstractmethod
     def read_annotations(self) -> Annotations:
-        """Reads ``self.ann_file``. Raises :class:`DatasetError` if it cannot be used."""
+        """Read ``self.ann_file``. Raise :class:`DatasetError` if it cannot be used."""
 
     def full_init(self) -> None:
-        """Loads, selects, counts and serializes the records."""
+        """Load, select, count and serialize the records."""
         if self._fully_initialized:
             return
         dropped: dict[str, int] = {}
@@ -134,7 +134,7 @@ class DetDataset(BaseDataset):
         self._fully_initialized = True
 
     def __getitem__(self, idx: int) -> dict:
-        """Returns the ``idx``-th record after the pipeline.
+        """Return the ``idx``-th record after the pipeline.
 
         Raises:
             DatasetError: An image cannot be read, or the pipeline returned None. Nothing is
@@ -154,12 +154,12 @@ class DetDataset(BaseDataset):
         return data
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Labels in the ``idx``-th image, as mmengine's ``ClassBalancedDataset`` asks for them."""
+        """List the labels in the ``idx``-th image, as mmengine's ``ClassBalancedDataset`` asks for them."""
         record = self.get_data_info(idx)
         return record["gt_bboxes_labels"][~record["gt_ignore_flags"]].tolist()
 
     def coco_ground_truth(self) -> dict:
-        """Returns the ground truth of exactly these images in COCO format.
+        """Return the ground truth of exactly these images in COCO format.
 
         The boxes are those of the file, also the ones that are left out of the records, so that
         evaluating on them equals evaluating on the file. ``categories`` is ordered by label:

@@ -9,7 +9,7 @@ from rdet.messages import nearest
 
 
 def renamed(classes: Sequence[str], rename: Mapping[str, str], where: str) -> list[str]:
-    """Gives each class its new name.
+    """Give each class its new name.
 
     Args:
         classes: Names in the file.
@@ -28,7 +28,7 @@ def renamed(classes: Sequence[str], rename: Mapping[str, str], where: str) -> li
 def select_classes(
     classes: Sequence[str], wanted: Sequence[str] | None, where: str
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """Chooses the classes to learn.
+    """Choose the classes to learn.
 
     Args:
         classes: Names in the file (C); equal names become one class.

@@ -21,7 +21,7 @@ class CocoDataset(DetDataset):
     """
 
     def read_annotations(self) -> Annotations:
-        """Reads the json file; images, boxes and classes are in its order."""
+        """Read the json file; images, boxes and classes are in its order."""
         content = self._load()
         images, categories, boxes = (content.get(k, []) for k in ("images", "categories", "annotations"))
         category_ids = self._ids(categories, "categories")
@@ -144,7 +144,7 @@ class CocoDataset(DetDataset):
         return np.array(stated, dtype=bool)
 
     def _areas(self, boxes: list[dict], bboxes: np.ndarray) -> np.ndarray:
-        """Areas as the file states them, else those of the bboxes. Only COCO's evaluation uses them."""
+        """Take areas as the file states them, else those of the bboxes. Only COCO's evaluation uses them."""
         stated = [box.get("area") for box in boxes]
         for box, area in zip(boxes, stated, strict=True):
             if not isinstance(area, int | float | None):

@@ -18,7 +18,7 @@ _TAIL_BYTES = 64  # some cameras pad a file after its end marker
 
 
 def read_image(path: str | os.PathLike, size: tuple[int, int] | None = None) -> np.ndarray:
-    """Reads one image file.
+    """Read one image file.
 
     The orientation that a camera noted in the file (EXIF) is applied, unless only the picture
     without it has the given size: then the boxes were drawn on that one.
@@ -53,7 +53,7 @@ def read_image(path: str | os.PathLike, size: tuple[int, int] | None = None) -> 
 
 
 def find_bad_images(images: Iterable[tuple[str, tuple[int, int]]]) -> dict[int, BadImageError]:
-    """Reads every image once, on all cores.
+    """Read every image once, on all cores.
 
     Args:
         images: Path, and height and width, of each image.
@@ -74,7 +74,10 @@ def find_bad_images(images: Iterable[tuple[str, tuple[int, int]]]) -> dict[int, 
 
 
 def missing_files(paths: Iterable[str]) -> list[str]:
-    """Those that are no files. Each folder is listed once, far faster than asking for each file on a network drive."""
+    """List those that are no files.
+
+    Each folder is listed once, far faster than asking for each file on a network drive.
+    """
     files: dict[str, set[str]] = {}
     missing = []
     for path in paths:

@@ -60,26 +60,26 @@ class MultiImageMixDataset:
         return self.dataset.metainfo
 
     def full_init(self) -> None:
-        """Loads the wrapped data set."""
+        """Load the wrapped data set."""
         self.dataset.full_init()
 
     def set_progress(self, iteration: int | None, epoch: int | None) -> None:
-        """Says which iteration and epoch, counted from 0, the next image is for; None if unknown."""
+        """Say which iteration and epoch, counted from 0, the next image is for; None if unknown."""
         self._iteration, self._epoch = iteration, epoch
 
     def get_data_info(self, idx: int) -> dict:
-        """The ``idx``-th record of the wrapped data set, before any pipeline."""
+        """Return the ``idx``-th record of the wrapped data set, before any pipeline."""
         return self.dataset.get_data_info(idx)
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Labels in the ``idx``-th image, not counting those that are mixed in."""
+        """List the labels in the ``idx``-th image, not counting those that are mixed in."""
         return self.dataset.get_cat_ids(idx)
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, idx: int) -> dict:
-        """Returns the ``idx``-th record after both pipelines.
+        """Return the ``idx``-th record after both pipelines.
 
         Raises:
             DatasetError: An image cannot be read, a record cannot be mixed, or how far training is

@@ -13,7 +13,7 @@ ROUNDING = 0.1
 def build_records(
     annotations: Annotations, labels: np.ndarray, img_dir: str
 ) -> tuple[list[dict], dict[str, list[str]], dict[int, int]]:
-    """Clips boxes to their images, leaves out those without area and groups the rest by image.
+    """Clip boxes to their images, leave out those without area and group the rest by image.
 
     Args:
         annotations: M images and B boxes.

@@ -43,7 +43,7 @@ class ClassBalancedDataset(mm.ClassBalancedDataset):
         self.full_init()
 
     def full_init(self) -> None:
-        """Counts the classes, sets ``repeat_indices`` and ``note``."""
+        """Count the classes, set ``repeat_indices`` and ``note``."""
         if self._fully_initialized:
             return
         self.dataset.full_init()
@@ -79,7 +79,7 @@ def class_repeat_factors(labels: list[list[int]], threshold: float) -> dict[int,
 
 
 def round_factors(factors: list[float]) -> np.ndarray:
-    """Whole numbers (n,) whose running sums are those of ``factors`` (n,), rounded.
+    """Return whole numbers (n,) whose running sums are those of ``factors`` (n,), rounded.
 
     Each differs from its factor by less than 1, and a whole factor stays what it is.
     """

@@ -27,7 +27,7 @@ class LoadReport:
 
     @classmethod
     def of(cls, records: list[dict], dropped: dict[str, int], clipped: int = 0) -> "LoadReport":
-        """Counts the ``gt_ignore_flags`` of all records."""
+        """Count the ``gt_ignore_flags`` of all records."""
         ignored = [int(record["gt_ignore_flags"].sum()) for record in records]
         boxes = [len(record["gt_ignore_flags"]) - i for record, i in zip(records, ignored, strict=True)]
         return cls(len(records), sum(boxes), sum(ignored), boxes.count(0), dict(dropped), clipped)

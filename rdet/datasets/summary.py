@@ -10,7 +10,7 @@ from rdet.errors import DatasetError
 
 
 def dataset_table(datasets: Mapping[str, object]) -> str:
-    """Tabulates what was loaded, what was clipped, and what was left out and why.
+    """Tabulate what was loaded, what was clipped, and what was left out and why.
 
     Args:
         datasets: Name of each split -> its data set, which may be wrapped. What one of them has to
@@ -38,7 +38,7 @@ def _notes(dataset) -> Iterator[str]:
 
 
 def load_report(dataset) -> LoadReport:
-    """Adds up the reports of all data sets in ``dataset``, each counted once however often repeated."""
+    """Add up the reports of all data sets in ``dataset``, each counted once however often repeated."""
     if hasattr(dataset, "datasets"):  # ConcatDataset
         first, *others = map(load_report, dataset.datasets)
         return sum(others, start=first)
@@ -51,14 +51,14 @@ def load_report(dataset) -> LoadReport:
 
 
 def classes_of(dataset: BaseDataset) -> tuple[str, ...]:
-    """Class names in the order of their labels. Raises :class:`DatasetError` if there are none."""
+    """Return the class names in the order of their labels. Raise :class:`DatasetError` if there are none."""
     if "classes" not in dataset.metainfo:
         raise DatasetError(f"{type(dataset).__name__} does not say its classes; set metainfo['classes']")
     return tuple(dataset.metainfo["classes"])
 
 
 def check_same_classes(train: BaseDataset, other: BaseDataset, names: tuple[str, str]) -> None:
-    """Raises :class:`DatasetError` unless both data sets have the same classes in the same order.
+    """Raise :class:`DatasetError` unless both data sets have the same classes in the same order.
 
     Args:
         train: Data set that a model learns from.

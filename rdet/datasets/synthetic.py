@@ -89,7 +89,7 @@ class SceneObject:
     iscrowd: int = 0
 
     def annotation(self) -> dict:
-        """COCO's ``bbox`` (tight around the visible pixels), ``area`` (their number) and so on."""
+        """Return COCO's ``bbox`` (tight around the visible pixels), ``area`` (their number) and so on."""
         rows, columns = np.flatnonzero(self.mask.any(1)), np.flatnonzero(self.mask.any(0))
         x, y = int(columns[0]), int(rows[0])
         return {
@@ -103,7 +103,7 @@ class SceneObject:
 def make_synthetic_coco(
     out: Path, train: int, val: int, size: int, seed: int, scenes: Scenes = Scenes()
 ) -> dict[str, dict] | None:
-    """Writes a data set of two splits, the same bytes for the same arguments (and OpenCV version).
+    """Write a data set of two splits, the same bytes for the same arguments (and OpenCV version).
 
     Files: ``annotations/{train,val}.json``, ``train/*.jpg``, ``val/*.jpg`` and ``settings.json``. By
     the latter a later call sees whether the folder is one of these data sets, which it may write anew,
@@ -163,7 +163,7 @@ def make_synthetic_coco(
 
 
 def _settings_in(out: Path) -> dict | None:
-    """Content of ``settings.json`` in a folder of ours, None if there is nothing yet.
+    """Read ``settings.json`` in a folder of ours; None if there is nothing yet.
 
     Raises:
         DatasetError: ``out`` is a file, or a folder that holds something else.
@@ -189,7 +189,7 @@ def _settings_in(out: Path) -> dict | None:
 def draw_scene(
     rng: np.random.Generator, size: int, scenes: Scenes = Scenes(), empty: bool = False, crowd: bool = False
 ) -> tuple[np.ndarray, list[SceneObject]]:
-    """Draws one image.
+    """Draw one image.
 
     Args:
         rng: Decides everything else.
@@ -243,7 +243,7 @@ def draw_scene(
 
 
 def _rasterize(rng: np.random.Generator, shape: list, centre: np.ndarray, diameter: float, size: int) -> np.ndarray:
-    """The shape turned and slightly squeezed at random: (size, size) float32 coverage of each pixel."""
+    """Turn and slightly squeeze the shape at random: (size, size) float32 coverage of each pixel."""
     angle = rng.uniform(0, 2 * np.pi)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     transform = turn @ np.diag([1, rng.uniform(0.75, 1)]) * diameter / 2
@@ -255,7 +255,7 @@ def _rasterize(rng: np.random.Generator, shape: list, centre: np.ndarray, diamet
 
 
 def _paint(rng: np.random.Generator, image: np.ndarray, alpha: np.ndarray) -> None:
-    """Fills the shape ``alpha`` in ``image`` with a colour unlike what is there, and a texture."""
+    """Fill the shape ``alpha`` in ``image`` with a colour unlike what is there, and a texture."""
     rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
     window = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     weight = alpha[window][..., None]
@@ -267,7 +267,7 @@ def _paint(rng: np.random.Generator, image: np.ndarray, alpha: np.ndarray) -> No
 
 
 def _texture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """(height, width, 1) of -1..1: plain, a gradient, blotches, stripes or checks."""
+    """Draw a texture, (height, width, 1) of -1..1: plain, a gradient, blotches, stripes or checks."""
     kind = rng.integers(5)
     if kind == 0:
         return np.zeros((height, width, 1), np.float32)
@@ -284,13 +284,13 @@ def _texture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 def _blotches(rng: np.random.Generator, height: int, width: int, cells: int, channels: int = 1) -> np.ndarray:
-    """(height, width, channels) of -1..1, random on a grid of ``cells`` and smooth in between."""
+    """Draw (height, width, channels) of -1..1, random on a grid of ``cells`` and smooth in between."""
     grid = rng.uniform(-1, 1, (cells, cells, channels)).astype(np.float32)
     return cv2.resize(grid, (width, height)).reshape(height, width, channels)
 
 
 def _background(rng: np.random.Generator, size: int) -> np.ndarray:
-    """(size, size, 3) float32: a gradient with blotches, blurred spots, lines and scribbles."""
+    """Draw (size, size, 3) float32: a gradient with blotches, blurred spots, lines and scribbles."""
     small = size // 4  # what is smooth is drawn small and enlarged
     image = np.full((small, small, 3), rng.uniform(50, 205), np.float32)
     for cells, strength in ((2, 45), (5, 20), (24, 8)):
@@ -310,5 +310,5 @@ def _background(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def _near(rng: np.random.Generator, image: np.ndarray) -> list[float]:
-    """A colour somewhat darker or lighter than the image's mean."""
+    """Draw a colour somewhat darker or lighter than the image's mean."""
     return (cv2.mean(image)[:3] + rng.choice([-1, 1]) * rng.uniform(20, 80, 3)).tolist()

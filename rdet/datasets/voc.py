@@ -43,7 +43,7 @@ class VocDataset(DetDataset):
         super().__init__(ann_file, **kwargs)
 
     def read_annotations(self) -> Annotations:
-        """Reads the xml files of the split; images are in the list's order."""
+        """Read the xml files of the split; images are in the list's order."""
         images, names, bboxes, image_index, ignored, entries = [], [], [], [], [], []
         for row, stem in enumerate(self._read_list()):
             path = os.path.join(self.data_prefix["xml"], f"{stem}.xml")
@@ -91,7 +91,7 @@ class VocDataset(DetDataset):
         return stems
 
     def _classes(self, in_split: set[str]) -> list[str]:
-        """Names in the files, and the user's classes too if these cover them all."""
+        """Return the names in the files, and the user's classes too if these cover them all."""
         rename = self.rename_classes
         wanted = None if self._wanted is None else set(self._wanted)
         found = set(in_split)

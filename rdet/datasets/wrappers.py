@@ -25,7 +25,7 @@ class RepeatDataset(mm.RepeatDataset):
         self.full_init()
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Labels in the ``idx``-th image."""
+        """List the labels in the ``idx``-th image."""
         return self.dataset.get_cat_ids(self._get_ori_dataset_idx(idx))
 
 
@@ -49,6 +49,6 @@ class ConcatDataset(mm.ConcatDataset):
         self.full_init()
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Labels in the ``idx``-th image."""
+        """List the labels in the ``idx``-th image."""
         which, inner = self._get_ori_dataset_idx(idx)
         return self.datasets[which].get_cat_ids(inner)

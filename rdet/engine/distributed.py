@@ -17,7 +17,7 @@ _VARIABLES = {
 
 
 def init_cpu_process_group(launcher: str) -> None:
-    """Joins the processes that ``launcher`` started, with gloo; mmengine's own call demands a GPU.
+    """Join the processes that ``launcher`` started, with gloo; mmengine's own call demands a GPU.
 
     Raises:
         ConfigError: The launcher is unknown, or did not start this process.
@@ -38,12 +38,12 @@ def init_cpu_process_group(launcher: str) -> None:
 
 
 def cpu_only() -> bool:
-    """Whether mmengine finds no other device to run on."""
+    """Tell whether mmengine finds no other device to run on."""
     return get_device() == "cpu"
 
 
 def leave_process_group() -> None:
-    """Ends what a finished run shares with other processes, once the run itself is no longer held.
+    """End what a finished run shares with other processes, once the run itself is no longer held.
 
     gloo's threads let go of their last tensors after the operation is over, and abort the process if Python
     is gone by then (pytorch/pytorch#179291). They are joined when nothing refers to their group, which

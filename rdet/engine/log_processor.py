@@ -29,6 +29,6 @@ class LogProcessor(MMLogProcessor):
 
 
 def peak_process_memory() -> int:
-    """Most memory that this process ever took, in MiB."""
+    """Return the most memory that this process ever took, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak // (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, Linux KiB

@@ -83,26 +83,26 @@ class IterBasedTrainLoop(loops.IterBasedTrainLoop):
 
 
 def _set_epoch(model: torch.nn.Module, epoch: int) -> None:
-    """Tells the parts that change with the epochs which one it is, counted from 0."""
+    """Tell the parts that change with the epochs which one it is, counted from 0."""
     for module in model.modules():
         if hasattr(module, "set_epoch"):
             module.set_epoch(epoch)
 
 
 def _open_stream(loop):
-    """The batches from the loop's iteration on."""
+    """Return the batches from the loop's iteration on."""
     loop.dataloader.batch_sampler.start_at(loop.iter, loop.runner.seed)
     return iter(loop.dataloader)
 
 
 def _evaluate_what_was_complete(loop, first: int) -> None:
-    """Evaluates a resumed run that had nothing left to train: it may have been cut off in its last evaluation."""
+    """Evaluate a resumed run that had nothing left to train: it may have been cut off in its last evaluation."""
     if first == loop.iter > 0 and loop.runner.val_loop is not None:
         loop.runner.val_loop.run()
 
 
 def _seed_iteration(loop) -> None:
-    """Makes what is random in the model, such as dropout, a function of seed, process and iteration."""
+    """Make what is random in the model, such as dropout, a function of seed, process and iteration."""
     torch.manual_seed(mix_seed(loop.runner.seed, loop.runner.rank, loop.iter))
 
 

@@ -8,7 +8,7 @@ _M_MMAP_MAX = -4
 
 
 def keep_freed_memory() -> bool:
-    """Makes the C library keep the memory of freed tensors for the next ones.
+    """Make the C library keep the memory of freed tensors for the next ones.
 
     By default glibc gives large blocks back to the system and gets zeroed pages for them anew, at
     each layer of each step and for each image that a loader's worker prepares. ``benchmarks/pipeline.py``

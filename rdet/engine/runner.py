@@ -58,7 +58,7 @@ class Runner(mm.Runner):
 
     @staticmethod
     def build_dataloader(dataloader, seed: int | None = None, diff_rank_seed: bool = False) -> DataLoader:
-        """A loader over a built data set: an endless stream to train, each image once to evaluate."""
+        """Build a loader over a built data set: an endless stream to train, each image once to evaluate."""
         if isinstance(dataloader, DataLoader):
             return dataloader
         options = dict(dataloader)
@@ -101,7 +101,7 @@ class Runner(mm.Runner):
                 loader.end_workers()
 
     def _maybe_compile(self, target: str) -> None:
-        """Compiles the network, as ``compile`` says: True, or options of :func:`torch.compile`.
+        """Compile the network, as ``compile`` says: True, or options of :func:`torch.compile`.
 
         mmengine would compile the whole of ``target``, the step with its data and its optimizer.
         """
@@ -132,7 +132,7 @@ class Runner(mm.Runner):
         return _attach_dataset(super().build_test_loop(loop))
 
     def scale_lr(self, optim_wrapper, auto_scale_lr: dict | None = None) -> None:
-        """Scales the learning rate linearly to the real total batch (Goyal et al., 2017).
+        """Scale the learning rate linearly to the real total batch (Goyal et al., 2017).
 
         The total batch is processes x batch size x accumulated batches.
         """
@@ -158,7 +158,7 @@ class Runner(mm.Runner):
         super()._init_model_weights()
 
     def load_checkpoint(self, filename: str, map_location="cpu", strict: bool = False, revise_keys=()) -> dict:
-        """Loads weights; what does not fit is one message.
+        """Load weights; what does not fit is one message.
 
         Weights to resume or to test must fit entirely and be of the same classes; weights to start from may lack
         some. Of their class layer the rows of classes of the same name are taken.
@@ -190,7 +190,7 @@ class Runner(mm.Runner):
         )
 
     def load_or_resume(self) -> None:
-        """Raises MissingFileError if it shall resume and there is nothing: mmengine would start anew, and say so."""
+        """Raise MissingFileError if it shall resume and there is nothing: mmengine would start anew, and say so."""
         wanted = self._resume and self._load_from is None and not self._has_loaded
         if wanted and mm.find_latest_checkpoint(self.work_dir) is None:
             raise MissingFileError(
@@ -200,7 +200,7 @@ class Runner(mm.Runner):
         super().load_or_resume()
 
     def resume(self, filename: str, *args, **kwargs) -> None:
-        """Continues a run.
+        """Continue a run.
 
         Optimizer and schedulers go on as the checkpoint has them; what the config changes of them is named in a
         warning.
@@ -233,7 +233,7 @@ class Runner(mm.Runner):
         super().resume(filename, *args, **kwargs)
 
     def _compare_schedules(self, before: Config, filename: str) -> None:
-        """Says which settings of the optimizer and its schedulers are not used, since a resumed run keeps its own."""
+        """Say which settings of the optimizer and its schedulers are not used, since a resumed run keeps its own."""
         for place, of in (
             ("optim_wrapper.optimizer.type", lambda cfg: cfg.optim_wrapper.optimizer.type),
             ("number of param_scheduler", lambda cfg: len(cfg.get("param_scheduler") or ())),
@@ -267,17 +267,17 @@ class Runner(mm.Runner):
 
 
 def _keep_freed_memory(worker: int) -> None:
-    """Every image is a few blocks of some megabytes, which a worker would get anew from the system each time."""
+    """Keep freed memory in a worker, for which every image is a few blocks of some megabytes."""
     keep_freed_memory()
 
 
 def classes_of_checkpoint(checkpoint: dict) -> tuple[str, ...] | None:
-    """Names of the classes that a checkpoint was trained on, if it says them."""
+    """Return the names of the classes that a checkpoint was trained on, if it says them."""
     return classes_in(checkpoint)
 
 
 def check_checkpoint_classes(checkpoint: dict, classes: tuple[str, ...], source: str) -> None:
-    """Raises CheckpointError if a checkpoint was trained on other classes, or on the same in another order."""
+    """Raise CheckpointError if a checkpoint was trained on other classes, or on the same in another order."""
     trained = classes_of_checkpoint(checkpoint)
     if trained is not None and tuple(trained) != tuple(classes):
         raise CheckpointError(
@@ -287,7 +287,7 @@ def check_checkpoint_classes(checkpoint: dict, classes: tuple[str, ...], source:
 
 
 def _attach_dataset(loop):
-    """Hands the data set to the metrics that take their ground truth from it."""
+    """Hand the data set to the metrics that take their ground truth from it."""
     for metric in loop.evaluator.metrics:
         if hasattr(metric, "set_dataset"):
             metric.set_dataset(loop.dataloader.dataset)

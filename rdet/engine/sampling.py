@@ -10,7 +10,7 @@ from torch.utils.data import Dataset, Sampler
 
 
 def mix_seed(*numbers: int) -> int:
-    """A 32-bit seed that depends on all of ``numbers``."""
+    """Make a 32-bit seed that depends on all of ``numbers``."""
     return int(np.random.SeedSequence([n & 0xFFFFFFFF for n in numbers]).generate_state(1)[0])
 
 
@@ -53,12 +53,12 @@ class TrainStream(Sampler):
         self.first_iter = 0
 
     def start_at(self, iteration: int, seed: int) -> None:
-        """Sets where the next iterator begins."""
+        """Set where the next iterator begins."""
         self.first_iter = iteration
         self.seed = seed
 
     def __len__(self) -> int:
-        """Iterations of one epoch, rounded up; all batches are full nevertheless."""
+        """Count the iterations of one epoch, rounded up; all batches are full nevertheless."""
         return -(-self.length // (self.batch_size * self.world_size))
 
     def __iter__(self) -> Iterator[list[Draw]]:
@@ -127,7 +127,7 @@ class SeededDataset(Dataset):
 
 
 def _nested(dataset) -> Iterator:
-    """The data set and all those that it wraps."""
+    """Yield the data set and all those that it wraps."""
     yield dataset
     inner = getattr(dataset, "datasets", None) or [getattr(dataset, "dataset", None)]
     for part in inner:

@@ -55,15 +55,15 @@ class CocoScores:
     backend: str
 
     def metrics(self) -> dict[str, float]:
-        """The twelve numbers under their metric keys, ``bbox_mAP`` first."""
+        """Return the twelve numbers under their metric keys, ``bbox_mAP`` first."""
         return {key: float(value) for (key, _), value in zip(_NUMBERS, self.stats, strict=True)}
 
     def summary(self) -> str:
-        """The twelve numbers as pycocotools prints them, one a line."""
+        """Return the twelve numbers as pycocotools prints them, one a line."""
         return "\n".join(f"{line} = {value:0.3f}" for (_, line), value in zip(_NUMBERS, self.stats, strict=True))
 
     def class_table(self) -> str:
-        """A table of ``class_ap``, three classes a row; ``n/a`` stands for no ground truth."""
+        """Return a table of ``class_ap``, three classes a row; ``n/a`` stands for no ground truth."""
         cells = [[name, "n/a" if np.isnan(ap) else f"{ap:.3f}"] for name, ap in self.class_ap.items()]
         columns = min(3, len(cells))
         rows = [list(chain(*cells[i : i + columns])) for i in range(0, len(cells), 3)]
@@ -71,7 +71,7 @@ class CocoScores:
 
 
 def resolve_backend(backend: str) -> str:
-    """The library that ``backend`` stands for.
+    """Return the name of the library that ``backend`` stands for.
 
     Args:
         backend: ``pycocotools``, ``hotcoco``, or ``auto`` for hotcoco if it is installed.
@@ -95,7 +95,7 @@ def evaluate_coco(
     results: Sequence[dict] | Mapping[int | str, np.ndarray],
     backend: str = "auto",
 ) -> CocoScores:
-    """Scores detections by COCO's rules.
+    """Score detections by COCO's rules.
 
     Detections of equal score count in the order of their images' ids, and within an image in the
     order given, so the order of ``results``' images does not matter.
@@ -129,7 +129,7 @@ def evaluate_coco(
 
 
 def _renumber(ground_truth: dict) -> tuple[dict, dict, dict]:
-    """The ground truth with images, annotations and categories numbered from 1, and their numbers by id.
+    """Give images, annotations and categories of the ground truth numbers from 1; return it, and the numbers by id.
 
     hotcoco takes no strings as ids, and pycocotools counts a match with annotation 0 as a miss.
     Images are numbered in the order of their ids, the order in which pycocotools breaks ties.
@@ -164,7 +164,7 @@ def _renumber(ground_truth: dict) -> tuple[dict, dict, dict]:
 
 
 def _as_rows(results, image_numbers: dict, category_numbers: dict) -> np.ndarray:
-    """Detections as (N, 7) float64: image number, x, y, width, height, score, category number."""
+    """Return detections as (N, 7) float64: image number, x, y, width, height, score, category number."""
     if not isinstance(results, Mapping):
         by_image: dict = {}
         for r in results:

@@ -83,7 +83,7 @@ class CocoMetric(BaseMetric):
         self._gloo_group = None
 
     def set_dataset(self, dataset) -> None:
-        """Tells which data set is under evaluation.
+        """Tell which data set is under evaluation.
 
         Args:
             dataset: Has ``coco_ground_truth()``, which gives a COCO dict with its categories in label
@@ -100,7 +100,7 @@ class CocoMetric(BaseMetric):
         self._dataset = dataset
 
     def process(self, data_batch, data_samples: Sequence) -> None:
-        """Keeps the detections of a batch as one compact array an image.
+        """Keep the detections of a batch as one compact array an image.
 
         Args:
             data_batch: Not used.
@@ -118,7 +118,7 @@ class CocoMetric(BaseMetric):
             self.results.append((sample["img_id"], rows))
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Scores what all processes have seen, and forgets it.
+        """Score what all processes have seen, and forget it.
 
         Args:
             size: Not used: the ground truth says which images there are.
@@ -144,7 +144,7 @@ class CocoMetric(BaseMetric):
         return outcome[0]
 
     def compute_metrics(self, results: list[tuple[int | str, np.ndarray]]) -> dict[str, float]:
-        """Scores the detections of all images.
+        """Score the detections of all images.
 
         Args:
             results: ``(image id, (n, 6) array of x1, y1, x2, y2, score, label)`` of each image.
@@ -185,7 +185,7 @@ class CocoMetric(BaseMetric):
         return scores.metrics()
 
     def _gather(self, results: list) -> list | None:
-        """The results of all processes on the main one, None on the others.
+        """Gather the results of all processes on the main one; None on the others.
 
         Not mmengine's ``collect_results``: that one cuts the list to the size of the data set, which
         hides repeated images and drops others in their place.
@@ -202,7 +202,7 @@ class CocoMetric(BaseMetric):
         return list(chain(*parts)) if is_main_process() else None
 
     def _load_ground_truth(self) -> dict:
-        """The COCO dict to evaluate against, its categories in the order of the model's labels."""
+        """Load the COCO dict to evaluate against, its categories in the order of the model's labels."""
         if self.ann_file is not None:
             truth, source = fileio.load(self.ann_file), f"ann_file {self.ann_file}"
         elif self._dataset is not None:
@@ -222,7 +222,7 @@ class CocoMetric(BaseMetric):
 
 
 def _sendable(error: Exception) -> Exception:
-    """The error, or one that says the same, if other processes could not read it."""
+    """Return the error, or one that says the same, if other processes could not read it."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:

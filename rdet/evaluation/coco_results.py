@@ -15,7 +15,7 @@ from rdet.messages import few
 
 
 def from_labels(detections: np.ndarray, category_ids: Sequence[int], image_id: int | str) -> np.ndarray:
-    """Turns corners into sizes and labels into category ids.
+    """Turn corners into sizes and labels into category ids.
 
     Args:
         detections: (n, 6) of ``x1, y1, x2, y2, score, label``.
@@ -41,7 +41,7 @@ def from_labels(detections: np.ndarray, category_ids: Sequence[int], image_id: i
 
 
 def write_results(path: Path, image_ids: Sequence[int | str], detections: dict[int | str, np.ndarray]) -> None:
-    """Writes a COCO results file.
+    """Write a COCO results file.
 
     Args:
         path: The json file; its folder is made.
@@ -58,7 +58,7 @@ def write_results(path: Path, image_ids: Sequence[int | str], detections: dict[i
 
 
 def check_images(evaluated: Sequence[int | str], expected: Sequence[int | str]) -> None:
-    """Raises EvaluationError unless each expected image was evaluated exactly once, and no other was."""
+    """Raise EvaluationError unless each expected image was evaluated exactly once, and no other was."""
     times = Counter(evaluated)
     unknown = sorted(times.keys() - set(expected), key=str)
     if unknown:

@@ -2,7 +2,7 @@
 
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,27 +13,32 @@ _MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
 _NUMERIC = ("numpy.core.numeric", "numpy._core.numeric")
 
 
-def _empty_array(kind: type, shape: tuple, dtype: Any) -> np.ndarray:
+def _empty_array(kind: type, shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
     """Stand in for numpy's ``_reconstruct``: an array that the pickle then fills."""
     if kind is not np.ndarray:
         raise pickle.UnpicklingError(f"an array of type {kind!r}")
-    return np.ndarray.__new__(np.ndarray, shape, _text(dtype))
+    array: np.ndarray[Any, Any] = np.ndarray.__new__(np.ndarray, shape, _text(dtype))
+    return array
 
 
-def _number(dtype: np.dtype, data: bytes | str) -> Any:
+def _number(dtype: np.dtype[Any], data: bytes | str) -> Any:
     """Stand in for numpy's ``scalar``: one number from its bytes."""
     if not isinstance(dtype, np.dtype) or dtype.hasobject:
         raise pickle.UnpicklingError(f"a number of type {dtype!r}")
     return np.frombuffer(data.encode("latin1") if isinstance(data, str) else data, dtype)[0]
 
 
-def _from_buffer(data: bytes, dtype: np.dtype, shape: tuple, order: str) -> np.ndarray:
+def _from_buffer(
+    data: bytes, dtype: np.dtype[Any], shape: tuple[int, ...], order: Literal["C", "F"]
+) -> np.ndarray[Any, Any]:
     """Stand in for numpy's ``_frombuffer`` of pickle protocol 5."""
-    return np.frombuffer(data, dtype).reshape(shape, order=order)
+    array: np.ndarray[Any, Any] = np.frombuffer(data, dtype).reshape(shape, order=order)
+    return array
 
 
-def _dtype(name: Any, *_: Any) -> np.dtype:
-    return np.dtype(_text(name))
+def _dtype(name: Any, *_: Any) -> np.dtype[Any]:
+    dtype: np.dtype[Any] = np.dtype(_text(name))
+    return dtype
 
 
 def _encode(text: str, encoding: str) -> bytes:

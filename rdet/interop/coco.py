@@ -19,11 +19,11 @@ UNUSED_IDS = (0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
 
 
 def classes_by_id() -> tuple[str, ...]:
-    """Names of the 91 category ids, 0 to 90, as torchvision counts labels; an unused id is ``'unused 12'``."""
+    """Name the 91 category ids, 0 to 90, as torchvision counts labels; an unused id is ``'unused 12'``."""
     names = iter(CLASSES)
     return tuple(f"{UNUSED}{number}" if number in UNUSED_IDS else next(names) for number in range(91))
 
 
 def default_classes(count: int) -> tuple[str, ...] | None:
-    """Names for weights that do not say theirs: COCO's for 80 or 91 classes, else None."""
+    """Return names for weights that do not say theirs: COCO's for 80 or 91 classes, else None."""
     return {80: CLASSES, 91: classes_by_id()}.get(count)

@@ -55,9 +55,9 @@ def open_checkpoint(source: str | Path, origin: str = "auto", style: str | None 
     path = str(source)
     check_name(path)
     if is_name(path):
-        released = release(path)
-        path = str(fetch(released.address, released.algorithm, released.checksum))
-        style = style or released.style
+        named = release(path)
+        path = str(fetch(named.address, named.algorithm, named.checksum))
+        style = style or named.style
     elif path.startswith(("http://", "https://")):
         released = release_of_file(path.rpartition("/")[2])
         if released is not None and released.address == path:
@@ -65,20 +65,20 @@ def open_checkpoint(source: str | Path, origin: str = "auto", style: str | None 
         elif path.endswith((".pkl", ".onnx")):
             path = str(fetch(path, "sha256", ""))  # nobody says its checksum
     content, weights = _read(path)
-    origin = origin_of(weights) if origin == "auto" else origin
-    if origin is None:
+    whose = origin_of(weights) if origin == "auto" else origin
+    if whose is None:
         return content
     if style is None and (released := release_of_file(Path(path).name)):
         style = released.style
     try:
-        converted = _CONVERTERS[origin](content, weights, path, style)
+        converted = _CONVERTERS[whose](content, weights, path, style)
     except CheckpointError as error:
         raise CheckpointError(f"{source} cannot be converted: {error}") from error
     converted.cfg.model.num_classes = converted.num_classes if converted.classes is None else None
     meta = {
         "dataset_meta": {"classes": converted.classes},
         "cfg": converted.cfg.pretty_text,
-        "converted_from": f"{origin}: {source}",
+        "converted_from": f"{whose}: {source}",
         "description": converted.description,
     }
     return {"meta": meta, "state_dict": converted.weights}
@@ -164,7 +164,7 @@ def origin_of(weights: Mapping[str, Any]) -> str | None:
 
 
 def _read(path: str) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
-    """The content of a file and its weights; Detectron2's pickles of arrays and NanoDet's exports too."""
+    """Read a file and its weights; Detectron2's pickles of arrays and NanoDet's exports too."""
     if path.endswith(".onnx"):
         return read_nanodet_onnx(path)
     if not path.endswith(".pkl"):
@@ -178,7 +178,9 @@ def _read(path: str) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
     return content, {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
 
 
-def _from_mmdetection(content: Mapping, weights: Mapping[str, Tensor], path: str, style: str | None):
+def _from_mmdetection(
+    content: Mapping[str, Any], weights: Mapping[str, Tensor], path: str, style: str | None
+) -> Converted:
     state, architecture = from_mmdetection(weights)
     meta = meta_in(content)
     source = _source_config(meta, path)
@@ -210,7 +212,9 @@ def _from_mmdetection(content: Mapping, weights: Mapping[str, Tensor], path: str
     return _converted(state, cfg, _classes(meta, architecture.num_classes), architecture)
 
 
-def _from_detectron2(content: Mapping, weights: Mapping[str, Tensor], path: str, style: str | None):
+def _from_detectron2(
+    content: Mapping[str, Any], weights: Mapping[str, Tensor], path: str, style: str | None
+) -> Converted:
     state = from_detectron2(weights)
     architecture = architecture_of(state)
     if architecture is None or architecture.family != "RetinaNet":
@@ -220,7 +224,9 @@ def _from_detectron2(content: Mapping, weights: Mapping[str, Tensor], path: str,
     return _converted(state, cfg, default_classes(architecture.num_classes), architecture)
 
 
-def _from_torchvision(content: Mapping, weights: Mapping[str, Tensor], path: str, style: str | None):
+def _from_torchvision(
+    content: Mapping[str, Any], weights: Mapping[str, Tensor], path: str, style: str | None
+) -> Converted:
     if any("bbox_ctrness" in name for name in weights):
         kind, state = "fcos", convert_fcos_state_dict(weights)
     else:
@@ -232,7 +238,9 @@ def _from_torchvision(content: Mapping, weights: Mapping[str, Tensor], path: str
     return _converted(state, torchvision_config(kind), default_classes(architecture.num_classes), architecture)
 
 
-def _converted(state: dict, cfg: Config, classes: tuple[str, ...] | None, architecture: Architecture) -> Converted:
+def _converted(
+    state: dict[str, Tensor], cfg: Config, classes: tuple[str, ...] | None, architecture: Architecture
+) -> Converted:
     return Converted(state, cfg, classes, architecture.num_classes, str(architecture))
 
 
@@ -244,8 +252,8 @@ _CONVERTERS = {
 }
 
 
-def _source_config(meta: Mapping, path: str) -> dict[str, Any]:
-    """The config that MMDetection 3 stores as ``cfg`` and 2 as ``config``; nothing if it is not plain."""
+def _source_config(meta: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Read the config that MMDetection 3 stores as ``cfg`` and 2 as ``config``; nothing if it is not plain."""
     text = meta.get("cfg") or meta.get("config")
     if not isinstance(text, str):
         return {}
@@ -262,8 +270,8 @@ def _says_style(source: Mapping[str, Any]) -> bool:
     return isinstance(backbone, Mapping) and "style" in backbone
 
 
-def _classes(meta: Mapping, count: int) -> tuple[str, ...] | None:
-    """Names of classes as MMDetection 3 or 2 stores them, if there are as many as the weights have."""
+def _classes(meta: Mapping[str, Any], count: int) -> tuple[str, ...] | None:
+    """Return the class names as MMDetection 3 or 2 stores them, if there are as many as the weights have."""
     of_data = meta.get("dataset_meta")
     of_data = {str(key).lower(): value for key, value in of_data.items()} if isinstance(of_data, Mapping) else {}
     names = of_data.get("classes") or meta.get("CLASSES") or ()
@@ -272,7 +280,7 @@ def _classes(meta: Mapping, count: int) -> tuple[str, ...] | None:
     return tuple(names) if known else default_classes(count)
 
 
-def _as_mmdetection(content: Mapping, weights: Mapping[str, Tensor], source: str) -> dict[str, Any]:
+def _as_mmdetection(content: Mapping[str, Any], weights: Mapping[str, Tensor], source: str) -> dict[str, Any]:
     architecture = architecture_of(weights)
     if architecture is None:
         raise CheckpointError(f"{source} is none of the detectors that MMDetection has under rdet's names")

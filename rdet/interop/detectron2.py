@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from rdet.errors import CheckpointError
+from rdet.interop.renamed import renamed
 from rdet.messages import few
 
 # Detectron2's name -> rdet's, tried in turn.
@@ -51,11 +52,10 @@ def from_detectron2(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         CheckpointError: A name is not one of that detector, or the last layers are not of nine anchors a cell.
     """
-    renamed = {name: _rename(name) for name in state if not name.startswith(_BUFFERS)}
-    unknown = [name for name, ours in renamed.items() if ours is None]
+    weights = {name: value for name, value in state.items() if not name.startswith(_BUFFERS)}
+    converted, unknown = renamed(weights, _rename)
     if unknown:
         raise CheckpointError(f"{few(unknown, 3)}: no weights of Detectron2's RetinaNet with a ResNet-FPN backbone")
-    converted = {ours: state[name] for name, ours in renamed.items()}
     for layer in ("conv_cls", "conv_reg"):
         for end in ("weight", "bias"):
             name = f"bbox_head.{layer}.{end}"
@@ -65,18 +65,19 @@ def from_detectron2(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def ratio_major(rows: Tensor) -> Tensor:
-    """Rows of a last layer, (9 * n, ...) by size, ratio and output, in the order ratio, size, output.
+    """Reorder the rows of a last layer, (9 * n, ...) by size, ratio and output, to ratio, size, output.
 
     Raises:
         CheckpointError: The rows are not of nine anchors.
     """
     if len(rows) % (SCALES * RATIOS):
         raise CheckpointError(f"a last layer has {len(rows)} rows, which are not of {SCALES * RATIOS} anchors a cell")
-    return rows.unflatten(0, (SCALES, RATIOS, -1)).transpose(0, 1).flatten(0, 2)
+    reordered: Tensor = rows.unflatten(0, (SCALES, RATIOS, -1)).transpose(0, 1).flatten(0, 2)
+    return reordered
 
 
 def pixel_statistics(state: Mapping[str, Tensor]) -> tuple[list[float], list[float]] | None:
-    """Mean and deviation of the channels that the weights expect, BGR, if they say it."""
+    """Return mean and deviation of the channels that the weights expect, BGR, if they say it."""
     if "pixel_mean" not in state or "pixel_std" not in state:
         return None
     mean, std = (torch.as_tensor(state[name]).flatten().tolist() for name in ("pixel_mean", "pixel_std"))

@@ -64,7 +64,7 @@ def fetch(address: str, algorithm: str, checksum: str, folder: str | Path | None
 
 
 def _complete(part: Path, address: str, path: Path) -> None:
-    """Downloads what is missing of ``part``."""
+    """Download what is missing of ``part``."""
     failed = 0
     while failed < _TRIES:
         before = _size(part)
@@ -86,7 +86,7 @@ def _complete(part: Path, address: str, path: Path) -> None:
 
 
 def _transfer(part: Path, address: str) -> bool:
-    """Downloads once, from where ``part`` ends. Returns whether all came."""
+    """Download once, from where ``part`` ends. Return whether all came."""
     start = _size(part)
     headers = {"User-Agent": "rdet"} | ({"Range": f"bytes={start}-"} if start else {})
     try:
@@ -108,7 +108,7 @@ def _transfer(part: Path, address: str) -> bool:
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """One process at a time."""
+    """Let one process in at a time."""
     with open(lock, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -131,7 +131,7 @@ def _fits(path: Path, algorithm: str, checksum: str) -> bool:
 
 
 def _check(path: Path, algorithm: str, checksum: str, remedy: str) -> None:
-    """Raises CheckpointError if the file is not what it should be."""
+    """Raise CheckpointError if the file is not what it should be."""
     digest = _digest(path, algorithm)
     if not digest.startswith(checksum):
         raise CheckpointError(

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from rdet.architecture import Architecture, architecture_of
 from rdet.errors import CheckpointError, UnknownNameError
+from rdet.interop.renamed import renamed
 from rdet.messages import few, nearest
 
 # MMDetection's layer of `bbox_head` -> rdet's, for each family; `_SAME` are called the same in all.
@@ -68,11 +69,11 @@ def from_mmdetection(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Ar
     if architecture.family == "FCOS":
         state = {_with_layer(name, _OLD_FCOS): value for name, value in state.items()}
     levels = _count(state, "neck.lateral_convs.")
-    renamed = {_to_rdet(name, architecture.family, levels): value for name, value in state.items() if name != _INTEGRAL}
-    if None in renamed:
-        unknown = [name for name in state if name != _INTEGRAL and not _to_rdet(name, architecture.family, levels)]
+    state = {name: value for name, value in state.items() if name != _INTEGRAL}
+    weights, unknown = renamed(state, lambda name: _to_rdet(name, architecture.family, levels))
+    if unknown:
         raise CheckpointError(f"rdet's {architecture} has no {few(unknown, 3)}{_why(unknown)}")
-    return _with_offsets_turned(renamed), architecture
+    return _with_offsets_turned(weights), architecture
 
 
 def to_mmdetection(state: Mapping[str, Tensor], family: str) -> dict[str, Tensor]:
@@ -90,14 +91,13 @@ def to_mmdetection(state: Mapping[str, Tensor], family: str) -> dict[str, Tensor
         raise UnknownNameError(f"no family is called {family!r}. {nearest(family, FAMILIES)}")
     levels = _count(state, "neck.lateral_convs.")
     state = _with_offsets_turned(state)
-    renamed = {_to_mmdet(name, family, levels): value for name, value in state.items()}
-    if None in renamed:
-        unknown = [name for name in state if not _to_mmdet(name, family, levels)]
+    weights, unknown = renamed(state, lambda name: _to_mmdet(name, family, levels))
+    if unknown:
         raise CheckpointError(f"MMDetection's {family} has no {few(unknown, 3)}")
     if family == "GFL":
         reg_max = state["bbox_head.conv_reg.weight"].shape[0] // 4 - 1
-        renamed[_INTEGRAL] = torch.linspace(0, reg_max, reg_max + 1)
-    return renamed
+        weights[_INTEGRAL] = torch.linspace(0, reg_max, reg_max + 1)
+    return weights
 
 
 def _to_rdet(name: str, family: str, levels: int) -> str | None:
@@ -126,7 +126,7 @@ def _to_mmdet(name: str, family: str, levels: int) -> str | None:
 
 
 def _renamed_layer(name: str, layers: Mapping[str, str]) -> str | None:
-    """``bbox_head.LAYER.REST`` with LAYER, one part of the name or two, as ``layers`` says; None if it is not there."""
+    """Rename LAYER, one part of the name or two, in ``bbox_head.LAYER.REST``; None if ``layers`` does not have it."""
     _, *rest = name.split(".")
     for length in (1, 2):
         layer = ".".join(rest[:length])
@@ -140,7 +140,7 @@ def _with_layer(name: str, layers: Mapping[str, str]) -> str:
 
 
 def _with_offsets_turned(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Of TOOD's last layer of offsets, weight (8, C, 3, 3) and bias (8,), the two channels of each side swapped."""
+    """Swap the two channels of each side in TOOD's last layer of offsets, weight (8, C, 3, 3) and bias (8,)."""
     state = dict(state)
     for end in ("weight", "bias"):
         for name in (f"bbox_head.conv_offset.2.{end}", f"bbox_head.reg_offset_module.2.{end}"):

@@ -84,7 +84,7 @@ def config_of_repository(path: str, options: dict[str, Any]) -> Config:
 
 
 def _backbone(style: str) -> dict[str, Any]:
-    """Both kinds are said: the config that this changes may be of either."""
+    """Return the options of a backbone; all are said, since the config that they change may be of either style."""
     return {
         "model.backbone.weights": None,
         "model.backbone.style": style,
@@ -97,7 +97,7 @@ def _input(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _input_of(source: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What MMDetection's config says of the input: in 3.x with the model, in 2.x as ``img_norm_cfg``."""
+    """Return what MMDetection's config says of the input: in 3.x with the model, in 2.x as ``img_norm_cfg``."""
     values = (source.get("model") or {}).get("data_preprocessor") or source.get("img_norm_cfg") or {}
     if "mean" not in values or "std" not in values:
         return None
@@ -112,7 +112,7 @@ def _usual_input(style: str, first_fcos: bool) -> dict[str, Any]:
 
 
 def _neck(neck: Mapping[str, Any]) -> dict[str, Any]:
-    """MMDetection's FPN as options; what it does not say stays the config's."""
+    """Return MMDetection's FPN as options; what it does not say stays the config's."""
     source = neck.get("add_extra_convs")
     if source == "on_lateral":
         raise CheckpointError("its neck.add_extra_convs is 'on_lateral', which rdet does not have")
@@ -125,7 +125,7 @@ def _neck(neck: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _anchors(family: str, head: Mapping[str, Any]) -> dict[str, Any]:
-    """Anchors and deviations of the deltas, of the families that have them."""
+    """Return anchors and deviations of the deltas, of the families that have them."""
     if family not in ("RetinaNet", "ATSS", "GFL"):
         return {}
     anchors, coder = head.get("anchor_generator") or {}, head.get("bbox_coder") or {}
@@ -137,7 +137,7 @@ def _anchors(family: str, head: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fcos(head: Mapping[str, Any], bias: bool) -> dict[str, Any]:
-    """What MMDetection's switches change one by one; ``norm_on_bbox`` chooses the config."""
+    """Return what MMDetection's switches change one by one; ``norm_on_bbox`` chooses the config."""
     return {
         "model.bbox_head.quality_tower": "reg" if head.get("centerness_on_reg") else "cls",
         "model.bbox_head.conv_bias": bias,
@@ -146,7 +146,9 @@ def _fcos(head: Mapping[str, Any], bias: bool) -> dict[str, Any]:
 
 
 def _tood_on_anchors(head: Mapping[str, Any]) -> dict[str, Any]:
-    """TOOD's head on anchors, one square a cell. Its weights have the names and shapes of the other one's.
+    """Return the options of TOOD's head on anchors, one square a cell.
+
+    Its weights have the names and shapes of the other one's.
 
     Raises:
         CheckpointError: The anchors are others, or the means of the deltas are not 0.
@@ -169,7 +171,7 @@ def _tood_on_anchors(head: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _postprocess(test_cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """MMDetection's ``test_cfg`` as options; what it does not say stays the config's."""
+    """Return MMDetection's ``test_cfg`` as options; what it does not say stays the config's."""
     nms = test_cfg.get("nms") or {}
     if nms.get("type", "nms") != "nms":
         raise CheckpointError(f"its test_cfg.nms is {nms['type']!r}, which is not converted; only 'nms' is")

@@ -130,7 +130,7 @@ def read_nanodet_onnx(path: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     names = _names_in_order(len(convolutions))
     if names is None:
         raise CheckpointError(f"{path} has {len(convolutions)} convolutions, which is no NanoDet-m with ShuffleNetV2")
-    weights = {}
+    weights: dict[str, Tensor] = {}
     for name, (weight, bias) in zip(names, convolutions, strict=True):
         weights |= {f"{name}.weight": weight, f"{name}.bias": bias}
     given = [value for value in graph.input if value.name not in arrays]

@@ -14,11 +14,12 @@ from rdet.literal_config import literal_config
 from rdet.registry import names_of_parts
 
 
-def saved_config(checkpoint: Mapping, source: str) -> Config | None:
+def saved_config(checkpoint: Mapping[str, Any], source: str) -> Config | None:
     """Read and check the config in ``meta`` of a checkpoint of rdet; its text is not executed, nor is what it names.
 
     A ``type`` must be a registered part: by any other name, Python would find each function there is, those that run
-    programs too. Modules of ``custom_imports`` must have been imported before.
+    programs too. Modules of ``custom_imports`` must have been imported before. The name of a network must be a plain
+    one: timm takes one with a prefix, such as ``hf-hub:``, for an address and loads from there.
 
     Args:
         checkpoint: As :func:`rdet.checkpoint.read_checkpoint` returns it.
@@ -28,7 +29,8 @@ def saved_config(checkpoint: Mapping, source: str) -> Config | None:
         None if it carries none.
 
     Raises:
-        CheckpointError: The text is no config of plain values, or not one of this rdet, or names what is no part.
+        CheckpointError: The text is no config of plain values, or not one of this rdet, or names what is no part, or an
+            address as a network.
     """
     text = meta_in(checkpoint).get("cfg")
     if not isinstance(text, str):
@@ -47,7 +49,7 @@ def saved_config(checkpoint: Mapping, source: str) -> Config | None:
 
 
 def _check_harmless(values: Mapping[str, Any]) -> None:
-    """Raise CheckpointError if a config would have modules imported, or names what is no part."""
+    """Raise CheckpointError if a config would have modules imported or files loaded, or names what is no part."""
     imports = values.get("custom_imports")
     modules = imports.get("imports") if isinstance(imports, Mapping) else None
     for module in [modules] if isinstance(modules, str) else modules if isinstance(modules, list | tuple) else ():
@@ -57,10 +59,13 @@ def _check_harmless(values: Mapping[str, Any]) -> None:
     for name in _types(values):
         if name not in parts and ("." in name or _is_module(name)):
             raise CheckpointError(f"it names {name!r}, which is no registered part and may run code")
+    for place, name in _networks(values):
+        if ":" in name:  # timm's hf-hub:, hf_hub: and local-dir:; a name in timm or torchvision has none
+            raise CheckpointError(f"{place} is {name!r}, an address to load from, not the name of a network")
 
 
 def _types(value: Any) -> Iterator[str]:
-    """All strings that stand as ``type`` anywhere in a value."""
+    """Yield all strings that stand as ``type`` anywhere in a value."""
     if isinstance(value, Mapping):
         if isinstance(value.get("type"), str):
             yield value["type"]
@@ -69,6 +74,21 @@ def _types(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple | set):
         for item in value:
             yield from _types(item)
+
+
+def _networks(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the dotted key and the value of each ``model_name``: backbones name networks of other libraries so."""
+    if isinstance(value, Mapping):
+        items = list(value.items())
+    elif isinstance(value, list | tuple | set):
+        items = list(enumerate(value))
+    else:
+        return
+    for key, item in items:
+        below = f"{place}.{key}" if place else str(key)
+        if key == "model_name" and isinstance(item, str):
+            yield below, item
+        yield from _networks(item, below)
 
 
 def _is_module(name: str) -> bool:

@@ -1,7 +1,7 @@
 """Weights of torchvision's RetinaNet and FCOS in rdet's."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -35,7 +35,7 @@ _MODULES_OF_LAYER = {"RetinaNet": 2, "FCOS": 3}
 
 
 def convert_retinanet_state_dict(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Renames the weights of a torchvision RetinaNet, first or second version, with any ResNet-FPN backbone.
+    """Rename the weights of a torchvision RetinaNet, first or second version, with any ResNet-FPN backbone.
 
     Class k of the result is torchvision's label k: 91 classes are COCO's category ids, and 0 is
     never an object.
@@ -50,12 +50,12 @@ def convert_retinanet_state_dict(state: Mapping[str, Tensor]) -> dict[str, Tenso
 
 
 def convert_fcos_state_dict(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Renames the weights of a torchvision FCOS; see :func:`convert_retinanet_state_dict`."""
+    """Rename the weights of a torchvision FCOS; see :func:`convert_retinanet_state_dict`."""
     return {_rename(name, "FCOS"): value for name, value in state.items()}
 
 
 def load_torchvision_retinanet(model: nn.Module, source: Mapping[str, Tensor] | str | Path) -> None:
-    """Loads a torchvision RetinaNet's weights into a detector of ``configs/retinanet/r50_fpn_torchvision.py``.
+    """Load a torchvision RetinaNet's weights into a detector of ``configs/retinanet/r50_fpn_torchvision.py``.
 
     Those of ``retinanet_resnet50_fpn_v2`` are for ``configs/retinanet/r50_fpn_v2_torchvision.py``.
 
@@ -70,14 +70,18 @@ def load_torchvision_retinanet(model: nn.Module, source: Mapping[str, Tensor] | 
 
 
 def load_torchvision_fcos(model: nn.Module, source: Mapping[str, Tensor] | str | Path) -> None:
-    """Loads a torchvision FCOS's weights into a detector of ``configs/fcos/r50_fpn_torchvision.py``.
+    """Load a torchvision FCOS's weights into a detector of ``configs/fcos/r50_fpn_torchvision.py``.
 
     For the arguments see :func:`load_torchvision_retinanet`.
     """
     _load(model, source, convert_fcos_state_dict)
 
 
-def _load(model: nn.Module, source: Mapping[str, Tensor] | str | Path, convert) -> None:
+def _load(
+    model: nn.Module,
+    source: Mapping[str, Tensor] | str | Path,
+    convert: Callable[[Mapping[str, Tensor]], dict[str, Tensor]],
+) -> None:
     state = source if isinstance(source, Mapping) else weights_in(read_checkpoint(source))
     name = "torchvision's state dict" if isinstance(source, Mapping) else str(source)
     load_weights_into(model, convert(state), name)

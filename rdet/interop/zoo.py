@@ -222,7 +222,7 @@ _OLD_NAMES = {
 
 
 def is_name(source: str) -> bool:
-    """Whether ``source`` asks for a released detector: ``project://name``."""
+    """Tell whether ``source`` asks for a released detector: ``project://name``."""
     return str(source).startswith(tuple(f"{project}://" for project in PROJECTS))
 
 

@@ -11,7 +11,7 @@ _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 
 
 def class_color(label: int) -> tuple[int, int, int]:
-    """The RGB colour of a class, always the same and unlike those of the classes next to it.
+    """Return the RGB colour of a class, always the same and unlike those of the classes next to it.
 
     The hue goes on by the golden ratio, which keeps any number of hues apart; the brightness changes
     every eight classes.
@@ -28,7 +28,7 @@ def draw_boxes(
     classes: Sequence[str],
     scores: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Draws boxes with the names of their classes. Line width and text grow with the image.
+    """Draw boxes with the names of their classes. Line width and text grow with the image.
 
     Args:
         image: (H, W, 3) uint8 RGB. It stays as it is.
@@ -62,7 +62,7 @@ def draw_boxes(
 def draw_comparison(
     image: np.ndarray, truth: Mapping, predictions: Mapping, classes: Sequence[str], score_thr: float = 0.3
 ) -> np.ndarray:
-    """Draws ground truth and detections side by side.
+    """Draw ground truth and detections side by side.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -83,14 +83,14 @@ def draw_comparison(
 
 
 def save_image(path: str | Path, image: np.ndarray) -> None:
-    """Writes an (H, W, 3) uint8 RGB image; the suffix says the format. Folders are made."""
+    """Write an (H, W, 3) uint8 RGB image; the suffix says the format. Folders are made."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(image).save(path)
 
 
 def _write(draw: ImageDraw.ImageDraw, font, text: str, corner: tuple, color: tuple, image_size: tuple) -> None:
-    """Writes ``text`` on a plate above ``corner``, or where the image has room for it."""
+    """Write ``text`` on a plate above ``corner``, or where the image has room for it."""
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
     width, height = right - left + 4, bottom - top + 4
     x = min(max(corner[0], 0), max(image_size[0] - width, 0))

@@ -24,7 +24,7 @@ class DrawHook(Hook):
         self.score_thr = score_thr
 
     def after_test_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Writes one picture for each sample of ``outputs``."""
+        """Write one picture for each sample of ``outputs``."""
         classes = runner.test_dataloader.dataset.metainfo["classes"]
         for sample in outputs:
             image = np.ascontiguousarray(read_image(sample.img_path, sample.ori_shape)[:, :, ::-1])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rdet.interop.config_text import comment, config_text
+from rdet.interop.mmdet_config.config_text import comment, config_text
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from mmengine.structures import InstanceData
 
 from rdet.config import flatten, load_config
 from rdet.errors import ConfigError, MissingFileError
-from rdet.interop.mmdet_config import convert_config, published_ap
+from rdet.interop.mmdet_config import convert_config
+from rdet.interop.mmdet_config.convert import published_ap
 from rdet.registry import DATASETS, MODELS, TRANSFORMS
 from rdet.structures import DetDataSample
 
@@ -271,6 +272,10 @@ REFUSED = [
     ("model = dict(train_cfg=dict(assigner=dict(gt_max_assign_all=False)))", "assigner.gt_max_assign_all is False"),
     ("model = dict(train_cfg=dict(sampler=dict(type='RandomSampler')))", "sampler: MMDetection's RandomSampler has no"),
     ("model = dict(train_cfg=dict(pos_weight=2.0))", "model.train_cfg.pos_weight is 2.0"),
+    (
+        "model = dict(bbox_head=dict(bbox_coder=None))",
+        "model.bbox_head.bbox_coder is not there",
+    ),
     ("model = dict(train_cfg=None)", "model.bbox_head.assigner: is not there|assigner is not there"),
     ("model = dict(backbone=dict(dcn=dict(type='DCNv2')))", "model.backbone.dcn: rdet has no deformable convolutions"),
     ("model = dict(backbone=dict(type='Res2Net'))", "model.backbone: MMDetection's Res2Net has no counterpart in rdet"),

@@ -49,15 +49,15 @@ class Measured:
         self.aps = {row: list(values) for row, values in aps.items() if values}
 
     def mean(self, row: str) -> float:
-        """AP of a row, averaged over the seeds."""
+        """Average the AP of a row over the seeds."""
         return fmean(self.aps[row])
 
     def best(self, rows: Sequence[str]) -> str:
-        """The row of the highest mean."""
+        """Return the row of the highest mean."""
         return max(rows, key=self.mean)
 
     def contrast(self, weights: dict[str, float]) -> tuple[float, float]:
-        """The weighted sum of rows' APs, and half of its 95 % confidence interval; infinite if a row has one seed.
+        """Return the weighted sum of rows' AP and half of its 95 % confidence interval; infinite if a row has one seed.
 
         Rows whose APs are the same with every seed are one training: it varies once, with their joint weight.
         """
@@ -76,7 +76,7 @@ class Measured:
         return value, _T_95[min(int(freedom + 1e-9), len(_T_95)) - 1] * math.sqrt(total)
 
     def better(self, better: str, worse: str) -> tuple[str, str]:
-        """Whether a row is better than another, and the numbers."""
+        """Judge whether a row is better than another, and say the numbers."""
         if better == worse:
             return UNTOLD, f"{self.mean(better):.1f}"
         difference, error = self.contrast({better: 1, worse: -1})
@@ -87,14 +87,14 @@ class Measured:
 
 
 def _sign(value: float, error: float) -> str:
-    """Whether a value that should be above 0 is; ``error`` is half of its confidence interval."""
+    """Judge whether a value is above 0; ``error`` is half of its confidence interval."""
     if abs(value) <= error:
         return UNTOLD
     return SEEN if value > 0 else NOT_SEEN
 
 
 def _all_of(results: Sequence[tuple[str, str]]) -> tuple[str, str]:
-    """The worst verdict of several, and all numbers."""
+    """Return the worst verdict of several, and all numbers."""
     order = (NOT_SEEN, UNTOLD, SEEN)
     return min((verdict for verdict, _ in results), key=order.index), "; ".join(text for _, text in results)
 
@@ -126,7 +126,7 @@ ANCHORS = {
 
 
 def _fails(m: Measured, failing: str, healthy: str) -> tuple[str, str]:
-    """No seed of the failing row learns, and every seed of its healthy twin does."""
+    """Judge whether no seed of the failing row learns, and every seed of its healthy twin does."""
     text = f"{m.mean(failing):.1f} against {m.mean(healthy):.1f}; failed is below {FLOOR:g}"
     if min(m.aps[healthy]) < FLOOR:
         return UNTOLD, f"{text}: the other did not always learn either"
@@ -135,7 +135,7 @@ def _fails(m: Measured, failing: str, healthy: str) -> tuple[str, str]:
 
 
 def _alpha_75_is_best(m: Measured) -> tuple[str, str]:
-    """Better than each of the others."""
+    """Judge whether alpha .75 is better than each of the others."""
     of_75 = CE[3]
     others = [m.better(of_75, row)[0] for row in CE if row != of_75]
     best = m.best(CE)
@@ -144,7 +144,7 @@ def _alpha_75_is_best(m: Measured) -> tuple[str, str]:
 
 
 def _gamma_2_is_a_broad_optimum(m: Measured) -> tuple[str, str]:
-    """The best gamma is 1, 2 or 5; and 0.5, 1, 2 and 5 all beat the cross entropy.
+    """Judge whether the best gamma is 1, 2 or 5, and whether 0.5, 1, 2 and 5 all beat the cross entropy.
 
     Each has the best alpha of those that were trained with it, several for 0, 0.5, 2 and 5, as each has the best one in
     the paper's Table 1b, which may be another one there.
@@ -166,7 +166,10 @@ def _gamma_2_is_a_broad_optimum(m: Measured) -> tuple[str, str]:
 
 
 def _best_alpha_falls(m: Measured) -> tuple[str, str]:
-    """What alpha .75 has over alpha .25 is less at gamma 2 than at gamma 0; the best alpha never rises beyond noise."""
+    """Judge whether the best alpha falls as gamma grows.
+
+    What alpha .75 has over alpha .25 is less at gamma 2 than at gamma 0; the best alpha never rises beyond noise.
+    """
     bests = {gamma: max(rows, key=lambda alpha, rows=rows: m.mean(rows[alpha])) for gamma, rows in SWEEP.items()}
     text = "best alpha " + ", ".join(f"{alpha:g} at gamma {gamma:g}" for gamma, alpha in bests.items())
     gain, error = m.contrast({SWEEP[0][0.75]: 1, SWEEP[0][0.25]: -1, SWEEP[2][0.75]: -1, SWEEP[2][0.25]: 1})
@@ -180,7 +183,7 @@ def _best_alpha_falls(m: Measured) -> tuple[str, str]:
 
 
 def _anchors_saturate(m: Measured) -> tuple[str, str]:
-    """6 anchors are better than one; 9 gain nothing over 6, and 12 nothing over 9.
+    """Judge whether 6 anchors are better than one, 9 gain nothing over 6, and 12 nothing over 9.
 
     Nothing is a difference that may be 0, and is certainly less than a quarter of the gain from one to six.
     """
@@ -196,14 +199,14 @@ def _anchors_saturate(m: Measured) -> tuple[str, str]:
 
 
 def _beats_ohem(m: Measured) -> tuple[str, str]:
-    """Better than the best of OHEM's rows, 1:3 among them, as the caption of Table 1d has it."""
+    """Judge whether the focal loss beats the best of OHEM's rows, 1:3 among them, as the caption of Table 1d says."""
     best = m.best([*OHEM, *OHEM_7, *OHEM_1_3])
     verdict, text = m.better("table_1d/focal_loss", best)
     return verdict, f"the best is {best.removeprefix('table_1d/')}: {text}"
 
 
 def _ohem_beats_1_3(m: Measured) -> tuple[str, str]:
-    """On average over the three sizes of the minibatch, both with the same suppression."""
+    """Judge whether OHEM is better on average over the three sizes of the minibatch, both with the same suppression."""
     difference, error = m.contrast({**dict.fromkeys(OHEM, 1 / 3), **dict.fromkeys(OHEM_1_3, -1 / 3)})
     sides = [fmean(m.mean(row) for row in rows) for rows in (OHEM, OHEM_1_3)]
     return _sign(
@@ -212,7 +215,7 @@ def _ohem_beats_1_3(m: Measured) -> tuple[str, str]:
 
 
 def _star_is_as_good(m: Measured) -> tuple[str, str]:
-    """Neither setting is more than half a point behind the focal loss, as the paper's Figure 7 tells good settings."""
+    """Judge whether both settings are at most half a point behind the focal loss, Figure 7's limit of good ones."""
     results = []
     for row in STARS:
         behind, error = m.contrast({FL: 1, row: -1})
@@ -254,7 +257,7 @@ _CLAIMS: tuple[tuple[str, list[str], Callable[[Measured], tuple[str, str]]], ...
 
 
 def judge(measured: Measured) -> list[Verdict]:
-    """Every claim that can be judged by AP, in the paper's order; Figure 4 is judged from its numbers."""
+    """Judge every claim that can be judged by AP, in the paper's order; Figure 4 is judged from its numbers."""
     verdicts = []
     for claim, rows, judge_one in _CLAIMS:
         absent = [row for row in rows if row not in measured.aps]
@@ -268,7 +271,7 @@ def judge(measured: Measured) -> list[Verdict]:
 
 
 def judge_figure_4(shares: dict[str, float] | None) -> Verdict:
-    """Whether, with gamma 2, the hardest few percent of the negatives hold nearly all of their loss.
+    """Judge whether, with gamma 2, the hardest few percent of the negatives hold nearly all of their loss.
 
     Args:
         shares: gamma -> part of the negatives' loss that the hardest ``FEW_PERCENT`` of them hold; None if nobody has
@@ -285,7 +288,7 @@ def judge_figure_4(shares: dict[str, float] | None) -> Verdict:
 
 
 def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
-    """Spearman's, with mean ranks for ties; NaN if one of them has no two different values."""
+    """Compute Spearman's, with mean ranks for ties; NaN if one of them has no two different values."""
     if len(set(a)) < 2 or len(set(b)) < 2:
         return math.nan
     return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])

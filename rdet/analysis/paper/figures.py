@@ -51,7 +51,7 @@ def speed_against_ap(results: dict[str, list[tuple[float, float]]]) -> Curves:
 
 
 def paper_speeds() -> dict[str, list[tuple[float, float]]]:
-    """What Figure 2 shows in the paper: Table 1e and the other methods of its legend."""
+    """Collect what Figure 2 shows in the paper: Table 1e and the other methods of its legend."""
     speeds = {f"RetinaNet-{depth}": [] for depth in (50, 101)}
     for row in rows_of(["1e"]):
         depth = row.config.split("/r")[1].split("_")[0]
@@ -89,7 +89,7 @@ def star_settings(aps: dict[tuple[float, float], float], effective: float) -> di
 
 
 def write_figures(suite: Suite, out: Path, checkpoint: Path | None, data_root: Path) -> None:
-    """Writes ``figure_N.png`` and ``figure_N.json`` for N = 1, 2, 4, 5, 6, 7.
+    """Write ``figure_N.png`` and ``figure_N.json`` for N = 1, 2, 4, 5, 6, 7.
 
     Args:
         suite: With the results of FL* and, for Figure 4, the trained model of gamma 2.
@@ -166,7 +166,7 @@ def _draw_figure_4(out: Path, numbers: dict[str, dict]) -> None:
 
 
 def _measured_stars(suite: Suite) -> tuple[dict[tuple[float, float], float], float] | None:
-    """AP of the trained settings of FL*, and that of an effective one: half a point below the focal loss.
+    """List the AP of the trained settings of FL*, and that of an effective one: half a point below the focal loss.
 
     None if there is no setting of FL*, or no focal loss.
     """
@@ -182,7 +182,7 @@ def _measured_stars(suite: Suite) -> tuple[dict[tuple[float, float], float], flo
 
 
 def _setting(row: Row) -> tuple[float, float]:
-    """gamma and beta of a row of FL*, which end the name of its config."""
+    """Read gamma and beta of a row of FL* from the end of its config's name."""
     gamma, beta = row.config.split("_")[-2:]
     return float(gamma), float(beta)
 
@@ -208,7 +208,7 @@ def _gamma(gamma: float) -> str:
 
 
 def _write(out: Path, number: int, curves: dict, style: str = "-", colour: Callable | None = None, **axes_of) -> None:
-    """One set of axes with all curves."""
+    """Draw one set of axes with all curves."""
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
     for name, curve in curves.items():

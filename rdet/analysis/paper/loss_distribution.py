@@ -16,7 +16,7 @@ _POINTS = 201
 
 @torch.no_grad()
 def window_logits(config: Path, checkpoint: Path, options: dict, max_negatives: int = 10_000_000) -> dict[str, Tensor]:
-    """x_t of the predictions at the priors of a data set's validation images (section 5.1).
+    """Collect x_t of the predictions at the priors of a data set's validation images (section 5.1).
 
     A positive window is a prior with the class of its box; a negative one, any class at a prior of the
     background. The other classes of positives and the ignored priors are left out.
@@ -52,13 +52,13 @@ def window_logits(config: Path, checkpoint: Path, options: dict, max_negatives: 
 
 
 def loss_cdf(losses: Tensor) -> dict[str, list[float]]:
-    """Cumulative normalised loss over the fraction of the examples, those of least loss first."""
+    """Add up the normalised loss over the fraction of the examples, those of least loss first."""
     total = torch.cat([losses.new_zeros(1), losses.sort().values.cumsum(0)])
     at = torch.linspace(0, len(losses), _POINTS).round().long()
     return {"fraction": (at / len(losses)).tolist(), "loss": (total[at] / total[-1]).tolist()}
 
 
 def hardest_share(losses: Tensor, fraction: float) -> float:
-    """Part of the loss that the ``fraction`` of highest losses holds."""
+    """Compute the part of the loss that the ``fraction`` of highest losses holds."""
     hardest = losses.topk(max(1, round(fraction * len(losses)))).values
     return (hardest.sum() / losses.sum()).item()

@@ -49,7 +49,7 @@ thresholds. Claims are judged by all rows, whichever are shown."""
 
 
 def status(suite: Suite, rows: Sequence[Row]) -> str:
-    """How much of each table is trained, and how long the rest should take."""
+    """Say how much of each table is trained, and how long the rest should take."""
     lines = []
     for table in dict.fromkeys(row.table for row in rows if row.seeds):
         of_table = [row for row in rows if row.table == table]
@@ -62,7 +62,7 @@ def status(suite: Suite, rows: Sequence[Row]) -> str:
 
 
 def report(suite: Suite, rows: Sequence[Row], figure_4: Path, command: str) -> str:
-    """All tables, their rank correlations with the paper, and what became of its claims.
+    """Write all tables, their rank correlations with the paper, and what became of its claims.
 
     Args:
         suite: With the outcomes.
@@ -87,7 +87,7 @@ def report(suite: Suite, rows: Sequence[Row], figure_4: Path, command: str) -> s
 
 
 def _shares(figure_4: Path, config: str) -> dict[str, float] | None:
-    """What the hardest negatives hold; None if nobody looked, or at a model of another setting."""
+    """Read what the hardest negatives hold; None if nobody looked, or at a model of another setting."""
     if not figure_4.exists():
         return None
     try:
@@ -147,7 +147,7 @@ def _table(table: str, rows: Sequence[Row], outcomes: dict[str, list[Outcome]]) 
 
 
 def _cell(outcomes: Sequence[Outcome], metric: str) -> str:
-    """Mean and half of the range; how many diverged is said."""
+    """Say the mean and half of the range, and how many diverged."""
     if not outcomes:
         return ""
     values = [100 * outcome.metrics[metric] for outcome in outcomes]

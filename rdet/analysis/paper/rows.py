@@ -112,9 +112,10 @@ ROWS = (
 
 
 def rows_of(names: list[str]) -> list[Row]:
-    """The rows of tables (``'1a'``, ``'section_5_1'``) or single rows (``'table_1a/alpha_75'``), in the paper's order.
+    """Find the rows of tables (``'1a'``, ``'section_5_1'``) and single rows (``'table_1a/alpha_75'``) in order.
 
-    A table is also known by its folder (``'table_1a'``), a row by its file (``'table_1a/alpha_75.py'``).
+    The order is the paper's. A table is also known by its folder (``'table_1a'``), a row by its file
+    (``'table_1a/alpha_75.py'``).
 
     Raises:
         ConfigError: There is no such table or row.

@@ -14,7 +14,7 @@ _OF_THE_SCALE = ("backbone",)
 
 
 def slot_changes(row: Config, base: Config) -> dict[str, dict]:
-    """What a row of the paper changes of its base in ``model``, as a child config writes it.
+    """Return what a row of the paper changes of its base in ``model``, as a child config writes it.
 
     Args:
         row: Its config for COCO.
@@ -43,7 +43,7 @@ def slot_changes(row: Config, base: Config) -> dict[str, dict]:
 
 
 def write_small_config(row: Path, configs: Path, out: Path) -> Path:
-    """Writes the config of a row at the small scale: ``small.py`` with the row's own changes.
+    """Write the config of a row at the small scale: ``small.py`` with the row's own changes.
 
     Args:
         row: The row's config for COCO.

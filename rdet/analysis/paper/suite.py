@@ -75,15 +75,15 @@ class Results:
         self._lock = Lock()
 
     def get(self, config: str, seed: int) -> Outcome | None:
-        """The outcome of a config, by its fingerprint, with a seed."""
+        """Return the outcome of a config, by its fingerprint, with a seed."""
         return self._outcomes.get((config, seed))
 
     def of(self, config: str) -> list[Outcome]:
-        """All outcomes of a config, by seed."""
+        """Return all outcomes of a config, by seed."""
         return sorted((o for o in self._outcomes.values() if o.config == config), key=lambda o: o.seed)
 
     def add(self, outcome: Outcome) -> None:
-        """Keeps an outcome, in memory and in the file."""
+        """Keep an outcome, in memory and in the file."""
         with self._lock:
             self._outcomes[outcome.config, outcome.seed] = outcome
             ordered = sorted(self._outcomes.values(), key=lambda o: (o.row, o.seed))
@@ -109,12 +109,12 @@ class Suite:
         self._fingerprints: dict[str, str] = {}
 
     def config_of(self, row: Row) -> Path:
-        """The row's small config, written if it is not there."""
+        """Return the row's small config, written if it is not there."""
         out = self.work_dir / "configs" / f"{row.config}.py"
         return write_small_config(self.configs / f"{row.config}.py", self.configs, out)
 
     def fingerprint(self, row: Row) -> str:
-        """12 hexadecimal digits that tell the row's small config, and its data, from all others."""
+        """Return 12 hexadecimal digits that tell the row's small config, and its data, from all others."""
         if row.config not in self._fingerprints:
             leaves = sorted((key, repr(value)) for key, value in flatten(read_config(self.config_of(row))).items())
             content = repr((leaves, SCENES, TRAIN, VAL, SIZE))
@@ -122,23 +122,23 @@ class Suite:
         return self._fingerprints[row.config]
 
     def outcomes(self, row: Row) -> list[Outcome]:
-        """The row's trainings so far, by seed; none for a row that only COCO shows."""
+        """Return the row's trainings so far, by seed; none for a row that only COCO shows."""
         return self.results.of(self.fingerprint(row)) if row.seeds else []
 
     def folder(self, row: Row, seed: int) -> Path:
-        """Where the row's training is kept: that of the first row with the same detector."""
+        """Return where the row's training is kept: that of the first row with the same detector."""
         same = (other for other in ROWS if other.seeds and self.fingerprint(other) == self.fingerprint(row))
         return self.work_dir / next(same).config / f"seed_{seed}"
 
     def checkpoint(self, row: Row) -> Path:
-        """The model that the row's first training ended with. Raises MissingFileError if there is none."""
+        """Return the model that the row's first training ended with. Raise MissingFileError if there is none."""
         last = self.folder(row, 0) / "last_checkpoint"
         if not last.exists():
             raise MissingFileError(f"no training at {last.parent}: run 'tools/paper.py run {row.config}' first")
         return Path(last.read_text().strip())
 
     def missing(self, rows: list[Row]) -> list[tuple[Row, int]]:
-        """Rows and seeds still to train, each detector once; all rows with one seed come before the next seed."""
+        """List rows and seeds still to train, each detector once; all rows with one seed come before the next seed."""
         todo = {}
         for seed in range(max((row.seeds for row in rows), default=0)):
             for row in rows:
@@ -148,7 +148,7 @@ class Suite:
         return list(todo.values())
 
     def run(self, rows: list[Row], train_tool: Path, data_root: Path, jobs: int) -> None:
-        """Trains what is missing; an interrupted training goes on from its last checkpoint.
+        """Train what is missing; an interrupted training goes on from its last checkpoint.
 
         Args:
             rows: Rows to train.
@@ -206,7 +206,7 @@ def _line(outcome: Outcome) -> str:
 
 @contextmanager
 def _alone(work_dir: Path) -> Iterator[None]:
-    """Raises ComparisonError if another process is at work in the folder."""
+    """Raise ComparisonError if another process is at work in the folder."""
     work_dir.mkdir(parents=True, exist_ok=True)
     with (work_dir / "lock").open("w") as lock:
         try:
@@ -217,7 +217,7 @@ def _alone(work_dir: Path) -> Iterator[None]:
 
 
 def versions_in_use() -> dict[str, str]:
-    """Versions that numbers may depend on."""
+    """Return the versions that numbers may depend on."""
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -12,14 +12,14 @@ PAD_VAL = 114  # the grey of YOLO
 
 
 def new_canvas(size: tuple[int, int], pad_val: tuple[float, ...]) -> np.ndarray:
-    """A canvas (H, W, 3) uint8 of ``size`` (width, height), filled with blue, green and red."""
+    """Make a canvas (H, W, 3) uint8 of ``size`` (width, height), filled with blue, green and red."""
     canvas = np.empty((size[1], size[0], 3), dtype=np.uint8)
     canvas[:] = pad_val
     return canvas
 
 
 def put(canvas: np.ndarray, image: np.ndarray, corner: tuple[int, int]) -> None:
-    """Copies ``image`` (h, w, 3) into ``canvas`` (H, W, 3), its upper left pixel to ``corner`` (x, y).
+    """Copy ``image`` (h, w, 3) into ``canvas`` (H, W, 3), its upper left pixel to ``corner`` (x, y).
 
     What does not fit on the canvas is cut off.
     """
@@ -31,7 +31,7 @@ def put(canvas: np.ndarray, image: np.ndarray, corner: tuple[int, int]) -> None:
 
 
 def boxes_on(results: dict, corner: tuple[int, int], size: tuple[int, int]) -> dict[str, np.ndarray]:
-    """The columns of a record's boxes as a canvas of ``size`` shows them, where :func:`put` has put the picture.
+    """Return a record's box columns as a canvas of ``size`` shows them, where :func:`put` has put the picture.
 
     Boxes are clipped to the canvas; which of them go says :func:`~rdet.datasets.transforms.crop.crop_boxes`.
     """
@@ -44,12 +44,12 @@ def boxes_on(results: dict, corner: tuple[int, int], size: tuple[int, int]) -> d
 
 
 def join(parts: Sequence[dict]) -> dict[str, np.ndarray]:
-    """Joins the columns of several records, one after the other."""
+    """Join the columns of several records, one after the other."""
     return {key: np.concatenate([part[key] for part in parts]) for key in COLUMNS}
 
 
 def check_range(name: str, given: Sequence[float]) -> tuple[float, float]:
-    """Returns the two ends. Raises ConfigError unless they are positive and in order."""
+    """Return the two ends. Raise ConfigError unless they are positive and in order."""
     ends = tuple(given)
     if len(ends) != 2 or not 0 < ends[0] <= ends[1]:
         raise ConfigError(f"{name} must be two positive numbers, the least first, got {given}")
@@ -57,7 +57,7 @@ def check_range(name: str, given: Sequence[float]) -> tuple[float, float]:
 
 
 def check_pad_val(name: str, given: float | Sequence[float]) -> tuple[float, ...]:
-    """Returns blue, green and red. Raises ConfigError unless they are one or three numbers of 0 to 255."""
+    """Return blue, green and red. Raise ConfigError unless they are one or three numbers of 0 to 255."""
     values = tuple(given) if isinstance(given, Sequence) else (given,) * 3
     if len(values) != 3 or not all(0 <= value <= 255 for value in values):
         raise ConfigError(f"{name} must be one number from 0 to 255, or three, got {given}")

@@ -43,7 +43,7 @@ class CopyPaste(MixTransform):
         self.min_visible = min_visible
 
     def combine(self, results: dict, draw: Callable[[], dict]) -> dict:
-        """Returns the record with the objects pasted; its own boxes come first."""
+        """Return the record with the objects pasted; its own boxes come first."""
         other = draw()
         theirs = boxes_on(other, (0, 0), results["img"].shape[1::-1])
         objects = np.flatnonzero(~theirs["gt_ignore_flags"])
@@ -61,7 +61,7 @@ class CopyPaste(MixTransform):
         return results
 
     def _in_sight(self, columns: dict, shown: np.ndarray) -> dict[str, np.ndarray]:
-        """Shrinks boxes to what the mask (H, W) shows of them, and leaves out those that are hidden."""
+        """Shrink boxes to what the mask (H, W) shows of them, and leave out those that are hidden."""
         boxes = columns["gt_bboxes"].copy()  # (n, 4)
         kept = np.ones(len(boxes), dtype=bool)
         for i, (x1, y1, x2, y2) in enumerate(_whole_pixels(boxes)):
@@ -83,5 +83,5 @@ class CopyPaste(MixTransform):
 
 
 def _whole_pixels(boxes: np.ndarray) -> list[list[int]]:
-    """The pixels that the boxes (n, 4) touch: first column and row, and those behind the last."""
+    """Return the pixels that the boxes (n, 4) touch: first column and row, and those behind the last."""
     return np.concatenate([np.floor(boxes[:, :2]), np.ceil(boxes[:, 2:])], axis=1).astype(int).tolist()

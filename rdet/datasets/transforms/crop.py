@@ -32,7 +32,7 @@ class RandomCrop(BaseTransform):
         self.min_side = min_side
 
     def transform(self, results: dict) -> dict:
-        """Crops ``img`` and the boxes, and sets ``img_shape``."""
+        """Crop ``img`` and the boxes, and set ``img_shape``."""
         height, width = results["img"].shape[:2]
         window = min(self.crop_size[0], width), min(self.crop_size[1], height)
         room = width - window[0], height - window[1]
@@ -58,7 +58,7 @@ class RandomCrop(BaseTransform):
 def crop_boxes(
     boxes: np.ndarray, offset: tuple[int, int], window: tuple[int, int], min_side: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the boxes (n, 4) as the window shows them, and which of them (n,) it keeps.
+    """Return the boxes (n, 4) as the window shows them, and which of them (n,) it keeps.
 
     A box goes if it has no area left, or was cut to less than ``min_side`` in width or height.
     """
@@ -70,7 +70,7 @@ def crop_boxes(
 
 
 def _offset_around(box: np.ndarray, window: tuple[int, int], room: tuple[int, int]) -> tuple[int, int]:
-    """Draws an offset of a window that lies around the box, or within it where the box is larger."""
+    """Draw an offset of a window that lies around the box, or within it where the box is larger."""
     offset = []
     for axis in (0, 1):
         first, last = sorted((math.ceil(box[axis + 2]) - window[axis], math.floor(box[axis])))

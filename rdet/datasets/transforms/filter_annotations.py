@@ -20,7 +20,7 @@ class FilterAnnotations(BaseTransform):
         self.min_gt_bbox_wh = tuple(min_gt_bbox_wh)
 
     def transform(self, results: dict) -> dict:
-        """Shortens ``gt_bboxes``, ``gt_bboxes_labels`` and ``gt_ignore_flags``."""
+        """Shorten ``gt_bboxes``, ``gt_bboxes_labels`` and ``gt_ignore_flags``."""
         if "gt_bboxes" in results:
             boxes = results["gt_bboxes"]  # (n, 4)
             kept = ((boxes[:, 2:] - boxes[:, :2]) > np.array(self.min_gt_bbox_wh)).all(axis=1)

@@ -38,7 +38,7 @@ class RandomFlip(BaseTransform):
             raise ConfigError(f"RandomFlip: prob {prob} does not fit the directions {self.directions}")
 
     def transform(self, results: dict) -> dict:
-        """Sets ``flip`` and ``flip_direction``, and flips ``img`` and ``gt_bboxes``."""
+        """Set ``flip`` and ``flip_direction``, and flip ``img`` and ``gt_bboxes``."""
         chosen = int(np.searchsorted(np.cumsum(self.probs), np.random.random(), side="right"))
         results["flip"] = chosen < len(self.directions)
         results["flip_direction"] = self.directions[chosen] if results["flip"] else None

@@ -37,7 +37,7 @@ class LargeScaleJitter(BaseTransform):
         self.pad_val = check_pad_val("LargeScaleJitter: pad_val", pad_val)
 
     def transform(self, results: dict) -> dict:
-        """Changes ``img`` and the boxes, and sets ``img_shape`` and ``scale_factor``."""
+        """Change ``img`` and the boxes, and set ``img_shape`` and ``scale_factor``."""
         results = fit(results, self.scale, np.random.uniform(*self.ratio_range))
         left, top = offset_in(results["img"], self.scale)
         canvas = new_canvas(self.scale, self.pad_val)
@@ -52,7 +52,7 @@ class LargeScaleJitter(BaseTransform):
 
 
 def offset_in(image: np.ndarray, size: tuple[int, int]) -> tuple[int, int]:
-    """Draws where in the image (H, W, 3) a window of ``size`` (width, height) begins.
+    """Draw where in the image (H, W, 3) a window of ``size`` (width, height) begins.
 
     Along a side of the image that is not longer than the window's, it is 0.
     """

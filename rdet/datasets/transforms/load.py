@@ -21,7 +21,7 @@ class LoadImageFromFile(BaseTransform):
     """
 
     def transform(self, results: dict) -> dict:
-        """Sets the keys above in ``results``."""
+        """Set the keys above in ``results``."""
         if "img" not in results:
             results["img"] = self._read(results)
         image = results["img"]

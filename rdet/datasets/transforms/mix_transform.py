@@ -24,7 +24,7 @@ class MixTransform(BaseTransform):
         self.prob = prob
 
     def mix(self, results: dict, draw: Callable[[], dict]) -> dict:
-        """Combines ``results`` with others, or returns it as it is.
+        """Combine ``results`` with others, or return it as it is.
 
         Args:
             results: Record with ``img`` and boxes.
@@ -34,10 +34,10 @@ class MixTransform(BaseTransform):
 
     @abstractmethod
     def combine(self, results: dict, draw: Callable[[], dict]) -> dict:
-        """Returns the mixed record."""
+        """Return the mixed record."""
 
     def transform(self, results: dict) -> dict:
-        """Raises :class:`DatasetError`: a pipeline of one image has no others to draw."""
+        """Raise :class:`DatasetError`: a pipeline of one image has no others to draw."""
         name = type(self).__name__
         raise DatasetError(
             f"{name} joins several images; put it directly into the pipeline of a MultiImageMixDataset, "

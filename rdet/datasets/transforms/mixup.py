@@ -43,7 +43,7 @@ class MixUp(MixTransform):
         self.pad_val = check_pad_val("MixUp: pad_val", pad_val)
 
     def combine(self, results: dict, draw: Callable[[], dict]) -> dict:
-        """Returns the record with the mean as ``img``; its own boxes come first."""
+        """Return the record with the mean as ``img``; its own boxes come first."""
         size = results["img"].shape[1::-1]
         other = fit(draw(), size, np.random.uniform(*self.ratio_range))
         left, top = offset_in(other["img"], size)

@@ -48,7 +48,7 @@ class Mosaic(MixTransform):
         self.pad_val = check_pad_val("Mosaic: pad_val", pad_val)
 
     def combine(self, results: dict, draw: Callable[[], dict]) -> dict:
-        """Returns the record with the mosaic as ``img``, and the boxes of all four images."""
+        """Return the record with the mosaic as ``img``, and the boxes of all four images."""
         size = 2 * self.img_scale[0], 2 * self.img_scale[1]
         center = [int(np.random.uniform(*self.center_ratio_range) * side) for side in self.img_scale]
         canvas = new_canvas(size, self.pad_val)

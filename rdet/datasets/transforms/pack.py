@@ -40,7 +40,7 @@ class PackDetInputs(BaseTransform):
         self.meta_keys = tuple(meta_keys)
 
     def transform(self, results: dict) -> dict:
-        """Returns the packed record. Raises :class:`DatasetError` if a meta key is not in it."""
+        """Return the packed record. Raise :class:`DatasetError` if a meta key is not in it."""
         for key in self.meta_keys:
             if key not in results:
                 raise DatasetError(f"PackDetInputs: the record has no {key!r} to pack. {nearest(key, results)}")

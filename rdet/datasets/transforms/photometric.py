@@ -34,7 +34,7 @@ class PhotoMetricDistortion(BaseTransform):
         self.hue_delta = hue_delta
 
     def transform(self, results: dict) -> dict:
-        """Changes ``img`` (H, W, 3), which stays uint8 BGR."""
+        """Change ``img`` (H, W, 3), which stays uint8 BGR."""
         do_brightness, do_contrast, contrast_last, do_saturation, do_hue = np.random.random(5) < 0.5
         brightness = np.random.uniform(-self.brightness_delta, self.brightness_delta) if do_brightness else 0.0
         contrast = np.random.uniform(*self.contrast_range) if do_contrast else 1.0
@@ -58,7 +58,7 @@ def distort(
     hue: float = 0.0,
     contrast_last: bool = False,
 ) -> np.ndarray:
-    """Changes the colours of ``image`` (H, W, 3) uint8 BGR by the given amounts.
+    """Change the colours of ``image`` (H, W, 3) uint8 BGR by the given amounts.
 
     Values are rounded and clipped to 0..255 once, at the end.
 

@@ -13,7 +13,7 @@ Scale = tuple[int, int]  # two sides in pixels
 
 
 def resize(results: dict, scale: Scale, keep_ratio: bool) -> dict:
-    """Resizes ``img`` and ``gt_bboxes``, and sets ``img_shape`` and ``scale_factor``.
+    """Resize ``img`` and ``gt_bboxes``, and set ``img_shape`` and ``scale_factor``.
 
     ``scale_factor`` (x, y) is that of the boxes: the ratio of the rounded sizes, times the factor of
     any resizing before.
@@ -39,7 +39,7 @@ def resize(results: dict, scale: Scale, keep_ratio: bool) -> dict:
 
 
 def fit(results: dict, size: Scale, ratio: float = 1.0) -> dict:
-    """Resizes to the largest picture of the same shape within ``ratio`` times ``size`` (width, height).
+    """Resize to the largest picture of the same shape within ``ratio`` times ``size`` (width, height).
 
     Unlike with a ``scale``, the order of the two sides matters. A side has at least one pixel.
     """
@@ -65,7 +65,7 @@ class Resize(BaseTransform):
         self.keep_ratio = keep_ratio
 
     def transform(self, results: dict) -> dict:
-        """Resizes ``results``."""
+        """Resize ``results``."""
         return resize(results, self.scale, self.keep_ratio)
 
     def __repr__(self) -> str:
@@ -88,7 +88,7 @@ class RandomChoiceResize(BaseTransform):
         self.keep_ratio = keep_ratio
 
     def transform(self, results: dict) -> dict:
-        """Resizes ``results``."""
+        """Resize ``results``."""
         return resize(results, self.scales[np.random.randint(len(self.scales))], self.keep_ratio)
 
     def __repr__(self) -> str:
@@ -119,7 +119,7 @@ class RandomResize(BaseTransform):
         self.keep_ratio = keep_ratio
 
     def transform(self, results: dict) -> dict:
-        """Resizes ``results``."""
+        """Resize ``results``."""
         if self.ratio_range:
             ratio = np.random.uniform(*self.ratio_range)
             scale = tuple(int(side * ratio) for side in self.scales[0])

@@ -29,7 +29,7 @@ class AmpTestHook(Hook):
         self.dtype = getattr(torch, dtype)
 
     def before_test_epoch(self, runner) -> None:
-        """Puts a copy, and the detector's ``optimize_for_inference(dtype)``, in the place of the detector."""
+        """Put a copy, and the detector's ``optimize_for_inference(dtype)``, in the place of the detector."""
         self._holder, self._name, model = runner, "model", runner.model
         while is_model_wrapper(model) or not hasattr(model, "optimize_for_inference"):  # a wrapper, or augmentation's
             self._holder, self._name, model = model, "module", model.module
@@ -39,5 +39,5 @@ class AmpTestHook(Hook):
         setattr(self._holder, self._name, copied)
 
     def after_test_epoch(self, runner, metrics: dict | None = None) -> None:
-        """Puts the detector back."""
+        """Put the detector back."""
         setattr(self._holder, self._name, self._detector)

@@ -20,7 +20,7 @@ class LossCheckHook(Hook):
     priority = "VERY_HIGH"
 
     def after_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None, outputs=None) -> None:
-        """Raises NonFiniteLossError, naming the losses, the images and the file with the batch."""
+        """Raise NonFiniteLossError, naming the losses, the images and the file with the batch."""
         if torch.isfinite(torch.as_tensor(outputs["loss"])):
             return
         path = Path(runner.work_dir) / f"nonfinite_iter_{runner.iter + 1}_rank_{runner.rank}.pth"

@@ -10,7 +10,8 @@ from rdet.models.assigners.base import Assigner
 from rdet.models.detectors.checks import check_base
 from rdet.models.detectors.criterion import DenseCriterion
 from rdet.models.detectors.phases import Phase, PhasedAssigner, PhasedCriterion
-from rdet.registry import MODELS, class_of, parameters_of
+from rdet.part_keys import parameters_of
+from rdet.registry import MODELS, class_of
 
 Cfg = dict[str, Any]
 Slots = Mapping[str, Cfg | None]

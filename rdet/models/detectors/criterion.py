@@ -1,12 +1,12 @@
 """Sum and division of the losses of a dense detector."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rdet.errors import ConfigError, PartError
+from rdet.models.detectors.base_criterion import BaseCriterion, ExtraLosses
 from rdet.models.losses.base import ClassificationLoss, PositiveLoss
 from rdet.models.losses.normalizers import Normalizer
 from rdet.models.mining.base import Mining
@@ -18,11 +18,8 @@ from rdet.structures.matches import Matches
 from rdet.structures.positives import Coder, Positives
 from rdet.structures.shapes import checked, name_of
 
-# (predictions, positives, divisor (N,)) -> name -> scalar
-ExtraLosses = Callable[[DensePredictions, Positives, Tensor], dict[str, Tensor]]
 
-
-class DenseCriterion(nn.Module):
+class DenseCriterion(BaseCriterion):
     """The losses of a batch, each summed over its priors and divided once.
 
     P positives in N images of A priors.
@@ -43,18 +40,6 @@ class DenseCriterion(nn.Module):
     Raises:
         ConfigError: A part needs what no other part gives, or two parts would determine the divisor of a loss.
     """
-
-    if TYPE_CHECKING:
-
-        def __call__(
-            self,
-            predictions: DensePredictions,
-            priors: Tensor,
-            matches: Matches,
-            truth: GroundTruth,
-            coder: Coder,
-            extra_losses: ExtraLosses | None = None,
-        ) -> dict[str, Tensor]: ...
 
     def __init__(
         self,
@@ -92,16 +77,7 @@ class DenseCriterion(nn.Module):
         coder: Coder,
         extra_losses: ExtraLosses | None = None,
     ) -> dict[str, Tensor]:
-        """Compute the losses of a batch: slot of the model, or a name of the head's -> scalar.
-
-        Args:
-            predictions: Of N images.
-            priors: (A, 4) xyxy.
-            matches: Of the priors with the ground truth, on the device of the predictions.
-            truth: Ground truth of the N images.
-            coder: Of the boxes.
-            extra_losses: Those of the head, see :meth:`BaseDenseHead.extra_losses`.
-        """
+        """Compute the losses of a batch; see :meth:`BaseCriterion.__call__`."""
         positives = Positives(predictions, priors, matches, truth, coder, self.loss_cls.binary_logits, self._rating())
         all_priors = AllPriors(predictions, priors, matches, truth, positives)
         divisor = self._divisor(_of_images(torch.ones_like(positives.prior, dtype=torch.float32), positives))  # (N,)

@@ -65,6 +65,6 @@ class DetDataPreprocessor(BaseDataPreprocessor):
         return {"inputs": batch, "data_samples": data.get("data_samples")}
 
     def _padded(self, image: Tensor) -> tuple[int, int]:
-        """Height and width of an image (3, H, W) padded by itself."""
+        """Return height and width of an image (3, H, W) padded by itself."""
         divisor = self.pad_size_divisor
         return -(-image.shape[1] // divisor) * divisor, -(-image.shape[2] // divisor) * divisor

@@ -1,18 +1,16 @@
 """Other matching and losses in the first epochs of a training."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from torch import Tensor, nn
 
 from rdet.errors import ConfigError
 from rdet.models.assigners.base import Assigner
-from rdet.models.detectors.criterion import DenseCriterion, ExtraLosses
+from rdet.models.detectors.base_criterion import BaseCriterion
+from rdet.models.detectors.criterion import DenseCriterion
 from rdet.models.losses.base import ClassificationLoss
-from rdet.structures import DensePredictions
-from rdet.structures.ground_truth import GroundTruth
 from rdet.structures.match_batch import MatchBatch
 from rdet.structures.matches import Matches
-from rdet.structures.positives import Coder
 
 
 class Phase(nn.Module):
@@ -55,24 +53,12 @@ class PhasedAssigner(nn.Module, Assigner):
         return (self.initial if self.phase.is_initial else self.later).match(batch)
 
 
-class PhasedCriterion(nn.Module):
+class PhasedCriterion(BaseCriterion):
     """The losses of one criterion in the first epochs and those of another one afterwards.
 
     Raises:
         ConfigError: The two would read other scores from the same logits: a trained detector does not know of epochs.
     """
-
-    if TYPE_CHECKING:
-
-        def __call__(
-            self,
-            predictions: DensePredictions,
-            priors: Tensor,
-            matches: Matches,
-            truth: GroundTruth,
-            coder: Coder,
-            extra_losses: ExtraLosses | None = None,
-        ) -> dict[str, Tensor]: ...
 
     def __init__(self, initial: DenseCriterion, later: DenseCriterion, phase: Phase):
         super().__init__()
@@ -97,14 +83,6 @@ class PhasedCriterion(nn.Module):
         """The loss of the classes of the epoch."""
         return self.current.loss_cls
 
-    def forward(
-        self,
-        predictions: DensePredictions,
-        priors: Tensor,
-        matches: Matches,
-        truth: GroundTruth,
-        coder: Coder,
-        extra_losses: ExtraLosses | None = None,
-    ) -> dict[str, Tensor]:
-        """Compute the losses of the epoch; see :meth:`DenseCriterion.forward`."""
-        return self.current(predictions, priors, matches, truth, coder, extra_losses)
+    def forward(self, *batch: Any, **named: Any) -> dict[str, Tensor]:
+        """Compute the losses of the epoch; see :meth:`BaseCriterion.__call__`, which says what is given."""
+        return self.current(*batch, **named)

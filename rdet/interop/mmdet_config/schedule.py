@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rdet.interop.mmdet_source import Entry, plain
+from rdet.interop.mmdet_config.source import Entry, plain
 
 Cfg = dict[str, Any]
 
@@ -119,8 +119,8 @@ def convert_hooks(cfg: Entry) -> tuple[Cfg, list[Cfg]]:
         "checkpoint": {"type": "CheckpointHook", "interval": 1},
         "loss_check": {"type": "LossCheckHook"},
     }
-    default = cfg.entry("default_hooks")
-    for key in default.unread() if default is not None else ():
+    default = cfg.entry("default_hooks") or Entry({}, "default_hooks", cfg.notes)
+    for key in default.unread():
         hook = default.entry(key)
         if hook is None:
             hooks.pop(key, None)

@@ -9,10 +9,10 @@ import yaml
 
 from rdet.config import load_config
 from rdet.errors import ConfigError, RdetError
-from rdet.interop.config_text import comment, config_text
-from rdet.interop.mmdet_data import convert_evaluators, convert_loader, convert_tta
-from rdet.interop.mmdet_model import convert_model
-from rdet.interop.mmdet_schedule import (
+from rdet.interop.mmdet_config.config_text import comment, config_text
+from rdet.interop.mmdet_config.data import convert_evaluators, convert_loader, convert_tta
+from rdet.interop.mmdet_config.model import convert_model
+from rdet.interop.mmdet_config.schedule import (
     convert_hooks,
     convert_loop,
     convert_lr_scaling,
@@ -20,7 +20,7 @@ from rdet.interop.mmdet_schedule import (
     convert_run,
     convert_schedulers,
 )
-from rdet.interop.mmdet_source import Entry, Notes, read_source
+from rdet.interop.mmdet_config.source import Entry, Notes, read_source
 from rdet.registry import MODELS
 
 Cfg = dict[str, Any]
@@ -81,7 +81,7 @@ def as_rdet(source: Entry) -> Cfg:
         ConfigError: rdet does not have something. The message names the entry.
     """
     preprocessor = source.take("data_preprocessor")
-    model_source = source.entry("model")
+    model_source = source.required("model")
     if preprocessor is not None and "data_preprocessor" not in model_source:
         source.refuse("write it into the model, where MMDetection's own configs have it", "data_preprocessor")
     model, classes = convert_model(model_source)
@@ -194,5 +194,6 @@ def published_ap(source: str | Path) -> float | None:
         if str(model.get("Config", "")).rpartition("/")[2] == Path(source).name:
             for result in model.get("Results") or ():
                 if "box AP" in (result.get("Metrics") or {}):
-                    return result["Metrics"]["box AP"]
+                    ap: float = result["Metrics"]["box AP"]
+                    return ap
     return None

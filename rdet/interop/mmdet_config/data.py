@@ -4,8 +4,8 @@ from collections.abc import Callable
 from os.path import join
 from typing import Any
 
-from rdet.interop.mmdet_model import convert_nms
-from rdet.interop.mmdet_source import Entry
+from rdet.interop.mmdet_config.model import convert_nms
+from rdet.interop.mmdet_config.source import Entry
 
 Cfg = dict[str, Any]
 
@@ -49,10 +49,7 @@ def convert_loader(loader: Entry, train: bool) -> Cfg:
     for key in ("num_workers", "persistent_workers", "pin_memory", "prefetch_factor", "timeout"):
         if (value := loader.take(key)) is not None:
             cfg[key] = value
-    dataset = loader.entry("dataset")
-    if dataset is None:
-        loader.refuse("is not there", "dataset")
-    return cfg | {"dataset": convert_dataset(dataset)}
+    return cfg | {"dataset": convert_dataset(loader.required("dataset"))}
 
 
 def convert_dataset(entry: Entry) -> Cfg:
@@ -118,10 +115,7 @@ def _concat(entry: Entry) -> Cfg:
 
 
 def _wrapped(entry: Entry) -> Cfg:
-    inner = entry.entry("dataset")
-    if inner is None:
-        entry.refuse("is not there", "dataset")
-    return convert_dataset(inner)
+    return convert_dataset(entry.required("dataset"))
 
 
 _DATASETS: dict[str | None, Callable[[Entry], Cfg]] = {
@@ -304,7 +298,7 @@ def convert_tta(cfg: Entry) -> Cfg:
             model.unknown()
         merging = model.entry("tta_cfg")
         if merging is not None:
-            kind, own = convert_nms(merging.entry("nms", {"type": "nms"}))
+            kind, own = convert_nms(merging.required("nms", {"type": "nms"}))
             found["tta_model"] = {
                 "type": "DetTTAModel",
                 "postprocess": {**kind, **own, "max_per_img": merging.take("max_per_img")},

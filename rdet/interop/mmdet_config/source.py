@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rdet.config import read_config
 from rdet.errors import ConfigError
@@ -87,7 +87,7 @@ class Entry:
         self._unread.pop(key, None)
         return self._values.get(key, default)
 
-    def expect(self, key: str, default: Any, reason: str, accepted: tuple = ()) -> None:
+    def expect(self, key: str, default: Any, reason: str, accepted: tuple[Any, ...] = ()) -> None:
         """Read a value that must be MMDetection's default, or one of ``accepted``.
 
         Raises:
@@ -132,6 +132,17 @@ class Entry:
             self.refuse(f"is {value!r}; a dict is expected", key)
         return self.nested(value, key)
 
+    def required(self, key: str, default: Mapping[str, Any] | None = None, reason: str = "is not there") -> "Entry":
+        """Read a dict that has to be there.
+
+        Raises:
+            ConfigError: It is not, for the ``reason``; or it is something else.
+        """
+        found = self.entry(key, default)
+        if found is None:
+            self.refuse(reason, key)
+        return found
+
     def entries(self, key: str) -> "list[Entry]":
         """Read a list of dicts, or one dict in place of it.
 
@@ -144,11 +155,11 @@ class Entry:
             self.refuse("is no list of dicts", key)
         return [self.nested(item, f"{key}.{index}") for index, item in enumerate(values)]
 
-    def refuse(self, reason: str, key: str = "") -> None:
+    def refuse(self, reason: str, key: str = "") -> NoReturn:
         """Raise a ConfigError that names the entry, or a key of it."""
         raise ConfigError(f"{self._path(key)} {reason}" if reason.startswith("is ") else f"{self._path(key)}: {reason}")
 
-    def unknown(self) -> None:
+    def unknown(self) -> NoReturn:
         """Raise a ConfigError that says that rdet has nothing like this part."""
         if self.kind is None:
             self.refuse("has no type")

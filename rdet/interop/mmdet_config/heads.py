@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rdet.interop.mmdet_parts import (
+from rdet.interop.mmdet_config.parts import (
     anchor_generator,
     assigner,
     check_no_deformable,
@@ -23,7 +23,7 @@ from rdet.interop.mmdet_parts import (
     square_anchors,
     task_aligned,
 )
-from rdet.interop.mmdet_source import Entry, plain
+from rdet.interop.mmdet_config.source import Entry, plain
 
 Cfg = dict[str, Any]
 
@@ -49,6 +49,10 @@ _NINE = {
     "strides": _STRIDES,
 }
 
+_UNTRAINABLE = "is not there; without it the detector cannot be trained"
+# Of a loss for which MMDetection's default does not go with the head.
+_NO_DEFAULT = "is not there; MMDetection's default does not go with this head"
+
 
 @dataclass(frozen=True)
 class Around:
@@ -70,12 +74,15 @@ class Around:
         """Say what priors beyond an image are."""
         return "background" if self.fixed_size else usual
 
+    def training(self, head: Entry) -> Entry:
+        """Give ``train_cfg``, which a detector that trains needs."""
+        if self.train_cfg is None:
+            head.refuse(_UNTRAINABLE, "assigner")
+        return self.train_cfg
+
     def assigner(self, head: Entry, key: str = "assigner") -> Entry:
         """Give the config of the assigner; a detector that trains needs one."""
-        found = None if self.train_cfg is None else self.train_cfg.entry(key)
-        if found is None:
-            (self.train_cfg or head).refuse("is not there; without it the detector cannot be trained", key)
-        return found
+        return self.training(head).required(key, reason=_UNTRAINABLE)
 
 
 def convert_head(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
@@ -107,7 +114,7 @@ def convert_head(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
 
 
 def _free(head: Entry) -> bool:
-    """Whether the head reads no ``train_cfg``."""
+    """Tell whether the head reads no ``train_cfg``."""
     return head.kind == "FCOSHead"
 
 
@@ -118,7 +125,7 @@ def _retina(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
         **slots,
         "assigner": assigner(around.assigner(head), "MaxIoUAssigner", around.padding("ignored")),
         "loss_cls": _hard_loss(head, {"type": "CrossEntropyLoss", "use_sigmoid": True}),
-        "loss_bbox": loss_bbox(head.entry("loss_bbox", {"type": "SmoothL1Loss", "beta": 1 / 9}), decoded),
+        "loss_bbox": loss_bbox(head.required("loss_bbox", {"type": "SmoothL1Loss", "beta": 1 / 9}), decoded),
         "normalizer": _per_image(),
     }, _clipped(clip)
 
@@ -131,8 +138,8 @@ def _atss(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
         **slots,
         "assigner": assigner(around.assigner(head), "ATSSAssigner", around.padding("ignored")),
         "loss_cls": _hard_loss(head, {"type": "CrossEntropyLoss", "use_sigmoid": True}),
-        "loss_bbox": loss_bbox(head.entry("loss_bbox", {"type": "SmoothL1Loss"}), decoded=True),
-        "loss_quality": loss_quality(head.entry("loss_centerness", _CENTERNESS)),
+        "loss_bbox": loss_bbox(head.required("loss_bbox", {"type": "SmoothL1Loss"}), decoded=True),
+        "loss_quality": loss_quality(head.required("loss_centerness", _CENTERNESS)),
         "quality": {"type": "Centerness"},
         "bbox_weight": {"type": "SameQuality"},
         "normalizer": _per_image(),
@@ -141,11 +148,11 @@ def _atss(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
 
 def _gfl(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
     bbox_head = _towers(head, around, "GFLHead", _GROUP_NORM)
-    clip = distance_coder(head.entry("bbox_coder", _DISTANCES))
+    clip = distance_coder(head.required("bbox_coder", _DISTANCES))
     head.drop("reg_decoded_bbox", "MMDetection's GFL does not read it")
     return {
         "bbox_head": bbox_head,
-        "anchor_generator": square_anchors(head.entry("anchor_generator", _ONE_SQUARE), around.strides),
+        "anchor_generator": square_anchors(head.required("anchor_generator", _ONE_SQUARE), around.strides),
         "assigner": assigner(around.assigner(head), "ATSSAssigner", around.padding("ignored")),
         "bbox_coder": {
             "type": "DistributionBBoxCoder",
@@ -153,9 +160,9 @@ def _gfl(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
             "margin": 0.1,
             "max_distance": None,
         },
-        "loss_cls": loss_cls(_needed(head, "loss_cls"), ("QualityFocalLoss",)),
-        "loss_bbox": loss_bbox(_needed(head, "loss_bbox"), decoded=True, distribution=True),
-        "loss_dfl": loss_dfl(head.entry("loss_dfl", {"type": "DistributionFocalLoss", "loss_weight": 0.25})),
+        "loss_cls": loss_cls(head.required("loss_cls", reason=_NO_DEFAULT), ("QualityFocalLoss",)),
+        "loss_bbox": loss_bbox(head.required("loss_bbox", reason=_NO_DEFAULT), decoded=True, distribution=True),
+        "loss_dfl": loss_dfl(head.required("loss_dfl", {"type": "DistributionFocalLoss", "loss_weight": 0.25})),
         "bbox_weight": {"type": "ClassScore"},
         "normalizer": _per_image(),
     }, _clipped(clip)
@@ -170,15 +177,15 @@ def _fcos(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
     bbox_head |= {} if normalised else {"distance": "exp"}
     bbox_head |= {} if head.take("centerness_on_reg", False) else {"quality_tower": "cls"}
     coder: Cfg = {"type": "DistancePointBBoxCoder"} | ({} if normalised else {"unit": "pixel"})
-    clip = distance_coder(head.entry("bbox_coder", _DISTANCES))
+    clip = distance_coder(head.required("bbox_coder", _DISTANCES))
     return {
         "bbox_head": bbox_head,
         "anchor_generator": {"type": "PointGenerator"},
         "assigner": fcos_assigner(head, around.strides, "background"),
         "bbox_coder": coder | {"max_distance": None},
         "loss_cls": _hard_loss(head, _FOCAL),
-        "loss_bbox": loss_bbox(head.entry("loss_bbox", {"type": "IoULoss"}), decoded=True),
-        "loss_quality": loss_quality(head.entry("loss_centerness", _CENTERNESS)),
+        "loss_bbox": loss_bbox(head.required("loss_bbox", {"type": "IoULoss"}), decoded=True),
+        "loss_quality": loss_quality(head.required("loss_centerness", _CENTERNESS)),
         "quality": {"type": "Centerness"},
         "bbox_weight": {"type": "SameQuality"},
         "normalizer": {"type": "BatchNormalizer", "min_mass": 1e-6},
@@ -199,16 +206,16 @@ def _vfnet(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
     check_strides(head, "strides", around.strides, [4, 8, 16, 32, 64])
     gradient = head.take("gradient_mul", 0.1)
     bbox_head |= {} if gradient == 0.1 else {"star_gradient": gradient}
-    clip = distance_coder(head.entry("bbox_coder", _DISTANCES))
+    clip = distance_coder(head.required("bbox_coder", _DISTANCES))
     varifocal = {"type": "VarifocalLoss", "use_sigmoid": True}
     return {
         "bbox_head": bbox_head,
-        "anchor_generator": square_anchors(head.entry("anchor_generator", _ONE_SQUARE), around.strides),
+        "anchor_generator": square_anchors(head.required("anchor_generator", _ONE_SQUARE), around.strides),
         "assigner": assigner(around.assigner(head), "ATSSAssigner", around.padding("unmatched")),
         "bbox_coder": {"type": "DistancePointBBoxCoder", "max_distance": None},
-        "loss_cls": loss_cls(head.entry("loss_cls", varifocal), ("VarifocalLoss",)),
-        "loss_bbox_initial": loss_bbox(head.entry("loss_bbox", _GIOU | {"loss_weight": 1.5}), decoded=True),
-        "loss_bbox": loss_bbox(head.entry("loss_bbox_refine", _GIOU | {"loss_weight": 2.0}), decoded=True),
+        "loss_cls": loss_cls(head.required("loss_cls", varifocal), ("VarifocalLoss",)),
+        "loss_bbox_initial": loss_bbox(head.required("loss_bbox", _GIOU | {"loss_weight": 1.5}), decoded=True),
+        "loss_bbox": loss_bbox(head.required("loss_bbox_refine", _GIOU | {"loss_weight": 2.0}), decoded=True),
         "quality": {"type": "IoUQuality", "min_quality": 1e-6},
         "bbox_weight": {"type": "SameQuality"},
         "normalizer": {"type": "BatchNormalizer"},
@@ -222,9 +229,9 @@ def _tood(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
     for key in ("reg_decoded_bbox", "loss_centerness"):  # of ATSSHead, from which this one derives there
         head.drop(key, "MMDetection's TOOD does not read it")
     kind = head.take("anchor_type", "anchor_free")
-    deltas, _ = delta_coder(head.entry("bbox_coder", _DELTAS))
+    deltas, _ = delta_coder(head.required("bbox_coder", _DELTAS))
     bbox_head |= {"displace": "corners"}
-    anchors = square_anchors(head.entry("anchor_generator", _ONE_SQUARE), around.strides)
+    anchors = square_anchors(head.required("anchor_generator", _ONE_SQUARE), around.strides)
     if kind == "anchor_based":
         stds = deltas.get("target_stds", [1.0] * 4)
         if "target_means" in deltas:
@@ -232,20 +239,20 @@ def _tood(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
         bbox_head |= {"type": "TOODAnchorHead", "base_size": anchors["octave_base_scale"], "target_stds": stds}
     elif kind != "anchor_free":
         head.refuse(f"is {kind!r}; MMDetection has 'anchor_free' and 'anchor_based'", "anchor_type")
-    train = around.train_cfg
+    train = around.training(head)
     task = around.assigner(head)
     first = assigner(around.assigner(head, "initial_assigner"), "ATSSAssigner", around.padding("ignored"))
     alpha, beta = train.take("alpha"), train.take("beta")
     initial_loss = loss_cls(
-        head.entry("initial_loss_cls", _FOCAL | {"activated": True}), ("FocalLoss",), activated=True
+        head.required("initial_loss_cls", _FOCAL | {"activated": True}), ("FocalLoss",), activated=True
     )
     return {
         "bbox_head": bbox_head,
         "anchor_generator": anchors,
         "assigner": task_aligned(task, alpha, beta, around.padding("ignored")),
         "bbox_coder": {"type": "DistancePointBBoxCoder", "max_distance": None},
-        "loss_cls": loss_cls(_needed(head, "loss_cls"), ("QualityFocalLoss",), activated=True),
-        "loss_bbox": loss_bbox(_needed(head, "loss_bbox"), decoded=True),
+        "loss_cls": loss_cls(head.required("loss_cls", reason=_NO_DEFAULT), ("QualityFocalLoss",), activated=True),
+        "loss_bbox": loss_bbox(head.required("loss_bbox", reason=_NO_DEFAULT), decoded=True),
         "quality": {"type": "TaskAlignedQuality", "alpha": alpha, "beta": beta, "eps": 1e-7},
         "bbox_weight": {"type": "SameQuality"},
         "cls_mass": {"type": "SameQuality"},
@@ -300,29 +307,22 @@ def _prior_prob(head: Entry) -> float:
     override.ignore("name", "std")
     if not same or override.kind not in (None, "Normal"):
         head.refuse("rdet's heads start from a normal distribution of deviation 0.01", "init_cfg")
-    return override.take("bias_prob", 0.01)
+    prior_prob: float = override.take("bias_prob", 0.01)
+    return prior_prob
 
 
 def _on_anchors(head: Entry, around: Around, kind: str, anchors: Cfg, norm: Cfg | None) -> tuple[Cfg, bool]:
     """Convert towers, anchors and deltas, and say whether boxes are clipped."""
-    coder, clip = delta_coder(head.entry("bbox_coder", _DELTAS))
+    coder, clip = delta_coder(head.required("bbox_coder", _DELTAS))
     return {
         "bbox_head": _towers(head, around, kind, norm),
-        "anchor_generator": anchor_generator(head.entry("anchor_generator", anchors), around.strides),
+        "anchor_generator": anchor_generator(head.required("anchor_generator", anchors), around.strides),
         "bbox_coder": coder,
     }, clip
 
 
 def _hard_loss(head: Entry, default: Cfg) -> Cfg:
-    return loss_cls(head.entry("loss_cls", default), ("FocalLoss", "CrossEntropyLoss"))
-
-
-def _needed(head: Entry, key: str) -> Entry:
-    """Give a loss for which MMDetection's default does not go with the head."""
-    found = head.entry(key)
-    if found is None:
-        head.refuse("is not there; MMDetection's default does not go with this head", key)
-    return found
+    return loss_cls(head.required("loss_cls", default), ("FocalLoss", "CrossEntropyLoss"))
 
 
 def _per_image() -> Cfg:

@@ -64,5 +64,5 @@ def _in_a_line(value: Any) -> str:
     return repr(value)
 
 
-def _has_names(value: Mapping) -> bool:
+def _has_names(value: Mapping[Any, Any]) -> bool:
     return all(isinstance(key, str) and key.isidentifier() for key in value)

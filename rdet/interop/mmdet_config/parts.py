@@ -1,9 +1,10 @@
 """Losses, anchors, coders and assigners of MMDetection's configs under rdet's names."""
 
+from collections.abc import Callable
 from typing import Any
 
 from rdet.errors import ConfigError
-from rdet.interop.mmdet_source import Entry, plain
+from rdet.interop.mmdet_config.source import Entry, plain
 
 Cfg = dict[str, Any]
 
@@ -123,8 +124,12 @@ def _balanced_l1(entry: Entry) -> Cfg:
     return {"type": "BalancedL1Loss", "alpha": entry.take("alpha", 0.5), "gamma": entry.take("gamma", 1.5)}
 
 
-_DECODED = {"IoULoss": _iou, "GIoULoss": _overlap, "DIoULoss": _overlap}
-_ENCODED = {"L1Loss": lambda entry: {"type": "L1Loss"}, "SmoothL1Loss": _smooth_l1, "BalancedL1Loss": _balanced_l1}
+_DECODED: dict[str, Callable[[Entry], Cfg]] = {"IoULoss": _iou, "GIoULoss": _overlap, "DIoULoss": _overlap}
+_ENCODED: dict[str, Callable[[Entry], Cfg]] = {
+    "L1Loss": lambda entry: {"type": "L1Loss"},
+    "SmoothL1Loss": _smooth_l1,
+    "BalancedL1Loss": _balanced_l1,
+}
 
 
 def loss_quality(entry: Entry) -> Cfg:
@@ -237,7 +242,8 @@ def _check_coder(entry: Entry, wanted: str) -> None:
 def distance_coder(entry: Entry) -> bool:
     """Read a coder of distances, and say whether boxes are clipped to the image."""
     _check_coder(entry, "DistancePointBBoxCoder")
-    return entry.take("clip_border", True)
+    clip: bool = entry.take("clip_border", True)
+    return clip
 
 
 # ---- assigners
@@ -259,7 +265,7 @@ def assigner(entry: Entry, kind: str, padding: str) -> Cfg:
     if entry.kind != kind:
         entry.unknown()
     cfg = _ASSIGNERS[entry.kind](entry)
-    similarity = entry.entry("iou_calculator", {"type": "BboxOverlaps2D"})
+    similarity = entry.required("iou_calculator", {"type": "BboxOverlaps2D"})
     if similarity.kind != "BboxOverlaps2D":
         similarity.unknown()
     return cfg | {"ignore_iof_thr": None} | padded(padding)
@@ -307,7 +313,7 @@ def task_aligned(entry: Entry, alpha: float, beta: float, padding: str) -> Cfg:
     """Convert TOOD's assigner. ``alpha`` and ``beta`` are the exponents, which ``train_cfg`` has there."""
     if entry.kind != "TaskAlignedAssigner":
         entry.unknown()
-    similarity = entry.entry("iou_calculator", {"type": "BboxOverlaps2D"})
+    similarity = entry.required("iou_calculator", {"type": "BboxOverlaps2D"})
     if similarity.kind != "BboxOverlaps2D":
         similarity.unknown()
     return {

@@ -4,12 +4,13 @@ from typing import Any
 
 from mmengine.runner.checkpoint import get_external_models
 
-from rdet.interop.mmdet_heads import Around, convert_head
-from rdet.interop.mmdet_source import Entry
+from rdet.interop.mmdet_config.heads import Around, convert_head
+from rdet.interop.mmdet_config.source import Entry
 
 Cfg = dict[str, Any]
 
 _DETECTORS = ("RetinaNet", "FCOS", "ATSS", "GFL", "VFNet", "TOOD", "SingleStageDetector")
+_PART = "is not there; rdet's detectors need it"
 # The order in which slots are written.
 _SLOTS = (
     *("data_preprocessor", "backbone", "neck", "bbox_head", "anchor_generator", "assigner", "bbox_coder"),
@@ -30,30 +31,23 @@ def convert_model(model: Entry) -> tuple[Cfg, int]:
     if model.kind not in _DETECTORS:
         model.unknown()
     model.expect("init_cfg", None, "set load_from to start from a detector's weights")
-    backbone = _present(model, "backbone")
+    backbone = model.required("backbone", reason=_PART)
     outputs, backbone_cfg = convert_backbone(backbone)
-    neck = _present(model, "neck")
+    neck = model.required("neck", reason=_PART)
     used, strides, neck_cfg = convert_neck(neck, outputs)
     backbone_cfg["out_indices"] = used
     if used == [1, 2, 3]:  # rdet's default
         del backbone_cfg["out_indices"]
-    preprocessor = convert_preprocessor(_present(model, "data_preprocessor"))
-    head = _present(model, "bbox_head")
+    preprocessor = convert_preprocessor(model.required("data_preprocessor", reason=_PART))
+    head = model.required("bbox_head", reason=_PART)
     classes = head.take("num_classes")
     around = Around(strides, neck_cfg["out_channels"], model.entry("train_cfg"), "train_size" in preprocessor)
     slots, options = convert_head(head, around)
     slots |= {"data_preprocessor": preprocessor, "backbone": backbone_cfg, "neck": neck_cfg}
-    slots["postprocess"] = convert_postprocess(_present(model, "test_cfg"), options)
+    slots["postprocess"] = convert_postprocess(model.required("test_cfg", reason=_PART), options)
     kind = "RetinaNet" if model.kind == "RetinaNet" else "OneStageDetector"
     model.finish()
     return {"type": kind} | {slot: slots[slot] for slot in _SLOTS if slot in slots}, classes
-
-
-def _present(model: Entry, key: str) -> Entry:
-    found = model.entry(key)
-    if found is None:
-        model.refuse("is not there; rdet's detectors need it", key)
-    return found
 
 
 def convert_preprocessor(entry: Entry) -> Cfg:
@@ -132,11 +126,11 @@ def _backbone_weights(entry: Entry) -> str | None:
     if start.kind != "Pretrained":
         entry.refuse("rdet starts a backbone from weights, or as torchvision does", "init_cfg")
     start.ignore("prefix", "map_location")
-    source = start.take("checkpoint")
+    source: str = start.take("checkpoint")
     if not source.startswith("open-mmlab://"):
         return source
     name = source.removeprefix("open-mmlab://")
-    addresses = get_external_models()
+    addresses: dict[str, str] = get_external_models()
     if name not in addresses:
         start.refuse(f"is {source!r}, of which mmengine knows no address", "checkpoint")
     return addresses[name]
@@ -191,10 +185,7 @@ def convert_postprocess(entry: Entry, options: Cfg) -> Cfg:
         entry: It.
         options: What the head adds.
     """
-    nms = entry.entry("nms")
-    if nms is None:
-        entry.refuse("is not there", "nms")
-    cfg, own = convert_nms(nms)
+    cfg, own = convert_nms(entry.required("nms"))
     cfg |= {"score_thr": entry.take("score_thr", 0.0)}
     count = entry.take("nms_pre", -1)
     if count < 1:
