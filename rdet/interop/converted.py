@@ -15,6 +15,7 @@ class Converted(NamedTuple):
         classes: Their names; None if nobody says them.
         num_classes: How many there are.
         description: What it is, in a few words.
+        note: What a training that starts from it must know; empty if nothing.
     """
 
     weights: dict[str, Tensor]
@@ -22,3 +23,4 @@ class Converted(NamedTuple):
     classes: tuple[str, ...] | None
     num_classes: int
     description: str
+    note: str = ""

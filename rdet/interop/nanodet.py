@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.logging import print_log
 from torch import Tensor
 
 from rdet.errors import CheckpointError, MissingModuleError
@@ -36,6 +35,10 @@ _BACKBONES = {
 }
 _BLOCKS = {2: 4, 3: 8, 4: 4}  # of ShuffleNetV2's stages
 _EPS = 1e-5  # of batch normalisation
+_FOLDED = (
+    "batch normalisation has become part of its convolutions: to train on from it, set "
+    "model.backbone.norm_eval=True and model.bbox_head.norm_eval=True"
+)
 _NUM_BINS = 8  # of every released NanoDet-m: reg_max 7
 
 
@@ -84,15 +87,9 @@ def from_nanodet(
     cfg = config_of_repository(f"configs/nanodet/nanodet_m_{320 if side == 320 else 416}_coco.py", options)
     if side not in (320, 416):
         cfg.val_dataloader.dataset.pipeline[1].scale = (side, side)
-    if folded:
-        print_log(
-            f"{path}: batch normalisation has become part of the convolutions; to train on from it, set "
-            "model.backbone.norm_eval=True and model.bbox_head.norm_eval=True, as the converted config has them",
-            "current",
-        )
     width = renamed["backbone.stage2.0.branch2.0.weight"].shape[0] * 2
     description = f"NanoDet-m with {_BACKBONES[width]} for {side} x {side} pixels, {num_classes} classes"
-    return Converted(renamed, cfg, default_classes(num_classes), num_classes, description)
+    return Converted(renamed, cfg, default_classes(num_classes), num_classes, description, _FOLDED if folded else "")
 
 
 def read_nanodet_onnx(path: str) -> tuple[dict[str, Any], dict[str, Tensor]]:

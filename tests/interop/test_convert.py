@@ -315,7 +315,7 @@ def test_the_tool_converts_there_and_back_and_infer_needs_no_config(save, tmp_pa
     code, out, _ = run_tool("convert_checkpoint.py", source, "rdet.pth", cwd=tmp_path)
     assert (code, out.splitlines()[-1]) == (
         0,
-        "FCOS or ATSS with ResNet-18, group normalisation in the head, 3 classes, written to rdet.pth",
+        "ATSS with ResNet-18, group normalisation in the head, 3 classes, written to rdet.pth",
     )
     converted = read_checkpoint(tmp_path / "rdet.pth")
     assert converted["meta"]["dataset_meta"]["classes"] == ("a", "b", "c")
@@ -351,7 +351,10 @@ def test_a_checkpoint_of_rdet_needs_no_conversion(save, tmp_path):
     [
         ("mmdt://atss_r50_fpn_1x_coco", "released detectors have no 'mmdt://'. Did you mean 'mmdet://'"),
         ("MMDET://atss_r50_fpn_1x_coco", "released detectors have no 'MMDET://'. Did you mean 'mmdet://'"),
-        ("s3://a.pth", "released detectors have no 's3://'. Valid: detectron2://, mmdet://, torchvision://."),
+        (
+            "s3://a.pth",
+            "released detectors have no 's3://'. Valid: detectron2://, mmdet://, nanodet://, torchvision://.",
+        ),
         ("atss_r50_fpn_1x_coco", "there is no file atss_r50_fpn_1x_coco. Did you mean 'mmdet://atss_r50_fpn_1x_coco'?"),
         ("fcos_resnet50_fpn", "there is no file fcos_resnet50_fpn. Did you mean 'torchvision://fcos_resnet50_fpn'?"),
     ],
@@ -367,7 +370,7 @@ def test_the_tool_says_in_one_line_what_is_wrong(save, tmp_path):
     code, _, error = run_tool("convert_checkpoint.py", source, "out.pth", cwd=tmp_path)
     assert (code, error.splitlines()) == (
         1,
-        [f"error: {source} is not a checkpoint of mmdet, detectron2, torchvision: its weights are called a.b"],
+        [f"error: {source} is not a checkpoint of mmdet, detectron2, torchvision, nanodet: its weights are called a.b"],
     )
     assert not (tmp_path / "out.pth").exists()
     code, _, error = run_tool("convert_checkpoint.py", "mmdet://atss_r50", "out.pth", cwd=tmp_path)

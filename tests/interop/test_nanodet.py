@@ -1,5 +1,6 @@
 """NanoDet-m from its authors' checkpoints and exported files."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -239,6 +240,18 @@ def test_outputs_are_onnxruntimes(session, model):
     logits, deltas = raw(model, inputs)
     np.testing.assert_allclose(logits[0].sigmoid(), scores, rtol=0, atol=1e-4)
     np.testing.assert_allclose(deltas[0], bins, rtol=0, atol=1e-4)
+
+
+@released
+def test_by_name(model, tmp_path, monkeypatch):
+    """What was downloaded once, here by hand, is checked and taken without a network."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (tmp_path / "hub/checkpoints").mkdir(parents=True)
+    shutil.copy(RELEASED, tmp_path / "hub/checkpoints")
+    named = init_detector("nanodet://nanodet_m_416")
+    assert named.classes[:2] == ("person", "bicycle")
+    state = named.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
 
 
 @released
