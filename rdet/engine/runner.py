@@ -155,7 +155,20 @@ class Runner(mm.Runner):
     def _init_model_weights(self) -> None:
         if self._resume and (self._load_from or mm.find_latest_checkpoint(self.work_dir)):
             return  # a resumed model gets all its weights from the checkpoint
+        if self._load_from and self._has_whole_backbone(self._load_from):
+            return
         super()._init_model_weights()
+
+    def _has_whole_backbone(self, source: str) -> bool:
+        """Tell whether a checkpoint to start from brings all weights of the backbone, so that no others are needed."""
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        found = weights_in(read_checkpoint(source))
+        wanted = {name: value for name, value in model.state_dict().items() if name.startswith("backbone.")}
+        return bool(wanted) and all(
+            name in found and found[name].shape == value.shape
+            for name, value in wanted.items()
+            if not name.endswith("num_batches_tracked")
+        )
 
     def load_checkpoint(self, filename: str, map_location="cpu", strict: bool = False, revise_keys=()) -> dict:
         """Load weights; what does not fit is one message.
@@ -180,6 +193,8 @@ class Runner(mm.Runner):
             weights = with_rows_of_classes(weights, model.state_dict(), trained, wanted, filename)
         origin = meta.get("converted_from") or ""
         load_weights_into(model, weights, filename, strict=not starts_training, converted_from=origin)
+        if starts_training and meta.get("fixed_norms") is True:
+            _check_norms_stay(model, filename)
         self._has_loaded = True
         self.logger.info(f"loaded {filename}")
         return checkpoint
@@ -269,6 +284,21 @@ class Runner(mm.Runner):
 def _keep_freed_memory(worker: int) -> None:
     """Keep freed memory in a worker, for which every image is a few blocks of some megabytes."""
     keep_freed_memory()
+
+
+def _check_norms_stay(model: nn.Module, source: str) -> None:
+    """Raise CheckpointError if training would replace the statistics of batch normalisation by those of a batch."""
+    parts = {
+        name.partition(".")[0]
+        for name, module in model.train().named_modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training
+    }
+    if parts:
+        remedy = " ".join(f"model.{part}.norm_eval=True" for part in sorted(parts))
+        raise CheckpointError(
+            f"{source} has its batch normalisation inside its convolutions, which the statistics of a batch would "
+            f"undo: set {remedy}"
+        )
 
 
 def classes_of_checkpoint(checkpoint: dict) -> tuple[str, ...] | None:

@@ -80,7 +80,7 @@ def open_checkpoint(source: str | Path, origin: str = "auto", style: str | None 
         "cfg": converted.cfg.pretty_text,
         "converted_from": f"{whose}: {source}",
         "description": converted.description,
-        "note": converted.note,
+        "fixed_norms": converted.fixed_norms,
     }
     return {"meta": meta, "state_dict": converted.weights}
 
@@ -102,8 +102,6 @@ def own_checkpoint(source: str | Path, folder: str | Path) -> str:
         return str(source)
     path = Path(folder) / "converted" / f"{Path(source).stem}.pth"
     path.parent.mkdir(parents=True, exist_ok=True)
-    if note := meta_in(content).get("note"):
-        print_log(f"{source}: {note}", "current")
     content = _without_unused_classes(content)
     part = path.with_name(f"{path.name}.{os.getpid()}")  # each process of a run writes the same
     torch.save(content, part)

@@ -15,7 +15,8 @@ class Converted(NamedTuple):
         classes: Their names; None if nobody says them.
         num_classes: How many there are.
         description: What it is, in a few words.
-        note: What a training that starts from it must know; empty if nothing.
+        fixed_norms: Whether its batch normalisation has become part of its convolutions; what is left of it must stay
+            as it is in a training that starts from it.
     """
 
     weights: dict[str, Tensor]
@@ -23,4 +24,4 @@ class Converted(NamedTuple):
     classes: tuple[str, ...] | None
     num_classes: int
     description: str
-    note: str = ""
+    fixed_norms: bool = False

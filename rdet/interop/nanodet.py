@@ -35,10 +35,6 @@ _BACKBONES = {
 }
 _BLOCKS = {2: 4, 3: 8, 4: 4}  # of ShuffleNetV2's stages
 _EPS = 1e-5  # of batch normalisation
-_FOLDED = (
-    "batch normalisation has become part of its convolutions: to train on from it, set "
-    "model.backbone.norm_eval=True and model.bbox_head.norm_eval=True"
-)
 _NUM_BINS = 8  # of every released NanoDet-m: reg_max 7
 
 
@@ -89,7 +85,7 @@ def from_nanodet(
         cfg.val_dataloader.dataset.pipeline[1].scale = (side, side)
     width = renamed["backbone.stage2.0.branch2.0.weight"].shape[0] * 2
     description = f"NanoDet-m with {_BACKBONES[width]} for {side} x {side} pixels, {num_classes} classes"
-    return Converted(renamed, cfg, default_classes(num_classes), num_classes, description, _FOLDED if folded else "")
+    return Converted(renamed, cfg, default_classes(num_classes), num_classes, description, fixed_norms=folded)
 
 
 def read_nanodet_onnx(path: str) -> tuple[dict[str, Any], dict[str, Tensor]]:

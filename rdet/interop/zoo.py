@@ -12,7 +12,7 @@ _TORCHVISION = "https://download.pytorch.org/models/"
 
 # Name of the config in MMDetection 3 -> published box AP on COCO val2017, and where the weights are. The folder is the
 # config's name in MMDetection 2, by which they can be asked for too. From its `configs/*/metafile.yml`; those with
-# deformable convolutions and TOOD with anchors are left out, which rdet does not have.
+# deformable convolutions, which rdet does not have, and TOOD with anchors are left out.
 _OF_MMDETECTION = {
     "retinanet_r18_fpn_1x_coco": (
         31.7,
@@ -202,7 +202,7 @@ RELEASES = {
     )
     for release in (_release(project, name, base, *entry, algorithm) for name, entry in table.items())
 }
-# Of its authors' files, which lie where nothing can fetch them by an address; this is an export of theirs, at a commit.
+# An export in another repository, at one commit: the authors' own file is on a drive that needs a browser.
 _NANODET = Release(
     "nanodet://nanodet_m_416",
     "https://raw.githubusercontent.com/DefTruth/nanodet.lite.ai.toolkit/c96fa66fa634f53adca3f944474bb494ecc951a2/"

@@ -301,6 +301,21 @@ def test_box_ap_on_coco(tmp_path):
     assert found == pytest.approx([0.209, 0.352, 0.215, 0.110, 0.203, 0.404], abs=0.002)
 
 
+def test_a_training_that_would_undo_the_norms_is_refused(make_runner, tmp_path):
+    """With the statistics of a batch, the weights of an export would be worth nothing."""
+    write_onnx(tmp_path / "a.onnx", folded(detector(2)))
+    torch.save(open_checkpoint(tmp_path / "a.onnx"), tmp_path / "a.pth")
+    model = load_config(CONFIG, {"model.backbone.weights": None}).model
+    options = {"model": {"_delete_": True, **model}, "load_from": str(tmp_path / "a.pth"), "train_cfg__max_iters": 1}
+    with pytest.raises(
+        CheckpointError, match=r"undo: set model\.backbone\.norm_eval=True model\.bbox_head\.norm_eval=T"
+    ):
+        make_runner(**options).train()
+    fixed = {"model__backbone__norm_eval": True, "model__bbox_head__norm_eval": True}
+    # The backbone's own weights are not asked for, since the checkpoint has them all.
+    make_runner(**options, **fixed, model__backbone__weights="torchvision://shufflenet_v2_x1_0").train()
+
+
 def test_a_class_layer_for_each_level_is_drawn_anew_by_names(tmp_path):
     """Rows of classes of the same name are kept, at each level."""
     from rdet.class_rows import with_rows_of_classes

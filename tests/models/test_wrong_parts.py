@@ -6,13 +6,14 @@ import pytest
 import torch
 from small_detector import EMPTY, ONE, PRIORS, TWO, build, images
 
-from rdet.errors import PartError, RdetError
+from rdet.errors import ConfigError, PartError, RdetError
 from rdet.models.assigners.base import Assigner, ImageAssigner
 from rdet.models.coders.delta_xywh_bbox_coder import DeltaXYWHBBoxCoder
 from rdet.models.dense_heads.retina_head import RetinaHead
-from rdet.models.losses.base import ClassificationLoss, PositiveLoss
+from rdet.models.losses.base import ClassificationLoss, PositiveLoss, SoftTargetLoss
 from rdet.models.losses.normalizers import Normalizer
 from rdet.models.mining.base import Mining
+from rdet.models.necks.fpn import FPN
 from rdet.models.quality.base import Quality
 from rdet.structures.matches import Matches
 
@@ -226,3 +227,48 @@ def test_right_shapes_pass(samples):
 def test_a_type_that_is_no_name(kind):
     with pytest.raises(RdetError, match=re.escape(f"model.neck.type is {kind!r}; it must be a name or a class")):
         build(neck__type=kind)
+
+
+class Neck(FPN):
+    """A neck of one's own that goes wrong in one way."""
+
+    def __init__(self, in_channels, in_strides, wrong, **options):
+        super().__init__(in_channels, in_strides, **options)
+        self.wrong = wrong
+        if wrong == "unsaid":
+            del self.strides
+
+    def forward(self, maps):
+        levels = super().forward(maps)
+        return {"fewer": levels[:-1], "wider": [torch.cat([x, x], dim=1) for x in levels]}.get(self.wrong, levels)
+
+
+def test_a_neck_that_does_not_say_its_strides():
+    with pytest.raises(
+        ConfigError, match=r"model\.neck: Neck\.strides is None; it must be the strides of its maps, a list"
+    ):
+        build(neck__type=Neck, neck__wrong="unsaid")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "found"), [("fewer", r"4 maps of \[16, 16, 16, 16\]"), ("wider", r"5 maps of \[32, 32")]
+)
+def test_a_neck_that_gives_other_maps_than_it_says(wrong, found):
+    with pytest.raises(
+        PartError, match=rf"model\.neck \(Neck\) gave {found}.* its out_channels say \[16, 16, 16, 16, 16\]"
+    ):
+        build(neck__type=Neck, neck__wrong=wrong)(images(1))
+
+
+def test_a_loss_that_reads_the_quality_is_named_by_its_own_name():
+    class Loss(SoftTargetLoss):
+        needs_quality = True
+
+        def of(self, priors):
+            return priors.quality.sum()
+
+        def forward(self, logits, labels, quality):
+            raise NotImplementedError
+
+    with pytest.raises(PartError, match=r"model\.loss_cls \(Loss\) gave a tensor \(\)"):
+        build(loss_cls={"type": Loss})(images(1), [ONE], mode="loss")

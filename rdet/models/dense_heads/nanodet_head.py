@@ -18,9 +18,9 @@ from rdet.structures import DensePredictions
 class NanoDetHead(BaseDenseHead):
     """Light head of NanoDet (RangiLyu/nanodet 0.x, with ``share_cls_reg``): one tower a level for classes and boxes.
 
-    A tower is depthwise-separable convolutions; a 1x1 convolution gives its classes and another its boxes, which are
-    one in NanoDet: so is the class layer called as in every head. Nothing is shared between levels. With
-    ``DistributionBBoxCoder`` and GFL's losses it is NanoDet's own.
+    A tower is depthwise-separable convolutions; a 1x1 convolution gives its classes and another its boxes. (NanoDet has
+    one for both; two compute the same, and the class layer has the name that it has in other heads.) Nothing is shared
+    between levels. With ``DistributionBBoxCoder`` and GFL's losses it is NanoDet's own.
 
     Shapes: list of L maps (N, C, H_l, W_l) -> logits (N, A, K) and deltas (N, A, D) with A = sum of H_l * W_l.
 

@@ -7,7 +7,7 @@ from typing import Any
 from rdet.errors import ConfigError, UnknownNameError
 from rdet.messages import nearest
 from rdet.models.assigners.base import Assigner
-from rdet.models.detectors.checks import check_base
+from rdet.models.detectors.checks import check_base, check_levels_are_said
 from rdet.models.detectors.criterion import DenseCriterion
 from rdet.models.detectors.phases import Phase, PhasedAssigner, PhasedCriterion
 from rdet.part_keys import parameters_of
@@ -48,9 +48,11 @@ def build_network(
     """Build backbone, neck, priors, coder and head: slot -> part."""
     parts: dict[str, Any] = {}
     parts["backbone"] = build_part("backbone", backbone)
+    check_levels_are_said("backbone", parts["backbone"])
     parts["neck"] = build_part(
         "neck", neck, in_channels=parts["backbone"].out_channels, in_strides=parts["backbone"].strides
     )
+    check_levels_are_said("neck", parts["neck"])
     widths = parts["neck"].out_channels
     parts["anchor_generator"] = build_part("anchor_generator", anchor_generator, strides=parts["neck"].strides)
     scale = getattr(parts["anchor_generator"], "prior_scale", None)

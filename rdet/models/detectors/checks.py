@@ -1,7 +1,9 @@
 """Whether the parts of a detector go together."""
 
+from collections.abc import Sequence
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rdet.errors import ConfigError, PartError
 from rdet.models.assigners.base import Assigner
@@ -44,6 +46,25 @@ def check_base(slot: str, part: object) -> None:
         raise ConfigError(
             f"model.{slot}: {type(part).__name__} does not derive from {base.__name__}; derive it from that of "
             f"{base.__module__}, or from a class below it"
+        )
+
+
+def check_levels_are_said(slot: str, part: nn.Module) -> None:
+    """Raise ConfigError if a backbone or neck does not say the width and stride of each of its maps."""
+    for name, what in {"out_channels": "channels", "strides": "strides"}.items():
+        numbers = getattr(part, name, None)
+        if not isinstance(numbers, list | tuple) or not all(isinstance(number, int) for number in numbers):
+            raise ConfigError(
+                f"model.{slot}: {type(part).__name__}.{name} is {numbers!r}; it must be the {what} of its maps, a list"
+            )
+
+
+def check_levels(levels: Sequence[Tensor], neck: nn.Module) -> None:
+    """Raise PartError if a neck does not give the maps (N, C, H_l, W_l) that it says it gives."""
+    found, said = [x.shape[1] for x in levels], list(neck.out_channels)  # type: ignore[arg-type]  # checked when built
+    if found != said:
+        raise PartError(
+            f"{name_of('neck', neck)} gave {len(found)} maps of {found} channels; its out_channels say {said}"
         )
 
 

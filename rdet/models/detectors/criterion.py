@@ -100,8 +100,8 @@ class DenseCriterion(BaseCriterion):
     def _classification(self, all_priors: AllPriors, positives: Positives, divisor: Tensor) -> Tensor:
         """Sum the loss of the classes; by default divided as the positives are."""
         shape = tuple(all_priors.labels.shape)
-        positives.reader = name_of("loss_cls", self.loss_cls)
-        loss = checked(self.loss_cls.of(all_priors), shape, positives.reader, "(N, A)")
+        positives.reader = who = name_of("loss_cls", self.loss_cls)
+        loss = checked(self.loss_cls.of(all_priors), shape, who, "(N, A)")
         if self.cls_mass is not None:
             mass = _of_positives("cls_mass", self.cls_mass, positives).detach()
             divisor = self._divisor(_of_images(mass, positives), of_mass=True)

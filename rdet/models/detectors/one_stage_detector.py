@@ -14,7 +14,7 @@ from rdet.models.assigners.base import Assigner
 from rdet.models.coders.base import BBoxCoder
 from rdet.models.dense_heads.base import BaseDenseHead
 from rdet.models.detectors.assembly import Cfg, build_network, build_part, build_training
-from rdet.models.detectors.checks import check_boxes, check_matches, check_predictions
+from rdet.models.detectors.checks import check_boxes, check_levels, check_matches, check_predictions
 from rdet.models.detectors.criterion import DenseCriterion
 from rdet.models.detectors.optimize import optimize_for_inference
 from rdet.models.detectors.phases import PhasedCriterion
@@ -34,7 +34,7 @@ class OneStageDetector(BaseModel):
     """Dense detector: backbone, neck and head predict classes and boxes at every prior.
 
     With the default parts it is RetinaNet (Lin et al., "Focal Loss for Dense Object Detection",
-    ICCV 2017); with others FCOS, ATSS, GFL, VFNet or TOOD. An assigner is given a
+    ICCV 2017); with others FCOS, ATSS, GFL, VFNet, TOOD or NanoDet. An assigner is given a
     :class:`~rdet.structures.match_batch.MatchBatch`, a loss of the classes
     :class:`~rdet.structures.all_priors.AllPriors`, and all other losses, qualities and weights
     :class:`~rdet.structures.positives.Positives`: these hold all that a part may read.
@@ -161,7 +161,9 @@ class OneStageDetector(BaseModel):
         Raises:
             ValueError: There is no such ``mode``, or it needs samples and there are none.
         """
-        predictions = self.bbox_head(self.neck(self.backbone(inputs)))
+        levels = self.neck(self.backbone(inputs))
+        check_levels(levels, self.neck)
+        predictions = self.bbox_head(levels)
         if mode == "tensor":
             return predictions
         if mode not in ("loss", "predict"):
@@ -180,7 +182,7 @@ class OneStageDetector(BaseModel):
     def loss(
         self, predictions: DensePredictions, priors: Tensor, data_samples: list[DetDataSample]
     ) -> dict[str, Tensor]:
-        """Compute the two losses of section 4.1 and those of the optional slots, each divided once."""
+        """Compute the losses of the slots and of the head, each divided once (Focal Loss paper, section 4.1)."""
         truth = GroundTruth.of_samples(data_samples)
         matches = self.match(predictions, priors, truth)
         return self.criterion(predictions, priors, matches, truth, self.bbox_coder, self.bbox_head.extra_losses)
