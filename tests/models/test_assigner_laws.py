@@ -96,11 +96,12 @@ def test_no_box_but_an_ignored_region_everywhere_is_all_ignored(name, kind):
 
 
 @every_assigner
-def test_ignored_regions_change_background_only(name, kind):
+@pytest.mark.parametrize("threshold", [0.5, 0.0])
+def test_ignored_regions_change_background_only(name, kind, threshold):
     offered = scene(kind, 6, seed=1)
     regions = scene(kind, 5, seed=2)["boxes"]
-    plain, found = assign(name, offered), assign(name, offered | {"ignored": regions})
-    inside = (box_coverage(offered["priors"], regions) > 0.5).any(dim=0)
+    plain, found = assign(name, offered), assign(name, offered | {"ignored": regions}, ignore_iof_thr=threshold)
+    inside = (box_coverage(offered["priors"], regions) > threshold).any(dim=0)
     assert (inside & (plain == BACKGROUND)).any()
     assert torch.equal(found, torch.where(inside & (plain == BACKGROUND), IGNORE, plain))
 
