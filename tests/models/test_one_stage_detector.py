@@ -227,6 +227,21 @@ def test_weights_divide_the_second_loss_of_boxes_too():
     torch.testing.assert_close(losses["loss_quality"], plain.loss(predictions, priors, [TWO, ONE])["loss_quality"])
 
 
+class Little(Half):
+    def of(self, positives):
+        return super().of(positives) / 1000
+
+
+def test_a_factor_of_all_weights_cancels_where_their_sum_may_be_small():
+    """``min_mass`` and not the least number of positives is what a sum of weights has at least."""
+    normalizer, losses = {"type": "BatchNormalizer", "min_mass": 1e-6}, []
+    for part in (Half, Little):
+        model = build(bbox_weight={"type": part}, cls_mass={"type": part}, normalizer=normalizer)
+        losses.append(model.loss(*one_positive(model, (5, 900), 1, [8, 8, 40, 40])))
+    torch.testing.assert_close(losses[1]["loss_bbox"], losses[0]["loss_bbox"])
+    torch.testing.assert_close(losses[1]["loss_cls"], losses[0]["loss_cls"] * 1000)
+
+
 def test_cls_mass_replaces_the_number_of_positives():
     plain, massive = build(), build(cls_mass={"type": Half})
     losses = [model.loss(*one_positive(model, (5, 900), 1, [8, 8, 40, 40])) for model in (plain, massive)]
