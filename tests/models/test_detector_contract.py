@@ -6,6 +6,7 @@ from small_detector import EMPTY, ONE, TWO, build, images, match, sample
 
 from rdet.errors import PartError
 from rdet.models.dense_heads.retina_head import RetinaHead
+from rdet.structures.ground_truth import GroundTruth
 
 LEVELS = {
     "type": "FittedAnchorGenerator",
@@ -100,6 +101,12 @@ def test_positives_know_the_size_of_their_image():
     ((image, sizes),) = seen
     assert sizes[image == 0].unique(dim=0).tolist() == [[60, 90]]
     assert sizes[image == 1].unique(dim=0).tolist() == [[64, 96]]
+
+
+def test_an_image_has_a_size_before_and_after_its_padding():
+    truth = GroundTruth.of_samples([sample(img_shape=(60, 90), pad_shape=(64, 96)), sample(img_shape=(60, 90))])
+    assert truth.image_sizes == [(60, 90), (60, 90)]
+    assert truth.padded_sizes == [(64, 96), (60, 90)]
 
 
 def test_a_loss_of_initial_boxes_needs_a_head_that_refines():
