@@ -247,6 +247,7 @@ def test_priors_in_the_padding_of_an_image_take_no_part(name, kind, padding):
 
     image = {key: offered[key] for key in ("boxes", "labels", "ignored", "scores", "predicted")}
     batch = matching.batch_of(priors, [image, image], grid, offered["level_lengths"], [size, (128, 160)])
+    assert batch.image(0, within).level_lengths == alone["level_lengths"]
     found = matching.dense(MODELS.get(name)(padding=padding).match(batch), batch)
     assert torch.equal(found[0], expected)
     assert torch.equal(found[1], assign(name, offered))  # the largest image of a batch has no padding
