@@ -7,6 +7,9 @@ from small_detector import EMPTY, ONE, TWO, build, images, match, sample
 from rdet.errors import PartError
 from rdet.models.dense_heads.retina_head import RetinaHead
 from rdet.structures.ground_truth import GroundTruth
+from rdet.structures.match_batch import MatchBatch
+from rdet.structures.matches import Matches
+from rdet.structures.positives import Positives
 
 LEVELS = {
     "type": "FittedAnchorGenerator",
@@ -128,3 +131,18 @@ def test_loss_of_initial_boxes_is_that_of_these_boxes():
         expected = plain.loss(predictions._replace(deltas=deltas), priors, [TWO, ONE])["loss_bbox"]
         torch.testing.assert_close(losses[name], expected * weight)
     assert losses["loss_bbox"] != losses["loss_bbox_initial"]
+
+
+def test_what_is_matched_by_half_precision_is_computed_in_float32():
+    model = build()
+    predictions = model(images(1))
+    priors, truth = model.anchor_generator(predictions.level_sizes), GroundTruth.of_samples([TWO])
+    half = predictions._replace(logits=predictions.logits.bfloat16(), deltas=predictions.deltas.bfloat16())
+    batch = MatchBatch(half, priors, truth, None, model.bbox_coder.decode, lambda logits: logits)
+    whole = half.deltas[0].float()
+    assert torch.equal(batch.scores(0), half.logits[0].float().sigmoid())
+    assert torch.equal(batch.decoded(0), model.bbox_coder.decode(priors, whole))
+    index = torch.arange(9)
+    matches = Matches(index * 0, index, index * 0, index[:0])
+    positives = Positives(half, priors, matches, truth, model.bbox_coder, lambda logits: logits)
+    assert torch.equal(positives.predicted, model.bbox_coder.decode(priors[:9], whole[:9]))
