@@ -144,6 +144,9 @@ def test_failed_download(monkeypatch):
         ({"model": {"module.a": torch.zeros(1), "module.module.b": torch.zeros(1)}}, ["a", "module.b"]),
         ({"model_state_dict": {"a": torch.zeros(1), "steps": 3}}, ["a"]),
         ({"a": torch.zeros(1), "epoch": 3, "optimizer": {"x": torch.zeros(1)}}, ["a"]),
+        # Of before there was a criterion; the name elsewhere is another thing.
+        ({"normalizer.mean": torch.zeros(1)}, ["criterion.normalizer.mean"]),
+        ({"criterion.normalizer.mean": torch.zeros(1)}, ["criterion.normalizer.mean"]),
     ],
 )
 def test_weights_in(checkpoint, names):

@@ -96,11 +96,12 @@ def test_no_box_but_an_ignored_region_everywhere_is_all_ignored(name, kind):
 
 
 @every_assigner
-def test_ignored_regions_change_background_only(name, kind):
+@pytest.mark.parametrize("threshold", [0.5, 0.0])
+def test_ignored_regions_change_background_only(name, kind, threshold):
     offered = scene(kind, 6, seed=1)
     regions = scene(kind, 5, seed=2)["boxes"]
-    plain, found = assign(name, offered), assign(name, offered | {"ignored": regions})
-    inside = (box_coverage(offered["priors"], regions) > 0.5).any(dim=0)
+    plain, found = assign(name, offered), assign(name, offered | {"ignored": regions}, ignore_iof_thr=threshold)
+    inside = (box_coverage(offered["priors"], regions) > threshold).any(dim=0)
     assert (inside & (plain == BACKGROUND)).any()
     assert torch.equal(found, torch.where(inside & (plain == BACKGROUND), IGNORE, plain))
 
@@ -246,6 +247,7 @@ def test_priors_in_the_padding_of_an_image_take_no_part(name, kind, padding):
 
     image = {key: offered[key] for key in ("boxes", "labels", "ignored", "scores", "predicted")}
     batch = matching.batch_of(priors, [image, image], grid, offered["level_lengths"], [size, (128, 160)])
+    assert batch.image(0, within).level_lengths == alone["level_lengths"]
     found = matching.dense(MODELS.get(name)(padding=padding).match(batch), batch)
     assert torch.equal(found[0], expected)
     assert torch.equal(found[1], assign(name, offered))  # the largest image of a batch has no padding

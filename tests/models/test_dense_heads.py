@@ -52,15 +52,18 @@ def test_conv_bias():
 def test_unshared_towers_learn_for_their_level_only():
     head = build(DenseHead, share="none")
     predictions = head(maps())
-    predictions.logits[:, 20:].sum().backward()
-    assert not any(p.grad.any() for p in head.cls_convs[0].parameters())
-    assert all(p.grad.any() for p in head.cls_convs[1].parameters())
+    (predictions.logits[:, 20:].sum() + predictions.deltas[:, 20:].sum()).backward()
+    for towers in (head.cls_convs, head.reg_convs):
+        assert not any(p.grad.any() for p in towers[0].parameters())
+        assert all(p.grad.any() for p in towers[1].parameters())
     shared = sum(p.numel() for p in build(DenseHead).parameters())
     final = sum(p.numel() for p in [*head.conv_cls.parameters(), *head.conv_reg.parameters()])
     assert sum(p.numel() for p in head.parameters()) - final == 2 * (shared - final)
 
 
 def test_separate_norms_share_the_convolutions():
+    first, second = build(DenseHead, share="convs", norm_cfg={"type": "BN"}, conv_bias=True).reg_convs
+    assert first[0].conv.bias is second[0].conv.bias
     head = build(DenseHead, share="convs", norm_cfg={"type": "BN"})
     first, second = head.cls_convs
     assert first[0].conv.weight is second[0].conv.weight
@@ -82,15 +85,16 @@ def test_sharing_needs_a_known_word_and_a_norm():
         build(DenseHead, share="convs")
 
 
-def test_scales_are_factors_of_their_levels():
-    head = build(ATSSHead, box_dim=8)
+@pytest.mark.parametrize(("cls", "box_dim"), [(ATSSHead, 8), (TOODHead, 4)])
+def test_scales_are_factors_of_their_levels(cls, box_dim):
+    head = build(cls, box_dim=box_dim)
     before = head(maps())
     with torch.no_grad():
         head.scales[1].scale.fill_(3.0)
     after = head(maps())
     torch.testing.assert_close(after.deltas[:, :20], before.deltas[:, :20])
     torch.testing.assert_close(after.deltas[:, 20:], 3 * before.deltas[:, 20:])
-    assert after.deltas.shape == (2, 26, 8)
+    assert after.deltas.shape == (2, 26, box_dim)
     torch.testing.assert_close(after.logits, before.logits)
 
 
@@ -116,9 +120,10 @@ def test_aligned_logit():
     assert wild.grad.isfinite().all()
 
 
-def test_displaced_without_offset_changes_nothing():
-    distance = torch.rand(2, 4, 3, 5)
-    torch.testing.assert_close(displaced(distance, torch.zeros(2, 8, 3, 5)), distance)
+@pytest.mark.parametrize("size", [(3, 5), (1, 5), (3, 1), (1, 1)])
+def test_displaced_without_offset_changes_nothing(size):
+    distance = torch.rand(2, 4, *size)
+    torch.testing.assert_close(displaced(distance, torch.zeros(2, 8, *size)), distance)
 
 
 def test_displaced_sides_are_seen_from_the_own_cell():
@@ -143,9 +148,11 @@ def test_displaced_by_one_cell():
 
 
 def test_tood_starts_at_the_prior_probability_and_one_stride():
-    predictions = build(TOODHead)(maps())
+    head = build(TOODHead)
+    predictions = head(maps())
     torch.testing.assert_close(predictions.logits.sigmoid(), torch.full((2, 26, 3), 0.01), rtol=0.05, atol=0)
     torch.testing.assert_close(predictions.deltas, torch.ones(2, 26, 4), rtol=0.05, atol=0)
+    assert not head.conv_offset(torch.randn(1, 8, 3, 5)).any()  # each side is the cell's own
 
 
 def test_tood_order_is_by_level_row_and_column():
@@ -206,6 +213,15 @@ def test_first_version_of_fcos():
         build(FCOSHead, quality_tower="both")
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_distances_in_pixels_have_room_in_half_precision(dtype):
+    head = build(FCOSHead, distance="exp")
+    head.conv_reg.bias.data.fill_(12.0)
+    with torch.autocast("cpu", dtype=dtype):
+        found = head(maps()).deltas
+    torch.testing.assert_close(found, torch.full((2, 26, 4), math.exp(12)), rtol=0.1, atol=0)
+
+
 def test_attention_of_tood_has_an_eighth_of_the_channels():
     """256 channels in 6 layers: 32 hidden ones, as the released weights have."""
     attention = TaskDecomposition(256, 6, None).attention
@@ -219,6 +235,17 @@ def distances(seed=0):
 
 def test_corners_without_offset_stay():
     torch.testing.assert_close(displaced_corners(distances(), torch.zeros(2, 8, 5, 6)), distances())
+
+
+def test_corners_from_outside_of_the_map_make_an_empty_box_at_the_first_cell():
+    """It is not inverted, so that the box does not stay."""
+    x, y = torch.arange(6.0).expand(5, 6), torch.arange(5.0)[:, None].expand(5, 6)
+    empty = torch.stack([x, y, -x, -y]).expand(2, 4, 5, 6)
+    torch.testing.assert_close(displaced_corners(distances(), torch.full((2, 8, 5, 6), 100.0)), empty)
+    head = build(TOODHead, displace="corners")
+    torch.nn.init.constant_(head.conv_offset[-1].bias, 100.0)
+    found = head([torch.randn(2, 4, 5, 6)]).deltas
+    torch.testing.assert_close(found, empty.flatten(2).transpose(1, 2))
 
 
 def test_each_corner_is_read_where_its_offset_points():
@@ -256,7 +283,8 @@ def test_tood_on_anchors_decodes_deltas():
     """Its distances are those that the coder of deltas gives for a square of 4 strides around the centre."""
     stds = (0.1, 0.2, 0.3, 0.4)
     head = build(TOODAnchorHead, base_size=4.0, target_stds=stds)
-    x = torch.randn(2, 4, 3, 5, generator=torch.Generator().manual_seed(1)) * 9  # far enough to be clamped
+    x = torch.randn(1, 4, 3, 5, generator=torch.Generator().manual_seed(1)) * 9
+    x = torch.cat([x, -x])  # far enough to be clamped on both sides
     anchor = torch.tensor([-2.0, -2.0, 2.0, 2.0])
     coder = DeltaXYWHBBoxCoder(target_stds=stds, clamp_both_sides=True)
     boxes = coder.decode(anchor, x.permute(0, 2, 3, 1))

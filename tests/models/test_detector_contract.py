@@ -6,6 +6,10 @@ from small_detector import EMPTY, ONE, TWO, build, images, match, sample
 
 from rdet.errors import PartError
 from rdet.models.dense_heads.retina_head import RetinaHead
+from rdet.structures.ground_truth import GroundTruth
+from rdet.structures.match_batch import MatchBatch
+from rdet.structures.matches import Matches
+from rdet.structures.positives import Positives
 
 LEVELS = {
     "type": "FittedAnchorGenerator",
@@ -102,6 +106,12 @@ def test_positives_know_the_size_of_their_image():
     assert sizes[image == 1].unique(dim=0).tolist() == [[64, 96]]
 
 
+def test_an_image_has_a_size_before_and_after_its_padding():
+    truth = GroundTruth.of_samples([sample(img_shape=(60, 90), pad_shape=(64, 96)), sample(img_shape=(60, 90))])
+    assert truth.image_sizes == [(60, 90), (60, 90)]
+    assert truth.padded_sizes == [(64, 96), (60, 90)]
+
+
 def test_a_loss_of_initial_boxes_needs_a_head_that_refines():
     model = build(loss_bbox_initial={"type": "SmoothL1Loss"})
     with pytest.raises(ValueError, match="loss_bbox_initial is set, but model.bbox_head predicts one set of boxes"):
@@ -121,3 +131,18 @@ def test_loss_of_initial_boxes_is_that_of_these_boxes():
         expected = plain.loss(predictions._replace(deltas=deltas), priors, [TWO, ONE])["loss_bbox"]
         torch.testing.assert_close(losses[name], expected * weight)
     assert losses["loss_bbox"] != losses["loss_bbox_initial"]
+
+
+def test_what_is_matched_by_half_precision_is_computed_in_float32():
+    model = build()
+    predictions = model(images(1))
+    priors, truth = model.anchor_generator(predictions.level_sizes), GroundTruth.of_samples([TWO])
+    half = predictions._replace(logits=predictions.logits.bfloat16(), deltas=predictions.deltas.bfloat16())
+    batch = MatchBatch(half, priors, truth, None, model.bbox_coder.decode, lambda logits: logits)
+    whole = half.deltas[0].float()
+    assert torch.equal(batch.scores(0), half.logits[0].float().sigmoid())
+    assert torch.equal(batch.decoded(0), model.bbox_coder.decode(priors, whole))
+    index = torch.arange(9)
+    matches = Matches(index * 0, index, index * 0, index[:0])
+    positives = Positives(half, priors, matches, truth, model.bbox_coder, lambda logits: logits)
+    assert torch.equal(positives.predicted, model.bbox_coder.decode(priors[:9], whole[:9]))

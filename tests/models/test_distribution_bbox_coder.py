@@ -110,3 +110,10 @@ def test_margin_below_the_last_value(margin):
     assert far[0, 1].item() == pytest.approx(0.25)
     with pytest.raises(ValueError, match="margin is 0; it must lie between 0 and 1"):
         DistributionBBoxCoder(margin=0)
+
+
+def test_the_largest_distance_is_in_pixels():
+    logits = torch.zeros(1, 4, 5)
+    logits[..., 4] = 50  # 4 strides of 8 pixels on each side
+    box = DistributionBBoxCoder(reg_max=4, max_distance=10).decode(torch.tensor([[0.0, 0, 8, 8]]), logits.flatten(1))
+    assert box.tolist() == [[-6, -6, 14, 14]]

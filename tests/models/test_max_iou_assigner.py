@@ -6,6 +6,7 @@ from torchvision.ops import box_iou
 
 from rdet.models.assigners.max_iou_assigner import MaxIoUAssigner
 from rdet.models.priors.anchor_generator import AnchorGenerator
+from rdet.models.priors.point_generator import PointGenerator
 from rdet.structures.assignment import BACKGROUND, IGNORE
 from rdet.structures.boxes import box_coverage, paired_iou
 
@@ -134,7 +135,8 @@ SQUARE = torch.tensor([[0.0, 0, 10, 10]])
 )
 def test_thresholds(width, low_quality, min_pos_iou, expected):
     assigner = MaxIoUAssigner(match_low_quality=low_quality, min_pos_iou=min_pos_iou)
-    assert assigner(SQUARE, torch.tensor([[0.0, 0, width, 10]])).tolist() == [expected]
+    for grid in (None, PointGenerator([10]).grid([(1, 1)])):
+        assert assigner(SQUARE, torch.tensor([[0.0, 0, width, 10]]), grid).tolist() == [expected]
 
 
 def test_low_quality_match_keeps_the_box_it_overlaps_most():

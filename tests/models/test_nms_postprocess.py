@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torchvision.ops import batched_nms, box_iou
@@ -49,11 +51,14 @@ def test_iou_threshold(iou_threshold, count):
 
 @pytest.mark.parametrize(
     ("score_thr", "expected"),
-    [(0.5, [0.9]), (0.3, [0.9, 0.4]), (0.05, [0.9, 0.4, 0.06]), (0.0, [0.9, 0.4, 0.06, 0.0]), (0.95, [])],
+    [(0.5, [0.9]), (0.3, [0.9, 0.5]), (0.05, [0.9, 0.5, 0.06]), (0.0, [0.9, 0.5, 0.06, 0.0]), (0.95, [])],
 )
-def test_score_threshold(score_thr, expected):
-    priors = [[20 * i, 0, 20 * i + 10, 10] for i in range(4)]
-    found = run([[0.4], [0.0], [0.9], [0.06]], priors, score_thr=score_thr)
+@pytest.mark.parametrize("with_quality", [False, True])
+def test_score_threshold(score_thr, expected, with_quality):
+    """A score of just the threshold is not above it; 0 keeps even a score of 0."""
+    logits = torch.tensor([[[0.0], [-200.0], [math.log(9)], [-math.log(0.94 / 0.06)]]])
+    predictions = DensePredictions(logits, torch.zeros(1, 4, 4), [(1, 4)], logits[..., 0] if with_quality else None)
+    (found,) = NMSPostprocess(score_thr=score_thr)(predictions, torch.tensor(grid(4)).float(), CODER, [(99, 99)])
     assert found.scores.tolist() == pytest.approx(expected)
 
 

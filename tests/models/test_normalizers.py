@@ -95,8 +95,13 @@ def test_impossible_minima(options):
 
 
 def test_running_mean_is_of_one_process_share(monkeypatch):
-    """Two processes, 30 positives in all: each divides by its half, as gradients are averaged over them."""
+    """Two processes, 30 positives in all: each divides by its half, as gradients are averaged over them.
+
+    Of the smallest mean, 1, too.
+    """
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
     monkeypatch.setattr(torch.distributed, "all_reduce", lambda tensor: tensor.add_(20))
     assert EMANormalizer(momentum=0.5, initial=100)(torch.tensor([4, 6])).tolist() == [57.5, 57.5]
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda tensor: tensor)
+    assert EMANormalizer(momentum=0.0, initial=100)(torch.tensor([0, 0])).tolist() == [0.5, 0.5]

@@ -74,6 +74,18 @@ def test_nothing_to_choose(neg_pos_ratio):
     assert OHEM(128, 0.5, neg_pos_ratio)(losses[:0], labels[:0], priors[:0]).shape == (0,)
 
 
+def test_few_sizes_are_remembered_and_none_is_taken_for_another():
+    ohem, seen = OHEM(20, 0.3), []
+    for count in range(300, 312):
+        losses, labels, priors = image(0, count=count)
+        seen.append(priors)
+        if count == 305:  # as a copy of the module, whose tensors lie elsewhere, may have it
+            ohem._pairs_of[id(priors)] = priors.clone(), torch.zeros(2, 0, dtype=torch.int64)
+        for _ in range(2):
+            assert torch.equal(ohem(losses, labels, priors), OHEM(20, 0.3)(losses, labels, priors))
+    assert len(ohem._pairs_of) == 8
+
+
 def test_equal_losses_are_taken_in_the_order_of_the_priors():
     _, labels, _ = image(0)
     priors = torch.arange(400.0)[:, None] * 10 + torch.tensor([0.0, 0, 5, 5])

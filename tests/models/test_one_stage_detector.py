@@ -7,6 +7,7 @@ import torch
 from mmengine.optim import OptimWrapper
 from mmengine.structures import InstanceData
 from small_detector import ALL_IGNORED, CONFIG, EMPTY, ONE, PRIORS, TWO, build, config, images, match, sample
+from tiny_parts import TinyBackbone
 from torchvision.ops import box_iou
 
 from rdet.models.assigners.base import ImageAssigner
@@ -224,6 +225,21 @@ def test_weights_divide_the_second_loss_of_boxes_too():
     assert weight.unique().numel() > 1
     torch.testing.assert_close(losses["loss_dfl"], (each * weight).sum() / weight.sum())
     torch.testing.assert_close(losses["loss_quality"], plain.loss(predictions, priors, [TWO, ONE])["loss_quality"])
+
+
+class Little(Half):
+    def of(self, positives):
+        return super().of(positives) / 1000
+
+
+def test_a_factor_of_all_weights_cancels_where_their_sum_may_be_small():
+    """``min_mass`` and not the least number of positives is what a sum of weights has at least."""
+    normalizer, losses = {"type": "BatchNormalizer", "min_mass": 1e-6}, []
+    for part in (Half, Little):
+        model = build(bbox_weight={"type": part}, cls_mass={"type": part}, normalizer=normalizer)
+        losses.append(model.loss(*one_positive(model, (5, 900), 1, [8, 8, 40, 40])))
+    torch.testing.assert_close(losses[1]["loss_bbox"], losses[0]["loss_bbox"])
+    torch.testing.assert_close(losses[1]["loss_cls"], losses[0]["loss_cls"] * 1000)
 
 
 def test_cls_mass_replaces_the_number_of_positives():
@@ -561,6 +577,15 @@ def test_training_step_never_waits_for_the_device(loss_bbox, samples):
 ONE_PRIOR = {"type": "AnchorGenerator", "octave_base_scale": 8, "scales_per_octave": 1, "ratios": [1.0]}
 DISTANCES = {"anchor_generator": ONE_PRIOR, "bbox_coder": {"type": "DistancePointBBoxCoder"}}
 FAMILIES = {
+    "retinanet": {},
+    "atss": {
+        "bbox_head": {"type": "ATSSHead", "feat_channels": 16, "stacked_convs": 1},
+        "anchor_generator": ONE_PRIOR,
+        "loss_bbox": {"type": "GIoULoss"},
+        "loss_quality": {"type": "BinaryCrossEntropyLoss"},
+        "quality": {"type": "Centerness"},
+        "bbox_weight": {"type": "SameQuality"},
+    },
     "fcos": {
         "bbox_head": {"type": "FCOSHead", "feat_channels": 16, "stacked_convs": 1, "distance": "exp"},
         "anchor_generator": {"type": "PointGenerator"},
@@ -627,10 +652,14 @@ def test_training_step_of_no_family_waits_for_the_device(family, padding):
         assert not unused
 
 
+# Two levels: what a CPU computes in float16, or a compiler traces, takes its time.
+TINY = {"backbone": {"type": TinyBackbone, "dropout": 0.0}, "neck__num_extra": 1}
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_losses_of_mixed_precision_are_those_of_float32(family, dtype):
-    model = build(**FAMILIES[family])
+    model = build(**FAMILIES[family], **TINY)
     for epoch in (0, 1):
         for module in model.modules():
             if hasattr(module, "set_epoch"):
@@ -642,3 +671,21 @@ def test_losses_of_mixed_precision_are_those_of_float32(family, dtype):
         for name, value in losses.items():
             torch.testing.assert_close(value, expected[name], rtol=0.03, atol=0.003)
         assert all(p.grad.isfinite().all() for p in model.bbox_head.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES.keys() - {"tood, corners"}))
+def test_losses_of_a_compiled_network_are_those_of_the_plain_one(family):
+    torch.compiler.reset()  # what other families compiled counts as compiled again and again, until torch gives up
+    plain, compiled = build(**FAMILIES[family], **TINY), build(**FAMILIES[family], **TINY)
+    compiled.compile(backend="aot_eager")
+    for epoch in (0, 1):
+        for module in (*plain.modules(), *compiled.modules()):
+            if hasattr(module, "set_epoch"):
+                module.set_epoch(epoch)
+        expected = plain(images(2), [TWO, ONE], mode="loss")
+        losses = compiled(images(2), [TWO, ONE], mode="loss")
+        for values in (expected, losses):
+            sum(values.values()).backward()
+        torch.testing.assert_close(losses, expected)
+        for (name, parameter), other in zip(plain.named_parameters(), compiled.parameters(), strict=True):
+            torch.testing.assert_close(other.grad, parameter.grad, rtol=1e-4, atol=1e-7, msg=name)

@@ -188,6 +188,13 @@ def test_iou_threshold_in_percent(name):
         build(name, iou_threshold=50)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_an_overlap_of_just_the_threshold_is_not_above_it(name):
+    boxes = torch.tensor([[0.0, 0, 8, 8], [0, 2, 8, 6]])  # of one centre, so that DIoU is the IoU, 0.5
+    scores = build(name, iou_threshold=0.5).suppress(boxes, torch.tensor([0.9, 0.8]), torch.zeros(2).long())[1]
+    assert scores.tolist() == pytest.approx([0.9, 0.8])
+
+
 # Scores with a quality.
 
 

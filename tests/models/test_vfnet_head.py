@@ -73,10 +73,42 @@ def test_first_boxes_learn_from_the_others_only_by_where_these_look(star_gradien
     assert gradients[1].any()
 
 
-def test_extreme_maps_stay_finite():
+def test_each_output_is_read_where_the_paper_reads_it():
+    """The star looks at the towers' features, and ReLU follows it; the first box alone has one more convolution."""
+    head = build(stacked_convs=1)
+    with torch.no_grad():
+        for name, parameter in head.named_parameters():
+            parameter.mul_(12 if name.endswith("weight") else 1)  # so that the star sees more than its place
+        head.scales[1].scale.fill_(0.5)
+    predictions, start = head(maps()), 0
+    for level, x in enumerate(maps()):
+        cls_features, box_features = head.cls_convs(x), head.reg_convs(x)
+        first = 8 * (head.scales[level].scale * head.conv_reg(head.reg_conv(box_features))).exp()
+        seen = head.reg_star_conv(box_features, star_offset(first)).relu()
+        refined = first * (head.refine_scales[level].scale * head.conv_refine(seen)).exp()
+        logits = head.conv_cls(head.cls_star_conv(cls_features, star_offset(first)).relu())
+        cells = slice(start, start + x[0, 0].numel())
+        for found, expected in (
+            (predictions.initial_deltas, first),
+            (predictions.deltas, refined),
+            (predictions.logits, logits),
+        ):
+            torch.testing.assert_close(found[:, cells], expected.flatten(2).transpose(1, 2), rtol=1e-4, atol=1e-5)
+        start = cells.stop
+
+
+@pytest.mark.parametrize("layer", ["conv_reg", "conv_refine"])
+def test_extreme_outputs_stay_finite(layer):
     head = build()
-    predictions = head([x * 1e6 for x in maps()])
+    torch.nn.init.constant_(getattr(head, layer).bias, 1e3)
+    predictions = head(maps())
     assert all(value.isfinite().all() for value in (predictions.logits, predictions.deltas, predictions.initial_deltas))
+
+
+def test_the_star_starts_as_small_as_other_convolutions():
+    head = build(feat_channels=32)
+    for layer in (head.reg_conv.conv, head.reg_star_conv, head.cls_star_conv):
+        assert layer.weight.std().item() == pytest.approx(0.01, rel=0.05)
 
 
 @pytest.mark.parametrize("options", [{"num_priors": 3}, {"box_dim": 68}, {"num_priors": [1, 2]}])
