@@ -65,7 +65,7 @@ def read_checkpoint(source: str | Path, map_location: str = "cpu") -> Mapping[st
     if not remote and not Path(source).is_file():
         raise MissingFileError(f"no checkpoint at {source}")
     if not remote:
-        _check_sums(source)
+        check_whole(source)
     allow_checkpoint_classes()
     read = torch.hub.load_state_dict_from_url if remote else torch.load
     try:
@@ -81,10 +81,14 @@ def read_checkpoint(source: str | Path, map_location: str = "cpu") -> Mapping[st
     return checkpoint
 
 
-def _check_sums(path: str) -> None:
+def check_whole(path: str | Path) -> None:
     """Raise CheckpointError if a part of the file is not what was written: ``torch.load`` does not look."""
-    if not zipfile.is_zipfile(path):  # the older format has no sums
-        return
+    if not zipfile.is_zipfile(path):
+        with open(path, "rb") as file:
+            begins = file.read(2)
+        if begins in (b"PK", b""):
+            raise CheckpointError(f"{path} cannot be read as a checkpoint (its end is missing); take another")
+        return  # the older format has no sums
     try:
         with zipfile.ZipFile(path) as parts:
             damaged = parts.testzip()

@@ -14,7 +14,6 @@ from rdet.schema import check_value, fits, hints_of, is_default
 
 # Keys that mmengine's hooks pass on behind `**kwargs`, which their signatures do not say.
 _BEHIND_KWARGS: dict[str, dict[str, Any]] = {
-    "CheckpointHook": {},
     "EMAHook": {
         "momentum": float,
         "gamma": int,

@@ -102,10 +102,10 @@ def content_of(value) -> bytes:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "EOFError"),
+        (b"", "its end is missing"),
         (b"<html>404</html>", "it is not what torch.save writes"),
-        (content_of({"state_dict": {"w": torch.zeros(1000)}})[:2000], r"\w+Error: .+"),
-        (content_of({"state_dict": {"w": torch.zeros(1000)}})[:-10], r"\w+Error: .+"),
+        (content_of({"state_dict": {"w": torch.zeros(1000)}})[:2000], "its end is missing"),
+        (content_of({"state_dict": {"w": torch.zeros(1000)}})[:-10], "its end is missing"),
         (content_of(torch.zeros(3)), "it holds a Tensor, no dict"),
         (content_of([1, 2]), "it holds a list, no dict"),
     ],
@@ -114,7 +114,9 @@ def content_of(value) -> bytes:
 def test_what_is_no_checkpoint_is_one_line(content, reason, tmp_path):
     path = tmp_path / "bad.pth"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=rf"\A{re.escape(str(path))} cannot be read as a checkpoint \({reason}\)\Z"):
+    with pytest.raises(
+        ValueError, match=rf"\A{re.escape(str(path))} cannot be read as a checkpoint \({reason}\)(; take another)?\Z"
+    ):
         read_checkpoint(path)
 
 

@@ -38,10 +38,11 @@ def test_config_loads_and_its_model_builds(path):
     classes = cfg.model.get("num_classes") or 7
     with torch.device("meta"):
         model = build_detector(cfg, tuple(map(str, range(classes)))).eval()
-        if hasattr(model.backbone, "autocast"):
-            model.backbone.autocast = True  # tensors without data have no precision to switch off
+        for part in (model.backbone, model.bbox_head):
+            if hasattr(part, "autocast"):
+                part.autocast = True  # tensors without data have no precision to switch off
         predictions = model(torch.empty(1, 3, 64, 64))
-    priors = sum(n * n for n in (8, 4, 2, 1, 1)) * model.anchor_generator.num_priors
+    priors = sum((-(-64 // stride)) ** 2 for stride in model.neck.strides) * model.anchor_generator.num_priors
     assert predictions.logits.shape == (1, priors, classes)
     assert predictions.deltas.shape == (1, priors, model.bbox_coder.box_dim)
     assert (predictions.quality is not None) == ("loss_quality" in cfg.model)

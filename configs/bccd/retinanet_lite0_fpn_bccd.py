@@ -23,4 +23,4 @@ param_scheduler = [
 ]
 auto_scale_lr = dict(base_batch_size=8)
 custom_hooks = [dict(type="EMAHook", ema_type="ExponentialMovingAverage", momentum=0.01)]
-default_hooks = dict(checkpoint=dict(interval=_iters, by_epoch=False))
+default_hooks = dict(checkpoint=dict(interval=_iters))

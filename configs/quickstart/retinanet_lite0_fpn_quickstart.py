@@ -29,4 +29,4 @@ param_scheduler = [
     dict(type="CosineAnnealingLR", by_epoch=False, begin=40, end=_iters, T_max=_iters - 40, eta_min_ratio=0.01),
 ]
 auto_scale_lr = dict(base_batch_size=8)
-default_hooks = dict(checkpoint=dict(interval=_iters, by_epoch=False))
+default_hooks = dict(checkpoint=dict(interval=_iters))

@@ -7,4 +7,4 @@ _base_ = [
     "../_base_/default_runtime.py",
     "../_base_/schedules/schedule_90k.py",
 ]
-default_hooks = dict(checkpoint=dict(interval=10000, by_epoch=False))
+default_hooks = dict(checkpoint=dict(interval=10000))

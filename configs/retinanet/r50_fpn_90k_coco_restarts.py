@@ -7,4 +7,4 @@ _base_ = [
     "../_base_/default_runtime.py",
     "../_base_/schedules/schedule_90k_restarts.py",
 ]
-default_hooks = dict(checkpoint=dict(interval=6000, by_epoch=False, max_keep_ckpts=-1))
+default_hooks = dict(checkpoint=dict(interval=6000, max_keep_ckpts=-1))

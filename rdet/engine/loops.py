@@ -3,6 +3,7 @@
 import torch
 from mmengine.runner import loops
 
+from rdet.engine.hooks.checkpoint_hook import EVALUATED
 from rdet.engine.sampling import mix_seed
 from rdet.registry import LOOPS
 from rdet.schema import Count
@@ -25,13 +26,14 @@ class EpochBasedTrainLoop(loops.EpochBasedTrainLoop):
 
     def run(self) -> torch.nn.Module:
         self.runner.call_hook("before_train")
-        stream, first = _open_stream(self), self._iter
+        if self._iter == self._epoch * len(self.dataloader):
+            _evaluate_what_was_not(self, self._epoch, self._max_epochs)
+        stream = _open_stream(self)
         while self._epoch < self._max_epochs and not self.stop_training:
             self._run_epoch(stream)
             self._decide_current_val_interval()
-            if self.runner.val_loop is not None and _validation_is_due(self, self._epoch, self._max_epochs):
+            if _validation_is_due(self, self._epoch, self._max_epochs):
                 self.runner.val_loop.run()
-        _evaluate_what_was_complete(self, first)
         self.runner.call_hook("after_train")
         return self.runner.model
 
@@ -66,7 +68,8 @@ class IterBasedTrainLoop(loops.IterBasedTrainLoop):
     def run(self) -> torch.nn.Module:
         self.runner.call_hook("before_train")
         self.runner.call_hook("before_train_epoch")
-        stream, first = _open_stream(self), self._iter
+        _evaluate_what_was_not(self, self._iter, self._max_iters)
+        stream = _open_stream(self)
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
             _set_epoch(self.runner.model, self._iter // len(self.dataloader.batch_sampler))
@@ -74,9 +77,8 @@ class IterBasedTrainLoop(loops.IterBasedTrainLoop):
             _seed_iteration(self)
             self.run_iter(batch)
             self._decide_current_val_interval()
-            if self.runner.val_loop is not None and _validation_is_due(self, self._iter, self._max_iters):
+            if _validation_is_due(self, self._iter, self._max_iters):
                 self.runner.val_loop.run()
-        _evaluate_what_was_complete(self, first)
         self.runner.call_hook("after_train_epoch")
         self.runner.call_hook("after_train")
         return self.runner.model
@@ -95,9 +97,10 @@ def _open_stream(loop):
     return iter(loop.dataloader)
 
 
-def _evaluate_what_was_complete(loop, first: int) -> None:
-    """Evaluate a resumed run that had nothing left to train: it may have been cut off in its last evaluation."""
-    if first == loop.iter > 0 and loop.runner.val_loop is not None:
+def _evaluate_what_was_not(loop, done: int, last: int) -> None:
+    """Evaluate first where a resumed run was cut off between its checkpoint and the end of that evaluation."""
+    evaluated = loop.runner.message_hub.runtime_info.get(EVALUATED)
+    if loop.iter > 0 and evaluated != loop.iter and _validation_is_due(loop, done, last):
         loop.runner.val_loop.run()
 
 
@@ -107,4 +110,6 @@ def _seed_iteration(loop) -> None:
 
 
 def _validation_is_due(loop, done: int, last: int) -> bool:
+    if loop.runner.val_loop is None:
+        return False
     return done >= loop.val_begin and (done % loop.val_interval == 0 or done == last)

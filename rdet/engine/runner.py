@@ -1,13 +1,14 @@
 """mmengine's Runner, with what rdet expects of it."""
 
 import os
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from mmengine import runner as mm
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmengine.dist import get_dist_info
+from mmengine.dist import get_dist_info, master_only
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from torch import nn
 from torch.utils.data import DataLoader
@@ -16,6 +17,7 @@ from rdet.checkpoint import classes_in, load_weights_into, meta_in, read_checkpo
 from rdet.class_rows import with_rows_of_classes
 from rdet.compat import recompute_for_all_gradients
 from rdet.config import flatten
+from rdet.engine.checkpoint_files import newest_whole, write_whole
 from rdet.engine.distributed import cpu_only, init_cpu_process_group
 from rdet.engine.loader import Loader
 from rdet.engine.memory import keep_freed_memory
@@ -153,7 +155,7 @@ class Runner(mm.Runner):
     # Checkpoints.
 
     def _init_model_weights(self) -> None:
-        if self._resume and (self._load_from or mm.find_latest_checkpoint(self.work_dir)):
+        if self._resume and (self._load_from or newest_whole(self.work_dir)[0]):
             return  # a resumed model gets all its weights from the checkpoint
         if self._load_from and self._has_whole_backbone(self._load_from):
             return
@@ -199,19 +201,30 @@ class Runner(mm.Runner):
         self.logger.info(f"loaded {filename}")
         return checkpoint
 
+    @master_only
     def save_checkpoint(self, out_dir: str, filename: str, *args, meta: dict | None = None, **kwargs) -> None:
-        super().save_checkpoint(
-            out_dir, filename, *args, meta={**(meta or {}), "data_order": self._data_order}, **kwargs
+        meta = {**(meta or {}), "data_order": self._data_order}
+        save = super().save_checkpoint
+        write_whole(
+            Path(out_dir) / filename, lambda part: save(str(part.parent), part.name, *args, meta=meta, **kwargs)
         )
 
     def load_or_resume(self) -> None:
-        """Raise MissingFileError if it shall resume and there is nothing: mmengine would start anew, and say so."""
-        wanted = self._resume and self._load_from is None and not self._has_loaded
-        if wanted and mm.find_latest_checkpoint(self.work_dir) is None:
-            raise MissingFileError(
-                f"nothing to resume in {self.work_dir}: it has no last_checkpoint; start without --resume, or name a "
-                "checkpoint"
-            )
+        """Load or resume. Of a work dir to resume, the newest checkpoint that is whole is taken.
+
+        Raises:
+            MissingFileError: It shall resume and there is nothing: mmengine would start anew, and say so.
+        """
+        if self._resume and self._load_from is None and not self._has_loaded:
+            newest, passed_over = newest_whole(self.work_dir)
+            for reason in passed_over:
+                self.logger.warning(f"passed over: {reason}")
+            if newest is None:
+                raise MissingFileError(
+                    f"nothing to resume in {self.work_dir}: it has no checkpoint that is whole; start without "
+                    "--resume, or name a checkpoint"
+                )
+            self._load_from = str(newest)
         super().load_or_resume()
 
     def resume(self, filename: str, *args, **kwargs) -> None:

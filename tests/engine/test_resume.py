@@ -143,7 +143,9 @@ def test_a_run_cut_off_in_its_last_evaluation_is_evaluated(make_runner, monkeypa
 
 def test_nothing_to_resume_is_said(make_runner, tmp_path):
     runner = make_runner(resume=True)
-    with pytest.raises(FileNotFoundError, match="nothing to resume in .*run: it has no last_checkpoint; start without"):
+    with pytest.raises(
+        FileNotFoundError, match="nothing to resume in .*run: it has no checkpoint that is whole; start wi"
+    ):
         runner.train()
 
 

@@ -1,0 +1,186 @@
+"""When a run writes checkpoints, and which it keeps."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import IterBasedTrainLoop
+
+from rdet.engine.checkpoint_files import LAST, remove_leftovers, write_whole
+from rdet.errors import ConfigError
+from rdet.messages import nearest
+from rdet.registry import HOOKS
+
+# What a checkpoint keeps for a run that is resumed: files of this run, the best, and the iteration evaluated last.
+_SAVED, _BEST, EVALUATED = "saved_checkpoints", "best_checkpoints", "evaluated_iter"
+
+
+@HOOKS.register_module()
+class CheckpointHook(Hook):
+    """Writes what a run needs to go on, and the weights that were best in evaluation.
+
+    A checkpoint is written before the evaluation of its epoch or iteration, and once more after it: with the numbers,
+    and the fact that they are known. Each is written as a whole or not at all, and what it replaces goes after that.
+    Only files that this run wrote, in its work dir, are ever removed; a run that is resumed into another work dir
+    leaves those of the first alone.
+
+    Args:
+        interval: Epochs between two checkpoints, or iterations where the run counts these; -1: none but the last.
+        max_keep_ckpts: How many are kept; -1: all.
+        save_last: Whether the last of the run is written, whatever the interval.
+        save_best: Metric by which a checkpoint is the best, such as ``coco/bbox_mAP``, or a list of them; ``'auto'``:
+            the first metric of the evaluation. None: none.
+        rule: ``'greater'`` or ``'less'``, which is better; None: ``'less'`` for metrics with ``loss`` in their name.
+        save_begin: Epochs or iterations before the first.
+        by_epoch: Whether ``interval`` counts epochs; None: as the run does. False has a run of epochs write checkpoints
+            within them.
+
+    Raises:
+        ConfigError: A value has no meaning.
+    """
+
+    priority = "VERY_LOW"
+
+    def __init__(
+        self,
+        interval: int = -1,
+        max_keep_ckpts: int = -1,
+        save_last: bool = True,
+        save_best: str | list[str] | None = None,
+        rule: str | None = None,
+        save_begin: int = 0,
+        by_epoch: bool | None = None,
+    ):
+        if rule not in (None, "greater", "less"):
+            raise ConfigError(f"CheckpointHook.rule is {rule!r}; valid: 'greater', 'less', None")
+        if max_keep_ckpts == 0 or max_keep_ckpts < -1:
+            raise ConfigError(f"CheckpointHook.max_keep_ckpts is {max_keep_ckpts}; it must be 1 or more, or -1 for all")
+        if interval == 0 or interval < -1:
+            raise ConfigError(f"CheckpointHook.interval is {interval}; it must be 1 or more, or -1 for none")
+        if save_begin < 0:
+            raise ConfigError(f"CheckpointHook.save_begin is {save_begin}; it must be 0 or more")
+        self.interval = interval
+        self.max_keep_ckpts = max_keep_ckpts
+        self.save_last = save_last
+        self.save_best = [save_best] if isinstance(save_best, str) else list(save_best or ())
+        self.rule = rule
+        self.save_begin = save_begin
+        self.by_epoch = by_epoch
+
+    def before_train(self, runner) -> None:
+        """Learn what the run counts, and which files are its own."""
+        by_epoch = not isinstance(runner.train_loop, IterBasedTrainLoop)
+        if self.by_epoch and not by_epoch:
+            raise ConfigError(
+                "default_hooks.checkpoint.by_epoch is True, but the run counts iterations (train_cfg.by_epoch=False); "
+                "leave it out"
+            )
+        self._counts_epochs = by_epoch and self.by_epoch is not False
+        self._folder = Path(runner.work_dir)
+        self._last: tuple[str, int] | None = None  # name, and the iteration that it is of
+        info = runner.message_hub.runtime_info
+        own = info.get(_SAVED) if isinstance(info.get(_SAVED), dict) else {}
+        if own.get("folder") != str(self._folder.resolve()):  # files of another run, or of the same elsewhere
+            own = {}
+        self._saved = _names(own.get("names"))
+        best = info.get(_BEST) if isinstance(info.get(_BEST), dict) else {}
+        self._best = {
+            str(metric): (float(value[0]), "".join(_names(value[1:])) if own else "")
+            for metric, value in best.items()
+            if isinstance(value, list | tuple) and len(value) == 2 and isinstance(value[0], int | float)
+        }
+        if is_main_process():
+            remove_leftovers(self._folder)
+
+    def after_train_epoch(self, runner) -> None:
+        if self._counts_epochs:
+            self._save_if_due(
+                runner, runner.epoch + 1, runner.max_epochs, {"epoch": runner.epoch + 1, "iter": runner.iter}
+            )
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        if not self._counts_epochs:
+            done = runner.iter + 1
+            self._save_if_due(runner, done, runner.max_iters, {"epoch": runner.epoch, "iter": done})
+
+    def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
+        """Write the best weights, and what the evaluation found into the checkpoint of this iteration."""
+        if not hasattr(self, "_folder"):  # an evaluation without a training
+            return
+        outdated = [
+            found for metric in self._metrics(metrics or {}) if (found := self._save_best(runner, metric, metrics))
+        ]
+        runner.message_hub.update_info(EVALUATED, runner.iter)
+        if self._last is not None and self._last[1] == runner.iter:
+            self._write(runner, self._last[0], {"epoch": runner.epoch, "iter": runner.iter})
+        self._remove(outdated)
+
+    def _save_if_due(self, runner, done: int, last: int, meta: dict[str, int]) -> None:
+        due = self.interval > 0 and done > self.save_begin and (done - self.save_begin) % self.interval == 0
+        if due or (self.save_last and done == last):
+            self._save(runner, f"{'epoch' if self._counts_epochs else 'iter'}_{done}.pth", meta)
+
+    def _save(self, runner, name: str, meta: dict[str, int]) -> None:
+        """Write a checkpoint, name it as the last, and remove those that are too many."""
+        self._saved = [*(known for known in self._saved if known != name), name]
+        too_many = self._saved[: -self.max_keep_ckpts] if self.max_keep_ckpts > 0 else []
+        self._saved = self._saved[len(too_many) :]
+        self._last = name, meta["iter"]
+        runner.logger.info(f"saving checkpoint {name}")
+        self._write(runner, name, meta)
+        if is_main_process():
+            path = str(self._folder / name)
+            write_whole(self._folder / LAST, lambda part: part.write_text(path, encoding="utf-8"))
+        self._remove(too_many)
+
+    def _write(self, runner, name: str, meta: dict[str, int]) -> None:
+        self._note(runner)
+        runner.save_checkpoint(str(self._folder), name, meta=meta, by_epoch=self._counts_epochs)
+
+    def _note(self, runner) -> None:
+        """Put what a resumed run must know into the checkpoint."""
+        own = {"folder": str(self._folder.resolve()), "names": list(self._saved)}
+        runner.message_hub.update_info(_SAVED, own)
+        runner.message_hub.update_info(_BEST, {metric: list(best) for metric, best in self._best.items()})
+
+    def _metrics(self, metrics: dict[str, float]) -> list[str]:
+        if self.save_best == ["auto"]:
+            return list(metrics)[:1]
+        for metric in self.save_best:
+            if metric not in metrics:
+                raise ConfigError(
+                    f"default_hooks.checkpoint.save_best is {metric!r}, which the evaluation does not give. "
+                    f"{nearest(metric, list(metrics))}"
+                )
+        return self.save_best
+
+    def _save_best(self, runner, metric: str, metrics: dict[str, float]) -> str | None:
+        """Write the weights if they are the best by a metric; return the name of the file that they supersede."""
+        score = metrics[metric]
+        before, name_before = self._best.get(metric, (math.nan, ""))
+        less = self.rule == "less" or (self.rule is None and "loss" in metric.lower())
+        if math.isnan(score) or not (math.isnan(before) or (score < before if less else score > before)):
+            return None
+        done = f"epoch_{runner.epoch}" if self._counts_epochs else f"iter_{runner.iter}"
+        name = f"best_{metric}_{done}.pth".replace("/", "_")
+        self._best[metric] = float(score), name
+        self._note(runner)
+        meta = {"epoch": runner.epoch, "iter": runner.iter}
+        only_weights = {"save_optimizer": False, "save_param_scheduler": False}
+        runner.save_checkpoint(str(self._folder), name, meta=meta, by_epoch=False, **only_weights)
+        runner.logger.info(f"{metric} {score:.4f} is the best so far: {name}")
+        return name_before if name_before != name else None
+
+    def _remove(self, names: list[str]) -> None:
+        if is_main_process():
+            for name in names:
+                if name:
+                    (self._folder / name).unlink(missing_ok=True)
+
+
+def _names(found: Any) -> list[str]:
+    """Read names of files; no paths, which could lead out of the work dir."""
+    names = found if isinstance(found, list | tuple) else ()
+    return [name for name in names if isinstance(name, str) and name.endswith(".pth") and name == Path(name).name]

@@ -1,0 +1,228 @@
+"""Checkpoints of a run: whole or not there, kept until the next is, and nobody else's."""
+
+import errno
+import os
+import shutil
+
+import pytest
+import torch
+from mmengine.runner import ValLoop
+
+from rdet.checkpoint import read_checkpoint
+from rdet.engine import checkpoint_files
+from rdet.engine.checkpoint_files import newest_whole, remove_leftovers, write_whole
+from rdet.errors import CheckpointError, ConfigError
+
+SAVES = {
+    "train_cfg__max_iters": 4,
+    "train_cfg__val_interval": 2,
+    "default_hooks__checkpoint__interval": 2,
+    "default_hooks__checkpoint__max_keep_ckpts": 1,
+    "default_hooks__checkpoint__save_best": "coco/bbox_mAP",
+    "train_dataloader__num_workers": 0,
+}
+
+
+class PowerCut(BaseException):
+    """Nothing catches it, and nothing is cleared away."""
+
+
+def state_of(path):
+    checkpoint = read_checkpoint(path)
+    momentum = [value["momentum_buffer"] for value in checkpoint["optimizer"]["state"].values()]
+    return [*checkpoint["state_dict"].values(), *momentum]
+
+
+def test_what_cannot_be_written_leaves_what_was_there(tmp_path):
+    path = tmp_path / "iter_1.pth"
+    path.write_text("old")
+
+    def fill_the_disk(part):
+        part.write_text("half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(
+        CheckpointError, match=r"cannot write .*iter_1\.pth \(No space left on device\); checkpoints .*--re"
+    ):
+        write_whole(path, fill_the_disk)
+    assert [file.name for file in tmp_path.iterdir()] == ["iter_1.pth"]
+    assert path.read_text() == "old"
+
+
+def test_torchs_writer_names_the_systems_reason(tmp_path):
+    def write(part):
+        torch.save({"a": torch.zeros(9)}, part / "no folder")
+
+    part = tmp_path / "a.pth"
+    with pytest.raises(CheckpointError, match=r"cannot write .*a\.pth \(.+\); checkpoints that were written") as caught:
+        write_whole(part, write)
+    assert "\n" not in str(caught.value)
+
+
+def save(path, value):
+    torch.save({"a": torch.full((1000,), float(value))}, path)
+    os.utime(path, (value, value))
+
+
+def test_the_newest_that_is_whole_is_found(tmp_path):
+    assert newest_whole(tmp_path) == (None, [])
+    for index in (1, 2, 3):
+        save(tmp_path / f"iter_{index}.pth", index)
+    save(tmp_path / "best_coco_bbox_mAP_iter_9.pth", 9)  # it holds weights alone
+    last = tmp_path / "last_checkpoint"
+    assert newest_whole(tmp_path)[0].name == "iter_3.pth"  # there is no last_checkpoint
+    last.write_text(str(tmp_path / "iter_2.pth"))
+    assert newest_whole(tmp_path)[0].name == "iter_2.pth"
+    for text in ("", "\0", "somewhere/else/iter_3.pth"):  # a kill emptied it; the work dir was moved
+        last.write_text(text)
+        assert newest_whole(tmp_path)[0].name == "iter_3.pth"
+    content = (tmp_path / "iter_3.pth").read_bytes()
+    (tmp_path / "iter_3.pth").write_bytes(content[: len(content) // 2])
+    os.utime(tmp_path / "iter_3.pth", (3, 3))
+    found, passed_over = newest_whole(tmp_path)
+    assert found.name == "iter_2.pth"
+    (reason,) = passed_over
+    assert "iter_3.pth" in reason
+    last.write_text(str(tmp_path / "iter_7.pth"))
+    assert newest_whole(tmp_path)[1][0].endswith("iter_7.pth is not there")
+
+
+def test_leftovers_of_a_kill_go_when_the_run_goes_on(make_runner, tmp_path):
+    make_runner(**SAVES).train()
+    part = tmp_path / "run" / ".iter_3.pth.123.part"
+    part.write_text("half")
+    (tmp_path / "run" / "mine.part").touch()
+    make_runner(resume=True, **{**SAVES, "train_cfg__max_iters": 5}).train()
+    assert not part.exists()
+    assert (tmp_path / "run" / "mine.part").exists()
+    remove_leftovers(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("function", ["fsync", "replace"])
+def test_a_power_cut_at_any_write_loses_nothing(make_runner, tmp_path, monkeypatch, function):
+    """Each kill leaves a checkpoint that the run goes on from, to the same bits and the same best."""
+    make_runner(work_dir="whole", **SAVES).train()
+    best = [path.name for path in (tmp_path / "whole").glob("best_*")]
+    real = getattr(os, function)
+    cut_at = 0
+    while True:
+        cut_at += 1
+        calls, name = 0, f"cut_{cut_at}"
+
+        def cut(*args, count=cut_at):
+            nonlocal calls
+            calls += 1
+            if calls == count:
+                raise PowerCut
+            return real(*args)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(checkpoint_files.os, function, cut)
+            patched.setattr(
+                checkpoint_files.Path, "unlink", lambda *args, **kwargs: None
+            )  # the dead clear nothing away
+            try:
+                make_runner(work_dir=name, **SAVES).train()
+            except PowerCut:
+                pass
+            else:
+                break
+        if newest_whole(tmp_path / name)[0] is None:  # cut in the first
+            make_runner(work_dir=name, **SAVES).train()
+        else:
+            make_runner(work_dir=name, resume=True, **SAVES).train()
+        for one, other in zip(
+            state_of(tmp_path / "whole/iter_4.pth"), state_of(tmp_path / name / "iter_4.pth"), strict=True
+        ):
+            assert torch.equal(one, other)
+        assert set(best) <= {path.name for path in (tmp_path / name).glob("best_*")}
+        shutil.rmtree(tmp_path / name)
+    assert cut_at > 6
+
+
+def test_a_full_disk_ends_the_run_and_keeps_the_last_checkpoint(make_runner, tmp_path, monkeypatch):
+    runner = make_runner(**SAVES)
+    write, count = torch.save, 0
+
+    def fill(*args, **kwargs):
+        nonlocal count
+        count += 1
+        if count > 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(*args, **kwargs)
+
+    monkeypatch.setattr(torch, "save", fill)
+    with pytest.raises(CheckpointError, match=r"cannot write .* \(No space left on device\)"):
+        runner.train()
+    found, passed_over = newest_whole(tmp_path / "run")
+    assert (found.name, passed_over) == ("iter_2.pth", [])
+
+
+def test_a_run_removes_only_what_it_wrote(make_runner, tmp_path):
+    """Resumed elsewhere, or from a file that names others, it leaves the first run's checkpoints alone."""
+    make_runner(work_dir="first", **SAVES).train()
+    before = sorted(path.name for path in (tmp_path / "first").iterdir() if path.suffix == ".pth")
+    assert len(before) == 2
+    checkpoint = torch.load(tmp_path / "first/iter_4.pth", weights_only=False)
+    info = checkpoint["message_hub"]["runtime_info"]
+    info["best_checkpoints"] = {"coco/bbox_mAP": [-1.0, f"../first/{before[0]}"]}
+    info["saved_checkpoints"] = {
+        "folder": str((tmp_path / "second").resolve()),
+        "names": ["../first/iter_4.pth", "..", 3],
+    }
+    torch.save(checkpoint, tmp_path / "hostile.pth")
+    for source in ("first/iter_4.pth", "hostile.pth"):
+        longer = {**SAVES, "train_cfg__max_iters": 8, "resume": True, "load_from": str(tmp_path / source)}
+        make_runner(work_dir="second", **longer).train()
+        assert sorted(path.name for path in (tmp_path / "first").iterdir() if path.suffix == ".pth") == before
+
+
+@pytest.mark.parametrize("interval", [1, 2])
+def test_an_evaluation_that_was_killed_is_done_first(make_runner, tmp_path, monkeypatch, interval):
+    make_runner(work_dir="whole", **SAVES).train()
+    evaluate, evaluated = ValLoop.run, []
+
+    def killed(loop):
+        evaluated.append(loop.runner.iter)
+        if len(evaluated) == 1:
+            raise PowerCut
+        return evaluate(loop)
+
+    monkeypatch.setattr(ValLoop, "run", killed)
+    options = {**SAVES, "default_hooks__checkpoint__interval": interval}
+    with pytest.raises(PowerCut):
+        make_runner(work_dir="cut", **options).train()
+    make_runner(work_dir="cut", resume=True, **options).train()
+    make_runner(work_dir="cut", resume=True, **options).train()  # all is done
+    assert evaluated == [2, 2, 4]
+    names = [sorted(path.name for path in (tmp_path / run).glob("best_*")) for run in ("whole", "cut")]
+    assert names[0] == names[1]
+
+
+def test_the_hook_counts_as_the_run_does(make_runner, tmp_path):
+    """One word of the config says whether epochs or iterations are counted."""
+    counts = {"_delete_": True, "type": "CheckpointHook", "interval": 1, "save_best": None}
+    make_runner(work_dir="iterations", train_cfg__max_iters=2, default_hooks__checkpoint=counts).train()
+    assert sorted(path.name for path in (tmp_path / "iterations").glob("*.pth")) == ["iter_1.pth", "iter_2.pth"]
+    epochs = {"_delete_": True, "by_epoch": True, "max_epochs": 2, "val_interval": 5}
+    make_runner(work_dir="epochs", train_cfg=epochs, default_hooks__checkpoint=counts).train()
+    assert sorted(path.name for path in (tmp_path / "epochs").glob("*.pth")) == ["epoch_1.pth", "epoch_2.pth"]
+    runner = make_runner(train_cfg__max_iters=2, default_hooks__checkpoint__by_epoch=True)
+    with pytest.raises(
+        ConfigError, match=r"checkpoint\.by_epoch is True, but the run counts iterations .*; leave it out"
+    ):
+        runner.train()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("rule", "better", "rule is 'better'; valid: 'greater', 'less', None"),
+        ("interval", 0, "interval is 0; it must be 1 or more, or -1"),
+        ("max_keep_ckpts", 0, "max_keep_ckpts is 0; it must be 1 or more, or -1"),
+        ("save_begin", -1, "save_begin is -1; it must be 0 or more"),
+    ],
+)
+def test_values_without_a_meaning_are_said(make_runner, key, value, message):
+    with pytest.raises(ConfigError, match=message):
+        make_runner(**{f"default_hooks__checkpoint__{key}": value})
