@@ -7,6 +7,7 @@ Every class takes its message alone: a data loader and other processes make an e
 """
 
 import re
+import signal
 from typing import TypeGuard
 
 
@@ -69,6 +70,23 @@ class ComparisonError(RdetError, RuntimeError):
 
 class NonFiniteLossError(RdetError, FloatingPointError):
     """A loss that is infinite or not a number."""
+
+
+class Interrupted(Exception):
+    """A run that a signal ended, which is no error.
+
+    Args:
+        number: The signal's.
+        message: One line; None: the signal's name.
+
+    Attributes:
+        code: What the program ends with, as a shell would say it: 128 and the number.
+    """
+
+    def __init__(self, number: int, message: str | None = None):
+        super().__init__(message or f"stopped by {signal.Signals(number).name}")
+        self.number = number
+        self.code = 128 + number
 
 
 class MissingFileError(RdetError, FileNotFoundError):

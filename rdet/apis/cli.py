@@ -10,7 +10,7 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 
 from rdet.config import load_config
-from rdet.errors import ConfigError, RdetError, is_of_a_file, message_of
+from rdet.errors import ConfigError, Interrupted, RdetError, is_of_a_file, message_of
 
 
 def parse_options(items: list[str]) -> dict:
@@ -38,6 +38,9 @@ def one_line_errors() -> Iterator[None]:
     """
     try:
         yield
+    except Interrupted as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.code)
     except Exception as error:
         if os.environ.get("RDET_TRACEBACK") or not (isinstance(error, RdetError) or is_of_a_file(error)):
             raise

@@ -44,8 +44,9 @@ class EpochBasedTrainLoop(loops.EpochBasedTrainLoop):
         length = len(self.dataloader)
         for index in range(self._iter - self._epoch * length, length):
             batch = next(stream)
-            _seed_iteration(self)
-            self.run_iter(index, batch)
+            with self.runner.interruption.after_this():
+                _seed_iteration(self)
+                self.run_iter(index, batch)
         self.runner.call_hook("after_train_epoch")
         self._epoch += 1
 
@@ -74,8 +75,9 @@ class IterBasedTrainLoop(loops.IterBasedTrainLoop):
             self.runner.model.train()
             _set_epoch(self.runner.model, self._iter // len(self.dataloader.batch_sampler))
             batch = next(stream)
-            _seed_iteration(self)
-            self.run_iter(batch)
+            with self.runner.interruption.after_this():
+                _seed_iteration(self)
+                self.run_iter(batch)
             self._decide_current_val_interval()
             if _validation_is_due(self, self._iter, self._max_iters):
                 self.runner.val_loop.run()

@@ -19,10 +19,12 @@ from rdet.compat import recompute_for_all_gradients
 from rdet.config import flatten
 from rdet.engine.checkpoint_files import newest_whole, write_whole
 from rdet.engine.distributed import cpu_only, init_cpu_process_group
+from rdet.engine.hooks.checkpoint_hook import CheckpointHook
+from rdet.engine.interrupt import ending_at_signals, leave_interrupts_to_the_run
 from rdet.engine.loader import Loader
 from rdet.engine.memory import keep_freed_memory
 from rdet.engine.sampling import SeededDataset, StridedSampler, TrainStream
-from rdet.errors import CheckpointError, MissingFileError
+from rdet.errors import CheckpointError, Interrupted, MissingFileError
 from rdet.literal_config import literal_config
 from rdet.messages import few
 from rdet.registry import LOOPS
@@ -72,17 +74,40 @@ class Runner(mm.Runner):
             options |= {"sampler": StridedSampler(len(dataset), rank, world_size), "batch_size": batch_size}
         if not options.get("num_workers"):
             options.pop("persistent_workers", None)  # torch refuses it without workers
-        options.setdefault("worker_init_fn", _keep_freed_memory)
+        options.setdefault("worker_init_fn", _begin_worker)
         options.setdefault("pin_memory", torch.cuda.is_available())  # to copy images to the GPU while it works
         return Loader(dataset, collate_fn=options.pop("collate_fn", pseudo_collate), **options)
 
     # A run ends its loaders' workers, whether it is done, fails or is interrupted.
 
     def train(self) -> nn.Module:
+        """Train. Ctrl-C and SIGTERM end it between two steps, with a checkpoint.
+
+        Raises:
+            Interrupted: It was asked to end.
+        """
         try:
-            return super().train()
+            with ending_at_signals() as self.interruption:
+                try:
+                    return super().train()
+                except Interrupted as error:
+                    raise Interrupted(error.number, f"{error} {self._save_where_it_stopped()}") from None
         finally:
             self._end_workers()
+
+    def _save_where_it_stopped(self) -> str:
+        """Write a checkpoint of the steps that were done, unless there is one; say how to go on."""
+        loop = self._train_loop
+        if not isinstance(loop, mm.BaseLoop) or loop.iter == 0:
+            return "before the first step: nothing is lost"
+        where = f"after iteration {loop.iter}"
+        hook = next((hook for hook in self.hooks if isinstance(hook, CheckpointHook)), None)
+        if hook is None:
+            return f"{where}; there is no CheckpointHook, so nothing was saved"
+        name = hook.save_now(self)
+        if name is None:
+            return f"{where}, before a checkpoint was written"
+        return f"{where}; {Path(self.work_dir) / name} is saved. Go on with the same command and --resume"
 
     def val(self) -> dict:
         try:
@@ -294,9 +319,10 @@ class Runner(mm.Runner):
         return ()
 
 
-def _keep_freed_memory(worker: int) -> None:
-    """Keep freed memory in a worker, for which every image is a few blocks of some megabytes."""
+def _begin_worker(worker: int) -> None:
+    """Keep freed memory in a worker, for which every image is a few blocks of some megabytes; the run ends it."""
     keep_freed_memory()
+    leave_interrupts_to_the_run()
 
 
 def _check_norms_stay(model: nn.Module, source: str) -> None:

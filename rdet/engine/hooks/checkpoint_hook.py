@@ -80,6 +80,7 @@ class CheckpointHook(Hook):
         self._counts_epochs = by_epoch and self.by_epoch is not False
         self._folder = Path(runner.work_dir)
         self._last: tuple[str, int] | None = None  # name, and the iteration that it is of
+        self._in_evaluation = False
         info = runner.message_hub.runtime_info
         own = info.get(_SAVED) if isinstance(info.get(_SAVED), dict) else {}
         if own.get("folder") != str(self._folder.resolve()):  # files of another run, or of the same elsewhere
@@ -107,6 +108,7 @@ class CheckpointHook(Hook):
 
     def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
         """Write the best weights, and what the evaluation found into the checkpoint of this iteration."""
+        self._in_evaluation = False
         if not hasattr(self, "_folder"):  # an evaluation without a training
             return
         outdated = [
@@ -116,6 +118,23 @@ class CheckpointHook(Hook):
         if self._last is not None and self._last[1] == runner.iter:
             self._write(runner, self._last[0], {"epoch": runner.epoch, "iter": runner.iter})
         self._remove(outdated)
+
+    def save_now(self, runner) -> str | None:
+        """Write a checkpoint of a run that ends between two steps, unless there is one of this iteration.
+
+        Returns:
+            Its name; that of the last one if the run ends in an evaluation, where weights may be averages. None if
+            there is none.
+        """
+        if not hasattr(self, "_folder"):
+            return None
+        written = self._last is not None and self._last[1] == runner.iter
+        if not written and not self._in_evaluation:
+            self._save(runner, f"iter_{runner.iter}.pth", {"epoch": runner.epoch, "iter": runner.iter})
+        return None if self._last is None else self._last[0]
+
+    def before_val_epoch(self, runner) -> None:
+        self._in_evaluation = True
 
     def _save_if_due(self, runner, done: int, last: int, meta: dict[str, int]) -> None:
         due = self.interval > 0 and done > self.save_begin and (done - self.save_begin) % self.interval == 0

@@ -1,0 +1,88 @@
+"""A run that is asked to end saves what it has, says how to go on, and goes on to the same bits."""
+
+import os
+import signal
+import time
+
+import pytest
+import torch
+
+from rdet.checkpoint import read_checkpoint
+from rdet.errors import Interrupted
+
+FEW = {"train_cfg__max_iters": 6, "default_hooks__checkpoint__interval": 100, "train_dataloader__num_workers": 0}
+
+
+def interrupt(runner, number, during):
+    """Sends a signal in the third iteration: in the middle of the step, or between two."""
+    train_step = runner.model.train_step
+
+    def step(*args, **kwargs):
+        losses = train_step(*args, **kwargs)
+        if runner.iter == 2 and during == "step":
+            os.kill(os.getpid(), number)
+        return losses
+
+    runner.model.train_step = step
+    if during == "wait":
+        loop = runner.build_train_loop(runner._train_loop)
+        runner._train_loop, run_iter = loop, loop.run_iter
+
+        def run(*args, **kwargs):
+            run_iter(*args, **kwargs)
+            if loop.iter == 3:
+                runner.interruption._in_a_step = False  # it waits for the next batch
+                os.kill(os.getpid(), number)
+
+        loop.run_iter = run
+
+
+@pytest.mark.parametrize("during", ["step", "wait"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_it_saves_and_goes_on_to_the_same_bits(make_runner, tmp_path, number, code, during):
+    before = signal.getsignal(number)
+    make_runner(work_dir="whole", **FEW).train()
+    runner = make_runner(work_dir="cut", **FEW)
+    interrupt(runner, number, during)
+    with pytest.raises(
+        Interrupted, match=r"stopped by SIG\w+ after iteration 3; .*iter_3\.pth is saved\. Go on with"
+    ) as caught:
+        runner.train()
+    assert caught.value.code == code
+    assert signal.getsignal(number) is before
+    make_runner(work_dir="cut", resume=True, **FEW).train()
+    states = [read_checkpoint(tmp_path / run / "iter_6.pth")["state_dict"] for run in ("whole", "cut")]
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+def test_within_an_epoch(make_runner, tmp_path):
+    epochs = {"_delete_": True, "by_epoch": True, "max_epochs": 2, "val_interval": 5}
+    options = {
+        "train_cfg": epochs,
+        "default_hooks__checkpoint__by_epoch": None,
+        "default_hooks__checkpoint__interval": 1,
+    }
+    make_runner(work_dir="whole", **options).train()
+    runner = make_runner(work_dir="cut", **options)
+    interrupt(runner, signal.SIGTERM, "step")
+    with pytest.raises(Interrupted, match=r"iter_3\.pth is saved"):
+        runner.train()
+    make_runner(work_dir="cut", resume=True, **options).train()
+    states = [read_checkpoint(tmp_path / run / "epoch_2.pth")["state_dict"] for run in ("whole", "cut")]
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_the_command_ends_in_one_line(command, config, number, code, tmp_path):
+    process = command("train.py", config, "--work-dir", "run", "--cfg-options", "train_cfg.max_iters=100000")
+    deadline = time.time() + 120
+    while not (tmp_path / "run" / "last_checkpoint").exists():
+        assert process.poll() is None, process.stdout.read()
+        assert time.time() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, number)  # as a terminal does: its workers get it too
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == code, output
+    lines = [line for line in str(output).splitlines() if line.strip()]
+    assert "is saved. Go on with the same command and --resume" in lines[-1]
+    assert "Traceback" not in str(output)
