@@ -14,9 +14,9 @@ from torchvision.ops import batched_nms
 from rdet.apis.build import build_detector
 from rdet.apis.inference import inference_detector, init_detector
 from rdet.config import load_config
-from rdet.errors import CheckpointError, MissingModuleError
+from rdet.errors import CheckpointError, MissingFileError, MissingModuleError
 from rdet.interop.convert import convert_checkpoint, open_checkpoint
-from rdet.interop.nanodet import _BLOCKS
+from rdet.interop.nanodet import _BLOCKS, _chains
 
 onnx = pytest.importorskip("onnx")
 
@@ -90,21 +90,32 @@ def folded(model) -> list[tuple[torch.Tensor, torch.Tensor]]:
     return result
 
 
-def write_onnx(path, convolutions, extra_nodes=(), external=False, side=416):
-    """An export as far as its weights go: numbered, in their order."""
+def write_onnx(path, convolutions, extra_nodes=(), external=False, side=416, change=lambda model: None):
+    """An export as far as its weights and their connections go: numbered, in their order."""
     tensors, nodes = [], []
     for index, (weight, bias) in enumerate(convolutions):
         for kind, value in (("w", weight), ("b", bias)):
             tensors.append(onnx.numpy_helper.from_array(value.detach().numpy(), f"{index}{kind}"))
-        nodes.append(onnx.helper.make_node("Conv", [f"x{index}", f"{index}w", f"{index}b"], [f"x{index + 1}"]))
+    index = 0
+    for chain in _chains(len(convolutions)) or [[""] * len(convolutions)]:
+        x = f"map{index}"
+        nodes.append(onnx.helper.make_node("Identity", ["x0"], [x]))
+        for name in chain:
+            nodes.append(onnx.helper.make_node("Conv", [x, f"{index}w", f"{index}b"], [f"y{index}"]))
+            x = f"y{index}"
+            if not name.endswith(("branch1.0", "branch2.3")) and "fpn" not in name and "gfl_cls" not in name:
+                nodes.append(onnx.helper.make_node("LeakyRelu", [x], [f"a{index}"], alpha=0.1))
+                x = f"a{index}"
+            index += 1
     nodes += [onnx.helper.make_node(kind, ["x0"], ["y"]) for kind in extra_nodes]
     if external:
         tensors[0].ClearField("raw_data")
         tensors[0].data_location = onnx.TensorProto.EXTERNAL
         tensors[0].external_data.add(key="location", value="/etc/passwd")
     image = onnx.helper.make_tensor_value_info("x0", onnx.TensorProto.FLOAT, [1, 3, side, side])
-    graph = onnx.helper.make_graph(nodes, "g", [image], [], tensors)
-    onnx.save(onnx.helper.make_model(graph), path)
+    model = onnx.helper.make_model(onnx.helper.make_graph(nodes, "g", [image], [], tensors))
+    change(model)
+    path.write_bytes(model.SerializeToString())
 
 
 def raw(model, images):
@@ -147,6 +158,172 @@ def test_exported_files(tmp_path, options, side):
     assert converted.cfg.val_dataloader.dataset.pipeline[1].scale == (side, side)
     # Statistics of a batch would undo the identity: training keeps it.
     assert not any(module.training for module in converted.train().modules() if isinstance(module, nn.BatchNorm2d))
+
+
+def initializers(model) -> dict:
+    return {tensor.name: tensor for tensor in model.graph.initializer}
+
+
+def with_array(name, make):
+    def change(model):
+        tensor = initializers(model)[name]
+        array = make(onnx.numpy_helper.to_array(tensor))
+        tensor.CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
+
+    return change
+
+
+def with_all_arrays(dtype):
+    def change(model):
+        for name in initializers(model):
+            with_array(name, lambda array: array.astype(dtype))(model)
+
+    return change
+
+
+def with_side(side):
+    def change(model):
+        model.graph.input[0].type.tensor_type.shape.dim[2].dim_value = side
+
+    return change
+
+
+def cut_short(model):
+    model.graph.initializer[0].raw_data = model.graph.initializer[0].raw_data[:-4]
+
+
+def of_unknown_type(model):
+    model.graph.initializer[0].data_type = 99
+
+
+def without_a_path(model):
+    model.graph.initializer[0].data_location = onnx.TensorProto.EXTERNAL
+
+
+def with_relu(model):
+    for node in model.graph.node:
+        if node.op_type == "LeakyRelu":
+            node.op_type = "Relu"
+            del node.attribute[:]
+
+
+def with_levels_reversed(model):
+    """The same network; only the order of its independent parts is another."""
+    size = 10  # what makes a level's map, four convolutions with their activations, the last convolution
+    nodes = list(model.graph.node)[-3 * size :]
+    levels = [nodes[start : start + size] for start in range(0, 3 * size, size)]
+    del model.graph.node[-3 * size :]
+    model.graph.node.extend(level[0] for level in levels)
+    model.graph.node.extend(node for level in reversed(levels) for node in level[1:])
+
+
+def with_boxes_of(channels):
+    def change(model):
+        for index in range(6):
+            shape = [1, 7, 5 if index < 3 else channels]
+            model.graph.output.append(onnx.helper.make_tensor_value_info(f"out{index}", onnx.TensorProto.FLOAT, shape))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (with_all_arrays(np.int8), "'0w' is not of floating point"),
+        (cut_short, "'0w' is damaged"),
+        (of_unknown_type, "'0w' is not of floating point"),
+        (without_a_path, "'0w' is damaged"),
+        (
+            with_array("0w", lambda array: array * np.nan),
+            r"backbone\.conv1\.0\.weight holds numbers that are not finite",
+        ),
+        (with_array("0b", lambda array: array[:7]), r"4 are unknown or of another shape \(backbone\.conv1\.1\.weight"),
+        (with_array("62b", lambda array: array[:36]), "its last layers have 36, 37 channels"),
+        (with_array("58w", lambda array: array[0, 0, 0, 0]), "no NanoDet-m of version 0"),
+        (with_side(-5), r"images of \(416, -5\) pixels"),
+        (with_side(10**12), r"images of \(416, 1000000000000\) pixels"),
+        (with_relu, "not connected as those of NanoDet-m"),
+        (with_levels_reversed, "not connected as those of NanoDet-m"),
+        (with_boxes_of(44), "its boxes are not of 8 bins a side"),
+    ],
+)
+def test_damaged_and_other_exports_are_one_line(tmp_path, change, message):
+    write_onnx(tmp_path / "a.onnx", folded(detector()), change=change)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        convert_checkpoint(tmp_path / "a.onnx", tmp_path / "a.pth")
+    assert "a.onnx" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "scale"),
+    [(with_all_arrays(np.float16), (416, 416)), (with_side(256), (416, 256)), (with_boxes_of(32), (416, 416))],
+)
+def test_exports_of_other_types_and_sizes(tmp_path, change, scale):
+    write_onnx(tmp_path / "a.onnx", folded(detector()), change=change)
+    found = open_checkpoint(tmp_path / "a.onnx")
+    assert {value.dtype for value in found["state_dict"].values()} == {torch.float32, torch.int64}
+    assert init_detector(checkpoint=tmp_path / "a.onnx").cfg.val_dataloader.dataset.pipeline[1].scale == scale
+
+
+def test_a_missing_export_is_missing(tmp_path):
+    with pytest.raises(MissingFileError, match="no checkpoint at"):
+        open_checkpoint(tmp_path / "a.onnx")
+
+
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        ("nanodet_m.pth", 320),
+        ("a_320.ckpt", 320),
+        ("iter_13200.ckpt", None),
+        ("model_best.ckpt", None),
+        ("a416.pth", 416),
+    ],
+)
+def test_the_size_of_images_is_guessed_with_a_warning(tmp_path, name, side, monkeypatch):
+    said = []
+    monkeypatch.setattr("rdet.interop.nanodet.print_log", lambda message, *_, **__: said.append(message))
+    torch.save({"state_dict": of_the_project(detector())}, tmp_path / name)
+    model = init_detector(checkpoint=tmp_path / name)
+    assert model.cfg.val_dataloader.dataset.pipeline[1].scale == (side or 416,) * 2
+    assert ["does not say for which size" in message for message in said] == [True] * (side is None)
+
+
+def test_the_number_of_bins_is_the_checkpoints(tmp_path):
+    """Not taken for more classes."""
+    model = detector(**{"model.bbox_coder.reg_max": 10})
+    state = of_the_project(model) | {"head.distribution_project.project": torch.arange(11.0)}
+    torch.save({"state_dict": state}, tmp_path / "nanodet_m.pth")
+    converted = init_detector(checkpoint=tmp_path / "nanodet_m.pth")
+    assert (len(converted.classes), converted.bbox_coder.reg_max) == (5, 10)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda state: state.pop("head.gfl_cls.1.bias"), r"2 are missing \(bbox_head\.conv_cls\.1\.bias"),
+        (lambda state: state.pop("fpn.lateral_convs.0.conv.weight"), "no NanoDet-m of version 0"),
+        (lambda state: state.pop("head.cls_convs.0.0.pointwise.weight"), "1 are missing"),
+        (lambda state: state.update({"backbone.fc.weight": torch.zeros(2)}), "1 are unknown"),
+        (
+            lambda state: state.update(
+                {"backbone.conv1.0.bias": torch.zeros(24)} | {"backbone.x.bias": torch.zeros(2)}
+            ),
+            "of its weights",
+        ),
+        (lambda state: state.update({name: torch.tensor(1.0) for name in state}), "too few for boxes"),
+        (lambda state: state.update({name: value.int() for name, value in state.items()}), "no plain tensor"),
+        (lambda state: state.update({name: value.to("meta") for name, value in state.items()}), "no plain tensor"),
+    ],
+)
+def test_incomplete_and_odd_checkpoints_are_one_line(tmp_path, make, message):
+    state = of_the_project(detector())
+    make(state)
+    torch.save({"state_dict": state}, tmp_path / "nanodet_m.pth")
+    with pytest.raises(CheckpointError, match=message) as caught:
+        convert_checkpoint(tmp_path / "nanodet_m.pth", tmp_path / "a.pth", "nanodet")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
