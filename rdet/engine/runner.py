@@ -220,7 +220,7 @@ class Runner(mm.Runner):
             weights = with_rows_of_classes(weights, model.state_dict(), trained, wanted, filename)
         origin = meta.get("converted_from") or ""
         load_weights_into(model, weights, filename, strict=not starts_training, converted_from=origin)
-        if starts_training and meta.get("fixed_norms") is True:
+        if self._train_loop is not None:
             _check_norms_stay(model, filename)
         self._has_loaded = True
         self.logger.info(f"loaded {filename}")
@@ -326,11 +326,14 @@ def _begin_worker(worker: int) -> None:
 
 
 def _check_norms_stay(model: nn.Module, source: str) -> None:
-    """Raise CheckpointError if training would replace the statistics of batch normalisation by those of a batch."""
+    """Raise CheckpointError if training would undo batch normalisation that has become part of its convolutions.
+
+    What is left of it adds a bias and does nothing else, as its statistics tell, also after a training that kept them.
+    """
     parts = {
         name.partition(".")[0]
         for name, module in model.train().named_modules()
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training and _is_identity(module)
     }
     if parts:
         remedy = " ".join(f"model.{part}.norm_eval=True" for part in sorted(parts))
@@ -338,6 +341,13 @@ def _check_norms_stay(model: nn.Module, source: str) -> None:
             f"{source} has its batch normalisation inside its convolutions, which the statistics of a batch would "
             f"undo: set {remedy}"
         )
+
+
+def _is_identity(norm: nn.modules.batchnorm._BatchNorm) -> bool:
+    """Tell whether a normalisation has the statistics with which it changes nothing; a new one has a variance of 1."""
+    if norm.running_mean is None or norm.running_var is None:
+        return False
+    return not norm.running_mean.any() and bool(((norm.running_var + norm.eps - 1).abs() < 1e-6).all())
 
 
 def classes_of_checkpoint(checkpoint: dict) -> tuple[str, ...] | None:

@@ -80,7 +80,6 @@ def open_checkpoint(source: str | Path, origin: str = "auto", style: str | None 
         "cfg": converted.cfg.pretty_text,
         "converted_from": f"{whose}: {source}",
         "description": converted.description,
-        "fixed_norms": converted.fixed_norms,
     }
     return {"meta": meta, "state_dict": converted.weights}
 

@@ -15,8 +15,6 @@ class Converted(NamedTuple):
         classes: Their names; None if nobody says them.
         num_classes: How many there are.
         description: What it is, in a few words.
-        fixed_norms: Whether its batch normalisation has become part of its convolutions; what is left of it must stay
-            as it is in a training that starts from it.
     """
 
     weights: dict[str, Tensor]
@@ -24,4 +22,3 @@ class Converted(NamedTuple):
     classes: tuple[str, ...] | None
     num_classes: int
     description: str
-    fixed_norms: bool = False

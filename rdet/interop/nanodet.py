@@ -91,7 +91,7 @@ def from_nanodet(
     _check_complete(renamed, cfg, num_classes)
     width = renamed["backbone.stage2.0.branch2.0.weight"].shape[0] * 2
     description = f"NanoDet-m with {_BACKBONES[width]} for {size[0]} x {size[1]} pixels, {num_classes} classes"
-    return Converted(renamed, cfg, default_classes(num_classes), num_classes, description, fixed_norms=folded)
+    return Converted(renamed, cfg, default_classes(num_classes), num_classes, description)
 
 
 def read_nanodet_onnx(path: str) -> tuple[dict[str, Any], dict[str, Tensor]]:

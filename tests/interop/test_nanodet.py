@@ -490,7 +490,20 @@ def test_a_training_that_would_undo_the_norms_is_refused(make_runner, tmp_path):
         make_runner(**options).train()
     fixed = {"model__backbone__norm_eval": True, "model__bbox_head__norm_eval": True}
     # The backbone's own weights are not asked for, since the checkpoint has them all.
-    make_runner(**options, **fixed, model__backbone__weights="torchvision://shufflenet_v2_x1_0").train()
+    runner = make_runner(**options, **fixed, model__backbone__weights="torchvision://shufflenet_v2_x1_0")
+    runner.train()
+    # The same holds for what was trained from it.
+    options["load_from"] = str(Path(runner.work_dir) / "iter_1.pth")
+    assert Path(options["load_from"]).exists()
+    with pytest.raises(CheckpointError, match="batch normalisation inside its convolutions"):
+        make_runner(**options, **dict.fromkeys(fixed, False)).train()
+    # A new head may be trained with the statistics of its batches.
+    made = {
+        "model__bbox_head__norm_eval": False,
+        "model__bbox_head__feat_channels": 32,
+        "model__neck__out_channels": 32,
+    }
+    make_runner(**options, **fixed | made).train()
 
 
 def test_a_class_layer_for_each_level_is_drawn_anew_by_names(tmp_path):
