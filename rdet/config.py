@@ -167,6 +167,10 @@ def _check_part(cfg: dict[str, Any], part: Part, where: str) -> None:
             from rdet.models.norms import check_norm_cfg  # mmcv's layers, which a config without one need not load
 
             check_norm_cfg(value, place)
+        elif key == "act_cfg" and value is not None:
+            from rdet.models.activations import build_activation
+
+            build_activation(value, place)
         elif not key.endswith("_cfg"):
             _check_below(value, registry_below(key, part.registry), place)
 

@@ -219,6 +219,10 @@ def test_a_constructor_of_ones_own_has_keys_of_its_own(tmp_path):
         ),
         ({"model.data_preprocessor.mean.3": 1}, "model.data_preprocessor.mean is a list of 3 and has no item '3'"),
         (
+            {"model.bbox_head": {"_delete_": True, "type": "NanoDetHead", "act_cfg": {"type": "LeakyRelu"}}},
+            "bbox_head.act_cfg: no activation is called 'LeakyRelu'. Did you mean 'LeakyReLU'",
+        ),
+        (
             {"model.bbox_head.norm_cfg": {"type": "GNN"}},
             "norm_cfg: no normalisation is called 'GNN'. Did you mean 'GN'",
         ),

@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import torch
 from mmcv.cnn import build_activation_layer
+from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
-from rdet.errors import ConfigError
+from rdet.errors import ConfigError, UnknownNameError
+from rdet.messages import nearest
 
 
 def build_activation(act_cfg: dict[str, Any], where: str) -> nn.Module:
@@ -16,11 +19,19 @@ def build_activation(act_cfg: dict[str, Any], where: str) -> nn.Module:
         where: Its path in the config, for messages.
 
     Raises:
-        ConfigError: There is no such layer, or it has no such key.
+        UnknownNameError: There is no such layer.
+        ConfigError: It is no dict with a type, or the layer does not take its keys and values.
     """
+    if not isinstance(act_cfg, dict) or not act_cfg.get("type"):
+        raise ConfigError(f"{where} is {act_cfg!r}; it must be a dict with a type, such as dict(type='ReLU')")
+    name = act_cfg["type"]
+    if isinstance(name, str) and ROOT_MODELS.get(name) is None:
+        known = [name for name, layer in ROOT_MODELS.module_dict.items() if "activation" in layer.__module__]
+        raise UnknownNameError(f"{where}: no activation is called {name!r}. {nearest(name, known)}")
     try:
         layer: nn.Module = build_activation_layer(dict(act_cfg))
-    except (KeyError, TypeError, ValueError) as error:
+        layer(torch.zeros(1, 1, 1, 1, device="cpu"))  # values are looked at only here
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(f"{where} is {act_cfg!r}, which is no activation layer: {error}") from error
     return layer
 

@@ -5,10 +5,12 @@ import math
 import pytest
 import torch
 
+from rdet.errors import ConfigError
 from rdet.models.coders.delta_xywh_bbox_coder import DeltaXYWHBBoxCoder
 from rdet.models.dense_heads.atss_head import ATSSHead
 from rdet.models.dense_heads.dense_head import DenseHead
 from rdet.models.dense_heads.fcos_head import FCOSHead
+from rdet.models.dense_heads.nanodet_head import NanoDetHead
 from rdet.models.dense_heads.tood_anchor_head import TOODAnchorHead
 from rdet.models.dense_heads.tood_head import TaskDecomposition, TOODHead, aligned_logit, displaced, displaced_corners
 
@@ -24,6 +26,13 @@ def build(cls, **options):
 def maps(seed=0):
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(2, 4, *size, generator=generator) for size in ((4, 5), (2, 3))]
+
+
+@pytest.mark.parametrize("kernel_size", [-3, 0, 2])
+def test_kernels_are_odd(kernel_size):
+    """Others would give more predictions than there are priors."""
+    with pytest.raises(ConfigError, match=f"kernel_size is {kernel_size}; it must be odd"):
+        build(NanoDetHead, kernel_size=kernel_size)
 
 
 @pytest.mark.parametrize("num_priors", [1, 3])

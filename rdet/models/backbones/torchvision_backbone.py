@@ -94,6 +94,8 @@ class TorchvisionBackbone(Backbone):
             stage = stage_of(stride)
             stages.setdefault(stage, []).append(name)
             last_map[stage], strides[stage] = x, stride
+        if len(set(out_indices)) < len(out_indices):
+            raise ValueError(f"out_indices is {tuple(out_indices)}; each stage has one map")
         if not out_indices or not {index + 1 for index in out_indices} <= set(stages) - {0}:
             raise ValueError(
                 f"out_indices is {tuple(out_indices)}, but {model_name} has the stages 0 to {max(stages) - 1}"

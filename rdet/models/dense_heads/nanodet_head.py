@@ -41,7 +41,7 @@ class NanoDetHead(BaseDenseHead):
         autocast: Whether to follow the run's mixed precision. In bfloat16, neighbouring logits near -4 are 1/32 apart.
 
     Raises:
-        ConfigError: The priors are not one a cell.
+        ConfigError: The priors are not one a cell, or ``kernel_size`` is even.
     """
 
     def __init__(
@@ -66,6 +66,8 @@ class NanoDetHead(BaseDenseHead):
                 f"NanoDetHead predicts one box at each cell, not {num_priors}; set model.anchor_generator to one "
                 "square a cell: scales_per_octave=1, ratios=[1.0]"
             )
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            raise ConfigError(f"kernel_size is {kernel_size}; it must be odd, or maps would grow")
         self.num_classes = num_classes
         self.box_dim = box_dim
         self.norm_eval = norm_eval
