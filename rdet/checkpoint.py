@@ -131,7 +131,11 @@ def weights_in(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
         if isinstance(checkpoint.get(key), Mapping):
             checkpoint = checkpoint[key]
             break
-    weights = {name.removeprefix("module."): value for name, value in checkpoint.items() if isinstance(value, Tensor)}
+    weights = {
+        name.removeprefix("module."): value
+        for name, value in checkpoint.items()
+        if isinstance(name, str) and isinstance(value, Tensor)
+    }
     return {re.sub(r"^normalizer\.", "criterion.normalizer.", name): value for name, value in weights.items()}
 
 

@@ -120,6 +120,11 @@ def test_what_is_no_checkpoint_is_one_line(content, reason, tmp_path):
         read_checkpoint(path)
 
 
+def test_what_has_no_name_is_no_weight():
+    weights = weights_in({"state_dict": {"module.a": torch.ones(1), 1: torch.ones(1), "b": 2}})
+    assert list(weights) == ["a"]
+
+
 def test_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=f"^no checkpoint at {re.escape(str(tmp_path / 'a.pth'))}$"):
         read_checkpoint(tmp_path / "a.pth")

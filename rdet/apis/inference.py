@@ -53,6 +53,7 @@ def init_detector(
         check_name(config)
     content = open_checkpoint(checkpoint) if checkpoint is not None else {}
     meta, classes = meta_in(content), classes_in(content)
+    alone = config is None
     if config is None:
         if checkpoint is None:
             raise ConfigError("init_detector needs a config or a checkpoint")
@@ -71,7 +72,7 @@ def init_detector(
             origin = meta.get("converted_from") or ""
             load_weights_into(model, weights_in(content), str(checkpoint), converted_from=origin)
         except CheckpointError as error:
-            if not meta.get("cfg"):
+            if alone or not meta.get("cfg"):
                 raise
             raise CheckpointError(f"{error}, or leave the config out: the checkpoint carries its own") from error
     model.cfg = cfg

@@ -14,7 +14,7 @@ from torch import Tensor
 from rdet.architecture import CLASS_LAYERS, Architecture, architecture_of
 from rdet.checkpoint import classes_in, meta_in, read_checkpoint, weights_in
 from rdet.class_rows import class_layers
-from rdet.errors import CheckpointError, RdetError
+from rdet.errors import CheckpointError, OutputError, RdetError
 from rdet.interop.array_pickle import read_array_pickle
 from rdet.interop.coco import UNUSED, default_classes
 from rdet.interop.converted import Converted
@@ -109,11 +109,12 @@ def own_checkpoint(source: str | Path, folder: str | Path) -> str:
 
 
 def _without_unused_classes(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    classes, weights = content["meta"]["dataset_meta"]["classes"], dict(content["state_dict"])
-    used = [row for row, name in enumerate(classes or ()) if not name.startswith(UNUSED)]
-    if len(used) == len(classes or ()):
+    classes, weights = classes_in(content) or (), weights_in(content)
+    used = [row for row, name in enumerate(classes) if not name.startswith(UNUSED)]
+    layers = class_layers(weights)
+    if len(used) == len(classes) or any(not weights[name].ndim or len(weights[name]) % len(classes) for name in layers):
         return content
-    for name in class_layers(weights):
+    for name in layers:
         weights[name] = weights[name].unflatten(0, (-1, len(classes)))[:, used].flatten(0, 1)  # (priors, classes, ...)
     meta = {**content["meta"], "dataset_meta": {"classes": tuple(classes[row] for row in used)}}
     return {"meta": meta, "state_dict": weights}
@@ -134,21 +135,33 @@ def convert_checkpoint(
 
     Raises:
         CheckpointError: It cannot be converted, or is rdet's already.
+        OutputError: Nothing can be written to ``out``, or it is the source, or a name for another format.
     """
+    _check_output(source, Path(out))
     content = open_checkpoint(source, origin, style)
     weights = weights_in(content)
     converted = "converted_from" in meta_in(content)
     if target == "rdet" and not converted:
-        if architecture_of(weights):
-            raise CheckpointError(
-                f"{source} is a checkpoint of rdet already: nothing to convert; --to mmdet converts it"
-            )
+        if architecture_of(weights) or class_layers(weights):
+            other = "; --to mmdet converts it" if architecture_of(weights) else ""
+            raise CheckpointError(f"{source} is a checkpoint of rdet already: nothing to convert{other}")
         reason = f"its weights are called {few(weights, 3)}"
         raise CheckpointError(f"{source} is not a checkpoint of {', '.join(ORIGINS)}: {reason}")
     if target == "mmdet":
         content = _as_mmdetection(content, weights, str(source))
     torch.save(content, out)
-    return f"{meta_in(content).get('description') or architecture_of(weights_in(content))}, written to {out}"
+    said = meta_in(content).get("description")
+    return f"{said if isinstance(said, str) and said else architecture_of(weights_in(content))}, written to {out}"
+
+
+def _check_output(source: str | Path, out: Path) -> None:
+    """Raise OutputError before the work if a converted file cannot or must not be written to ``out``."""
+    if out.suffix in (".onnx", ".pkl"):  # by these it would be read as what it is not
+        raise OutputError(f"{out}: a converted checkpoint is no {out.suffix} file; let its name end in .pth")
+    if not out.parent.is_dir():
+        raise OutputError(f"{out}: there is no folder {out.parent}")
+    if out.exists() and Path(source).exists() and out.samefile(source):
+        raise OutputError(f"{out} is the source itself; give the converted checkpoint another name")
 
 
 def origin_of(weights: Mapping[str, Any]) -> str | None:

@@ -358,6 +358,12 @@ def test_other_nanodets_are_one_line(tmp_path):
             open_checkpoint(tmp_path / "a.pth")
 
 
+def test_ones_own_is_no_nanodet_to_convert(tmp_path):
+    torch.save({"state_dict": detector().state_dict()}, tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match="a checkpoint of rdet already: nothing to convert$"):
+        convert_checkpoint(tmp_path / "a.pth", tmp_path / "b.pth")
+
+
 def test_without_onnx_it_says_so(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     (tmp_path / "a.onnx").touch()
