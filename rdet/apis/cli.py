@@ -20,7 +20,13 @@ def parse_options(items: list[str]) -> dict:
             raise ConfigError(f"--cfg-options {item}: expected KEY=VALUE")
     parser = argparse.ArgumentParser()
     parser.add_argument("--options", nargs="+", action=DictAction)
-    return parser.parse_args(["--options", *items]).options if items else {}
+    try:
+        return parser.parse_args(["--options", *items]).options if items else {}
+    except RecursionError as error:  # what mmengine makes of a dict in it
+        raise ConfigError(
+            f"--cfg-options {' '.join(items)}: a value is not understood; values are numbers, names, [lists] and "
+            "(tuples), dicts go into a config file"
+        ) from error
 
 
 def load_run_config(path: str, options: list[str], work_dir: str | None) -> Config:

@@ -45,6 +45,11 @@ def test_option_without_a_value_is_an_error():
         parse_options(["a.b"])
 
 
+def test_a_dict_as_an_option_is_an_error():
+    with pytest.raises(ConfigError, match="dicts go into a config file"):
+        parse_options(["custom_hooks=[dict(type='EMAHook',momentum=0.02)]"])
+
+
 def test_error_of_rdet_is_one_line(capsys):
     with pytest.raises(SystemExit, match="1"), one_line_errors():
         load_config("not/there.py")
