@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONFIG := configs/quickstart/retinanet_lite0_fpn_quickstart.py
 WORK_DIR := work_dirs/quickstart
-BENCHMARKS := loss step roofline memory inference pipeline evaluation processes startup growth
+BENCHMARKS := loss step roofline memory inference pipeline evaluation processes startup growth small_model
 
 .PHONY: demo test lint bench gpu clean
 
