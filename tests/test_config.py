@@ -45,7 +45,7 @@ def test_config_loads_and_its_model_builds(path):
     priors = sum((-(-64 // stride)) ** 2 for stride in model.neck.strides) * model.anchor_generator.num_priors
     assert predictions.logits.shape == (1, priors, classes)
     assert predictions.deltas.shape == (1, priors, model.bbox_coder.box_dim)
-    assert (predictions.quality is not None) == ("loss_quality" in cfg.model)
+    assert (predictions.quality_logits is not None) == ("loss_quality" in cfg.model)
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=name_of)

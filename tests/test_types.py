@@ -94,7 +94,7 @@ def read(head: BaseDenseHead, levels: list[Tensor]) -> Tensor:
 """: r'"DensePredictions" has no attribute "logit"',
     """
 def read(head: BaseDenseHead, levels: list[Tensor]) -> Tensor:
-    return head(levels).quality * 2  # wrong
+    return head(levels).quality_logits * 2  # wrong
 """: r"Unsupported operand types? for \*",
 }
 

@@ -162,6 +162,6 @@ class Positives:
         Raises:
             ConfigError: The head predicts no quality.
         """
-        if self._predictions.quality is None:
+        if self._predictions.quality_logits is None:
             raise ConfigError("model.bbox_head predicts no quality, which a loss of the model needs")
-        return self._predictions.quality[self.image, self.prior]
+        return self._predictions.quality_logits[self.image, self.prior]

@@ -13,7 +13,7 @@ class DensePredictions(NamedTuple):
         logits: (N, A, K) class logits.
         deltas: (N, A, D) encoded boxes, those that are detected.
         level_sizes: (height, width) of each level, in cells.
-        quality: (N, A) logits of how good each box is (centerness, IoU), or None.
+        quality_logits: (N, A) logits of how good each box is (centerness, IoU), or None.
         initial_deltas: (N, A, D) encoded boxes of which ``deltas`` are a refinement, or None.
         priors_per_cell: Priors at a cell of each level; None: the same number on all.
         extra: (N, A, ...) what only the head's ``extra_losses`` reads, or None.
@@ -22,7 +22,7 @@ class DensePredictions(NamedTuple):
     logits: Tensor
     deltas: Tensor
     level_sizes: list[tuple[int, int]]
-    quality: Tensor | None = None
+    quality_logits: Tensor | None = None
     initial_deltas: Tensor | None = None
     priors_per_cell: list[int] | None = None
     extra: Mapping[str, Tensor] | None = None

@@ -39,7 +39,7 @@ def seen():
     torch.manual_seed(0)
     corner = torch.rand(7, 2) * 20
     priors = torch.cat([corner, corner + 10], dim=1)
-    values = {"logits": (2, 7, 5), "deltas": (2, 7, 6), "quality": (2, 7), "initial_deltas": (2, 7, 6)}
+    values = {"logits": (2, 7, 5), "deltas": (2, 7, 6), "quality_logits": (2, 7), "initial_deltas": (2, 7, 6)}
     made = {name: torch.randn(shape, requires_grad=True) for name, shape in values.items()}
     predictions = DensePredictions(**made, level_sizes=[(2, 3), (1, 1)])
     boxes = torch.tensor([[2.0, 2.0, 20.0, 20.0], [5.0, 5.0, 30.0, 30.0], [0.0, 0.0, 15.0, 15.0]])

@@ -183,7 +183,8 @@ def test_outputs_losses_and_detections_are_torchvisions(networks, data):
         torch.testing.assert_close(predictions.logits, outputs["cls_logits"], atol=1e-4, rtol=0)
         torch.testing.assert_close(predictions.deltas, outputs["bbox_regression"], atol=1e-4, rtol=0)
         if "bbox_ctrness" in outputs:
-            torch.testing.assert_close(predictions.quality, outputs["bbox_ctrness"].squeeze(2), atol=1e-4, rtol=0)
+            expected = outputs["bbox_ctrness"].squeeze(2)
+            torch.testing.assert_close(predictions.quality_logits, expected, atol=1e-4, rtol=0)
         assert predictions.level_sizes == [tuple(x.shape[-2:]) for x in features]
 
         anchors = theirs.anchor_generator(batch, features)

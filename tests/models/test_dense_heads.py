@@ -40,11 +40,11 @@ def test_kernels_are_odd(kernel_size):
 def test_quality_is_one_number_a_prior_from_the_box_tower(cls, num_priors):
     head = build(cls, num_priors=num_priors, with_quality=True)
     predictions = head(maps())
-    assert predictions.quality.shape == predictions.logits.shape[:2] == (2, 26 * num_priors)
-    predictions.quality.sum().backward()
+    assert predictions.quality_logits.shape == predictions.logits.shape[:2] == (2, 26 * num_priors)
+    predictions.quality_logits.sum().backward()
     assert all(p.grad is None for p in head.cls_convs.parameters())
     assert all(p.grad.any() for p in head.reg_convs.parameters())
-    assert build(cls)(maps()).quality is None
+    assert build(cls)(maps()).quality_logits is None
 
 
 def test_level_lengths():
@@ -213,7 +213,7 @@ def test_first_version_of_fcos():
     scaled = head(maps()).deltas
     torch.testing.assert_close(scaled[:, 20:].log(), 3 * predictions.deltas[:, 20:].log())
     assert torch.equal(scaled[:, :20], predictions.deltas[:, :20])
-    predictions.quality.sum().backward()
+    predictions.quality_logits.sum().backward()
     assert all(p.grad.any() for p in head.cls_convs.parameters())
     assert all(p.grad is None for p in head.reg_convs.parameters())
     with pytest.raises(ValueError, match="bbox_head.distance is 'log'; valid: 'relu', 'exp'"):

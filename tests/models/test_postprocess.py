@@ -99,7 +99,7 @@ def test_laws(name, options, class_agnostic, score_thr, with_quality):
         # No class is invented, nor a score above the best of its class.
         scores = predictions.logits[index].sigmoid()
         if with_quality:
-            scores = (scores * predictions.quality[index].sigmoid()[:, None]).sqrt()
+            scores = (scores * predictions.quality_logits[index].sigmoid()[:, None]).sqrt()
         assert (found.scores <= scores.max(dim=0).values[found.labels] + 1e-6).all()
         assert score_thr == 0 or (scores > score_thr).any(dim=0)[found.labels].all()
 

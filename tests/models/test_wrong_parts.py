@@ -170,8 +170,8 @@ def with_initial(give):
             "deltas of model.bbox_head (Part) gave a tensor (2, 1161, 2); it must be (N, A, D), here (2, 1161, 4)",
         ),
         (
-            head(lambda p: p._replace(quality=p.logits[..., :1])),
-            "quality of model.bbox_head (Part) gave a tensor (2, 1161, 1); it must be (N, A), here (2, 1161)",
+            head(lambda p: p._replace(quality_logits=p.logits[..., :1])),
+            "quality_logits of model.bbox_head (Part) gave a tensor (2, 1161, 1); it must be (N, A), here (2, 1161)",
         ),
         (
             {**head(with_initial(lambda x: x[:1])), **IN_EACH_BOX},

@@ -107,8 +107,8 @@ def check_predictions(
     checked(predictions.deltas, (*shape, box_dim), f"deltas of {who}", "(N, A, D)")
     if predictions.initial_deltas is not None:
         checked(predictions.initial_deltas, (*shape, box_dim), f"initial_deltas of {who}", "(N, A, D)")
-    if predictions.quality is not None:
-        checked(predictions.quality, shape, f"quality of {who}", "(N, A)")
+    if predictions.quality_logits is not None:
+        checked(predictions.quality_logits, shape, f"quality_logits of {who}", "(N, A)")
 
 
 def check_matches(matches: Matches, truth: GroundTruth, num_priors: int, assigner: Assigner) -> None:

@@ -106,7 +106,7 @@ class DensePostprocess(ABC):
             For each image ``bboxes`` (n, 4), ``scores`` (n,), ``labels`` (n,).
         """
         lengths = predictions.level_lengths
-        qualities = [None] * len(image_sizes) if predictions.quality is None else predictions.quality
+        qualities = [None] * len(image_sizes) if predictions.quality_logits is None else predictions.quality_logits
         detections = []
         for logits, deltas, quality, size in zip(
             predictions.logits, predictions.deltas, qualities, image_sizes, strict=True
