@@ -22,7 +22,8 @@ from rdet.interop.detectron2 import from_detectron2, pixel_statistics
 from rdet.interop.download import fetch
 from rdet.interop.mmdetection import from_mmdetection, to_mmdetection
 from rdet.interop.model_config import detectron2_config, mmdetection_config, torchvision_config
-from rdet.interop.nanodet import from_nanodet, is_nanodet, read_nanodet_onnx
+from rdet.interop.nanodet import from_nanodet, is_nanodet
+from rdet.interop.nanodet_onnx import read_nanodet_onnx
 from rdet.interop.saved_config import saved_config
 from rdet.interop.torchvision import convert_fcos_state_dict, convert_retinanet_state_dict
 from rdet.interop.zoo import check_name, is_name, release, release_of_file

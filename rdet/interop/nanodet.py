@@ -1,20 +1,20 @@
-"""Weights of NanoDet-m (RangiLyu/nanodet 0.x), from its checkpoints and from its exported ONNX files."""
+"""Weights of NanoDet-m (RangiLyu/nanodet 0.x) as rdet's."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor
 
-from rdet.errors import CheckpointError, MissingFileError, MissingModuleError
+from rdet.errors import CheckpointError
 from rdet.interop.coco import default_classes
 from rdet.interop.converted import Converted
 from rdet.interop.model_config import config_of_repository
+from rdet.interop.nanodet_onnx import NUM_BINS
 from rdet.messages import few
 from rdet.registry import MODELS
 
@@ -37,10 +37,7 @@ _BACKBONES = {
     176: "shufflenet_v2_x1_5",
     244: "shufflenet_v2_x2_0",
 }
-_BLOCKS = {2: 4, 3: 8, 4: 4}  # of ShuffleNetV2's stages
 _EPS = 1e-5  # of batch normalisation
-_NUM_BINS = 8  # of every released NanoDet-m: reg_max 7
-_SLOPE = 0.1  # of its LeakyReLU
 _SIDES = range(32, 8193)  # of images; others are damage
 _UNKNOWN = "it is no NanoDet-m of version 0 with ShuffleNetV2; others are not known"
 
@@ -74,7 +71,7 @@ def from_nanodet(
         raise CheckpointError(_UNKNOWN)
     _check_numbers(state)
     bins = state.get("head.distribution_project.project")
-    num_bins = _NUM_BINS if bins is None else bins.numel()
+    num_bins = NUM_BINS if bins is None else bins.numel()
     renamed = dict(_renamed(name, value) for name, value in state.items() if not _is_dropped(name))
     folded = "backbone.conv1.0.bias" in renamed
     if folded:
@@ -92,126 +89,6 @@ def from_nanodet(
     width = renamed["backbone.stage2.0.branch2.0.weight"].shape[0] * 2
     description = f"NanoDet-m with {_BACKBONES[width]} for {size[0]} x {size[1]} pixels, {num_classes} classes"
     return Converted(renamed, cfg, default_classes(num_classes), num_classes, description)
-
-
-def read_nanodet_onnx(path: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read the weights of an exported NanoDet-m. The export names most of them by numbers; their order tells them.
-
-    Args:
-        path: The file. Nothing of it is run, and it may not refer to others.
-
-    Returns:
-        ``input_size``, width and height, where the file says it, and the weights under the names of the project's
-        checkpoints; a convolution has its weight and the bias in which its normalisation went.
-
-    Raises:
-        CheckpointError: It is no ONNX file, or not of a NanoDet-m.
-        MissingFileError: There is no such file.
-        MissingModuleError: The package onnx is not installed.
-    """
-    if not Path(path).is_file():
-        raise MissingFileError(f"no checkpoint at {path}")
-    try:
-        import onnx
-    except ImportError as error:
-        raise MissingModuleError(f"{path} needs the package onnx; install it: pip install onnx") from error
-    try:
-        graph = onnx.load(path, load_external_data=False).graph
-    except Exception as error:  # protobuf's own errors are of no common kind
-        raise CheckpointError(f"{path} cannot be read as an ONNX file ({type(error).__name__})") from error
-    arrays = {tensor.name: tensor for tensor in graph.initializer}
-    convolutions = [node for node in graph.node if node.op_type == "Conv"]
-    if any(node.op_type == "BatchNormalization" for node in graph.node):
-        raise CheckpointError(f"{path} has batch normalisation of its own; export it with its folding, as usual")
-    chains = _chains(len(convolutions))
-    if chains is None:
-        raise CheckpointError(f"{path} has {len(convolutions)} convolutions, which is no NanoDet-m with ShuffleNetV2")
-    weights: dict[str, Tensor] = {}
-    for name, node in zip([name for chain in chains for name in chain], convolutions, strict=True):
-        missing = [repr(name) for name in node.input[1:] if name not in arrays or arrays[name].external_data]
-        if len(node.input) != 3 or not node.output or missing:
-            raise CheckpointError(
-                f"{path}: a convolution has no weight and bias in the file ({few(missing) or 'bias'}); export it with "
-                "its weights in it, as initializers"
-            )
-        for kind, tensor in zip(("weight", "bias"), node.input[1:], strict=True):
-            weights[f"{name}.{kind}"] = _tensor(arrays[tensor], path)
-    if not _is_connected(graph.node, convolutions, chains):
-        raise CheckpointError(
-            f"{path}: its convolutions are not connected as those of NanoDet-m, with LeakyReLU of {_SLOPE} between them"
-        )
-    given = [value for value in graph.input if value.name not in arrays]
-    shape = [dim.dim_value for value in given[:1] for dim in value.type.tensor_type.shape.dim]
-    content = {"input_size": (shape[3], shape[2])} if len(shape) == 4 and shape[2] and shape[3] else {}
-    for output in graph.output[len(_BLOCKS) :]:  # where those of the boxes follow those of the classes
-        shape = [dim.dim_value for dim in output.type.tensor_type.shape.dim]
-        if shape and all(shape) and 4 * _NUM_BINS not in shape:
-            raise CheckpointError(f"{path}: its boxes are not of {_NUM_BINS} bins a side (reg_max {_NUM_BINS - 1})")
-    return content, weights
-
-
-def _tensor(tensor: Any, path: str) -> Tensor:
-    """Read the numbers of an ONNX tensor as float32."""
-    from onnx import TensorProto, numpy_helper
-
-    if tensor.data_type not in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16):
-        raise CheckpointError(f"{path}: the weight {tensor.name!r} is not of floating point; take an export that is")
-    try:
-        return torch.from_numpy(numpy_helper.to_array(tensor).astype(np.float32))
-    except Exception as error:  # sizes that contradict each other and others' paths: errors of no common kind
-        raise CheckpointError(f"{path}: the weight {tensor.name!r} is damaged ({type(error).__name__})") from error
-
-
-def _is_connected(nodes: Any, convolutions: Sequence[Any], chains: list[list[str]]) -> bool:
-    """Tell whether convolutions of the same chain follow each other, and the levels of the head stand in their order.
-
-    A chain that has the others' shapes in another order would be loaded as if nothing were wrong.
-    """
-    made = {output: index for index, node in enumerate(nodes) for output in node.output}
-    activated = {
-        node.output[0]: node.input[0]
-        for node in nodes
-        if node.op_type == "LeakyRelu"
-        and node.input
-        and node.output
-        and any(abs(key.f - _SLOPE) < 1e-4 for key in node.attribute if key.name == "alpha")
-    }
-    left = iter(convolutions)
-    levels = []
-    for chain in chains:
-        before = ""
-        for name in chain:
-            node = next(left)
-            if before and activated.get(node.input[0], node.input[0]) != before:
-                return False
-            before = node.output[0]
-            plain = name.endswith(("branch1.0", "branch2.3")) or name.startswith(("fpn.", "head.gfl_cls."))
-            if (before in activated.values()) == plain:
-                return False
-            if name == chain[0] and chain[-1].startswith("head.gfl_cls."):
-                levels.append(made.get(node.input[0], -1))
-    return levels == sorted(set(levels))
-
-
-def _chains(count: int) -> list[list[str]] | None:
-    """Name the convolutions as the network runs them, in chains of those that follow each other.
-
-    They are backbone, pyramid, and each level's tower and final one. None if there are not so many.
-    """
-    chains = [["backbone.conv1.0"]]
-    for stage, blocks in _BLOCKS.items():
-        chains.append([f"backbone.stage{stage}.0.branch1.{layer}" for layer in (0, 2)])
-        chains += [[f"backbone.stage{stage}.{block}.branch2.{layer}" for layer in (0, 3, 5)] for block in range(blocks)]
-    levels = len(_BLOCKS)
-    chains += [[f"fpn.lateral_convs.{level}.conv"] for level in range(levels)]
-    of_level, rest = divmod(count - sum(map(len, chains)), levels)
-    if rest or of_level < 1 or of_level % 2 == 0:
-        return None
-    for level in range(levels):
-        tower = [f"head.cls_convs.{level}.{layer}" for layer in range(of_level // 2)]
-        names = [f"{layer}.{kind}" for layer in tower for kind in ("depthwise", "pointwise")]
-        chains.append([*names, f"head.gfl_cls.{level}"])
-    return chains
 
 
 def _side_of_name(path: str) -> int:

@@ -16,7 +16,7 @@ from rdet.apis.inference import inference_detector, init_detector
 from rdet.config import load_config
 from rdet.errors import CheckpointError, MissingFileError, MissingModuleError
 from rdet.interop.convert import convert_checkpoint, open_checkpoint
-from rdet.interop.nanodet import _BLOCKS, _chains
+from rdet.interop.nanodet_onnx import _BLOCKS, _chains
 
 onnx = pytest.importorskip("onnx")
 
