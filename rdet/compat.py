@@ -15,7 +15,9 @@ from functools import wraps
 from typing import Any
 
 import mmengine.utils
+import yaml
 from mmengine.config import config
+from mmengine.fileio.handlers import yaml_handler
 from mmengine.utils import package_utils
 
 
@@ -44,6 +46,14 @@ def _get_installed_path(package: str) -> str:
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"there is no package {package!r}")
     return os.path.dirname(spec.origin)
+
+
+def read_yaml_as_data() -> None:
+    """Replace the loader of YAML files. 0.11.0rc3 needs it still.
+
+    mmengine's makes any Python object that a file names, and so runs what ``!!python/object/apply`` says.
+    """
+    yaml_handler.Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def recompute_for_all_gradients() -> None:

@@ -14,12 +14,13 @@ from typing import Any
 
 from mmengine import registry as root
 
-from rdet.compat import ask_for_packages_without_setuptools
+from rdet.compat import ask_for_packages_without_setuptools, read_yaml_as_data
 from rdet.errors import ConfigError, MissingModuleError, UnknownNameError
 from rdet.messages import nearest
 from rdet.part_keys import check_arguments, missing_arguments, no_part
 
 ask_for_packages_without_setuptools()
+read_yaml_as_data()
 
 # `custom_imports` of the config in use: module -> None, or the traceback of its failed import.
 _custom_imports: dict[str, str | None] = {}

@@ -13,6 +13,8 @@ import pytest
 
 import rdet.registry  # noqa: F401, applies the guards
 from rdet import compat
+from rdet.config import load_config
+from rdet.errors import ConfigError
 
 # Where pkg_resources is still installed, it is hidden.
 HIDE = "import sys; sys.modules['pkg_resources'] = None\n"
@@ -115,3 +117,19 @@ def test_nothing_else_of_mmengine_is_replaced():
                 if root is not target and isinstance(root, ast.Name) and root.id in imported:
                     found.append(f"{path.name}:{node.lineno}")
     assert [place for place in found if not place.startswith("compat.py")] == []
+
+
+def test_a_yaml_config_runs_nothing(tmp_path):
+    """Neither as a config nor as the base of one."""
+    ran = tmp_path / "ran"
+    (tmp_path / "evil.yaml").write_text(f"model: !!python/object/apply:os.system ['touch {ran}']\n")
+    (tmp_path / "child.py").write_text('_base_ = "evil.yaml"\n')
+    read = "import rdet.compat\nfrom mmengine import Config\nConfig.fromfile({!r})"
+    run(read.format(str(tmp_path / "evil.yaml")))
+    ran.unlink()  # mmengine alone runs it
+    for name in ("evil.yaml", "child.py"):
+        with pytest.raises(ConfigError, match=r"cannot be read as a config: .*python/object/apply:os\.system"):
+            load_config(tmp_path / name)
+    assert not ran.exists()
+    (tmp_path / "good.yaml").write_text("model: {type: RetinaNet, num_classes: 3}\n")
+    assert load_config(tmp_path / "good.yaml").model.num_classes == 3
