@@ -86,3 +86,20 @@ def test_the_command_ends_in_one_line(command, config, number, code, tmp_path):
     lines = [line for line in str(output).splitlines() if line.strip()]
     assert "is saved. Go on with the same command and --resume" in lines[-1]
     assert "Traceback" not in str(output)
+
+
+def test_two_processes_end_together(command, config, tmp_path):
+    """The script is torchrun itself, which hands the signal on; the first process saves."""
+    options = ["--work-dir", "run", "--cfg-options", "train_cfg.max_iters=100000", "train_dataloader.num_workers=0"]
+    process = command("dist_train.sh", config, "2", *options, shell_script=True)
+    deadline = time.time() + 120
+    while not (tmp_path / "run" / "last_checkpoint").exists():
+        assert process.poll() is None, process.stdout.read()
+        assert time.time() < deadline
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGTERM)
+    output = str(process.communicate(timeout=60)[0])
+    assert process.returncode != 0
+    assert "is saved. Go on with the same command and --resume" in output
+    with pytest.raises(ProcessLookupError):  # nobody of the group is left, who would go on writing
+        os.killpg(process.pid, 0)
