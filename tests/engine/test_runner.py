@@ -137,6 +137,16 @@ def test_log_interval_suits_the_length_of_the_run(by_epoch, length, interval):
     assert hook.interval == interval
 
 
+@pytest.mark.parametrize("by_epoch", [True, False])
+def test_an_evaluation_is_logged_at_its_iteration(make_runner, tmp_path, by_epoch):
+    epochs = {"_delete_": True, "by_epoch": True, "max_epochs": 1}
+    runner = make_runner(work_dir="logged", **({"train_cfg": epochs} if by_epoch else {"train_cfg__max_iters": 7}))
+    runner.train()
+    (path,) = (tmp_path / "logged").rglob("scalars.json")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["step"] for line in lines if "coco/bbox_mAP" in line] == [7]
+
+
 def test_log_splits_time_and_says_memory(make_runner, tmp_path):
     runner = make_runner(train_cfg__max_iters=2)
     runner.train()

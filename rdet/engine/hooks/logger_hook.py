@@ -12,12 +12,14 @@ class LoggerHook(MMLoggerHook):
     Args:
         interval: Iterations between two lines. ``'auto'``: a quarter of an epoch, or a fortieth
             of a run that counts iterations, at most 50.
+        log_metric_by_epoch: Whether the ``step`` of an evaluation in the log's json is the epoch; by default it is the
+            iteration, as that of all other lines.
         **kwargs: Of mmengine's ``LoggerHook``.
     """
 
-    def __init__(self, interval: int | str = "auto", **kwargs):
+    def __init__(self, interval: int | str = "auto", log_metric_by_epoch: bool = False, **kwargs):
         self._auto = interval == "auto"
-        super().__init__(interval=50 if self._auto else interval, **kwargs)
+        super().__init__(interval=50 if self._auto else interval, log_metric_by_epoch=log_metric_by_epoch, **kwargs)
 
     def before_train(self, runner) -> None:
         if self._auto:
