@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from mmengine.dist import is_main_process
+
 from rdet.errors import Interrupted
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -13,6 +15,9 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 class Interruption:
     """Whether a run was asked to end.
+
+    Of several processes, the first obeys, and saves; the others go on until they miss it, since it may be in a step
+    that needs them.
 
     Attributes:
         signal: The signal's number; None: nobody asked.
@@ -30,13 +35,13 @@ class Interruption:
             yield
         finally:
             self._in_a_step = False
-        if self.signal is not None:
+        if self.signal is not None and is_main_process():
             raise Interrupted(self.signal)
 
     def ask(self, number: int, frame: FrameType | None = None) -> None:
         """End the run: now, or after the step that it is in. Asked again, it ends at once."""
         again, self.signal = self.signal is not None, number
-        if again or not self._in_a_step:
+        if again or (not self._in_a_step and is_main_process()):
             raise Interrupted(number)
 
 

@@ -8,7 +8,7 @@ import torch.distributed as dist
 from mmengine import runner as mm
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmengine.dist import get_dist_info, master_only
+from mmengine.dist import get_dist_info, is_main_process, master_only
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from torch import nn
 from torch.utils.data import DataLoader
@@ -17,6 +17,7 @@ from rdet.checkpoint import classes_in, load_weights_into, meta_in, read_checkpo
 from rdet.class_rows import with_rows_of_classes
 from rdet.compat import recompute_for_all_gradients
 from rdet.config import flatten
+from rdet.engine.accumulation import GRADIENTS, restore_gradients
 from rdet.engine.checkpoint_files import newest_whole, write_whole
 from rdet.engine.distributed import cpu_only, init_cpu_process_group
 from rdet.engine.hooks.checkpoint_hook import CheckpointHook
@@ -92,6 +93,10 @@ class Runner(mm.Runner):
                     return super().train()
                 except Interrupted as error:
                     raise Interrupted(error.number, f"{error} {self._save_where_it_stopped()}") from None
+                except Exception:
+                    if self.interruption.signal is None or is_main_process():
+                        raise
+                    raise Interrupted(self.interruption.signal) from None  # the first process has left
         finally:
             self._end_workers()
 
@@ -268,7 +273,7 @@ class Runner(mm.Runner):
                 f"cannot resume {filename}: it holds weights without the state of their optimizer; resume an "
                 "iter_N.pth or epoch_N.pth, or start from these weights with load_from"
             )
-        meta = meta_in(checkpoint)
+        meta, gradients = meta_in(checkpoint), checkpoint.get(GRADIENTS)
         del checkpoint  # mmengine reads it again
         for name, value in meta.get("data_order", {}).items():
             if value != self._data_order[name]:
@@ -284,6 +289,8 @@ class Runner(mm.Runner):
             else:
                 self._compare_schedules(before, filename)
         super().resume(filename, *args, **kwargs)
+        if isinstance(gradients, dict):
+            restore_gradients(self, gradients, filename)
 
     def _compare_schedules(self, before: Config, filename: str) -> None:
         """Say which settings of the optimizer and its schedulers are not used, since a resumed run keeps its own."""

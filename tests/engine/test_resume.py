@@ -141,6 +141,29 @@ def test_a_run_cut_off_in_its_last_evaluation_is_evaluated(make_runner, monkeypa
     assert evaluations == [last, last]
 
 
+@pytest.mark.parametrize("done", [4, 5, 6])
+@pytest.mark.parametrize("wrapper", ["OptimWrapper", "AmpOptimWrapper"])
+def test_a_step_of_several_batches_goes_on_between_them(make_runner, tmp_path, done, wrapper):
+    """Three batches make a step: the checkpoint keeps what the first of them have added up."""
+    options = {"optim_wrapper__accumulative_counts": 3, "optim_wrapper__type": wrapper}
+    options |= {"default_hooks__checkpoint__interval": done, "train_dataloader__num_workers": 0}
+    make_runner(work_dir="whole", train_cfg__max_iters=9, **options).train()
+    runner = make_runner(work_dir="cut", train_cfg__max_iters=9, **options)
+    train_step = runner.model.train_step
+
+    def fail_after(*args, **kwargs):
+        if runner.iter == done:
+            raise PowerCut
+        return train_step(*args, **kwargs)
+
+    runner.model.train_step = fail_after
+    with pytest.raises(PowerCut):
+        runner.train()
+    assert ("gradients" in read_checkpoint(tmp_path / f"cut/iter_{done}.pth")) == (done % 3 != 0)
+    make_runner(work_dir="cut", resume=True, train_cfg__max_iters=9, **options).train()
+    assert_same_bits(final_state(tmp_path / "whole/iter_9.pth"), final_state(tmp_path / "cut/iter_9.pth"))
+
+
 def test_nothing_to_resume_is_said(make_runner, tmp_path):
     runner = make_runner(resume=True)
     with pytest.raises(

@@ -7,7 +7,9 @@ from typing import Any
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop
+from torch import Tensor
 
+from rdet.engine.accumulation import GRADIENTS, gradients_of_an_open_step
 from rdet.engine.checkpoint_files import LAST, remove_leftovers, write_whole
 from rdet.errors import ConfigError
 from rdet.messages import nearest
@@ -81,6 +83,7 @@ class CheckpointHook(Hook):
         self._folder = Path(runner.work_dir)
         self._last: tuple[str, int] | None = None  # name, and the iteration that it is of
         self._in_evaluation = False
+        self._gradients: dict[str, Tensor] = {}
         info = runner.message_hub.runtime_info
         own = info.get(_SAVED) if isinstance(info.get(_SAVED), dict) else {}
         if own.get("folder") != str(self._folder.resolve()):  # files of another run, or of the same elsewhere
@@ -154,8 +157,13 @@ class CheckpointHook(Hook):
             write_whole(self._folder / LAST, lambda part: part.write_text(path, encoding="utf-8"))
         self._remove(too_many)
 
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        if "optimizer" in checkpoint and self._gradients:
+            checkpoint[GRADIENTS] = self._gradients
+
     def _write(self, runner, name: str, meta: dict[str, int]) -> None:
         self._note(runner)
+        self._gradients = gradients_of_an_open_step(runner)
         runner.save_checkpoint(str(self._folder), name, meta=meta, by_epoch=self._counts_epochs)
 
     def _note(self, runner) -> None:
