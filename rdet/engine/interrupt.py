@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -23,8 +23,14 @@ class Interruption:
         signal: The signal's number; None: nobody asked.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, may_end: Callable[[], bool] = lambda: True) -> None:
+        """Make one for a run.
+
+        Args:
+            may_end: Whether the state of the run is one to save, between two of its batches.
+        """
         self.signal: int | None = None
+        self._may_end = may_end
         self._in_a_step = False
 
     @contextmanager
@@ -35,20 +41,23 @@ class Interruption:
             yield
         finally:
             self._in_a_step = False
-        if self.signal is not None and is_main_process():
+        if self.signal is not None and self._obeys():
             raise Interrupted(self.signal)
 
     def ask(self, number: int, frame: FrameType | None = None) -> None:
         """End the run: now, or after the step that it is in. Asked again, it ends at once."""
         again, self.signal = self.signal is not None, number
-        if again or (not self._in_a_step and is_main_process()):
+        if again or (not self._in_a_step and self._obeys()):
             raise Interrupted(number)
+
+    def _obeys(self) -> bool:
+        return is_main_process() and self._may_end()
 
 
 @contextmanager
-def ending_at_signals() -> Iterator[Interruption]:
+def ending_at_signals(may_end: Callable[[], bool] = lambda: True) -> Iterator[Interruption]:
     """Have signals end what runs inside by :class:`Interrupted`; outside of the main thread, leave them alone."""
-    interruption = Interruption()
+    interruption = Interruption(may_end)
     if threading.current_thread() is not threading.main_thread():
         yield interruption
         return

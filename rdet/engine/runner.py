@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.dist import get_dist_info, is_main_process, master_only
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from mmengine.optim import OptimWrapper
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -88,7 +89,7 @@ class Runner(mm.Runner):
             Interrupted: It was asked to end.
         """
         try:
-            with ending_at_signals() as self.interruption:
+            with ending_at_signals(self._has_no_open_step) as self.interruption:
                 try:
                     return super().train()
                 except Interrupted as error:
@@ -99,6 +100,14 @@ class Runner(mm.Runner):
                     raise Interrupted(self.interruption.signal) from None  # the first process has left
         finally:
             self._end_workers()
+
+    def _has_no_open_step(self) -> bool:
+        """Tell whether all gradients are in the weights; only alone can a process save those that are not."""
+        return (
+            not self.distributed
+            or not isinstance(self.optim_wrapper, OptimWrapper)
+            or self.optim_wrapper.should_update()
+        )
 
     def _save_where_it_stopped(self) -> str:
         """Write a checkpoint of the steps that were done, unless there is one; say how to go on."""

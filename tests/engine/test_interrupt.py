@@ -1,6 +1,7 @@
 """A run that is asked to end saves what it has, says how to go on, and goes on to the same bits."""
 
 import os
+import re
 import signal
 import time
 
@@ -88,9 +89,11 @@ def test_the_command_ends_in_one_line(command, config, number, code, tmp_path):
     assert "Traceback" not in str(output)
 
 
-def test_two_processes_end_together(command, config, tmp_path):
-    """The script is torchrun itself, which hands the signal on; the first process saves."""
+@pytest.mark.parametrize("batches", [1, 4])
+def test_two_processes_end_together(command, config, tmp_path, batches):
+    """The script is torchrun itself, which hands the signal on; the first process saves, where a step is done."""
     options = ["--work-dir", "run", "--cfg-options", "train_cfg.max_iters=100000", "train_dataloader.num_workers=0"]
+    options.append(f"optim_wrapper.accumulative_counts={batches}")
     process = command("dist_train.sh", config, "2", *options, shell_script=True)
     deadline = time.time() + 120
     while not (tmp_path / "run" / "last_checkpoint").exists():
@@ -101,5 +104,7 @@ def test_two_processes_end_together(command, config, tmp_path):
     output = str(process.communicate(timeout=60)[0])
     assert process.returncode != 0
     assert "is saved. Go on with the same command and --resume" in output
+    (name,) = set(re.findall(r"(iter_\d+)\.pth is saved", output))
+    assert int(name.removeprefix("iter_")) % batches == 0
     with pytest.raises(ProcessLookupError):  # nobody of the group is left, who would go on writing
         os.killpg(process.pid, 0)
