@@ -44,7 +44,7 @@ bench: $(VENV)/installed
 	@mkdir -p work_dirs/benchmarks
 	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py --out work_dirs/benchmarks/$$name.json || exit 1; done
 
-# On a machine with a GPU: its tests, its speed beside torchvision's, the quickstart (5 minutes on an H200).
+# On a machine with a GPU: its tests, its speed beside torchvision's, the quickstart (over 8 minutes on an H200).
 gpu: $(VENV)/tests
 	$(BIN)/python benchmarks/gpu.py --out work_dirs/gpu
 

@@ -18,6 +18,7 @@ import re
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -30,6 +31,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from rdet.apis.build import build_detector
 from rdet.config import load_config
+from rdet.structures.ground_truth import GroundTruth
 
 ROOT = Path(__file__).resolve().parents[1]
 SIDE, BATCH = 800, 16
@@ -94,8 +96,6 @@ def kernels_of(call: Callable[[], object], rows: int = 25) -> dict:
 
 def waits_of(call: Callable[[], object]) -> int:
     """How often a call makes the host wait for the device."""
-    import warnings
-
     torch.cuda.synchronize()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -189,8 +189,6 @@ def parts_of(network: torch.nn.Module, batch: Batch) -> dict:
         torch.cuda.synchronize()
         found.setdefault(name, []).append(1000 * (time.perf_counter() - start))
         return result
-
-    from rdet.structures.ground_truth import GroundTruth
 
     for _ in range(6):
         prepared = timed("preprocess", lambda: network.data_preprocessor(data, training=True))

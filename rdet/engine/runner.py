@@ -194,7 +194,7 @@ class Runner(mm.Runner):
     # Checkpoints.
 
     def _init_model_weights(self) -> None:
-        if self._resume and (self._load_from or newest_whole(self.work_dir)[0]):
+        if self._resume:
             return  # a resumed model gets all its weights from the checkpoint
         if self._load_from and self._has_whole_backbone(self._load_from):
             return

@@ -103,34 +103,36 @@ def test_a_power_cut_at_any_write_loses_nothing(make_runner, tmp_path, monkeypat
     """Each kill leaves a checkpoint that the run goes on from, to the same bits and the same best."""
     make_runner(work_dir="whole", **SAVES).train()
     best = [path.name for path in (tmp_path / "whole").glob("best_*")]
-    real = getattr(os, function)
+    real, unlink = getattr(os, function), checkpoint_files.Path.unlink
+
+    def unlink_but_parts(path, **options):
+        if not path.name.endswith(".part"):
+            unlink(path, **options)
+
     cut_at = 0
     while True:
         cut_at += 1
-        calls, name = 0, f"cut_{cut_at}"
+        calls, name, has_been_one = 0, f"cut_{cut_at}", False
 
-        def cut(*args, count=cut_at):
-            nonlocal calls
+        def cut(*args, count=cut_at, folder=tmp_path / name):
+            nonlocal calls, has_been_one
             calls += 1
+            has_been_one |= newest_whole(folder)[0] is not None
             if calls == count:
                 raise PowerCut
             return real(*args)
 
         with monkeypatch.context() as patched:
             patched.setattr(checkpoint_files.os, function, cut)
-            patched.setattr(
-                checkpoint_files.Path, "unlink", lambda *args, **kwargs: None
-            )  # the dead clear nothing away
+            patched.setattr(checkpoint_files.Path, "unlink", unlink_but_parts)  # the dead clear nothing away
             try:
                 make_runner(work_dir=name, **SAVES).train()
             except PowerCut:
                 pass
             else:
                 break
-        if newest_whole(tmp_path / name)[0] is None:  # cut in the first
-            make_runner(work_dir=name, **SAVES).train()
-        else:
-            make_runner(work_dir=name, resume=True, **SAVES).train()
+        assert has_been_one <= (newest_whole(tmp_path / name)[0] is not None)
+        make_runner(work_dir=name, resume=newest_whole(tmp_path / name)[0] is not None, **SAVES).train()
         for one, other in zip(
             state_of(tmp_path / "whole/iter_4.pth"), state_of(tmp_path / name / "iter_4.pth"), strict=True
         ):

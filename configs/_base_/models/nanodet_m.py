@@ -8,7 +8,7 @@ model = dict(
         type="TorchvisionBackbone",
         model_name="shufflenet_v2_x1_0",
         act_cfg=dict(type="LeakyReLU", negative_slope=0.1),
-        autocast=False,  # so small a network loses accuracy in bfloat16, and is hardly faster
+        autocast=False,  # so small a network loses accuracy in bfloat16
         frozen_stages=0,
         norm_eval=False,
         weights="torchvision://shufflenet_v2_x1_0",
