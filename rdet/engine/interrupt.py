@@ -1,10 +1,11 @@
 """Ctrl-C and SIGTERM end a run between two steps, where its state is whole."""
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, TracebackType
 
 from mmengine.dist import is_main_process
 
@@ -70,6 +71,18 @@ def ending_at_signals(may_end: Callable[[], bool] = lambda: True) -> Iterator[In
 
 
 def leave_interrupts_to_the_run() -> None:
-    """Have a loader's worker ignore what a terminal or a cluster sends to all processes: the run ends its workers."""
+    """Have a loader's worker ignore what a terminal or a cluster sends to all processes: the run ends its workers.
+
+    A run that ends may leave a worker in the middle of handing over a batch; the run says why it ends, the worker
+    nothing.
+    """
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    sys.excepthook = _say_nothing_of_the_runs_end  # which the thread that hands tensors over calls
+
+
+def _say_nothing_of_the_runs_end(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    if not issubclass(kind, ConnectionError | EOFError):
+        sys.__excepthook__(kind, error, traceback)

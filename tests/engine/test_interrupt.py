@@ -1,14 +1,19 @@
 """A run that is asked to end saves what it has, says how to go on, and goes on to the same bits."""
 
+import multiprocessing
 import os
 import re
 import signal
+import socket
 import time
+from multiprocessing.reduction import DupFd
+from pathlib import Path
 
 import pytest
 import torch
 
 from rdet.checkpoint import read_checkpoint
+from rdet.engine.interrupt import leave_interrupts_to_the_run
 from rdet.errors import Interrupted
 
 FEW = {"train_cfg__max_iters": 6, "default_hooks__checkpoint__interval": 100, "train_dataloader__num_workers": 0}
@@ -87,6 +92,26 @@ def test_the_command_ends_in_one_line(command, config, number, code, tmp_path):
     lines = [line for line in str(output).splitlines() if line.strip()]
     assert "is saved. Go on with the same command and --resume" in lines[-1]
     assert "Traceback" not in str(output)
+
+
+def hand_over(name):
+    """A worker that has shared a file, whose thread is asked for it on the socket ``name``."""
+    leave_interrupts_to_the_run()
+    address, _ = DupFd(os.open(os.devnull, os.O_RDONLY))._id
+    Path(name).write_text(address)
+    time.sleep(1)  # until the run has left
+
+
+def test_a_run_that_leaves_in_the_middle_of_a_batch_makes_no_worker_talk(tmp_path, capfd):
+    worker = multiprocessing.get_context("fork").Process(target=hand_over, args=(tmp_path / "address",))
+    worker.start()
+    while not (tmp_path / "address").exists() or not (address := (tmp_path / "address").read_text()):
+        time.sleep(0.01)
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(address)
+    worker.join()
+    assert worker.exitcode == 0
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("batches", [1, 4])
