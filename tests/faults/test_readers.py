@@ -1,0 +1,68 @@
+"""Input of all kinds: each case succeeds or ends in one clear line; none runs, hangs or fills the memory."""
+
+import os
+import tempfile
+import time
+
+import pytest
+from fuzz import Case, Reader, run
+from readers import all_readers
+
+from rdet.errors import ConfigError
+
+SEED = 20261127
+OUTSIDE = os.path.join(tempfile.gettempdir(), "rdet_written_outside")
+
+
+@pytest.mark.parametrize("reader", all_readers(), ids=lambda reader: reader.name)
+def test_each_case_succeeds_or_ends_in_one_line(reader):
+    failures = run(reader, SEED, range(reader.cases))
+    assert not failures, "\n".join(map(str, failures))
+
+
+def misbehave(number):
+    """Does one of the things that the harness must notice."""
+    if number == 1:
+        raise ConfigError("nothing is said of what to do")
+    if number == 2:
+        raise KeyError("a bug")
+    if number == 3:
+        return bytearray(2**30 + 2**27).count(1)
+    if number == 4:
+        return os.system("true")
+    if number == 5:
+        os._exit(3)
+    if number == 6:
+        time.sleep(30)
+    if number == 7:
+        raise ConfigError("a.json: two\nlines; remove one")
+    if number == 8:
+        raise ConfigError("another file: leave it out")
+    if number == 9:
+        os.write(2, b"libpng error: it speaks\n")
+    if number == 10:
+        open(OUTSIDE, "w").close()
+        os.unlink(OUTSIDE)
+    return None
+
+
+EXPECTED = {
+    1: "no remedy",
+    2: "a traceback: KeyError",
+    3: "takes 1.1 GB",
+    4: "runs os.system",
+    5: "its process died with code 3",
+    6: "still runs after 2",
+    7: "more than a line",
+    8: "names no 'a.json'",
+    9: "another library speaks",
+    10: f"writes {OUTSIDE}",
+}
+
+
+@pytest.mark.parametrize("number", [0, *EXPECTED])
+def test_the_harness_notices(number):
+    names = ("a.json",) if number in (7, 8) else ()
+    reader = Reader("misbehaving", lambda rng, folder: Case(lambda: misbehave(number), names), seconds=2)
+    failures = run(reader, SEED, range(1))
+    assert [failure.why[: len(EXPECTED[number])] for failure in failures] == ([EXPECTED[number]] if number else [])
