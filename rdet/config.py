@@ -16,7 +16,7 @@ from mmengine.config import Config, ConfigDict
 
 from rdet.config_keys import ConfigKeys, Part
 from rdet.errors import ConfigError, MissingFileError, UnknownNameError
-from rdet.messages import nearest
+from rdet.messages import nearest, shown
 from rdet.part_keys import check_arguments
 from rdet.registry import Registry, class_of, import_custom_modules, registry_below
 from rdet.schema import check_value
@@ -187,7 +187,7 @@ def _check_below(value: Any, parts: Registry, where: str) -> None:
 def _check_names(given: Iterable[str], valid: Collection[str], where: str, hint: str = "") -> None:
     for name in given:
         if name not in valid:
-            raise UnknownNameError(f"{where} has no key {name!r}{hint}. {nearest(name, valid)}")
+            raise UnknownNameError(f"{where} has no key {shown(name)}{hint}. {nearest(name, valid)}")
 
 
 def _merge_options(cfg: Config, options: dict[str, Any]) -> None:
@@ -195,7 +195,7 @@ def _merge_options(cfg: Config, options: dict[str, Any]) -> None:
     for option, value in options.items():
         name, *below = option.split(".")
         if name not in TOP_LEVEL_KEYS:
-            raise UnknownNameError(f"--cfg-options has no key {option!r}. {nearest(name, TOP_LEVEL_KEYS)}")
+            raise UnknownNameError(f"--cfg-options has no key {shown(option)}. {nearest(name, TOP_LEVEL_KEYS)}")
         cfg[name] = _with(cfg.get(name), below, ConfigDict(value=value)["value"], name)
 
 
@@ -217,7 +217,7 @@ def _with(node: Any, below: list[str], value: Any, place: str) -> Any:
         items[int(key)] = _with(items[int(key)], below, value, f"{place}.{int(key)}")
         return items
     if not isinstance(node, dict | None):
-        raise UnknownNameError(f"--cfg-options: {place} is {node!r} and has no key {key!r}")
+        raise UnknownNameError(f"--cfg-options: {place} is {shown(node)} and has no key {shown(key)}")
     node = ConfigDict() if node is None else node
     node[key] = _with(node.get(key), below, value, f"{place}.{key}")
     return node

@@ -9,10 +9,9 @@ from typing import Annotated, Any, Literal, TypeAlias, TypedDict
 
 from rdet import registry
 from rdet.registry import Registry
-from rdet.schema import AtLeast, Count
+from rdet.schema import Count, Limits, Natural, NotNegative, Positive
 
 Cfg = dict[str, Any]
-NotNegative = Annotated[int, AtLeast(0)]
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class CustomImports(TypedDict, total=False):
 
 
 class Randomness(TypedDict, total=False):
-    seed: NotNegative | None
+    seed: Annotated[int, Limits(0, 2**32 - 1)] | None
     deterministic: bool
 
 
@@ -48,14 +47,14 @@ class AutoScaleLr(TypedDict, total=False):
 
 class Processes(TypedDict, total=False):
     mp_start_method: Literal["fork", "spawn", "forkserver"]
-    opencv_num_threads: int
+    opencv_num_threads: Natural
 
 
 class Environment(TypedDict, total=False):
     cudnn_benchmark: bool
     mp_cfg: Processes
     dist_cfg: Cfg
-    resource_limit: int
+    resource_limit: Count
 
 
 class DataLoader(TypedDict, total=False):
@@ -63,13 +62,12 @@ class DataLoader(TypedDict, total=False):
 
     dataset: Annotated[Cfg, Part(registry.DATASETS)]
     batch_size: Count
-    num_workers: NotNegative
+    num_workers: Natural
     collate_fn: Callable[..., Any] | None
     pin_memory: bool
-    timeout: float
+    timeout: NotNegative
     worker_init_fn: Callable[..., Any] | None
-    multiprocessing_context: Any
-    generator: Any
+    multiprocessing_context: Literal["fork", "spawn", "forkserver"] | None
     prefetch_factor: Count | None
     persistent_workers: bool
     pin_memory_device: str
@@ -80,26 +78,26 @@ class ClipGrad(TypedDict, total=False):
     """``type``, and the arguments of torch's ``clip_grad_norm_`` or ``clip_grad_value_``."""
 
     type: Literal["norm", "value"]
-    max_norm: float
-    norm_type: float | str
+    max_norm: Positive
+    norm_type: Positive | Literal["inf"]
     error_if_nonfinite: bool
     foreach: bool | None
-    clip_value: float
+    clip_value: Positive
 
 
 class Multipliers(TypedDict, total=False):
-    lr_mult: float
-    decay_mult: float
+    lr_mult: NotNegative
+    decay_mult: NotNegative
 
 
 class Paramwise(TypedDict, total=False):
     custom_keys: dict[str, Multipliers]
-    bias_lr_mult: float
-    bias_decay_mult: float
-    norm_decay_mult: float
-    flat_decay_mult: float
-    dwconv_decay_mult: float
-    dcn_offset_lr_mult: float
+    bias_lr_mult: NotNegative
+    bias_decay_mult: NotNegative
+    norm_decay_mult: NotNegative
+    flat_decay_mult: NotNegative
+    dwconv_decay_mult: NotNegative
+    dcn_offset_lr_mult: NotNegative
     bypass_duplicate: bool
 
 
@@ -118,16 +116,12 @@ class DefaultHooks(TypedDict, total=False):
 
 def _optim_wrapper_keys(cfg: Mapping[str, Any]) -> dict[str, Any]:
     paramwise = dict if "constructor" in cfg else Paramwise  # a constructor of one's own has keys of its own
-    keys = {"accumulative_counts": Count, "clip_grad": ClipGrad | None}
-    return {**keys, "paramwise_cfg": paramwise | None, "constructor": str}
+    optimizer = Annotated[Cfg, Part(registry.OPTIMIZERS)]
+    return {"optimizer": optimizer, "clip_grad": ClipGrad | None, "paramwise_cfg": paramwise | None, "constructor": str}
 
 
 def _train_loop(cfg: Mapping[str, Any]) -> str:
     return "EpochBasedTrainLoop" if cfg.get("by_epoch", True) else "IterBasedTrainLoop"
-
-
-def _model_part(**keys: Any) -> Any:
-    return Annotated[Cfg, Part(registry.MODELS, also=lambda cfg: keys)] | None
 
 
 _Training: TypeAlias = Annotated[Cfg, Part(registry.MODELS)] | None
@@ -140,7 +134,7 @@ class _Epochs(TypedDict):
 class Initial(_Epochs, total=False):
     """What takes the place of slots of the model in the first epochs; None empties a slot."""
 
-    assigner: Annotated[Cfg, Part(registry.MODELS, also=lambda cfg: {"chunk_size": Count})]
+    assigner: Annotated[Cfg, Part(registry.MODELS)]
     loss_cls: Annotated[Cfg, Part(registry.MODELS)]
     loss_bbox: Annotated[Cfg, Part(registry.MODELS)]
     normalizer: _Training
@@ -153,19 +147,7 @@ class Initial(_Epochs, total=False):
     mining: _Training
 
 
-Model = Annotated[
-    Cfg,
-    Part(
-        registry.MODELS,
-        # The smallest numbers of parts whose constructors do not say them.
-        also=lambda cfg: {
-            "bbox_head": _model_part(stacked_convs=NotNegative),
-            "postprocess": _model_part(max_per_img=Count),
-            "assigner": _model_part(chunk_size=Count),
-            "initial": Initial | None,
-        },
-    ),
-]
+Model = Annotated[Cfg, Part(registry.MODELS, also=lambda cfg: {"initial": Initial | None})]
 TrainLoop = Annotated[Cfg, Part(registry.LOOPS, _train_loop, also=lambda cfg: {"by_epoch": bool})]
 OptimWrapper = Annotated[Cfg, Part(registry.OPTIM_WRAPPERS, lambda cfg: "OptimWrapper", _optim_wrapper_keys)]
 # mmengine makes one that counts iterations of one that counts epochs.
@@ -202,5 +184,5 @@ class ConfigKeys(TypedDict, total=False):
     sync_bn: Literal["torch", "mmcv"] | None
     visualizer: Annotated[Cfg, Part(registry.VISUALIZERS, lambda cfg: "Visualizer")] | None
     log_processor: Annotated[Cfg, Part(registry.LOG_PROCESSORS, lambda cfg: "LogProcessor")]
-    log_level: str | int
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] | Natural
     experiment_name: str | None

@@ -9,19 +9,9 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from rdet.errors import ConfigError, UnknownNameError
-from rdet.messages import nearest
+from rdet.keys_of_others import BEHIND_KWARGS, GIVEN, KEYS
+from rdet.messages import nearest, shown
 from rdet.schema import check_value, fits, hints_of, is_default
-
-# Keys that mmengine's hooks pass on behind `**kwargs`, which their signatures do not say.
-_BEHIND_KWARGS: dict[str, dict[str, Any]] = {
-    "EMAHook": {
-        "momentum": float,
-        "gamma": int,
-        "interval": int,
-        "device": str | None,
-        "update_buffers": bool,
-    },
-}
 
 
 def readers_of(cls: Any) -> list[Callable[..., Any]]:
@@ -66,18 +56,27 @@ def keys_of(cls: Any) -> dict[str, Key] | None:
     readers = readers_of(cls)
     keys: dict[str, Key] = {}
     if readers and _ends_in_kwargs(readers[-1]):
-        known = [base.__name__ for base in getattr(cls, "__mro__", ()) if base.__name__ in _BEHIND_KWARGS]
+        known = [base for base in _bases(cls) if base in BEHIND_KWARGS]
         if not known:
             return None
-        keys = {name: Key(annotation) for name, annotation in _BEHIND_KWARGS[known[0]].items()}
+        keys = {name: Key(KEYS[known[0]][name]) for name in BEHIND_KWARGS[known[0]]}
+    of_others = {name: said for base in reversed(_bases(cls)) for name, said in KEYS.get(base, {}).items()}
     for reader in reversed(readers):  # a class goes before its bases
-        keys |= _parameters(reader)
+        more = {} if reader.__module__.startswith("rdet.") else of_others
+        keys |= {
+            name: key._replace(annotation=more.get(name, key.annotation)) for name, key in _parameters(reader).items()
+        }
     if hasattr(cls, "cfg_behind_kwargs"):  # what `from_cfg` takes are configs of what the constructor takes
         (behind,) = (p for p in inspect.signature(cls.from_cfg).parameters.values() if p.kind is p.VAR_KEYWORD)
         annotation = hints_of(cls.from_cfg).get(behind.name, Any)
         for reader in readers[1:]:
             keys |= {name: key._replace(annotation=annotation) for name, key in _parameters(reader).items()}
-    return keys
+    given = {name for base in _bases(cls) for name in GIVEN.get(base, ())}
+    return {name: key for name, key in keys.items() if name not in given}
+
+
+def _bases(cls: Any) -> list[str]:
+    return [base.__name__ for base in getattr(cls, "__mro__", ())]
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, Key]:
@@ -111,9 +110,9 @@ def check_arguments(arguments: Mapping[str, Any], cls: Any, where: str, also: Co
         if keys is None or name in also:
             continue
         if name not in keys:
-            raise UnknownNameError(f"{where}: {cls.__name__} has no key {name!r}. {nearest(name, {*keys, *also})}")
+            raise UnknownNameError(f"{where}: {cls.__name__} has no key {shown(name)}. {nearest(name, {*keys, *also})}")
         annotation, parameter = keys[name]
-        if _holds_parts(value) or (parameter is not None and is_default(value, parameter)):
+        if parameter is not None and is_default(value, parameter):
             continue
         if hasattr(cls, "from_cfg") and not fits(value, annotation) and fits({}, annotation):
             raise no_part(f"{where}.{name}", value)
@@ -122,16 +121,10 @@ def check_arguments(arguments: Mapping[str, Any], cls: Any, where: str, also: Co
 
 def no_part(where: str, value: Any) -> ConfigError:
     """Return the error for a value that stands where a part is expected."""
-    return ConfigError(f"{where}: expected a dict with the key 'type', got {value!r}")
+    return ConfigError(f"{where}: expected a dict with the key 'type', got {shown(value)}")
 
 
-def _holds_parts(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return any(map(_holds_parts, value))
-    return isinstance(value, Mapping) and "type" in value
-
-
-def missing_arguments(error: TypeError, cls: Any) -> list[str]:
+def missing_arguments(error: Exception, cls: Any) -> list[str]:
     """List the arguments that a config has to give and does not.
 
     Empty if the error is another one, which is a bug of ``cls``.

@@ -8,19 +8,31 @@ And :func:`build_from_cfg` builds nested parts as well, checking every key and v
 
 import importlib
 import inspect
+import os
 import pkgutil
+import sysconfig
 import traceback
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from mmengine import registry as root
+from mmengine.utils import get_object_from_string
 
 from rdet.compat import ask_for_packages_without_setuptools, read_yaml_as_data
-from rdet.errors import ConfigError, MissingModuleError, UnknownNameError
-from rdet.messages import nearest
+from rdet.errors import ConfigError, MissingModuleError, RdetError, UnknownNameError
+from rdet.messages import nearest, shown
 from rdet.part_keys import check_arguments, missing_arguments, no_part
+from rdet.schema import is_dotted_name
 
 ask_for_packages_without_setuptools()
 read_yaml_as_data()
+
+# Code that is tested: if it cannot make a part, the values of the config are wrong.
+_FOLDERS_OF_LIBRARIES = (
+    os.path.dirname(os.path.abspath(__file__)),
+    *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+)
+_LONGEST_REASON = 200  # characters
 
 # `custom_imports` of the config in use: module -> None, or the traceback of its failed import.
 _custom_imports: dict[str, str | None] = {}
@@ -80,10 +92,13 @@ class Registry(root.Registry):
         return found
 
     def _find(self, key: str) -> Any:
+        if not all(part.isidentifier() for part in key.split(".")):
+            return None
         try:
-            return super().get(key)
+            found = super().get(key)
         except RuntimeError:  # mmengine's, for what can be no name at all
             return None
+        return found if callable(found) else None  # a name of Python's may be that of a module
 
     def names(self) -> set[str]:
         """Return the names that a config may use as ``type`` here, this process's own imports included.
@@ -108,14 +123,17 @@ class Registry(root.Registry):
         return {name: module for name, module in modules.items() if module.startswith("rdet.")}
 
     def _unknown(self, key: str) -> str:
-        lines = [f"no {self.name} is called {key!r}. {nearest(key, self.names())}"]
-        lines += [f"{module} could not be imported: {error}." for module, error in self._not_imported.items()]
-        loaded = [module for module, error in _custom_imports.items() if error is None]
-        lines.append(f"custom_imports imported: {', '.join(loaded) or 'nothing'}.")
-        for module, error in _custom_imports.items():
-            if error is not None:
-                lines.append(f"custom_imports could not import {module!r}:\n{error}")
-        return "\n".join(lines)
+        said = [f"no {self.name} is called {shown(key)}."]
+        said += [f"{module} could not be imported: {error}." for module, error in self._not_imported.items()]
+        if loaded := [module for module, error in _custom_imports.items() if error is None]:
+            said.append(f"custom_imports imported: {', '.join(loaded)}.")
+        said.append(nearest(key, self.names()))
+        failed = [
+            f"\ncustom_imports could not import {module!r}:\n{error}"
+            for module, error in _custom_imports.items()
+            if error is not None
+        ]
+        return " ".join(said) + "".join(failed)
 
 
 def import_custom_modules(imports: list[str] | str, allow_failed_imports: bool = False) -> None:
@@ -141,11 +159,23 @@ def import_custom_modules(imports: list[str] | str, allow_failed_imports: bool =
             _custom_imports[module] = None
 
 
+def function_named(name: str, where: str) -> Callable[..., Any]:
+    """Import the function of a dotted name; a config that is printed or saved says functions so.
+
+    Raises:
+        ConfigError: There is no such function.
+    """
+    found = get_object_from_string(name) if is_dotted_name(name) else None
+    if not callable(found):
+        raise ConfigError(f"{where}: there is no function {shown(name)}; give it as 'module.function'")
+    return cast("Callable[..., Any]", found)
+
+
 def class_of(kind: Any, registry: Registry, where: str) -> Any:
     """Return what ``type`` of a config stands for: the class of that name in ``registry``, or the class itself."""
     if not isinstance(kind, str):
         if not callable(kind):
-            raise ConfigError(f"{where}.type is {kind!r}; it must be a name or a class")
+            raise ConfigError(f"{where}.type is {shown(kind)}; it must be a name or a class")
         return kind
     try:
         return registry.get(kind)
@@ -185,8 +215,8 @@ def build_from_cfg(
     for key, value in (default_args or {}).items():
         if key in cfg and cfg[key] is not None and _as_list(cfg[key]) != _as_list(value):
             raise ConfigError(
-                f"{where}.{key} is {cfg[key]!r} in the config, but {value!r} follows from the parts around it; "
-                f"leave it out, or change what it contradicts"
+                f"{where}.{key} is {shown(cfg[key])} in the config, but {shown(value)} follows from the parts around "
+                "it; leave it out, or change what it contradicts"
             )
         cfg[key] = value
     if inspect.isabstract(cls):
@@ -202,11 +232,37 @@ def build_from_cfg(
         if type(error) not in (ValueError, ConfigError):
             raise
         raise ConfigError(_with_place(str(error), where)) from error
-    except TypeError as error:
-        missing = missing_arguments(error, cls)
-        if not missing:
-            raise
-        raise ConfigError(f"{where}: {cls.__name__} needs {', '.join(missing)}") from error
+    except Exception as error:
+        if missing := missing_arguments(error, cls):
+            raise ConfigError(f"{where}: {cls.__name__} needs {', '.join(missing)}") from error
+        if refused := refused_values(error, where, cls.__name__):
+            raise refused from error
+        raise
+
+
+def refused_values(error: Exception, where: str, name: str) -> ConfigError | None:
+    """Make an error of the config of one that a library's code raised for values of the config.
+
+    Args:
+        error: What was raised while a part was made.
+        where: Its place in the config.
+        name: Its class.
+
+    Returns:
+        None where the error passed through code of the user: it may be a bug there, which needs its traceback.
+    """
+    if isinstance(error, RdetError) or any(map(_is_of_the_user, traceback.extract_tb(error.__traceback__))):
+        return None
+    first = (str(error).strip().splitlines() or [""])[0]
+    why = f"{type(error).__name__}: {first[:_LONGEST_REASON]}".removesuffix(": ")
+    return ConfigError(
+        f"{where}: {name} cannot be made of these values ({why}); correct them (RDET_TRACEBACK=1 shows where it fails)"
+    )
+
+
+def _is_of_the_user(frame: traceback.FrameSummary) -> bool:
+    """Tell whether a line of a traceback is in a file that belongs to no installed library."""
+    return not frame.filename.startswith(("<", *_FOLDERS_OF_LIBRARIES))
 
 
 def _with_place(message: str, where: str) -> str:

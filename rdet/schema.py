@@ -5,7 +5,10 @@ see :mod:`rdet.config_keys`.
 """
 
 import collections.abc
+import enum
 import inspect
+import math
+import re
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,20 +16,45 @@ from numbers import Integral, Real
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from rdet.errors import ConfigError
+from rdet.messages import shown
 
 
 @dataclass(frozen=True)
-class AtLeast:
-    """The smallest number that has a meaning: ``Annotated[int, AtLeast(1)]``."""
+class Limits:
+    """The numbers that have a meaning: ``Annotated[int, Limits(least=1)]``.
 
-    smallest: float
+    Attributes:
+        least: The smallest of them.
+        most: The largest of them.
+        above: What they are all greater than.
+    """
+
+    least: float = -math.inf
+    most: float = math.inf
+    above: float = -math.inf
+
+    def hold(self, number: float) -> bool:
+        """Tell whether a number is one of them."""
+        return self.least <= number <= self.most and number > self.above
+
+    def __str__(self) -> str:
+        if self.above > self.least:
+            return f" above {self.above}" + (f" and of {self.most} or less" if self.most < math.inf else "")
+        if self.most == math.inf:
+            return f" of {self.least} or more"
+        return f" of {self.most} or less" if self.least == -math.inf else f" from {self.least} to {self.most}"
 
 
-# Whole numbers that count something.
-Count = Annotated[int, AtLeast(1)]
+# What most parts take. Numbers are finite anyway.
+Count = Annotated[int, Limits(least=1)]
+Natural = Annotated[int, Limits(least=0)]
+Positive = Annotated[float, Limits(above=0)]
+NotNegative = Annotated[float, Limits(least=0)]
+Fraction = Annotated[float, Limits(least=0, most=1)]
 
 _SEQUENCES = (list, tuple, collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection)
 _MAPPINGS = (dict, Mapping, collections.abc.MutableMapping)
+_LIBRARIES = ("rdet", "mmengine", "mmcv", "torch", "torchvision", "timm")
 _SCALARS = (str, Real, type(None))  # bool is a Real
 
 
@@ -39,11 +67,10 @@ def fits(value: Any, annotation: Any) -> bool:
         return True  # objects, which Python code gives and a file cannot
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        least = [mark.smallest for mark in arguments[1:] if isinstance(mark, AtLeast)]
-        if not isinstance(value, Real):
+        limits = [mark for mark in arguments[1:] if isinstance(mark, Limits)]
+        if not isinstance(value, Real) or not limits:
             return fits(value, arguments[0])
-        number = cast("float", value)  # typeshed gives Real no order
-        return fits(value, arguments[0]) and all(number >= smallest for smallest in least)
+        return fits(value, arguments[0]) and all(mark.hold(cast("float", value)) for mark in limits)
     if origin in (Union, types.UnionType):
         return any(fits(value, choice) for choice in arguments)
     if origin is Literal:
@@ -53,9 +80,10 @@ def fits(value: Any, annotation: Any) -> bool:
     if annotation is bool:
         return isinstance(value, bool)
     if annotation in (int, float):
-        return isinstance(value, Integral if annotation is int else Real) and not isinstance(value, bool)
+        of_kind = isinstance(value, Integral if annotation is int else Real) and not isinstance(value, bool)
+        return of_kind and _is_a_machines(cast("float", value))
     if annotation is str:
-        return isinstance(value, str)
+        return isinstance(value, str) and _can_be_encoded(value)
     kind = origin or annotation
     if kind in _MAPPINGS or is_typeddict(kind):
         return isinstance(value, Mapping)
@@ -65,8 +93,38 @@ def fits(value: Any, annotation: Any) -> bool:
         if kind is tuple and arguments and arguments[-1] is not ...:
             return len(value) == len(arguments) and all(map(fits, value, arguments))
         return all(fits(item, arguments[0]) for item in value) if arguments else True
-    # Parts come as dicts, and what stands for a class of another library is its own business. A string is no tensor.
-    return not (isinstance(value, str) and getattr(annotation, "__module__", "") == "torch")
+    if kind is collections.abc.Callable:
+        return isinstance(value, str) and is_dotted_name(value)
+    if inspect.isclass(kind) and kind is not object and kind is not inspect.Parameter.empty:
+        return _may_stand_for(value, kind)
+    return True
+
+
+def _may_stand_for(value: Any, cls: type) -> bool:
+    """Tell whether a value of a config may be what an object of a class is made of: a dict, or a name."""
+    if isinstance(value, Mapping):
+        return True
+    if isinstance(value, str):  # a path may be one; a tensor or a part may not
+        return cls.__module__.partition(".")[0] not in _LIBRARIES
+    try:
+        return isinstance(value, cls) or issubclass(cls, enum.Enum)
+    except TypeError:  # a protocol
+        return True
+
+
+def is_dotted_name(text: str) -> bool:
+    """Tell whether a text is how a config says a class or a function: ``module.name``."""
+    return "." in text and all(part.isidentifier() for part in text.split("."))
+
+
+def _is_a_machines(number: float) -> bool:
+    """Tell whether torch, numpy and OpenCV can hold a number, and count with it."""
+    return abs(number) < 2**63 if isinstance(number, Integral) else math.isfinite(number)
+
+
+def _can_be_encoded(text: str) -> bool:
+    """Tell whether a text can be the name of a file, or be written into one; none of these is longer than a path."""
+    return len(text) <= 4096 and "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def words(annotation: Any) -> str | None:
@@ -83,8 +141,8 @@ def words(annotation: Any) -> str | None:
 def _choices(annotation: Any) -> list[str]:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        least = [f" of {mark.smallest} or more" for mark in arguments[1:] if isinstance(mark, AtLeast)]
-        return [choice + "".join(least) for choice in _choices(arguments[0])]
+        limits = [str(mark) for mark in arguments[1:] if isinstance(mark, Limits)]
+        return [choice + "".join(limits) for choice in _choices(arguments[0])]
     if origin in (Union, types.UnionType):
         return [said for choice in arguments for said in _choices(choice)]
     if origin is Literal:
@@ -103,13 +161,17 @@ def _choices(annotation: Any) -> list[str]:
             return [f"a list of {len(arguments)} {_plural(same)}" if same else f"a list of {len(arguments)}"]
         inner = words(arguments[0]) if arguments else None
         return [f"a list of {_plural(inner)}" if inner else "a list"]
+    if kind is collections.abc.Callable:
+        return ["a function's name, such as 'my_module.my_function'"]
+    if inspect.isclass(kind) and not fits(0, kind) and kind.__name__ != "Tensor":
+        return ["a dict with the key 'type'"]
     return []
 
 
 def _plural(noun: str) -> str:
-    head, _, rest = noun.partition(" of ")
+    head, which, rest = re.split(r"( (?:of|above|from) |$)", noun, maxsplit=1)
     head = f"{head.removeprefix('a ')}s" if head.startswith("a ") and " or " not in head else head
-    return head + (f" of {rest}" if rest else "")
+    return f"{head}{which}{rest}"
 
 
 def check_value(value: Any, annotation: Any, where: str) -> None:
@@ -124,12 +186,20 @@ def check_value(value: Any, annotation: Any, where: str) -> None:
         return
     said = words(annotation) or f"a {getattr(annotation, '__name__', annotation)}"
     said += ", or be left out" if said == "a dict" else ""
-    kind = "" if value is None or fits(value, _without_limits(annotation)) else f" ({type(value).__name__})"
-    raise ConfigError(f"{where} is {value!r}{kind}; it must be {said}")
+    raise ConfigError(f"{where} is {shown(value)}{_kind_of(value, annotation)}; it must be {said}")
+
+
+def _kind_of(value: Any, annotation: Any) -> str:
+    """Say of which type a value is that is of another than it should be, or what else no number or text may be."""
+    if isinstance(value, Real) and not isinstance(value, bool) and not _is_a_machines(cast("float", value)):
+        return " (too large)" if isinstance(value, Integral) else " (not finite)"
+    if isinstance(value, str) and fits("", annotation) and not _can_be_encoded(value):
+        return " (too long, or with characters that no file can have)"
+    return "" if value is None or fits(value, _without_limits(annotation)) else f" ({type(value).__name__})"
 
 
 def _without_limits(annotation: Any) -> Any:
-    """Return the annotation without the smallest number that it allows."""
+    """Return the annotation without the limits of its numbers."""
     if get_origin(annotation) is Annotated:
         return get_args(annotation)[0]
     if get_origin(annotation) in (Union, types.UnionType):

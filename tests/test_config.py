@@ -1,4 +1,5 @@
 import inspect
+import math
 import re
 from pathlib import Path
 from typing import get_type_hints
@@ -93,7 +94,10 @@ def test_value_without_a_meaning_is_said(options, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"model.loss_cls.alpha": "0.25"}, "model.loss_cls.alpha is '0.25' (str); it must be a number or None"),
+        (
+            {"model.loss_cls.alpha": "0.25"},
+            "loss_cls.alpha is '0.25' (str); it must be a number from 0 to 1 or None",
+        ),
         ({"model.loss_cls": "FocalLoss"}, "model.loss_cls: expected a dict with the key 'type', got 'FocalLoss'"),
         ({"model.loss_cls.gamma": "2"}, "model.loss_cls.gamma is '2' (str); it must be a number"),
         ({"model.backbone.depth": 50.5}, "model.backbone.depth is 50.5 (float); it must be a whole number"),
@@ -102,7 +106,10 @@ def test_value_without_a_meaning_is_said(options, message):
             {"model.anchor_generator.ratios": 1.0},
             "model.anchor_generator.ratios is 1.0 (float); it must be a list",
         ),
-        ({"model.anchor_generator.ratios": [1.0, "2"]}, "ratios is [1.0, '2'] (list); it must be a list of numbers"),
+        (
+            {"model.anchor_generator.ratios": [1.0, "2"]},
+            "ratios is [1.0, '2'] (list); it must be a list of numbers ab",
+        ),
         (
             {"train_dataloader.dataset.pipeline.1.scale": "(1333,800)"},
             "scale is '(1333,800)' (str); it must",
@@ -122,6 +129,25 @@ def test_value_without_a_meaning_is_said(options, message):
         ({"optim_wrapper.clip_grad": {"type": "max"}}, "clip_grad.type is 'max' (str); it must be 'norm' or 'value'"),
         ({"optim_wrapper.paramwise_cfg.norm_decay_mult": "0"}, "norm_decay_mult is '0' (str); it must be a number"),
         ({"auto_scale_lr.enable": "no"}, "auto_scale_lr.enable is 'no' (str); it must be True or False"),
+        # Numbers that have no meaning, and would be obeyed.
+        ({"optim_wrapper.clip_grad": {"max_norm": -1}}, "clip_grad.max_norm is -1; it must be a number above 0"),
+        ({"optim_wrapper.optimizer.lr": -1}, "optim_wrapper.optimizer.lr is -1; it must be a number of 0 or more"),
+        (
+            {"optim_wrapper.optimizer.lr": math.nan},
+            "optimizer.lr is nan (not finite); it must be a number of 0 or more",
+        ),
+        ({"optim_wrapper.optimizer.momentum": 1.5}, "optimizer.momentum is 1.5; it must be a number from 0 to 1"),
+        ({"optim_wrapper.accumulative_counts": 0}, "accumulative_counts is 0; it must be a whole number of 1 or more"),
+        ({"param_scheduler.1.gamma": -0.1}, "param_scheduler.1.gamma is -0.1; it must be a number of 0 or more"),
+        ({"randomness.seed": 2**32}, "randomness.seed is 4294967296; it must be a whole number from 0 to 4294967295"),
+        ({"model.loss_cls.gamma": -2}, "model.loss_cls.gamma is -2; it must be a number of 0 or more"),
+        ({"model.bbox_head.feat_channels": 2**63}, "(too large); it must be a whole number of 1 or more"),
+        ({"train_dataloader.dataset.pipeline.1.scale": [0, 0]}, "scale is [0, 0] (list); it must be a list of 2 whole"),
+        ({"log_level": "LOUD"}, "log_level is 'LOUD' (str); it must be 'DEBUG', 'INFO'"),
+        # Values and parts that are mistaken for each other.
+        ({"model.loss_cls.alpha": {"type": "FocalLoss"}}, "model.loss_cls.alpha is {'type': 'FocalLoss'}"),
+        ({"model.bbox_head.norm_cfg": {"type": "BN", "eps": {"type": "BN"}}}, "eps is {'type': 'BN'} (ConfigDict); it"),
+        ({"train_dataloader.dataset.pipeline.1": 3}, "dataset.pipeline is [{'type': 'LoadImageFromFile'}, 3"),
         ({"default_hooks.checkpoint.interval": "1"}, "checkpoint.interval is '1' (str); it must be a whole number"),
         (
             {"custom_hooks": [{"type": "EMAHook", "momentum": "1"}]},
@@ -166,6 +192,21 @@ def test_config_that_cannot_be_read_is_one_line(text, message, tmp_path):
     with pytest.raises(ValueError, match=f"child.py cannot be read as a config: {message}") as error:
         load_config(tmp_path / "child.py")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"param_scheduler.0.optimizer": 3}, "param_scheduler.0: LinearLR has no key 'optimizer'"),
+        ({"optim_wrapper.optimizer.params": [0]}, "optim_wrapper.optimizer: SGD has no key 'params'"),
+        ({"train_cfg.runner": "x"}, "train_cfg: EpochBasedTrainLoop has no key 'runner'"),
+        ({"model.bbox_head.norm_cfg": {"type": "BN", "device": 1}}, "BN has no key 'device'"),
+    ],
+)
+def test_what_the_run_gives_is_no_key_of_a_config(options, message):
+    with pytest.raises(UnknownNameError) as caught:
+        load_config(R50, options)
+    assert message in str(caught.value)
 
 
 def test_a_constructor_of_ones_own_has_keys_of_its_own(tmp_path):

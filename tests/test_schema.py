@@ -1,7 +1,9 @@
 """Annotations are the schema of configs."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints, is_typeddict
 
 import numpy as np
@@ -13,7 +15,7 @@ from rdet import config_keys, registry
 from rdet.errors import ConfigError
 from rdet.part_keys import keys_of
 from rdet.registry import Registry
-from rdet.schema import AtLeast, Count, check_value, fits, words
+from rdet.schema import Count, Fraction, Limits, Natural, Positive, check_value, fits, words
 
 REGISTRIES = {name: value for name, value in vars(registry).items() if isinstance(value, Registry)}
 PROBES = ["x", 1, 1.5, True, None, [], [1], ["x"], [None], {}, {"x": 1}]
@@ -33,7 +35,7 @@ PROBES = ["x", 1, 1.5, True, None, [], [1], ["x"], [None], {}, {"x": 1}]
         (Literal[1, 2], [1], [True, 1.0, "1"], "1 or 2"),
         (Count, [1, 7], [0, -1, 1.5, "1"], "a whole number of 1 or more"),
         (Count | None, [1, None], [0], "a whole number of 1 or more or None"),
-        (Annotated[float, AtLeast(0)], [0, 0.5], [-0.5, None], "a number of 0 or more"),
+        (Annotated[float, Limits(least=0)], [0, 0.5], [-0.5, None], "a number of 0 or more"),
         (list[float], [[], [1, 0.5], (1,)], [1, "1", None, ["a"], {}], "a list of numbers"),
         (tuple[int, ...], [[], [1], (1, 2)], [[1.5], 1], "a list of whole numbers"),
         (tuple[int, int], [(1, 2), [1, 2]], [[1], [1, 2, 3], ["a", 1], 1], "a list of 2 whole numbers"),
@@ -44,6 +46,22 @@ PROBES = ["x", 1, 1.5, True, None, [], [1], ["x"], [None], {}, {"x": 1}]
         (dict, [{}, {"a": 1}], [[], "a", None], "a dict"),
         (Mapping[str, str] | None, [{"a": "b"}, None], ["a", []], "a dict or None"),
         (float | torch.Tensor, [1.5, torch.ones(1)], ["fast"], "a number"),
+        (float, [-1e30], [math.nan, math.inf, -math.inf], "a number"),
+        (int, [2**63 - 1], [2**63, -(2**63), 10**400], "a whole number"),
+        (str, ["ü"], ["a\0b", "\ud800"], "a string"),
+        (torch.nn.Module, [{"type": "ReLU"}, torch.nn.ReLU()], [1, "a", None, [], True], "a dict with the key 'type'"),
+        (Path | None, ["a", {}, None], [1, []], "a dict with the key 'type' or None"),
+        (
+            Callable[[int], int],
+            ["a.b", print],
+            [1, None, [], {}, "a", "../.."],
+            "a function's name, such as 'my_module.my_function'",
+        ),
+        (Natural, [0, 2], [-1, 0.5], "a whole number of 0 or more"),
+        (Positive, [0.5], [0, -1], "a number above 0"),
+        (Fraction, [0, 0.5, 1], [-0.1, 1.1], "a number from 0 to 1"),
+        (Annotated[float, Limits(above=0, most=1)], [1], [0, 2], "a number above 0 and of 1 or less"),
+        (Annotated[float, Limits(most=1)], [-9], [2], "a number of 1 or less"),
     ],
 )
 def test_what_fits(annotation, good, bad, said):
@@ -52,7 +70,7 @@ def test_what_fits(annotation, good, bad, said):
     assert words(annotation) == said
 
 
-@pytest.mark.parametrize("annotation", [Any, inspect.Parameter.empty, "Unknown", object, Callable, torch.nn.Module])
+@pytest.mark.parametrize("annotation", [Any, inspect.Parameter.empty, "Unknown", object])
 @pytest.mark.parametrize("value", [1, "a", None, {}, []])
 def test_what_cannot_be_judged_is_let_through(annotation, value):
     assert fits(value, annotation)
@@ -73,12 +91,22 @@ def test_objects_are_let_through(value):
         (None, float, "a.b is None; it must be a number"),
         (3, dict, "a.b is 3 (int); it must be a dict, or be left out"),
         ("x", torch.Tensor, "a.b is 'x' (str); it must be a Tensor"),
+        (math.nan, float, "a.b is nan (not finite); it must be a number"),
+        (2**63, Count, "a.b is 9223372036854775808 (too large); it must be a whole number of 1 or more"),
+        ("a\0", str, "a.b is 'a\\x00' (too long, or with characters that no file can have); it must be a string"),
+        ("\ud800", str, "a.b is '\\ud800' (too long, or with characters that no file can have); it must be a string"),
+        ("x" * 5000, int, f"a.b is '{'x' * 49}...{'x' * 24}' (str); it must be a whole number"),
     ],
 )
 def test_message(value, annotation, message):
     with pytest.raises(ConfigError) as caught:
         check_value(value, annotation, "a.b")
     assert str(caught.value) == message
+
+
+def test_a_number_of_too_many_digits_is_not_written():
+    with pytest.raises(ConfigError, match=r"a.b is <int too large to be written> \(too large\); it must be a number"):
+        check_value(10**5000, float, "a.b")
 
 
 def parameters():

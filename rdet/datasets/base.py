@@ -2,11 +2,12 @@
 
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from mmcv.transforms import BaseTransform
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
@@ -19,6 +20,7 @@ from rdet.datasets.transforms.load import LoadImageFromFile
 from rdet.errors import BadImageError, ConfigError, DatasetError, PipelineError, RdetError, UnknownNameError
 from rdet.messages import few, nearest
 from rdet.registry import TRANSFORMS
+from rdet.schema import Natural
 
 _NAMED = 3  # entries that a message names before it only counts
 
@@ -71,10 +73,10 @@ class DetDataset(BaseDataset):
         metainfo: Mapping | None = None,
         rename_classes: Mapping[str, str] | None = None,
         filter_empty_gt: bool = False,
-        min_image_size: int = 0,
+        min_image_size: Natural = 0,
         indices: int | Sequence[int] | None = None,
         on_bad_image: str = "error",
-        pipeline: Iterable[dict | Callable] = (),
+        pipeline: Iterable[dict | BaseTransform] = (),
         test_mode: bool = False,
     ):
         if on_bad_image not in ("error", "skip"):

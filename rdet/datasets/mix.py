@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
+from mmcv.transforms import BaseTransform
+from mmengine.dataset import BaseDataset
 
 from rdet.datasets.transforms.canvas import COLUMNS
 from rdet.datasets.transforms.mix_transform import MixTransform
 from rdet.errors import ConfigError, DatasetError, PipelineError, RdetError, UnknownNameError
 from rdet.messages import nearest
 from rdet.registry import DATASETS, TRANSFORMS
+from rdet.schema import Natural
 
 
 @DATASETS.register_module()
@@ -38,10 +41,10 @@ class MultiImageMixDataset:
 
     def __init__(
         self,
-        dataset,
-        pipeline: Iterable[dict | Callable],
-        stop_epoch: int | None = None,
-        stop_iter: int | None = None,
+        dataset: BaseDataset,
+        pipeline: Iterable[dict | BaseTransform],
+        stop_epoch: Natural | None = None,
+        stop_iter: Natural | None = None,
         skip_type_keys: str | Sequence[str] | None = None,
     ):
         self.dataset = dataset

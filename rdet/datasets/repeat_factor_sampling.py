@@ -5,6 +5,7 @@ from mmengine import dataset as mm
 
 from rdet.errors import ConfigError
 from rdet.registry import DATASETS
+from rdet.schema import Fraction
 
 _NAMED = 5  # classes that the log names
 
@@ -30,7 +31,7 @@ class ClassBalancedDataset(mm.ClassBalancedDataset):
         note: What is repeated how often; the log has it below the table of the data.
     """
 
-    def __init__(self, dataset, oversample_thr: float):
+    def __init__(self, dataset: mm.BaseDataset, oversample_thr: Fraction):
         if not 0 < oversample_thr <= 1:
             raise ConfigError(
                 f"ClassBalancedDataset: oversample_thr is a share of the images, above 0 and at most 1, "

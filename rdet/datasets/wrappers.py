@@ -6,6 +6,7 @@ from mmengine import dataset as mm
 
 from rdet.datasets.summary import check_same_classes
 from rdet.registry import DATASETS
+from rdet.schema import Count
 
 
 @DATASETS.register_module()
@@ -17,7 +18,7 @@ class RepeatDataset(mm.RepeatDataset):
         times: How often it comes in an epoch.
     """
 
-    def __init__(self, dataset, times: int):
+    def __init__(self, dataset: mm.BaseDataset, times: Count):
         self.dataset = dataset
         self.times = times
         self._metainfo = dataset.metainfo
@@ -40,7 +41,7 @@ class ConcatDataset(mm.ConcatDataset):
         DatasetError: Two of them differ in their classes.
     """
 
-    def __init__(self, datasets: Sequence):
+    def __init__(self, datasets: Sequence[mm.BaseDataset]):
         for index, dataset in enumerate(datasets[1:], start=1):
             check_same_classes(datasets[0], dataset, ("datasets.0", f"datasets.{index}"))
         self.datasets = list(datasets)

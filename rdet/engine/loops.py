@@ -6,7 +6,7 @@ from mmengine.runner import loops
 from rdet.engine.hooks.checkpoint_hook import EVALUATED
 from rdet.engine.sampling import mix_seed
 from rdet.registry import LOOPS
-from rdet.schema import Count
+from rdet.schema import Count, Natural
 
 
 @LOOPS.register_module()
@@ -18,7 +18,7 @@ class EpochBasedTrainLoop(loops.EpochBasedTrainLoop):
         runner,
         dataloader,
         max_epochs: Count,
-        val_begin: int = 1,
+        val_begin: Natural = 1,
         val_interval: Count = 1,
         dynamic_intervals: list[tuple[int, int]] | None = None,
     ):
@@ -60,7 +60,7 @@ class IterBasedTrainLoop(loops.IterBasedTrainLoop):
         runner,
         dataloader,
         max_iters: Count,
-        val_begin: int = 1,
+        val_begin: Natural = 1,
         val_interval: Count = 1000,
         dynamic_intervals: list[tuple[int, int]] | None = None,
     ):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rdet.errors import ConfigError
 from rdet.registry import OPTIM_WRAPPERS
+from rdet.schema import Positive
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -23,7 +24,7 @@ class AmpOptimWrapper(OptimWrapper):
             ``clip_grad``.
     """
 
-    def __init__(self, dtype: str = "bfloat16", loss_scale: float = 2.0**16, **kwargs):
+    def __init__(self, dtype: str = "bfloat16", loss_scale: Positive = 2.0**16, **kwargs):
         super().__init__(**kwargs)
         self.device_type = torch.device(get_device()).type
         if dtype == "auto":

@@ -1,7 +1,10 @@
 """mmengine's Runner, with what rdet expects of it."""
 
+import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -29,9 +32,24 @@ from rdet.engine.sampling import SeededDataset, StridedSampler, TrainStream
 from rdet.errors import CheckpointError, Interrupted, MissingFileError
 from rdet.literal_config import literal_config
 from rdet.messages import few
-from rdet.registry import LOOPS
+from rdet.registry import LOOPS, function_named, refused_values
 
 recompute_for_all_gradients()
+
+
+def _building(key: str, build: Callable[..., Any]) -> Callable[..., Any]:
+    """Have what a method of mmengine raises, for a key of the config, name that key."""
+
+    @functools.wraps(build)
+    def build_and_tell(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return build(*args, **kwargs)
+        except Exception as error:
+            if refused := refused_values(error, key, "it"):
+                raise refused from error
+            raise
+
+    return build_and_tell
 
 
 class Runner(mm.Runner):
@@ -42,7 +60,15 @@ class Runner(mm.Runner):
     can train together.
     """
 
-    # What mmengine's Runner calls while it sets itself up.
+    # What mmengine's Runner calls while it sets itself up. What it builds itself is told where in the config it is.
+
+    build_visualizer = _building("visualizer", mm.Runner.build_visualizer)
+    build_log_processor = _building("log_processor", mm.Runner.build_log_processor)
+    build_evaluator = _building("val_evaluator", mm.Runner.build_evaluator)
+    build_optim_wrapper = _building("optim_wrapper", mm.Runner.build_optim_wrapper)
+    build_param_scheduler = _building("param_scheduler", mm.Runner.build_param_scheduler)
+    register_default_hooks = _building("default_hooks", mm.Runner.register_default_hooks)
+    register_custom_hooks = _building("custom_hooks", mm.Runner.register_custom_hooks)
 
     def setup_env(self, env_cfg: dict) -> None:
         if cpu_only():
@@ -76,6 +102,9 @@ class Runner(mm.Runner):
             options |= {"sampler": StridedSampler(len(dataset), rank, world_size), "batch_size": batch_size}
         if not options.get("num_workers"):
             options.pop("persistent_workers", None)  # torch refuses it without workers
+        for key in ("collate_fn", "worker_init_fn"):
+            if isinstance(options.get(key), str):
+                options[key] = function_named(options[key], key)
         options.setdefault("worker_init_fn", _begin_worker)
         options.setdefault("pin_memory", torch.cuda.is_available())  # to copy images to the GPU while it works
         return Loader(dataset, collate_fn=options.pop("collate_fn", pseudo_collate), **options)

@@ -8,7 +8,7 @@ from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
 from rdet.errors import ConfigError, UnknownNameError
-from rdet.messages import nearest
+from rdet.messages import nearest, shown
 
 
 def build_activation(act_cfg: dict[str, Any], where: str) -> nn.Module:
@@ -23,16 +23,16 @@ def build_activation(act_cfg: dict[str, Any], where: str) -> nn.Module:
         ConfigError: It is no dict with a type, or the layer does not take its keys and values.
     """
     if not isinstance(act_cfg, dict) or not act_cfg.get("type"):
-        raise ConfigError(f"{where} is {act_cfg!r}; it must be a dict with a type, such as dict(type='ReLU')")
+        raise ConfigError(f"{where} is {shown(act_cfg)}; it must be a dict with a type, such as dict(type='ReLU')")
     name = act_cfg["type"]
     if isinstance(name, str) and ROOT_MODELS.get(name) is None:
         known = [name for name, layer in ROOT_MODELS.module_dict.items() if "activation" in layer.__module__]
-        raise UnknownNameError(f"{where}: no activation is called {name!r}. {nearest(name, known)}")
+        raise UnknownNameError(f"{where}: no activation is called {shown(name)}. {nearest(name, known)}")
     try:
         layer: nn.Module = build_activation_layer(dict(act_cfg))
         layer(torch.zeros(1, 1, 1, 1, device="cpu"))  # values are looked at only here
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ConfigError(f"{where} is {act_cfg!r}, which is no activation layer: {error}") from error
+        raise ConfigError(f"{where} is {shown(act_cfg)}, which is no activation layer: {error}") from error
     return layer
 
 
@@ -54,5 +54,5 @@ def replace_relu(network: nn.Module, act_cfg: dict[str, Any], where: str) -> Non
                 found += 1
     if not found:
         raise ConfigError(
-            f"{where} is {act_cfg!r}, but the network has no ReLU whose place it could take; leave it out"
+            f"{where} is {shown(act_cfg)}, but the network has no ReLU whose place it could take; leave it out"
         )

@@ -7,7 +7,9 @@ from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
 from rdet.errors import ConfigError, UnknownNameError
-from rdet.messages import nearest
+from rdet.messages import nearest, shown
+from rdet.part_keys import keys_of
+from rdet.schema import check_value, is_default
 
 
 def build_norm(norm_cfg: dict, channels: int) -> nn.Module:
@@ -27,20 +29,31 @@ def check_norm_cfg(norm_cfg: dict, where: str) -> None:
         ValueError: It is no dict with a type, or a key that the layer needs is missing.
     """
     if not isinstance(norm_cfg, dict) or "type" not in norm_cfg:
-        raise ConfigError(f"{where} is {norm_cfg!r}; it must be None or a dict with a type, such as dict(type='BN')")
+        raise ConfigError(
+            f"{where} is {shown(norm_cfg)}; it must be None or a dict with a type, such as dict(type='BN')"
+        )
     name = norm_cfg["type"]
     layer = ROOT_MODELS.get(name) if isinstance(name, str) else name
     if layer is None:
         known = {name for name, cls in ROOT_MODELS.module_dict.items() if "Norm" in getattr(cls, "__name__", "")}
-        raise UnknownNameError(f"{where}: no normalisation is called {name!r}. {nearest(name, known)}")
+        raise UnknownNameError(f"{where}: no normalisation is called {shown(name)}. {nearest(name, known)}")
     parameters = list(inspect.signature(layer).parameters.values())
     # mmcv passes the channels: to group normalisation by name, to all others as the first argument.
     channels = "num_channels" if layer is nn.GroupNorm else parameters[0].name if parameters else None
-    keys = [p for p in parameters if p.name != channels and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    keys = [
+        p
+        for p in parameters
+        if p.name not in (channels, "device", "dtype") and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
     valid = {"requires_grad", *(p.name for p in keys)}
     for key in set(norm_cfg) - {"type"} - valid:
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            raise UnknownNameError(f"{where}: {name} has no key {key!r}. {nearest(key, valid)}")
+            raise UnknownNameError(f"{where}: {name} has no key {shown(key)}. {nearest(key, valid)}")
+    said = keys_of(layer) or {}
+    if "requires_grad" in norm_cfg:
+        check_value(norm_cfg["requires_grad"], bool, f"{where}.requires_grad")
     for p in keys:
         if p.default is p.empty and p.name not in norm_cfg:
             raise ConfigError(f"{where}: {name} needs {p.name}")
+        if p.name in norm_cfg and not is_default(norm_cfg[p.name], p):
+            check_value(norm_cfg[p.name], said[p.name].annotation, f"{where}.{p.name}")

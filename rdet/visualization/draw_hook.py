@@ -7,6 +7,7 @@ from mmengine.hooks import Hook
 
 from rdet.datasets.images import read_image
 from rdet.registry import HOOKS
+from rdet.schema import Fraction
 from rdet.visualization.draw import draw_comparison, save_image
 
 
@@ -19,7 +20,7 @@ class DrawHook(Hook):
         score_thr: Detections of a lower score are left out.
     """
 
-    def __init__(self, out_dir: str, score_thr: float = 0.3):
+    def __init__(self, out_dir: str, score_thr: Fraction = 0.3):
         self.out_dir = Path(out_dir)
         self.score_thr = score_thr
 

@@ -21,20 +21,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+import torch
+
 from rdet.errors import RdetError, is_of_a_file, message_of
 
 _GIGABYTE = 2**30
-_LONGEST_LINE = 1000  # characters; lists of valid names are long
+_LONGEST_LINE = 2000  # characters; lists of valid names are long
 
 # What runs a program or calls out, as Python's audit hooks name it.
 _RUNS = {"os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.Popen", "socket.connect", "pty.spawn"}
+# What libraries ask about the machine.
+_QUESTIONS = re.compile(r"gcc --version|git.*rev-parse|nvcc|uname|lscpu|ldconfig")
 # How other libraries begin to speak.
 _FOREIGN = re.compile(
     r"^(libpng|libjpeg|Corrupt JPEG|Premature end|\[ ?WARN|\[ERROR|Traceback|.*site-packages.*Warning)", re.M
 )
 # How a remedy is said.
 _REMEDY = re.compile(
-    r"\b(must be|valid:|expected|did you mean|give|set|take|use|leave|remove|correct|repair|make|check|write|choose|"
+    r"valid:|\b(must be|expected|did you mean|give|set|take|use|leave|remove|correct|repair|make|check|write|choose|"
     r"lower|raise|install|run|put|name|convert|copy|replace|allow|draw|needs?|add|change|split|close|train|save)\b",
     re.IGNORECASE,
 )
@@ -87,7 +91,8 @@ class Failure:
 
 def run(reader: Reader, seed: int, cases: range) -> list[Failure]:
     """Run cases of a reader in a process of their own; one that dies or hangs is replaced."""
-    failures, begun = [], cases.start
+    failures: list[Failure] = []
+    begun, shown = cases.start, ""
     while begun < cases.stop:
         ours, theirs = multiprocessing.Pipe()
         worker = multiprocessing.get_context("fork").Process(
@@ -98,13 +103,17 @@ def run(reader: Reader, seed: int, cases: range) -> list[Failure]:
         try:
             while begun < cases.stop:
                 if not ours.poll(reader.seconds):
-                    failures.append(Failure(reader.name, begun, f"still runs after {reader.seconds} s"))
+                    failures.append(Failure(reader.name, begun, f"still runs after {reader.seconds} s", shown))
                     break
-                failures += [Failure(reader.name, begun, why, shown) for why, shown in ours.recv()]
-                begun += 1
+                said = ours.recv()
+                if isinstance(said, str):
+                    shown = said
+                else:
+                    failures += [Failure(reader.name, begun, why, shown) for why in said]
+                    begun, shown = begun + 1, ""
         except EOFError:
             worker.join()
-            failures.append(Failure(reader.name, begun, f"its process died with code {worker.exitcode}"))
+            failures.append(Failure(reader.name, begun, f"its process died with code {worker.exitcode}", shown))
         worker.kill()
         worker.join()
         begun += begun < cases.stop
@@ -112,6 +121,7 @@ def run(reader: Reader, seed: int, cases: range) -> list[Failure]:
 
 
 def _work(reader: Reader, seed: int, cases: range, results) -> None:
+    torch.set_num_threads(1)
     watch = _Watch()
     address_space = int(re.search(r"VmSize:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
     resource.setrlimit(resource.RLIMIT_AS, (address_space + 6 * _GIGABYTE,) * 2)  # a bomb ends here, not the machine
@@ -119,9 +129,10 @@ def _work(reader: Reader, seed: int, cases: range, results) -> None:
         folder = Path(tempfile.mkdtemp(prefix="rdet_fault_"))
         try:
             case = reader.make(Random(f"{seed} {reader.name} {number}"), folder)
-            results.send([(why, case.shown) for why in _judge(case, folder, watch)])
+            results.send(case.shown)
+            results.send(_judge(case, folder, watch))
         except BaseException:
-            results.send([(f"the case itself cannot be made: {traceback.format_exc()}", "")])
+            results.send([f"the case itself cannot be made: {traceback.format_exc(limit=-3)}"])
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -137,15 +148,16 @@ class _Watch:
     @contextlib.contextmanager
     def over(self, folder: Path) -> Iterator[None]:
         self.seen, self._folder = [], folder
+        tempfile.tempdir = str(folder)
         try:
             yield
         finally:
-            self._folder = None
+            self._folder, tempfile.tempdir = None, None
 
     def _note(self, event: str, arguments: tuple) -> None:
         if self._folder is None:
             return
-        if event in _RUNS:
+        if event in _RUNS and not _QUESTIONS.search(str(arguments[:2])):
             self.seen.append(f"runs {event} {arguments[:2]}")
         elif event == "open" and isinstance(arguments[0], str | bytes) and _writes(arguments):
             path = Path(os.fsdecode(arguments[0])).absolute()
@@ -174,7 +186,7 @@ def _judge(case: Case, folder: Path, watch: _Watch) -> list[str]:
         wrong.append(f"takes {more / _GIGABYTE:.1f} GB")
     if foreign := _FOREIGN.search(said()):
         wrong.append(f"another library speaks: {foreign[0]}")
-    return wrong + watch.seen
+    return wrong + list(dict.fromkeys(watch.seen))
 
 
 def _judge_error(error: Exception, case: Case) -> list[str]:

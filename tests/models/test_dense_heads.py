@@ -307,7 +307,7 @@ def test_tood_on_anchors_decodes_deltas():
 def test_tood_on_anchors_refuses_wrong_numbers():
     with pytest.raises(ValueError, match="bbox_head.base_size is 0; it must be positive"):
         build(TOODAnchorHead, base_size=0)
-    with pytest.raises(ValueError, match="it must have 4 numbers"):
+    with pytest.raises(ValueError, match="it must be a list of 4 numbers"):
         build(TOODAnchorHead, target_stds=(1.0,))
 
 

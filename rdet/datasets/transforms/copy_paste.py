@@ -8,6 +8,7 @@ from rdet.datasets.transforms.canvas import boxes_on, join
 from rdet.datasets.transforms.mix_transform import MixTransform
 from rdet.errors import ConfigError
 from rdet.registry import TRANSFORMS
+from rdet.schema import Fraction, Natural
 
 
 @TRANSFORMS.register_module()
@@ -33,7 +34,7 @@ class CopyPaste(MixTransform):
         prob: Probability that anything is pasted.
     """
 
-    def __init__(self, max_num_pasted: int = 100, min_visible: float = 0.3, prob: float = 1.0):
+    def __init__(self, max_num_pasted: Natural = 100, min_visible: Fraction = 0.3, prob: Fraction = 1.0):
         super().__init__(prob)
         if max_num_pasted < 1:
             raise ConfigError(f"CopyPaste: max_num_pasted must be at least 1, got {max_num_pasted}")

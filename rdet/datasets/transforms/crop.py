@@ -7,6 +7,7 @@ from mmcv.transforms import BaseTransform
 
 from rdet.errors import ConfigError
 from rdet.registry import TRANSFORMS
+from rdet.schema import Count, NotNegative
 
 
 @TRANSFORMS.register_module()
@@ -24,7 +25,7 @@ class RandomCrop(BaseTransform):
         min_side: Least width and height in pixels of what is left of a box that was cut.
     """
 
-    def __init__(self, crop_size: tuple[int, int], allow_negative_crop: bool = False, min_side: float = 1.0):
+    def __init__(self, crop_size: tuple[Count, Count], allow_negative_crop: bool = False, min_side: NotNegative = 1.0):
         if len(crop_size) != 2 or min(crop_size) < 1:
             raise ConfigError(f"RandomCrop: crop_size must be a width and a height in pixels, got {crop_size}")
         self.crop_size = tuple(crop_size)

@@ -4,6 +4,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from rdet.registry import TRANSFORMS
+from rdet.schema import NotNegative
 
 
 @TRANSFORMS.register_module()
@@ -16,7 +17,7 @@ class FilterAnnotations(BaseTransform):
         min_gt_bbox_wh: Width and height in pixels that a box has to exceed.
     """
 
-    def __init__(self, min_gt_bbox_wh: tuple[float, float] = (1.0, 1.0)):
+    def __init__(self, min_gt_bbox_wh: tuple[NotNegative, NotNegative] = (1.0, 1.0)):
         self.min_gt_bbox_wh = tuple(min_gt_bbox_wh)
 
     def transform(self, results: dict) -> dict:

@@ -6,6 +6,7 @@ from mmcv.transforms import BaseTransform
 
 from rdet.errors import ConfigError
 from rdet.registry import TRANSFORMS
+from rdet.schema import Fraction
 
 # direction -> cv2's flip code, and the axes (0: x, 1: y) in which boxes are mirrored
 _DIRECTIONS = {"horizontal": (1, (0,)), "vertical": (0, (1,)), "diagonal": (-1, (0, 1))}
@@ -27,7 +28,7 @@ class RandomFlip(BaseTransform):
         ConfigError: A direction does not exist, or the probabilities do not fit.
     """
 
-    def __init__(self, prob: float | list[float] = 0.5, direction: str | list[str] = "horizontal"):
+    def __init__(self, prob: Fraction | list[Fraction] = 0.5, direction: str | list[str] = "horizontal"):
         self.directions = [direction] if isinstance(direction, str) else list(direction)
         for name in self.directions:
             if name not in _DIRECTIONS:

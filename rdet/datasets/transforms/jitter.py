@@ -8,6 +8,7 @@ from mmcv.transforms import BaseTransform
 from rdet.datasets.transforms.canvas import PAD_VAL, boxes_on, check_pad_val, check_range, new_canvas, put
 from rdet.datasets.transforms.resize import as_scale, fit
 from rdet.registry import TRANSFORMS
+from rdet.schema import Count, Positive
 
 
 @TRANSFORMS.register_module()
@@ -28,8 +29,8 @@ class LargeScaleJitter(BaseTransform):
 
     def __init__(
         self,
-        scale: tuple[int, int] | int,
-        ratio_range: tuple[float, float] = (0.1, 2.0),
+        scale: tuple[Count, Count] | Count,
+        ratio_range: tuple[Positive, Positive] = (0.1, 2.0),
         pad_val: float | Sequence[float] = PAD_VAL,
     ):
         self.scale = as_scale(scale)

@@ -10,6 +10,7 @@ from rdet.datasets.transforms.jitter import offset_in
 from rdet.datasets.transforms.mix_transform import MixTransform
 from rdet.datasets.transforms.resize import fit
 from rdet.registry import TRANSFORMS
+from rdet.schema import Fraction, Positive
 
 
 @TRANSFORMS.register_module()
@@ -34,9 +35,9 @@ class MixUp(MixTransform):
 
     def __init__(
         self,
-        ratio_range: tuple[float, float] = (0.5, 1.5),
+        ratio_range: tuple[Positive, Positive] = (0.5, 1.5),
         pad_val: float | Sequence[float] = PAD_VAL,
-        prob: float = 1.0,
+        prob: Fraction = 1.0,
     ):
         super().__init__(prob)
         self.ratio_range = check_range("MixUp: ratio_range", ratio_range)

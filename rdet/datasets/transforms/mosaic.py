@@ -9,6 +9,7 @@ from rdet.datasets.transforms.mix_transform import MixTransform
 from rdet.datasets.transforms.resize import as_scale, fit
 from rdet.errors import ConfigError
 from rdet.registry import TRANSFORMS
+from rdet.schema import Count, Fraction, NotNegative
 
 
 @TRANSFORMS.register_module()
@@ -35,10 +36,10 @@ class Mosaic(MixTransform):
 
     def __init__(
         self,
-        img_scale: tuple[int, int] | int,
-        center_ratio_range: tuple[float, float] = (0.5, 1.5),
+        img_scale: tuple[Count, Count] | Count,
+        center_ratio_range: tuple[NotNegative, NotNegative] = (0.5, 1.5),
         pad_val: float | Sequence[float] = PAD_VAL,
-        prob: float = 1.0,
+        prob: Fraction = 1.0,
     ):
         super().__init__(prob)
         self.img_scale = as_scale(img_scale)

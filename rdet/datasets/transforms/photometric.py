@@ -5,6 +5,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from rdet.registry import TRANSFORMS
+from rdet.schema import NotNegative
 
 
 @TRANSFORMS.register_module()
@@ -23,10 +24,10 @@ class PhotoMetricDistortion(BaseTransform):
 
     def __init__(
         self,
-        brightness_delta: float = 32,
-        contrast_range: tuple[float, float] = (0.5, 1.5),
-        saturation_range: tuple[float, float] = (0.5, 1.5),
-        hue_delta: float = 18,
+        brightness_delta: NotNegative = 32,
+        contrast_range: tuple[NotNegative, NotNegative] = (0.5, 1.5),
+        saturation_range: tuple[NotNegative, NotNegative] = (0.5, 1.5),
+        hue_delta: NotNegative = 18,
     ):
         self.brightness_delta = brightness_delta
         self.contrast_range = contrast_range

@@ -8,8 +8,9 @@ from mmcv.transforms import BaseTransform
 
 from rdet.errors import ConfigError
 from rdet.registry import TRANSFORMS
+from rdet.schema import Count, Positive
 
-Scale = tuple[int, int]  # two sides in pixels
+Scale = tuple[Count, Count]  # two sides in pixels
 
 
 def resize(results: dict, scale: Scale, keep_ratio: bool) -> dict:
@@ -60,7 +61,7 @@ class Resize(BaseTransform):
         keep_ratio: Whether ``scale`` bounds the sides instead of setting them.
     """
 
-    def __init__(self, scale: Scale | int, keep_ratio: bool = False):
+    def __init__(self, scale: Scale | Count, keep_ratio: bool = False):
         self.scale = as_scale(scale)
         self.keep_ratio = keep_ratio
 
@@ -81,7 +82,7 @@ class RandomChoiceResize(BaseTransform):
         keep_ratio: Whether a scale bounds the sides instead of setting them.
     """
 
-    def __init__(self, scales: Sequence[Scale | int], keep_ratio: bool = False):
+    def __init__(self, scales: Sequence[Scale | Count], keep_ratio: bool = False):
         self.scales = [as_scale(scale) for scale in scales]
         if not self.scales:
             raise ConfigError("RandomChoiceResize: no scales to choose from")
@@ -109,7 +110,7 @@ class RandomResize(BaseTransform):
     def __init__(
         self,
         scale: Scale | Sequence[Scale],
-        ratio_range: tuple[float, float] | None = None,
+        ratio_range: tuple[Positive, Positive] | None = None,
         keep_ratio: bool = False,
     ):
         self.scales = [as_scale(scale)] if ratio_range else [as_scale(s) for s in scale]
@@ -132,7 +133,7 @@ class RandomResize(BaseTransform):
         return f"RandomResize(scale={self.scales}, ratio_range={self.ratio_range}, keep_ratio={self.keep_ratio})"
 
 
-def as_scale(scale: Scale | int) -> Scale:
+def as_scale(scale: Scale | Count) -> Scale:
     sides = (scale, scale) if isinstance(scale, int) else tuple(scale)
     if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
         raise ConfigError(f"a scale must be two sides in whole pixels, got {scale!r}")

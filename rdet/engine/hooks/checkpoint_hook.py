@@ -14,6 +14,7 @@ from rdet.engine.checkpoint_files import LAST, remove_leftovers, write_whole
 from rdet.errors import ConfigError
 from rdet.messages import nearest
 from rdet.registry import HOOKS
+from rdet.schema import Natural
 
 # What a checkpoint keeps for a run that is resumed: files of this run, the best, and the iteration evaluated last.
 _SAVED, _BEST, EVALUATED = "saved_checkpoints", "best_checkpoints", "evaluated_iter"
@@ -52,7 +53,7 @@ class CheckpointHook(Hook):
         save_last: bool = True,
         save_best: str | list[str] | None = None,
         rule: str | None = None,
-        save_begin: int = 0,
+        save_begin: Natural = 0,
         by_epoch: bool | None = None,
     ):
         if rule not in (None, "greater", "less"):

@@ -1,8 +1,11 @@
 """When to log."""
 
+from typing import Literal
+
 from mmengine.hooks import LoggerHook as MMLoggerHook
 
 from rdet.registry import HOOKS
+from rdet.schema import Count
 
 
 @HOOKS.register_module()
@@ -17,7 +20,7 @@ class LoggerHook(MMLoggerHook):
         **kwargs: Of mmengine's ``LoggerHook``.
     """
 
-    def __init__(self, interval: int | str = "auto", log_metric_by_epoch: bool = False, **kwargs):
+    def __init__(self, interval: Count | Literal["auto"] = "auto", log_metric_by_epoch: bool = False, **kwargs):
         self._auto = interval == "auto"
         super().__init__(interval=50 if self._auto else interval, log_metric_by_epoch=log_metric_by_epoch, **kwargs)
 

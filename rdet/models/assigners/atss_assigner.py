@@ -9,6 +9,7 @@ from rdet.models.assigners.base import ImageAssigner
 from rdet.models.assigners.claims import Claims, mark_largest
 from rdet.models.assigners.geometry import box_centers, is_inside
 from rdet.registry import MODELS
+from rdet.schema import Count, NotNegative
 from rdet.structures.boxes import paired_iou
 from rdet.structures.match_batch import MatchImage
 
@@ -31,7 +32,7 @@ class ATSSAssigner(ImageAssigner):
         **options: Of :class:`~rdet.models.assigners.base.Assigner`.
     """
 
-    def __init__(self, topk: int = 9, inside_margin: float = 0.0, **options: Any):
+    def __init__(self, topk: Count = 9, inside_margin: NotNegative = 0.0, **options: Any):
         super().__init__(**options)
         if topk < 1:
             raise ValueError(f"expected topk >= 1, got {topk}")

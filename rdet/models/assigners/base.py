@@ -7,6 +7,7 @@ from torch import Tensor
 
 from rdet.errors import ConfigError, PartError
 from rdet.models.assigners.geometry import ignore_background
+from rdet.schema import Count, Fraction
 from rdet.structures.assignment import BACKGROUND, IGNORE
 from rdet.structures.match_batch import MatchBatch, MatchImage
 from rdet.structures.matches import Matches
@@ -34,7 +35,7 @@ class Assigner(ABC):
         ValueError: There is no such ``padding``, or chunks would be empty.
     """
 
-    def __init__(self, ignore_iof_thr: float | None = 0.5, chunk_size: int = 64, padding: str = "background"):
+    def __init__(self, ignore_iof_thr: Fraction | None = 0.5, chunk_size: Count = 64, padding: str = "background"):
         if padding not in _PADDINGS:
             raise ValueError(f"assigner.padding is {padding!r}; valid: {', '.join(map(repr, _PADDINGS))}")
         if chunk_size < 1:

@@ -9,6 +9,7 @@ from rdet.models.assigners.base import ImageAssigner
 from rdet.models.assigners.claims import Claims
 from rdet.models.assigners.geometry import box_centers, is_near, side_distances
 from rdet.registry import MODELS
+from rdet.schema import Count, NotNegative, Positive
 from rdet.structures.match_batch import MatchImage
 
 
@@ -37,11 +38,11 @@ class FCOSAssigner(ImageAssigner):
 
     def __init__(
         self,
-        regress_range: tuple[float, float] = (4.0, 8.0),
-        center_sampling_radius: float | None = 1.5,
+        regress_range: tuple[NotNegative, Positive] = (4.0, 8.0),
+        center_sampling_radius: Positive | None = 1.5,
         include_upper: bool = True,
         include_lower: bool = False,
-        strides: list[int] | None = None,
+        strides: list[Count] | None = None,
         **options: Any,
     ):
         super().__init__(**options)

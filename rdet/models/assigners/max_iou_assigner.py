@@ -9,6 +9,7 @@ from torch import Tensor
 from rdet.models.assigners import overlaps
 from rdet.models.assigners.base import ImageAssigner
 from rdet.registry import MODELS
+from rdet.schema import Fraction
 from rdet.structures.assignment import BACKGROUND, IGNORE
 from rdet.structures.boxes import paired_iou
 from rdet.structures.match_batch import MatchBatch, MatchImage
@@ -45,10 +46,10 @@ class MaxIoUAssigner(ImageAssigner):
 
     def __init__(
         self,
-        pos_iou_thr: float = 0.5,
-        neg_iou_thr: float = 0.4,
+        pos_iou_thr: Fraction = 0.5,
+        neg_iou_thr: Fraction = 0.4,
         match_low_quality: bool = True,
-        min_pos_iou: float = 0.0,
+        min_pos_iou: Fraction = 0.0,
         reassign_low_quality: bool = False,
         **options: Any,
     ):

@@ -10,6 +10,7 @@ from rdet.models.assigners.base import ImageAssigner
 from rdet.models.assigners.claims import Claims, mark_largest
 from rdet.models.assigners.geometry import box_centers, is_inside, is_near, strides_of
 from rdet.registry import MODELS
+from rdet.schema import Count, NotNegative, Positive
 from rdet.structures.match_batch import MatchImage
 
 
@@ -37,10 +38,10 @@ class SimOTAAssigner(ImageAssigner):
 
     def __init__(
         self,
-        center_radius: float = 2.5,
-        candidate_topk: int = 10,
-        iou_weight: float = 3.0,
-        cls_weight: float = 1.0,
+        center_radius: Positive = 2.5,
+        candidate_topk: Count = 10,
+        iou_weight: NotNegative = 3.0,
+        cls_weight: NotNegative = 1.0,
         **options: Any,
     ):
         super().__init__(**options)

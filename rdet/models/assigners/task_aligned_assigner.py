@@ -10,6 +10,7 @@ from rdet.models.assigners.base import ImageAssigner
 from rdet.models.assigners.claims import Claims, mark_largest
 from rdet.models.assigners.geometry import box_centers, is_inside
 from rdet.registry import MODELS
+from rdet.schema import Count, NotNegative
 from rdet.structures.match_batch import MatchImage
 
 
@@ -34,11 +35,11 @@ class TaskAlignedAssigner(ImageAssigner):
 
     def __init__(
         self,
-        topk: int = 13,
-        alpha: float = 1.0,
-        beta: float = 6.0,
+        topk: Count = 13,
+        alpha: NotNegative = 1.0,
+        beta: NotNegative = 6.0,
         topk_of: str = "inside",
-        inside_margin: float = 0.0,
+        inside_margin: NotNegative = 0.0,
         **options: Any,
     ):
         super().__init__(**options)

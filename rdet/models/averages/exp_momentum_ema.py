@@ -7,6 +7,7 @@ from mmengine.model import ExponentialMovingAverage
 from torch import Tensor, nn
 
 from rdet.registry import MODELS
+from rdet.schema import Count, Fraction, NotNegative
 
 
 @MODELS.register_module()
@@ -30,9 +31,9 @@ class ExpMomentumEMA(ExponentialMovingAverage):
     def __init__(
         self,
         model: nn.Module,
-        momentum: float = 0.0002,
-        gamma: float = 2000,
-        interval: int = 1,
+        momentum: Fraction = 0.0002,
+        gamma: NotNegative = 2000,
+        interval: Count = 1,
         device: torch.device | None = None,
         update_buffers: bool = False,
     ):

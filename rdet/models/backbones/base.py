@@ -7,6 +7,8 @@ from mmengine.logging import print_log
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from rdet.schema import Natural
+
 
 class Backbone(nn.Module):
     """Base of backbones.
@@ -33,7 +35,7 @@ class Backbone(nn.Module):
     # Names of weights that the whole network has and this extractor has not, such as later stages.
     left_out: frozenset[str] = frozenset()
 
-    def __init__(self, frozen_stages: int, norm_eval: bool, weights: str | None):
+    def __init__(self, frozen_stages: Natural, norm_eval: bool, weights: str | None):
         super().__init__()
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval

@@ -9,6 +9,7 @@ from rdet.models.backbones.base import Backbone
 from rdet.models.backbones.folding import conv_norm, fold_norms
 from rdet.models.norms import build_norm
 from rdet.registry import MODELS
+from rdet.schema import Count, Natural
 
 
 class _BasicBlock(tv.BasicBlock):
@@ -75,12 +76,12 @@ class ResNet(Backbone):
     def __init__(
         self,
         depth: int,
-        groups: int = 1,
-        base_width: int = 64,
-        out_indices: tuple[int, ...] = (1, 2, 3),
+        groups: Count = 1,
+        base_width: Count = 64,
+        out_indices: tuple[Natural, ...] = (1, 2, 3),
         style: str = "pytorch",
         norm_cfg: dict | None = None,
-        frozen_stages: int = 1,
+        frozen_stages: Natural = 1,
         norm_eval: bool = True,
         weights: str | None = None,
     ):

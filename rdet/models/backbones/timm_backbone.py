@@ -14,6 +14,7 @@ from rdet.models.backbones.base import Backbone
 from rdet.models.backbones.dry_run import dry_run, is_channels_last, stage_of, stride_of, unused_parameters
 from rdet.models.backbones.weights import canonical
 from rdet.registry import MODELS
+from rdet.schema import Fraction, Natural
 
 # What lets a transformer take images of any size, under the names that timm has for it.
 _ANY_SIZE = {"strict_img_size": False, "dynamic_img_size": True, "dynamic_img_pad": True}
@@ -45,10 +46,10 @@ class TimmBackbone(Backbone):
     def __init__(
         self,
         model_name: str,
-        out_indices: tuple[int, ...] | None = None,
-        drop_path_rate: float | None = None,
+        out_indices: tuple[Natural, ...] | None = None,
+        drop_path_rate: Fraction | None = None,
         autocast: bool = True,
-        frozen_stages: int = 0,
+        frozen_stages: Natural = 0,
         norm_eval: bool = True,
         weights: str | None = None,
     ):

@@ -17,6 +17,7 @@ from rdet.models.backbones.base import Backbone
 from rdet.models.backbones.dry_run import forward_on_meta, is_channels_last, stage_of, stride_of
 from rdet.models.backbones.folding import fold_norms
 from rdet.registry import MODELS
+from rdet.schema import Natural
 
 
 @MODELS.register_module()
@@ -60,9 +61,9 @@ class TorchvisionBackbone(Backbone):
     def __init__(
         self,
         model_name: str,
-        out_indices: tuple[int, ...] = (1, 2, 3),
+        out_indices: tuple[Natural, ...] = (1, 2, 3),
         autocast: bool = True,
-        frozen_stages: int = 0,
+        frozen_stages: Natural = 0,
         norm_eval: bool = True,
         weights: str | None = None,
         act_cfg: dict[str, Any] | None = None,

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from rdet.models.coders.base import BBoxCoder
 from rdet.registry import MODELS
+from rdet.schema import Positive
 
 
 @MODELS.register_module()
@@ -30,8 +31,8 @@ class DeltaXYWHBBoxCoder(BBoxCoder):
     def __init__(
         self,
         target_means: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0),
-        target_stds: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0),
-        max_ratio: float = 1000 / 16,
+        target_stds: tuple[Positive, ...] = (1.0, 1.0, 1.0, 1.0),
+        max_ratio: Positive = 1000 / 16,
         clamp_both_sides: bool = False,
     ):
         for name, numbers in {"target_means": target_means, "target_stds": target_stds}.items():

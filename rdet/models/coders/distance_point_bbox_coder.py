@@ -5,6 +5,7 @@ from torch import Tensor
 
 from rdet.models.coders.base import BBoxCoder
 from rdet.registry import MODELS
+from rdet.schema import Positive
 
 
 @MODELS.register_module()
@@ -27,7 +28,7 @@ class DistancePointBBoxCoder(BBoxCoder):
     box_dim = 4
     encoding = "distances"
 
-    def __init__(self, prior_scale: float = 1.0, unit: str = "stride", max_distance: float | None = 1e5):
+    def __init__(self, prior_scale: Positive = 1.0, unit: str = "stride", max_distance: Positive | None = 1e5):
         if unit not in ("stride", "pixel"):
             raise ValueError(f"DistancePointBBoxCoder.unit is {unit!r}; valid: 'stride', 'pixel'")
         if prior_scale <= 0:

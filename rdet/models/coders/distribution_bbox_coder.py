@@ -6,6 +6,7 @@ from torch import Tensor
 from rdet.models.coders.base import BBoxCoder
 from rdet.models.coders.distance_point_bbox_coder import DistancePointBBoxCoder
 from rdet.registry import MODELS
+from rdet.schema import Count, NotNegative, Positive
 
 
 @MODELS.register_module()
@@ -31,7 +32,11 @@ class DistributionBBoxCoder(BBoxCoder):
     encoding = "distributions"
 
     def __init__(
-        self, reg_max: int = 16, prior_scale: float = 1.0, margin: float = 0.01, max_distance: float | None = 1e5
+        self,
+        reg_max: Count = 16,
+        prior_scale: Positive = 1.0,
+        margin: NotNegative = 0.01,
+        max_distance: Positive | None = 1e5,
     ):
         if reg_max < 1:
             raise ValueError(f"DistributionBBoxCoder.reg_max is {reg_max}; it must be at least 1")

@@ -8,6 +8,7 @@ from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
 from rdet.models.dense_heads.base import BaseDenseHead
+from rdet.schema import Count, Fraction, Natural
 from rdet.structures import DensePredictions
 
 _SHARING = ("all", "convs", "none")
@@ -44,16 +45,16 @@ class DenseHead(BaseDenseHead):
 
     def __init__(
         self,
-        in_channels: int,
-        num_classes: int,
-        num_priors: int | list[int],
-        num_levels: int = 5,
-        box_dim: int = 4,
+        in_channels: Count,
+        num_classes: Count,
+        num_priors: Count | list[Count],
+        num_levels: Count = 5,
+        box_dim: Count = 4,
         with_quality: bool = False,
         quality_tower: str = "reg",
-        feat_channels: int = 256,
-        stacked_convs: int = 4,
-        prior_prob: float = 0.01,
+        feat_channels: Count = 256,
+        stacked_convs: Natural = 4,
+        prior_prob: Fraction = 0.01,
         norm_cfg: dict[str, Any] | None = None,
         conv_bias: bool | str = "auto",
         share: str = "all",

@@ -11,6 +11,7 @@ from rdet.errors import ConfigError
 from rdet.models.dense_heads.base import BaseDenseHead
 from rdet.models.dense_heads.dense_head import init_head, per_prior, sizes_of
 from rdet.registry import MODELS
+from rdet.schema import Count, Fraction, Natural
 from rdet.structures import DensePredictions
 
 
@@ -46,15 +47,15 @@ class NanoDetHead(BaseDenseHead):
 
     def __init__(
         self,
-        in_channels: int,
-        num_classes: int,
-        num_priors: int | list[int] = 1,
-        num_levels: int = 3,
-        box_dim: int = 32,
-        feat_channels: int = 96,
-        stacked_convs: int = 2,
-        kernel_size: int = 3,
-        prior_prob: float = 0.01,
+        in_channels: Count,
+        num_classes: Count,
+        num_priors: Count | list[Count] = 1,
+        num_levels: Count = 3,
+        box_dim: Count = 32,
+        feat_channels: Count = 96,
+        stacked_convs: Natural = 2,
+        kernel_size: Count = 3,
+        prior_prob: Fraction = 0.01,
         norm_cfg: dict[str, Any] | None = {"type": "BN"},  # noqa: B006 - never changed
         act_cfg: dict[str, Any] = {"type": "LeakyReLU", "negative_slope": 0.1},  # noqa: B006 - never changed
         norm_eval: bool = False,

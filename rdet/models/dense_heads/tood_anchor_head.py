@@ -8,6 +8,7 @@ from torch import Tensor
 
 from rdet.models.dense_heads.tood_head import TOODHead
 from rdet.registry import MODELS
+from rdet.schema import Positive
 
 _MAX_LOG_RATIO = math.log(1000 / 16)
 
@@ -31,15 +32,15 @@ class TOODAnchorHead(TOODHead):
     def __init__(
         self,
         *args: Any,
-        base_size: float = 8.0,
-        target_stds: tuple[float, ...] = (0.1, 0.1, 0.2, 0.2),
+        base_size: Positive = 8.0,
+        target_stds: tuple[Positive, ...] = (0.1, 0.1, 0.2, 0.2),
         **options: Any,
     ):
         super().__init__(*args, **options)
         if base_size <= 0:
             raise ValueError(f"bbox_head.base_size is {base_size}; it must be positive")
         if len(target_stds) != 4:
-            raise ValueError(f"bbox_head.target_stds is {tuple(target_stds)}; it must have 4 numbers")
+            raise ValueError(f"bbox_head.target_stds is {tuple(target_stds)}; it must be a list of 4 numbers")
         self.base_size = base_size
         self.target_stds = tuple(target_stds)
 

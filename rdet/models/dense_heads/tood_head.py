@@ -11,6 +11,7 @@ from torchvision.ops import deform_conv2d
 from rdet.models.dense_heads.base import BaseDenseHead
 from rdet.models.dense_heads.dense_head import init_head, per_prior, sizes_of
 from rdet.registry import MODELS
+from rdet.schema import Count, Fraction, Natural
 from rdet.structures import DensePredictions
 
 
@@ -88,14 +89,14 @@ class TOODHead(BaseDenseHead):
 
     def __init__(
         self,
-        in_channels: int,
-        num_classes: int,
-        num_priors: int | list[int] = 1,
-        num_levels: int = 5,
-        box_dim: int = 4,
-        feat_channels: int = 256,
-        stacked_convs: int = 6,
-        prior_prob: float = 0.01,
+        in_channels: Count,
+        num_classes: Count,
+        num_priors: Count | list[Count] = 1,
+        num_levels: Count = 5,
+        box_dim: Count = 4,
+        feat_channels: Count = 256,
+        stacked_convs: Natural = 6,
+        prior_prob: Fraction = 0.01,
         norm_cfg: dict[str, Any] | None = None,
         displace: str = "distances",
     ):

@@ -10,6 +10,7 @@ from torchvision.ops import DeformConv2d
 
 from rdet.models.dense_heads.dense_head import DenseHead, init_head, per_prior, sizes_of
 from rdet.registry import MODELS
+from rdet.schema import Count, Fraction, Natural, NotNegative, Positive
 from rdet.structures import DensePredictions
 
 # Of the nine points of a 3x3 kernel, row by row: which sides of the box they lie on, as (y, x) in units of the
@@ -46,18 +47,18 @@ class VFNetHead(DenseHead):
 
     def __init__(
         self,
-        in_channels: int,
-        num_classes: int,
-        num_priors: int | list[int] = 1,
-        num_levels: int = 5,
-        box_dim: int = 4,
-        feat_channels: int = 256,
-        stacked_convs: int = 3,
-        prior_prob: float = 0.01,
+        in_channels: Count,
+        num_classes: Count,
+        num_priors: Count | list[Count] = 1,
+        num_levels: Count = 5,
+        box_dim: Count = 4,
+        feat_channels: Count = 256,
+        stacked_convs: Natural = 3,
+        prior_prob: Fraction = 0.01,
         norm_cfg: dict[str, Any] | None = None,
         conv_bias: bool | str = "auto",
-        base_distance: float = 8.0,
-        star_gradient: float = 0.1,
+        base_distance: Positive = 8.0,
+        star_gradient: NotNegative = 0.1,
     ):
         if num_priors != 1 or box_dim != 4:
             raise ValueError(

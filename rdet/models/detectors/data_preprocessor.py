@@ -7,6 +7,7 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
 from rdet.registry import MODELS
+from rdet.schema import Count, Positive
 
 
 @MODELS.register_module()
@@ -26,10 +27,10 @@ class DetDataPreprocessor(BaseDataPreprocessor):
     def __init__(
         self,
         mean: tuple[float, float, float] = (123.675, 116.28, 103.53),
-        std: tuple[float, float, float] = (58.395, 57.12, 57.375),
+        std: tuple[Positive, Positive, Positive] = (58.395, 57.12, 57.375),
         bgr_to_rgb: bool = True,
-        pad_size_divisor: int = 32,
-        train_size: tuple[int, int] | None = None,
+        pad_size_divisor: Count = 32,
+        train_size: tuple[Count, Count] | None = None,
     ):
         super().__init__(non_blocking=True)
         self.bgr_to_rgb = bgr_to_rgb

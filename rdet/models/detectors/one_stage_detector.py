@@ -22,6 +22,7 @@ from rdet.models.losses.base import ClassificationLoss
 from rdet.models.postprocess.dense_postprocess import DensePostprocess
 from rdet.models.priors.grid_priors import GridPriors
 from rdet.registry import MODELS
+from rdet.schema import Count
 from rdet.structures import DensePredictions, DetDataSample
 from rdet.structures.ground_truth import GroundTruth
 from rdet.structures.match_batch import MatchBatch
@@ -66,7 +67,7 @@ class OneStageDetector(BaseModel):
         criterion: DenseCriterion | PhasedCriterion,
         postprocess: DensePostprocess,
         data_preprocessor: nn.Module | None = None,
-        num_classes: int | None = None,
+        num_classes: Count | None = None,
     ):
         super().__init__(data_preprocessor=data_preprocessor)
         self.num_classes = num_classes
@@ -95,7 +96,7 @@ class OneStageDetector(BaseModel):
         bbox_coder: Cfg,
         postprocess: Cfg,
         data_preprocessor: Cfg | None = None,
-        num_classes: int | None = None,
+        num_classes: Count | None = None,
         initial: Cfg | None = None,
         **slots: Cfg | None,
     ) -> "OneStageDetector":

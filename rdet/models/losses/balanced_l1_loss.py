@@ -8,6 +8,7 @@ from torch import Tensor
 from rdet.models.losses.base import EncodedBoxLoss
 from rdet.models.losses.precision import at_least_float32
 from rdet.registry import MODELS
+from rdet.schema import NotNegative
 
 
 @MODELS.register_module()
@@ -25,7 +26,7 @@ class BalancedL1Loss(EncodedBoxLoss):
         loss_weight: Factor of the result.
     """
 
-    def __init__(self, alpha: float = 0.5, gamma: float = 1.5, loss_weight: float = 1.0):
+    def __init__(self, alpha: NotNegative = 0.5, gamma: NotNegative = 1.5, loss_weight: NotNegative = 1.0):
         super().__init__()
         if alpha <= 0 or gamma <= 0:
             raise ValueError(f"alpha is {alpha} and gamma is {gamma}; both must be positive")

@@ -6,6 +6,7 @@ from torch import Tensor
 from rdet.models.losses.base import QualityLoss
 from rdet.models.losses.precision import at_least_float32
 from rdet.registry import MODELS
+from rdet.schema import NotNegative
 
 
 @MODELS.register_module()
@@ -19,7 +20,7 @@ class BinaryCrossEntropyLoss(QualityLoss):
         loss_weight: Factor of the result.
     """
 
-    def __init__(self, loss_weight: float = 1.0):
+    def __init__(self, loss_weight: NotNegative = 1.0):
         super().__init__()
         self.loss_weight = loss_weight
 

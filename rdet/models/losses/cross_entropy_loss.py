@@ -7,6 +7,7 @@ from torch import Tensor
 from rdet.models.losses.precision import softplus
 from rdet.models.losses.sigmoid_loss import SigmoidLoss
 from rdet.registry import MODELS
+from rdet.schema import Count, Fraction, NotNegative
 
 
 @MODELS.register_module()
@@ -21,11 +22,11 @@ class CrossEntropyLoss(SigmoidLoss):
 
     def __init__(
         self,
-        label_smoothing: float = 0.0,
-        alpha: float | None = None,
-        loss_weight: float = 1.0,
-        class_weight: list[float] | None = None,
-        num_classes: int | None = None,
+        label_smoothing: Fraction = 0.0,
+        alpha: Fraction | None = None,
+        loss_weight: NotNegative = 1.0,
+        class_weight: list[NotNegative] | None = None,
+        num_classes: Count | None = None,
     ):
         super().__init__(alpha, loss_weight, class_weight, num_classes, label_smoothing)
 

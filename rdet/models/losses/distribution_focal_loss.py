@@ -7,6 +7,7 @@ from rdet.errors import ConfigError
 from rdet.models.losses.base import EncodedBoxLoss
 from rdet.models.losses.precision import at_least_float32
 from rdet.registry import MODELS
+from rdet.schema import NotNegative
 
 
 @MODELS.register_module()
@@ -24,7 +25,7 @@ class DistributionFocalLoss(EncodedBoxLoss):
             (MMDetection's 0.25) of the mean over the four sides, so 1/16 of their sum.
     """
 
-    def __init__(self, loss_weight: float = 0.0625):
+    def __init__(self, loss_weight: NotNegative = 0.0625):
         super().__init__()
         self.loss_weight = loss_weight
 

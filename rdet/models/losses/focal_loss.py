@@ -8,6 +8,7 @@ from rdet.models.losses.precision import softplus
 from rdet.models.losses.reduction import reduced
 from rdet.models.losses.sigmoid_loss import SigmoidLoss
 from rdet.registry import MODELS
+from rdet.schema import Count, Fraction, NotNegative
 
 
 def focal_loss(x_t: Tensor, gamma: float) -> Tensor:
@@ -82,12 +83,12 @@ class FocalLoss(SigmoidLoss):
 
     def __init__(
         self,
-        alpha: float | None = 0.25,
-        gamma: float = 2.0,
-        loss_weight: float = 1.0,
-        class_weight: list[float] | None = None,
-        num_classes: int | None = None,
-        label_smoothing: float = 0.0,
+        alpha: Fraction | None = 0.25,
+        gamma: NotNegative = 2.0,
+        loss_weight: NotNegative = 1.0,
+        class_weight: list[NotNegative] | None = None,
+        num_classes: Count | None = None,
+        label_smoothing: Fraction = 0.0,
     ):
         super().__init__(alpha, loss_weight, class_weight, num_classes, label_smoothing)
         if gamma < 0:
@@ -124,12 +125,12 @@ class FocalLossStar(SigmoidLoss):
 
     def __init__(
         self,
-        gamma: float = 2.0,
+        gamma: NotNegative = 2.0,
         beta: float = 1.0,
-        alpha: float | None = 0.25,
-        loss_weight: float = 1.0,
-        class_weight: list[float] | None = None,
-        num_classes: int | None = None,
+        alpha: Fraction | None = 0.25,
+        loss_weight: NotNegative = 1.0,
+        class_weight: list[NotNegative] | None = None,
+        num_classes: Count | None = None,
     ):
         super().__init__(alpha, loss_weight, class_weight, num_classes)
         if gamma <= 0:

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from rdet.models.losses.sigmoid_loss import SigmoidLoss
 from rdet.registry import MODELS
+from rdet.schema import Count, Fraction, NotNegative
 
 
 @MODELS.register_module()
@@ -27,11 +28,11 @@ class HingeLoss(SigmoidLoss):
 
     def __init__(
         self,
-        margin: float = 0.9,
-        alpha: float | None = None,
-        loss_weight: float = 1.0,
-        class_weight: list[float] | None = None,
-        num_classes: int | None = None,
+        margin: NotNegative = 0.9,
+        alpha: Fraction | None = None,
+        loss_weight: NotNegative = 1.0,
+        class_weight: list[NotNegative] | None = None,
+        num_classes: Count | None = None,
     ):
         super().__init__(alpha, loss_weight, class_weight, num_classes)
         if not 0 < margin <= 1:

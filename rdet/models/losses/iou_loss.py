@@ -13,6 +13,7 @@ from torch import Tensor
 from rdet.models.losses.base import DecodedBoxLoss
 from rdet.models.losses.precision import at_least_float32
 from rdet.registry import MODELS
+from rdet.schema import NotNegative
 from rdet.structures.boxes import area, iou_and_union, sides_of
 
 # ---- geometry of boxes in pairs, (..., 4) xyxy; finite in value and gradient for any boxes
@@ -45,7 +46,7 @@ class OverlapLoss(DecodedBoxLoss):
         loss_weight: Factor of the result.
     """
 
-    def __init__(self, loss_weight: float = 1.0):
+    def __init__(self, loss_weight: NotNegative = 1.0):
         super().__init__()
         self.loss_weight = loss_weight
 
@@ -68,7 +69,7 @@ class IoULoss(OverlapLoss):
         loss_weight: Factor of the result.
     """
 
-    def __init__(self, mode: str = "log", loss_weight: float = 1.0):
+    def __init__(self, mode: str = "log", loss_weight: NotNegative = 1.0):
         super().__init__(loss_weight)
         if mode not in ("log", "linear"):
             raise ValueError(f"mode is {mode!r}; valid: 'log', 'linear'")

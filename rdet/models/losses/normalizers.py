@@ -7,6 +7,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from rdet.registry import MODELS
+from rdet.schema import Fraction, Natural, Positive
 
 
 class Normalizer(ABC):
@@ -43,7 +44,7 @@ class BatchNormalizer(Normalizer):
         min_mass: Smallest sum of the weights of a batch.
     """
 
-    def __init__(self, min_count_per_image: int = 0, min_mass: float = 1.0):
+    def __init__(self, min_count_per_image: Natural = 0, min_mass: Positive = 1.0):
         if min_count_per_image < 0 or min_mass <= 0:
             raise ValueError(
                 f"min_count_per_image is {min_count_per_image} and min_mass is {min_mass}; the first must "
@@ -88,7 +89,7 @@ class EMANormalizer(nn.Module, Normalizer):
     keeps_state = True
     mean: Tensor
 
-    def __init__(self, momentum: float = 0.9, initial: float = 100.0):
+    def __init__(self, momentum: Fraction = 0.9, initial: Positive = 100.0):
         super().__init__()
         if not 0 <= momentum < 1:
             raise ValueError(f"normalizer.momentum is {momentum}; it must lie in [0, 1)")

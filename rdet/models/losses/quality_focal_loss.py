@@ -6,6 +6,7 @@ from torch import Tensor
 
 from rdet.models.losses.soft_sigmoid_loss import SoftSigmoidLoss
 from rdet.registry import MODELS
+from rdet.schema import NotNegative
 
 
 @MODELS.register_module()
@@ -21,7 +22,7 @@ class QualityFocalLoss(SoftSigmoidLoss):
         loss_weight: Factor of the result.
     """
 
-    def __init__(self, beta: float = 2.0, loss_weight: float = 1.0):
+    def __init__(self, beta: NotNegative = 2.0, loss_weight: NotNegative = 1.0):
         super().__init__(loss_weight)
         if beta < 0:
             raise ValueError(f"beta is {beta}; it must not be negative")

@@ -9,6 +9,7 @@ from torch.autograd.function import once_differentiable
 
 from rdet.models.losses.base import HardTargetLoss
 from rdet.models.losses.precision import at_least_float32
+from rdet.schema import Count, Fraction, NotNegative
 from rdet.structures.assignment import IGNORE
 
 # Into how many pieces the logits are cut: the memory of a piece's steps is what the loss needs beside its gradient,
@@ -41,11 +42,11 @@ class SigmoidLoss(HardTargetLoss):
 
     def __init__(
         self,
-        alpha: float | None,
-        loss_weight: float,
-        class_weight: list[float] | None = None,
-        num_classes: int | None = None,
-        label_smoothing: float = 0.0,
+        alpha: Fraction | None,
+        loss_weight: NotNegative,
+        class_weight: list[NotNegative] | None = None,
+        num_classes: Count | None = None,
+        label_smoothing: Fraction = 0.0,
     ):
         super().__init__()
         if alpha is not None and not 0 <= alpha <= 1:

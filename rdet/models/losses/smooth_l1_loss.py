@@ -6,6 +6,7 @@ from torch import Tensor
 from rdet.models.losses.base import EncodedBoxLoss
 from rdet.models.losses.precision import at_least_float32
 from rdet.registry import MODELS
+from rdet.schema import NotNegative
 
 
 @MODELS.register_module()
@@ -19,7 +20,7 @@ class SmoothL1Loss(EncodedBoxLoss):
         loss_weight: Factor of the result.
     """
 
-    def __init__(self, beta: float = 0.11, loss_weight: float = 1.0):
+    def __init__(self, beta: NotNegative = 0.11, loss_weight: NotNegative = 1.0):
         super().__init__()
         if beta < 0:
             raise ValueError(f"loss_bbox.beta is {beta}; it must be 0 or more")
@@ -35,5 +36,5 @@ class SmoothL1Loss(EncodedBoxLoss):
 class L1Loss(SmoothL1Loss):
     """L1, the limit of :class:`SmoothL1Loss` at ``beta`` 0. Same shapes."""
 
-    def __init__(self, loss_weight: float = 1.0):
+    def __init__(self, loss_weight: NotNegative = 1.0):
         super().__init__(beta=0.0, loss_weight=loss_weight)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from rdet.models.losses.base import SoftTargetLoss
 from rdet.models.losses.precision import at_least_float32
+from rdet.schema import NotNegative
 from rdet.structures.assignment import IGNORE
 
 
@@ -21,7 +22,7 @@ class SoftSigmoidLoss(SoftTargetLoss):
         loss_weight: Factor of the result.
     """
 
-    def __init__(self, loss_weight: float):
+    def __init__(self, loss_weight: NotNegative):
         super().__init__()
         self.loss_weight = loss_weight
 

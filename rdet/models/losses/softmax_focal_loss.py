@@ -10,6 +10,7 @@ from rdet.models.losses.base import HardTargetLoss
 from rdet.models.losses.precision import at_least_float32
 from rdet.models.losses.reduction import reduced
 from rdet.registry import MODELS
+from rdet.schema import Count, Fraction, NotNegative
 from rdet.structures.assignment import IGNORE
 
 # Of log(p): for p = 1 the logarithm of 1 - p is infinite, and so is the gradient of a power of 1 - p below 1.
@@ -81,11 +82,11 @@ class SoftmaxFocalLoss(HardTargetLoss):
 
     def __init__(
         self,
-        alpha: float | list[float] | None = 0.25,
-        gamma: float = 2.0,
-        label_smoothing: float = 0.0,
-        loss_weight: float = 1.0,
-        num_classes: int | None = None,
+        alpha: Fraction | list[NotNegative] | None = 0.25,
+        gamma: NotNegative = 2.0,
+        label_smoothing: Fraction = 0.0,
+        loss_weight: NotNegative = 1.0,
+        num_classes: Count | None = None,
     ):
         super().__init__()
         if gamma < 0:

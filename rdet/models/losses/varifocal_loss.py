@@ -7,6 +7,7 @@ from torch import Tensor
 from rdet.models.losses.focal_loss import focal_loss
 from rdet.models.losses.soft_sigmoid_loss import SoftSigmoidLoss
 from rdet.registry import MODELS
+from rdet.schema import NotNegative
 
 
 @MODELS.register_module()
@@ -23,7 +24,7 @@ class VarifocalLoss(SoftSigmoidLoss):
         loss_weight: Factor of the result.
     """
 
-    def __init__(self, alpha: float = 0.75, gamma: float = 2.0, loss_weight: float = 1.0):
+    def __init__(self, alpha: NotNegative = 0.75, gamma: NotNegative = 2.0, loss_weight: NotNegative = 1.0):
         super().__init__(loss_weight)
         for name, value in (("alpha", alpha), ("gamma", gamma)):
             if value < 0:

@@ -6,6 +6,7 @@ from torch import Tensor
 from rdet.models.mining.base import Mining
 from rdet.models.mining.suppression import greedy_survivors, overlapping_pairs
 from rdet.registry import MODELS
+from rdet.schema import Count, Fraction
 from rdet.structures.assignment import IGNORE
 
 # Image sizes whose overlapping priors are kept: about 50 MB each for a million-pixel image and nine anchors a cell.
@@ -32,7 +33,7 @@ class OHEM(Mining):
         neg_pos_ratio: Negatives for each positive; None does not tell them apart.
     """
 
-    def __init__(self, batch_size: int = 128, nms_thr: float = 0.5, neg_pos_ratio: int | None = None):
+    def __init__(self, batch_size: Count = 128, nms_thr: Fraction = 0.5, neg_pos_ratio: Count | None = None):
         if batch_size < 1:
             raise ValueError(f"mining.batch_size is {batch_size}; it must be 1 or more")
         if not 0 < nms_thr <= 1:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from rdet.models.necks.layers import conv_layer, init_convs, pyramid_strides, resized
 from rdet.models.norms import build_norm
 from rdet.registry import MODELS
+from rdet.schema import Count, Natural, NotNegative
 
 
 @MODELS.register_module()
@@ -38,11 +39,11 @@ class BiFPN(nn.Module):
 
     def __init__(
         self,
-        in_channels: list[int],
-        in_strides: list[int],
-        out_channels: int = 64,
-        num_blocks: int = 3,
-        num_extra: int = 2,
+        in_channels: list[Count],
+        in_strides: list[Count],
+        out_channels: Count = 64,
+        num_blocks: Count = 3,
+        num_extra: Natural = 2,
         norm_cfg: dict | None = {"type": "BN"},  # noqa: B006 - never changed
     ):
         super().__init__()
@@ -94,7 +95,7 @@ class _Fusion(nn.Module):
     """Fast normalised fusion (section 3.3): sum of w_i x_i / (eps + sum of w_i), w = ReLU(weight); then SiLU and a
     depthwise separable 3x3 convolution."""
 
-    def __init__(self, inputs: int, channels: int, norm_cfg: dict | None, eps: float = 1e-4):
+    def __init__(self, inputs: int, channels: int, norm_cfg: dict | None, eps: NotNegative = 1e-4):
         super().__init__()
         self.eps = eps
         self.weight = nn.Parameter(torch.ones(inputs))

@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from rdet.models.necks.layers import ExtraLevels, conv_layer, init_convs, pyramid_strides
 from rdet.registry import MODELS
+from rdet.schema import Count, Natural
 
 
 @MODELS.register_module()
@@ -30,11 +31,11 @@ class ChannelMapper(nn.Module):
 
     def __init__(
         self,
-        in_channels: list[int],
-        in_strides: list[int],
-        out_channels: int = 256,
-        kernel_size: int = 3,
-        num_extra: int = 2,
+        in_channels: list[Count],
+        in_strides: list[Count],
+        out_channels: Count = 256,
+        kernel_size: Count = 3,
+        num_extra: Natural = 2,
         norm_cfg: dict | None = None,
     ):
         super().__init__()

@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from rdet.models.necks.layers import ExtraLevels, init_convs, pyramid_strides, resized
 from rdet.registry import MODELS
+from rdet.schema import Count, Natural
 
 
 @MODELS.register_module()
@@ -30,11 +31,11 @@ class FPN(nn.Module):
 
     def __init__(
         self,
-        in_channels: list[int],
-        in_strides: list[int],
-        out_channels: int = 256,
+        in_channels: list[Count],
+        in_strides: list[Count],
+        out_channels: Count = 256,
         extra_levels: str = "on_c5",
-        num_extra: int = 2,
+        num_extra: Natural = 2,
         relu_before_p7: bool = True,
     ):
         super().__init__()

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from rdet.models.necks.layers import pyramid_strides
 from rdet.registry import MODELS
+from rdet.schema import Count
 
 
 @MODELS.register_module()
@@ -25,7 +26,7 @@ class NanoDetPAN(nn.Module):
         out_channels, strides: One number a level.
     """
 
-    def __init__(self, in_channels: list[int], in_strides: list[int], out_channels: int = 96):
+    def __init__(self, in_channels: list[Count], in_strides: list[Count], out_channels: Count = 96):
         super().__init__()
         self.lateral_convs = nn.ModuleList(nn.Conv2d(c, out_channels, 1) for c in in_channels)
         self.strides = pyramid_strides(in_strides, num_extra=0)

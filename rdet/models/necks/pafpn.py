@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from rdet.models.necks.fpn import FPN
 from rdet.models.necks.layers import Conv2d, init_convs, resized
 from rdet.registry import MODELS
+from rdet.schema import Count, Natural
 
 
 @MODELS.register_module()
@@ -34,11 +35,11 @@ class PAFPN(FPN):
 
     def __init__(
         self,
-        in_channels: list[int],
-        in_strides: list[int],
-        out_channels: int = 256,
+        in_channels: list[Count],
+        in_strides: list[Count],
+        out_channels: Count = 256,
         extra_levels: str = "on_c5",
-        num_extra: int = 2,
+        num_extra: Natural = 2,
         relu_before_p7: bool = True,
     ):
         super().__init__(in_channels, in_strides, out_channels, extra_levels, num_extra, relu_before_p7)

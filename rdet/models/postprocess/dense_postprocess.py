@@ -8,6 +8,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 from torchvision.ops import clip_boxes_to_image
 
+from rdet.schema import Count, Fraction, NotNegative
 from rdet.structures import DensePredictions
 from rdet.structures.positives import Coder
 
@@ -39,14 +40,14 @@ class DensePostprocess(ABC):
 
     def __init__(
         self,
-        score_thr: float = 0.05,
-        topk_per_level: int = 1000,
-        max_per_img: int = 100,
+        score_thr: Fraction = 0.05,
+        topk_per_level: Count = 1000,
+        max_per_img: Count = 100,
         class_agnostic: bool = False,
         quality_score: str = "geometric_mean",
         rank_by: str = "score",
         clip: bool = True,
-        min_box_size: float | None = None,
+        min_box_size: NotNegative | None = None,
     ):
         if not 0 <= score_thr < 1:
             raise ValueError(f"postprocess.score_thr is {score_thr}; it must lie in [0, 1)")

@@ -8,6 +8,7 @@ from torchvision.ops import distance_box_iou
 from rdet.models.postprocess.dense_postprocess import DensePostprocess, checked_iou_threshold
 from rdet.models.postprocess.greedy import take_best_first
 from rdet.registry import MODELS
+from rdet.schema import Fraction
 
 
 @MODELS.register_module()
@@ -26,7 +27,7 @@ class DIoUNMSPostprocess(DensePostprocess):
 
     def __init__(
         self,
-        iou_threshold: float = 0.5,
+        iou_threshold: Fraction = 0.5,
         **options: Any,
     ):
         super().__init__(**options)

@@ -7,6 +7,7 @@ from torchvision.ops import batched_nms
 
 from rdet.models.postprocess.dense_postprocess import DensePostprocess, checked_iou_threshold
 from rdet.registry import MODELS
+from rdet.schema import Fraction
 
 _CANDIDATES_PER_DETECTION = 10
 
@@ -22,7 +23,7 @@ class NMSPostprocess(DensePostprocess):
 
     def __init__(
         self,
-        iou_threshold: float = 0.5,
+        iou_threshold: Fraction = 0.5,
         **options: Any,
     ):
         super().__init__(**options)

@@ -8,6 +8,7 @@ from torchvision.ops import box_iou
 from rdet.models.postprocess.dense_postprocess import DensePostprocess, checked_iou_threshold
 from rdet.models.postprocess.greedy import take_best_first
 from rdet.registry import MODELS
+from rdet.schema import Fraction, Positive
 
 _METHODS = ("linear", "gaussian")
 
@@ -34,9 +35,9 @@ class SoftNMSPostprocess(DensePostprocess):
     def __init__(
         self,
         method: str = "linear",
-        iou_threshold: float | None = None,
-        sigma: float | None = None,
-        min_score: float = 0.001,
+        iou_threshold: Fraction | None = None,
+        sigma: Positive | None = None,
+        min_score: Fraction = 0.001,
         **options: Any,
     ):
         super().__init__(**options)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from rdet.models.postprocess.dense_postprocess import DensePostprocess, checked_iou_threshold
 from rdet.registry import MODELS
+from rdet.schema import Fraction
 
 
 @MODELS.register_module()
@@ -34,7 +35,7 @@ class WBFPostprocess(DensePostprocess):
 
     def __init__(
         self,
-        iou_threshold: float = 0.55,
+        iou_threshold: Fraction = 0.55,
         conf_type: str = "avg",
         **options: Any,
     ):

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from rdet.models.priors.grid_priors import GridPriors
 from rdet.registry import MODELS
+from rdet.schema import Count, Fraction, Positive
 
 
 @MODELS.register_module()
@@ -31,11 +32,11 @@ class AnchorGenerator(GridPriors):
 
     def __init__(
         self,
-        strides: list[int],
-        octave_base_scale: float = 4,
-        scales_per_octave: int = 3,
-        ratios: tuple[float, ...] = (0.5, 1.0, 2.0),
-        center_offset: float = 0.0,
+        strides: list[Count],
+        octave_base_scale: Positive = 4,
+        scales_per_octave: Count = 3,
+        ratios: tuple[Positive, ...] = (0.5, 1.0, 2.0),
+        center_offset: Fraction = 0.0,
         rounded: bool = False,
     ):
         if scales_per_octave < 1:

@@ -4,6 +4,7 @@ import torch
 
 from rdet.models.priors.grid_priors import GridPriors
 from rdet.registry import MODELS
+from rdet.schema import Count, Fraction, Positive
 
 
 @MODELS.register_module()
@@ -20,7 +21,9 @@ class FittedAnchorGenerator(GridPriors):
         num_priors: Anchors at each cell; where levels differ, the number of each.
     """
 
-    def __init__(self, strides: list[int], sizes: list[list[tuple[float, float]]], center_offset: float = 0.0):
+    def __init__(
+        self, strides: list[Count], sizes: list[list[tuple[Positive, Positive]]], center_offset: Fraction = 0.0
+    ):
         if len(sizes) != len(strides):
             raise ValueError(
                 f"anchor_generator.sizes are of {len(sizes)} levels, but there are {len(strides)} "

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from rdet.errors import ConfigError
+from rdet.schema import Count, Fraction
 from rdet.structures.prior_grid import PriorGrid
 
 # Image sizes whose priors are kept: multi-scale training must not grow them without end.
@@ -28,7 +29,7 @@ class GridPriors:
             level; else None.
     """
 
-    def __init__(self, strides: list[int], shapes: list[Tensor], center_offset: float, rounded: bool = False):
+    def __init__(self, strides: list[Count], shapes: list[Tensor], center_offset: Fraction, rounded: bool = False):
         self.strides = list(strides)
         self.shapes = shapes
         self.center_offset = center_offset

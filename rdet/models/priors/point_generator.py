@@ -4,6 +4,7 @@ import torch
 
 from rdet.models.priors.grid_priors import GridPriors
 from rdet.registry import MODELS
+from rdet.schema import Count, Fraction
 
 
 @MODELS.register_module()
@@ -21,6 +22,6 @@ class PointGenerator(GridPriors):
         num_priors: Points of each cell, 1.
     """
 
-    def __init__(self, strides: list[int], center_offset: float = 0.5):
+    def __init__(self, strides: list[Count], center_offset: Fraction = 0.5):
         squares = [torch.tensor([[float(stride), float(stride)]], device="cpu") for stride in strides]
         super().__init__(strides, squares, center_offset)

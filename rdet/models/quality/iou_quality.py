@@ -4,6 +4,7 @@ from torch import Tensor
 
 from rdet.models.quality.base import Quality
 from rdet.registry import MODELS
+from rdet.schema import Fraction
 from rdet.structures.boxes import paired_iou
 from rdet.structures.positives import Positives
 
@@ -18,7 +19,7 @@ class IoUQuality(Quality):
         min_quality: Smallest value; MMDetection's VFNet has 1e-6.
     """
 
-    def __init__(self, min_quality: float = 0.0):
+    def __init__(self, min_quality: Fraction = 0.0):
         if not 0 <= min_quality <= 1:
             raise ValueError(f"min_quality is {min_quality}; it must lie in [0, 1]")
         self.min_quality = min_quality

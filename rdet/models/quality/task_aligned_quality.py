@@ -5,6 +5,7 @@ from torch import Tensor
 
 from rdet.models.quality.base import Quality
 from rdet.registry import MODELS
+from rdet.schema import NotNegative
 from rdet.structures.boxes import paired_iou
 from rdet.structures.positives import Positives
 
@@ -23,7 +24,7 @@ class TaskAlignedQuality(Quality):
         eps: Added to the largest t by which it is divided; MMDetection has 1e-7.
     """
 
-    def __init__(self, alpha: float = 1.0, beta: float = 6.0, eps: float = 0.0):
+    def __init__(self, alpha: NotNegative = 1.0, beta: NotNegative = 6.0, eps: NotNegative = 0.0):
         for name, value in (("alpha", alpha), ("beta", beta), ("eps", eps)):
             if value < 0:
                 raise ValueError(f"{name} is {value}; it must not be negative")
