@@ -13,7 +13,8 @@ from rdet.apis.build import build_detector
 from rdet.apis.data_cfg import innermost, loader_cfg
 from rdet.checkpoint import classes_in, load_weights_into, meta_in, weights_in
 from rdet.config import load_config, override
-from rdet.errors import CheckpointError, ConfigError
+from rdet.datasets.transforms.failure import failed_at
+from rdet.errors import CheckpointError, ConfigError, RdetError
 from rdet.interop.convert import CHECKPOINT_SUFFIXES, open_checkpoint
 from rdet.interop.saved_config import saved_config
 from rdet.interop.zoo import check_name, is_name
@@ -98,6 +99,11 @@ def inference_detector(
 
     Returns:
         A sample with ``pred_instances`` in pixels of the original image, or a list of them.
+
+    Raises:
+        BadImageError: A file cannot be read as an image, or has more pixels than the pipeline's
+            ``LoadImageFromFile`` takes.
+        PipelineError: A transform failed at an image.
     """
     single = isinstance(images, str | Path | np.ndarray)
     records = [_record(image, index) for index, image in enumerate([images] if single else images)]
@@ -106,12 +112,22 @@ def inference_detector(
     pipeline = test_pipeline(model.cfg)
     data = []
     for record in records:
-        for transform in pipeline:
-            record = transform(record)
-        data.append(record)
+        data.append(_prepared(record, pipeline))
     with torch.no_grad():
         samples = model.test_step(pseudo_collate(data))
     return samples[0] if single else samples
+
+
+def _prepared(record: dict, pipeline: list) -> dict:
+    path = record.get("img_path")
+    try:
+        for transform in pipeline:
+            record = transform(record)
+    except RdetError:
+        raise
+    except Exception as error:
+        raise failed_at(path, type(transform).__name__, error) from error
+    return record
 
 
 def test_pipeline(cfg: Config) -> list:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from rdet.datasets.transforms.canvas import COLUMNS
+from rdet.datasets.transforms.failure import failed_at
 from rdet.datasets.transforms.mix_transform import MixTransform
-from rdet.errors import ConfigError, DatasetError, PipelineError, RdetError, UnknownNameError
+from rdet.errors import ConfigError, DatasetError, RdetError, UnknownNameError
 from rdet.messages import nearest
 from rdet.registry import DATASETS, TRANSFORMS
 
@@ -95,7 +96,7 @@ class MultiImageMixDataset:
             except RdetError:
                 raise
             except Exception as error:
-                raise PipelineError(f"{path}: {_name(transform)} failed: {type(error).__name__}: {error}") from error
+                raise failed_at(path, _name(transform), error) from error
             if data is None:
                 raise DatasetError(f"{path}: {_name(transform)} returned None; every transform has to return a record")
         return data

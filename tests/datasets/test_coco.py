@@ -40,7 +40,9 @@ def test_prefix_with_and_without_slash(coco, write, prefix):
 
 def test_absolute_file_name_ignores_the_prefix(coco, write):
     coco["images"][0]["file_name"] = "/elsewhere/7.png"
-    assert CocoDataset(**write(coco, images=False)).get_data_info(0)["img_path"] == "/elsewhere/7.png"
+    assert (
+        CocoDataset(**write(coco, images=False), allow_outside=True).get_data_info(0)["img_path"] == "/elsewhere/7.png"
+    )
 
 
 def test_classes_pick_and_order(coco, write):
@@ -167,7 +169,7 @@ def test_file_without_annotations_needs_test_mode(coco, write):
     dataset = CocoDataset(**kwargs, test_mode=True)
     assert dataset.report == LoadReport(3, 0, 0, 3, {})
     assert dataset.coco_ground_truth()["annotations"] == []
-    with pytest.raises(DatasetError, match=r"ann\.json has no 'annotations'; test_mode=True loads images alone"):
+    with pytest.raises(DatasetError, match=r"ann\.json has no 'annotations'; set test_mode=True to load images alone"):
         CocoDataset(**kwargs)
 
 
@@ -176,7 +178,7 @@ def _drop(content, table, i, key):
 
 
 BROKEN = [
-    (lambda c: c.pop("categories"), "ann.json has no 'categories'; is it a COCO file?"),
+    (lambda c: c.pop("categories"), "ann.json has no 'categories'; give a COCO file"),
     (lambda c: c.update(images=None), "ann.json: 'images' is not a list but None"),
     (lambda c: _drop(c, "images", 1, "file_name"), "ann.json: images[1] lacks 'file_name'; add it or drop the entry"),
     (lambda c: _drop(c, "images", 1, "height"), "ann.json: images[1] lacks 'height'; add it or drop the entry"),
@@ -249,9 +251,13 @@ def test_iscrowd(coco, write, value):
 @pytest.mark.parametrize("kind", [CocoDataset, VocDataset])
 def test_folder_in_place_of_annotations(tmp_path, kind):
     (tmp_path / "ann").mkdir()
-    with pytest.raises(DatasetError, match=r"ann is a folder; ann_file names a file in data_root$"):
+    with pytest.raises(
+        DatasetError, match=r"ann cannot be read \(it is a folder\); set ann_file to a file in data_root$"
+    ):
         kind("ann", data_root=tmp_path)
-    with pytest.raises(DatasetError, match=r"^\. is a folder; ann_file names a file in data_root$"):
+    with pytest.raises(
+        DatasetError, match=r"^\. cannot be read \(it is a folder\); set ann_file to a file in data_root$"
+    ):
         kind("", data_root=tmp_path)
 
 

@@ -146,7 +146,7 @@ def test_not_xml(voc, content):
 def test_folder_in_place_of_xml(voc):
     (voc / "Annotations/c.xml").unlink()
     (voc / "Annotations/c.xml").mkdir()
-    with pytest.raises(DatasetError, match=r"c\.xml cannot be read \(Is a directory\); check the file"):
+    with pytest.raises(DatasetError, match=r"c\.xml cannot be read \(it is a folder\); check the file"):
         VocDataset(VAL, data_root=voc)
 
 
@@ -168,7 +168,10 @@ def test_object_without_box(voc):
     ("lines", "message"),
     [
         ("", r"val\.txt is empty; list the ids of the images, one a line"),
-        ("\xe9\n", r"val\.txt is no list of image ids in UTF-8, one a line, such as ImageSets/Main/train\.txt"),
+        (
+            "\xe9\n",
+            r"val\.txt is no list of image ids in UTF-8; name one with an id a line, such as ImageSets/Main/train\.txt",
+        ),
         ("c\0\n", r"val\.txt is no list of image ids in UTF-8"),
         ("c\nc\n", r"val\.txt lists 'c' 2 times; list it once"),
         ("z\n", r"Annotations/z\.xml: no such file; check data_prefix\['xml'\], or take the id off the list"),
