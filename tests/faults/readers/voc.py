@@ -1,5 +1,6 @@
 """Pascal VOC lists and xml files."""
 
+import re
 from pathlib import Path
 from random import Random
 
@@ -39,9 +40,9 @@ def _xml(rng: Random, stem: str) -> str:
 
 def _changed(rng: Random, text: str) -> str:
     """Change, remove, empty or repeat one element, or its text."""
-    starts = [i for i, c in enumerate(text) if c == "<" and text[i + 1] != "/"]
-    begin = rng.choice(starts)
-    tag = text[begin + 1 : text.index(">", begin)]
+    begin, tag = rng.choice(
+        [(found.start(), found[1]) for found in re.finditer(r"<(\w+)>(?=.*</\1>)", text, re.DOTALL)]
+    )
     end = text.index(f"</{tag}>", begin) + len(tag) + 3
     element = text[begin:end]
     inner = rng.choice(_TEXTS)
