@@ -57,7 +57,7 @@ def init_detector(
     alone = config is None
     if config is None:
         if checkpoint is None:
-            raise ConfigError("init_detector needs a config or a checkpoint")
+            raise ConfigError("init_detector needs a config or a checkpoint; give one")
         config = saved_config(content, str(checkpoint))
         if config is None:
             raise ConfigError(f"{checkpoint} carries no config; give the one that it was trained with")
@@ -65,7 +65,7 @@ def init_detector(
     if classes is None:
         count = cfg.model.get("num_classes")
         if count is None:
-            raise ConfigError("neither the checkpoint nor model.num_classes says how many classes there are")
+            raise ConfigError("neither the checkpoint nor model.num_classes says how many classes there are; set it")
         classes = [str(index) for index in range(count)]
     model = build_detector(cfg, tuple(classes))
     if checkpoint is not None:
@@ -81,7 +81,9 @@ def init_detector(
     try:
         return model.to(device).eval()
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device {device!r} cannot be used ({str(error).splitlines()[0]})") from error
+        raise ConfigError(
+            f"device {device!r} cannot be used ({str(error).splitlines()[0]}); choose another, such as cpu"
+        ) from error
 
 
 def _is_checkpoint(source) -> bool:
@@ -134,7 +136,9 @@ def test_pipeline(cfg: Config) -> list:
     """Build the transforms that a config applies to images in evaluation."""
     loader = loader_cfg(cfg, "test")
     if loader is None:
-        raise ConfigError("the config has neither a test_dataloader nor a val_dataloader, whose pipeline is used")
+        raise ConfigError(
+            "the config has neither a test_dataloader nor a val_dataloader, whose pipeline is used; add one"
+        )
     dataset = next(innermost(loader.dataset))
     return [TRANSFORMS.build(copy.deepcopy(transform), where="pipeline") for transform in dataset.pipeline]
 

@@ -160,7 +160,7 @@ class DetDataset(BaseDataset):
         except Exception as error:
             raise failed_at(path, "the pipeline", error) from error
         if data is None:
-            raise DatasetError(f"{path}: the pipeline returned None; every transform has to return a record")
+            raise DatasetError(f"{path}: the pipeline returned None; make every transform return a record")
         return data
 
     def get_cat_ids(self, idx: int) -> list[int]:
@@ -249,7 +249,9 @@ class DetDataset(BaseDataset):
         try:
             return self._get_unserialized_subset(indices)
         except IndexError as error:
-            raise DatasetError(f"{self.ann_file}: indices {indices} exceed its {len(self.data_list)} images") from error
+            raise DatasetError(
+                f"{self.ann_file}: indices {indices} exceed its {len(self.data_list)} images; take smaller ones"
+            ) from error
 
     def _leave_out(self, reason: str, entries: list[str], dropped: dict[str, int]) -> None:
         dropped[reason] = len(entries)
@@ -266,8 +268,8 @@ class DetDataset(BaseDataset):
             return f"{kept} ({', '.join(reasons)}); check data_root and data_prefix['img']"
         return (
             f"{kept} ({', '.join(reasons) or 'it lists none'}); "
-            f"your classes are {', '.join(self._metainfo['classes'])}, "
-            f"the file has {', '.join(annotations.classes)}"
+            f"your classes are {few(self._metainfo['classes'])}, "
+            f"the file has {few(annotations.classes)}; choose other classes, or change what leaves the images out"
         )
 
     def _nothing_to_learn(self, annotations: Annotations, labels: np.ndarray) -> str:
@@ -281,7 +283,7 @@ class DetDataset(BaseDataset):
             reasons.append(f"indices is {self._indices}")
         return (
             f"{self.ann_file}: no box to learn in {self.report.images} images "
-            f"({', '.join(reasons) or 'the file has none'}); your classes are {', '.join(self._metainfo['classes'])}; "
+            f"({', '.join(reasons) or 'the file has none'}); your classes are {few(self._metainfo['classes'])}; "
             "mend the annotations, or set test_mode=True if the images are not for training or only background"
         )
 

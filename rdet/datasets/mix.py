@@ -98,7 +98,7 @@ class MultiImageMixDataset:
             except Exception as error:
                 raise failed_at(path, _name(transform), error) from error
             if data is None:
-                raise DatasetError(f"{path}: {_name(transform)} returned None; every transform has to return a record")
+                raise DatasetError(f"{path}: {_name(transform)} returned None; make every transform return a record")
         return data
 
     def _draw(self) -> dict:

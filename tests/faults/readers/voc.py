@@ -40,9 +40,10 @@ def _xml(rng: Random, stem: str) -> str:
 
 def _changed(rng: Random, text: str) -> str:
     """Change, remove, empty or repeat one element, or its text."""
-    begin, tag = rng.choice(
-        [(found.start(), found[1]) for found in re.finditer(r"<(\w+)>(?=.*</\1>)", text, re.DOTALL)]
-    )
+    found = [(match.start(), match[1]) for match in re.finditer(r"<(\w+)>(?=.*</\1>)", text, re.DOTALL)]
+    if not found:
+        return text
+    begin, tag = rng.choice(found)
     end = text.index(f"</{tag}>", begin) + len(tag) + 3
     element = text[begin:end]
     inner = rng.choice(_TEXTS)
