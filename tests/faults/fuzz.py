@@ -23,6 +23,7 @@ from pathlib import Path
 from random import Random
 
 from rdet.errors import RdetError, is_of_a_file, message_of
+from rdet.messages import printable
 
 _GIGABYTE = 2**30
 _LONGEST_LINE = 1000  # characters; lists of valid names are long
@@ -184,8 +185,11 @@ def _judge_error(error: Exception, case: Case) -> list[str]:
     if not isinstance(error, RdetError) and not is_of_a_file(error):
         place = traceback.extract_tb(error.__traceback__)[-1]
         return [f"a traceback: {type(error).__name__}: {said[:300]} ({Path(place.filename).name}:{place.lineno})"]
-    wrong = [f"names no {name!r}: {said}" for name in case.names if name not in said]
-    if "\n" in said:
+    wrong = [f"names no {name!r}: {said}" for name in case.names if printable(name) not in said]
+    raw = str(error)  # in which breaks are not escaped
+    for name in case.names:
+        raw = raw.replace(name, "")
+    if "\n" in raw and not is_of_a_file(error):
         wrong.append(f"more than a line: {said}")
     if len(said) > _LONGEST_LINE:
         wrong.append(f"a line of {len(said)} characters: {said[:300]}")

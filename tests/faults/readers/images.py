@@ -152,7 +152,7 @@ def alone(rng: Random, folder: Path) -> Case:
         assert image.shape[2:] == (3,)
         assert size is None or image.shape[:2] == size
 
-    return Case(read, (str(folder),), f"{size} {shown}")
+    return Case(read, (str(path),), f"{size} {shown}")
 
 
 _TRAIN = [
