@@ -10,6 +10,8 @@ import re
 import signal
 from typing import TypeGuard
 
+from rdet.messages import printable
+
 
 class RdetError(Exception):
     """Base of all errors that rdet raises on purpose."""
@@ -39,7 +41,7 @@ class BadImageError(DatasetError):
 
     Args:
         message: One line that names the file.
-        reason: ``missing``, ``unreadable``, ``truncated`` or ``of another size``.
+        reason: ``missing``, ``unreadable``, ``truncated``, ``too large`` or ``of another size``.
     """
 
     # Made again from its message alone, it has no reason; hence the default.
@@ -93,6 +95,10 @@ class MissingFileError(RdetError, FileNotFoundError):
     """A file or a folder that is not there."""
 
 
+class IrregularFileError(RdetError, OSError):
+    """A folder, a pipe or a device where a file is expected, or a name that no file can have."""
+
+
 class OutputError(RdetError, PermissionError):
     """A place where nothing can be written."""
 
@@ -109,13 +115,14 @@ def message_of(error: BaseException) -> str:
     """Return what an error says, never an empty text.
 
     Of an error that a data loader's worker met, only the message itself: torch puts the worker's traceback before it.
+    Line breaks and control characters, of a file's name for example, are escaped.
     """
     if is_of_a_file(error):
-        return f"{error.filename}: {error.strerror}"
+        return printable(f"{error.filename}: {error.strerror}")
     message = str(error)
     if "Original Traceback" in message:
         *_, message = re.split(rf"^(?:[\w.]+\.)?{type(error).__name__}(?:: |$)", message, flags=re.MULTILINE)
-    return message.strip() or type(error).__name__
+    return printable(message.strip()) or type(error).__name__
 
 
 def is_of_a_file(error: BaseException) -> TypeGuard[OSError]:

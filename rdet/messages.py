@@ -1,10 +1,15 @@
 """What error messages share."""
 
 import difflib
+import reprlib
+import unicodedata
 from collections.abc import Iterable
 
 _LONGEST = 100  # characters of a value
 _MANY = 40  # names that are not all listed where some of them are near
+_BREAKS = {"Cc", "Cs", "Zl", "Zp"}  # Unicode's control characters, halves of characters, breaks of lines and paragraphs
+_short = reprlib.Repr()
+_short.maxlevel, _short.maxstring, _short.maxother, _short.maxlong = 3, _LONGEST, _LONGEST, _LONGEST
 
 
 def nearest(name: object, valid: Iterable[object], all_valid: bool = True) -> str:
@@ -16,7 +21,7 @@ def nearest(name: object, valid: Iterable[object], all_valid: bool = True) -> st
         all_valid: List all of ``valid``, unless they are many and some are near; False: only the nearest, or a few
             where none is near.
     """
-    spelled = {str(v).lower(): str(v) for v in sorted(map(str, valid))}
+    spelled = {v.lower(): v for v in sorted(printable(str(v)) for v in valid)}
     name = str(name)[:_LONGEST]
     close = [spelled[match] for match in difflib.get_close_matches(name.lower(), spelled, n=3, cutoff=0.5)]
     names = list(spelled.values())
@@ -30,15 +35,20 @@ def nearest(name: object, valid: Iterable[object], all_valid: bool = True) -> st
 
 def few(names: Iterable[object], most: int = 5) -> str:
     """Join the first ``most`` names of a list; ``...`` stands for the others."""
-    listed = list(map(str, names))
+    listed = [printable(str(name)) for name in names]
     return ", ".join(listed[:most]) + (", ..." if len(listed) > most else "")
 
 
+def printable(text: str) -> str:
+    """Escape what would break a line, move a terminal's cursor or could not be written as UTF-8."""
+    if text.isprintable():
+        return text
+    return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in _BREAKS else c for c in text)
+
+
 def shown(value: object) -> str:
-    """Return how a value is written, its middle left out where it is long."""
+    """Return how a value is written, with its middle left out where it is long or deep."""
     try:
-        text = repr(value)
-    except (ValueError, RecursionError):  # a number of thousands of digits; a list that holds itself
+        return printable(_short.repr(value))
+    except (ValueError, RecursionError):  # a number of thousands of digits
         return f"<{type(value).__name__} too large to be written>"
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}...{text[-_LONGEST // 4 :]}"

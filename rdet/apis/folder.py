@@ -64,9 +64,9 @@ def detect_folder(model, source: str | Path, out_dir: str | Path, score_thr: flo
                     "score": score,
                 }
             )
-        image = np.ascontiguousarray(read_image(str(path))[:, :, ::-1])
+        image = np.ascontiguousarray(read_image(str(path), max_pixels=height * width)[:, :, ::-1])
         save_image(
-            out_dir / name,
+            out_dir / (name if path.suffix.lower() in IMAGE_SUFFIXES else f"{name}.png"),
             draw_boxes(image, detections.bboxes, detections.labels, model.classes, detections.scores),
         )
     out_dir.mkdir(parents=True, exist_ok=True)
@@ -77,10 +77,10 @@ def detect_folder(model, source: str | Path, out_dir: str | Path, score_thr: flo
 def find_images(source: Path) -> list[Path]:
     """Return an image itself, or the images below a folder, sorted."""
     if not source.exists():
-        raise MissingFileError(f"no image or folder at {source}")
-    if source.is_file():
+        raise MissingFileError(f"no image or folder at {source}; check the path")
+    if not source.is_dir():
         return [source]
-    paths = sorted(path for path in source.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    paths = sorted(p for p in source.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and not p.is_dir())
     if not paths:
-        raise MissingFileError(f"no image in {source} (looked for {', '.join(IMAGE_SUFFIXES)})")
+        raise MissingFileError(f"no image in {source}; name a folder with files of {', '.join(IMAGE_SUFFIXES)}")
     return paths

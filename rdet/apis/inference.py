@@ -13,7 +13,8 @@ from rdet.apis.build import build_detector
 from rdet.apis.data_cfg import innermost, loader_cfg
 from rdet.checkpoint import classes_in, load_weights_into, meta_in, weights_in
 from rdet.config import load_config, override
-from rdet.errors import CheckpointError, ConfigError
+from rdet.datasets.transforms.failure import failed_at
+from rdet.errors import CheckpointError, ConfigError, RdetError
 from rdet.interop.convert import CHECKPOINT_SUFFIXES, open_checkpoint
 from rdet.interop.saved_config import saved_config
 from rdet.interop.zoo import check_name, is_name
@@ -56,7 +57,7 @@ def init_detector(
     alone = config is None
     if config is None:
         if checkpoint is None:
-            raise ConfigError("init_detector needs a config or a checkpoint")
+            raise ConfigError("init_detector needs a config or a checkpoint; give one")
         config = saved_config(content, str(checkpoint))
         if config is None:
             raise ConfigError(f"{checkpoint} carries no config; give the one that it was trained with")
@@ -64,7 +65,7 @@ def init_detector(
     if classes is None:
         count = cfg.model.get("num_classes")
         if count is None:
-            raise ConfigError("neither the checkpoint nor model.num_classes says how many classes there are")
+            raise ConfigError("neither the checkpoint nor model.num_classes says how many classes there are; set it")
         classes = [str(index) for index in range(count)]
     model = build_detector(cfg, tuple(classes))
     if checkpoint is not None:
@@ -80,7 +81,9 @@ def init_detector(
     try:
         return model.to(device).eval()
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device {device!r} cannot be used ({str(error).splitlines()[0]})") from error
+        raise ConfigError(
+            f"device {device!r} cannot be used ({str(error).splitlines()[0]}); choose another, such as cpu"
+        ) from error
 
 
 def _is_checkpoint(source) -> bool:
@@ -98,6 +101,11 @@ def inference_detector(
 
     Returns:
         A sample with ``pred_instances`` in pixels of the original image, or a list of them.
+
+    Raises:
+        BadImageError: A file cannot be read as an image, or has more pixels than the pipeline's
+            ``LoadImageFromFile`` takes.
+        PipelineError: A transform failed at an image.
     """
     single = isinstance(images, str | Path | np.ndarray)
     records = [_record(image, index) for index, image in enumerate([images] if single else images)]
@@ -106,19 +114,31 @@ def inference_detector(
     pipeline = test_pipeline(model.cfg)
     data = []
     for record in records:
-        for transform in pipeline:
-            record = transform(record)
-        data.append(record)
+        data.append(_prepared(record, pipeline))
     with torch.no_grad():
         samples = model.test_step(pseudo_collate(data))
     return samples[0] if single else samples
+
+
+def _prepared(record: dict, pipeline: list) -> dict:
+    path = record.get("img_path")
+    try:
+        for transform in pipeline:
+            record = transform(record)
+    except RdetError:
+        raise
+    except Exception as error:
+        raise failed_at(path, type(transform).__name__, error) from error
+    return record
 
 
 def test_pipeline(cfg: Config) -> list:
     """Build the transforms that a config applies to images in evaluation."""
     loader = loader_cfg(cfg, "test")
     if loader is None:
-        raise ConfigError("the config has neither a test_dataloader nor a val_dataloader, whose pipeline is used")
+        raise ConfigError(
+            "the config has neither a test_dataloader nor a val_dataloader, whose pipeline is used; add one"
+        )
     dataset = next(innermost(loader.dataset))
     return [TRANSFORMS.build(copy.deepcopy(transform), where="pipeline") for transform in dataset.pipeline]
 

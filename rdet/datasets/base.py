@@ -3,7 +3,6 @@
 import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -13,11 +12,14 @@ from mmengine.logging import print_log
 
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.classes import renamed, select_classes
-from rdet.datasets.images import find_bad_images, missing_files
+from rdet.datasets.images import MAX_PIXELS, find_bad_images, missing_files
+from rdet.datasets.paths import paths_within
 from rdet.datasets.records import build_records
 from rdet.datasets.report import LoadReport
+from rdet.datasets.transforms.failure import failed_at
 from rdet.datasets.transforms.load import LoadImageFromFile
-from rdet.errors import BadImageError, ConfigError, DatasetError, PipelineError, RdetError, UnknownNameError
+from rdet.errors import BadImageError, ConfigError, DatasetError, RdetError, UnknownNameError
+from rdet.files import read_regular, why_unreadable
 from rdet.messages import few, nearest
 from rdet.registry import TRANSFORMS
 from rdet.schema import Natural
@@ -49,6 +51,8 @@ class DetDataset(BaseDataset):
         on_bad_image: ``error`` stops at the start if files are missing, and later at the first image
             that cannot be read; ``skip`` reads all images once at the start and leaves the bad ones
             out.
+        allow_outside: Let annotations name files outside of ``data_root``, by ``..`` or an absolute
+            path. Otherwise this is refused: a file from elsewhere could have any file read.
         pipeline: Transforms of a record, or their configs.
         test_mode: The data is not for training, or only background: there need not be a box to learn,
             and the annotations may be absent.
@@ -76,6 +80,7 @@ class DetDataset(BaseDataset):
         min_image_size: Natural = 0,
         indices: int | Sequence[int] | None = None,
         on_bad_image: str = "error",
+        allow_outside: bool = False,
         pipeline: Iterable[dict | BaseTransform] = (),
         test_mode: bool = False,
     ):
@@ -87,6 +92,7 @@ class DetDataset(BaseDataset):
         self.filter_empty_gt = filter_empty_gt
         self.min_image_size = min_image_size
         self.on_bad_image = on_bad_image
+        self.allow_outside = allow_outside
         self._wanted = (metainfo or {}).get("classes")
         super().__init__(
             ann_file=str(ann_file),
@@ -100,13 +106,16 @@ class DetDataset(BaseDataset):
     def _ann_file_bytes(self) -> bytes:
         """Read the content of ``ann_file``. Raise :class:`DatasetError` if that is not possible."""
         try:
-            return Path(self.ann_file).read_bytes()
+            return read_regular(self.ann_file or ".")
         except FileNotFoundError as error:
             raise DatasetError(f"{self.ann_file}: no such file; check ann_file and data_root") from error
-        except IsADirectoryError as error:
-            raise DatasetError(f"{self.ann_file or '.'} is a folder; ann_file names a file in data_root") from error
         except OSError as error:
-            raise DatasetError(f"{self.ann_file} cannot be read ({error.strerror}); check the file") from error
+            raise DatasetError(
+                f"{self.ann_file or '.'} cannot be read ({why_unreadable(error)}); set ann_file to a file in data_root"
+            ) from error
+
+    def _paths(self, names: Iterable[str], prefix: str) -> list[str]:
+        return paths_within(names, self.data_prefix[prefix], self.data_root, self.ann_file, self.allow_outside)
 
     @abstractmethod
     def read_annotations(self) -> Annotations:
@@ -119,7 +128,8 @@ class DetDataset(BaseDataset):
         dropped: dict[str, int] = {}
         annotations = self.read_annotations()
         self._metainfo["classes"], labels = self._select_classes(annotations)
-        records, left_out, clipped = build_records(annotations, labels, self.data_prefix["img"])
+        paths = self._paths((image["file_name"] for image in annotations.images), "img")
+        records, left_out, clipped = build_records(annotations, labels, paths)
         for reason, entries in left_out.items():
             self._leave_out(reason, entries, dropped)
         self.data_list = self._without_bad_images(self._wanted_images(records, dropped), dropped)
@@ -150,9 +160,9 @@ class DetDataset(BaseDataset):
         except RdetError:
             raise
         except Exception as error:
-            raise PipelineError(f"{path}: the pipeline failed: {type(error).__name__}: {error}") from error
+            raise failed_at(path, "the pipeline", error) from error
         if data is None:
-            raise DatasetError(f"{path}: the pipeline returned None; every transform has to return a record")
+            raise DatasetError(f"{path}: the pipeline returned None; make every transform return a record")
         return data
 
     def get_cat_ids(self, idx: int) -> list[int]:
@@ -214,7 +224,8 @@ class DetDataset(BaseDataset):
         if self.on_bad_image == "error":
             return records
         print_log(f"{self.ann_file}: reading {len(records)} images to find bad ones", "current")
-        bad = find_bad_images((record["img_path"], (record["height"], record["width"])) for record in records)
+        sizes = ((record["img_path"], (record["height"], record["width"])) for record in records)
+        bad = find_bad_images(sizes, max((loader.max_pixels for loader in self._loaders()), default=MAX_PIXELS))
         for reason in sorted({error.reason for error in bad.values()}):
             paths = [records[i]["img_path"] for i, error in bad.items() if error.reason == reason]
             self._leave_out(f"images {reason}", paths, dropped)
@@ -222,7 +233,7 @@ class DetDataset(BaseDataset):
 
     def _check_files(self) -> None:
         # Without a pipeline that loads, only annotations are wanted; images from elsewhere have other loaders.
-        if not any(isinstance(transform, LoadImageFromFile) for transform in self.pipeline.transforms):
+        if not self._loaders():
             return
         missing = missing_files([record["img_path"] for record in self.data_list])
         if missing:
@@ -233,11 +244,16 @@ class DetDataset(BaseDataset):
                 "missing",
             )
 
+    def _loaders(self) -> list[LoadImageFromFile]:
+        return [transform for transform in self.pipeline.transforms if isinstance(transform, LoadImageFromFile)]
+
     def _take(self, indices: int | Sequence[int]) -> list[dict]:
         try:
             return self._get_unserialized_subset(indices)
         except IndexError as error:
-            raise DatasetError(f"{self.ann_file}: indices {indices} exceed its {len(self.data_list)} images") from error
+            raise DatasetError(
+                f"{self.ann_file}: indices {indices} exceed its {len(self.data_list)} images; take smaller ones"
+            ) from error
 
     def _leave_out(self, reason: str, entries: list[str], dropped: dict[str, int]) -> None:
         dropped[reason] = len(entries)
@@ -254,8 +270,8 @@ class DetDataset(BaseDataset):
             return f"{kept} ({', '.join(reasons)}); check data_root and data_prefix['img']"
         return (
             f"{kept} ({', '.join(reasons) or 'it lists none'}); "
-            f"your classes are {', '.join(self._metainfo['classes'])}, "
-            f"the file has {', '.join(annotations.classes)}"
+            f"your classes are {few(self._metainfo['classes'])}, "
+            f"the file has {few(annotations.classes)}; choose other classes, or change what leaves the images out"
         )
 
     def _nothing_to_learn(self, annotations: Annotations, labels: np.ndarray) -> str:
@@ -269,7 +285,7 @@ class DetDataset(BaseDataset):
             reasons.append(f"indices is {self._indices}")
         return (
             f"{self.ann_file}: no box to learn in {self.report.images} images "
-            f"({', '.join(reasons) or 'the file has none'}); your classes are {', '.join(self._metainfo['classes'])}; "
+            f"({', '.join(reasons) or 'the file has none'}); your classes are {few(self._metainfo['classes'])}; "
             "mend the annotations, or set test_mode=True if the images are not for training or only background"
         )
 

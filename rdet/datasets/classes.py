@@ -49,13 +49,15 @@ def select_classes(
     elif not len(wanted):
         raise DatasetError("metainfo.classes is empty; name a class, or leave it out to take all of the file")
     if not known:
-        raise DatasetError(f"{where} has no class; COCO files list them in 'categories', VOC xml files name objects")
+        raise DatasetError(
+            f"{where} has no class; COCO files list them in 'categories', VOC xml files name objects: add them"
+        )
     missing = [name for name in wanted if name not in known]
     if missing:
         names = ", ".join(map(repr, missing))
         raise DatasetError(f"{where} has no class {names}. {nearest(missing[0], known)}")
     repeated = sorted({name for name in wanted if list(wanted).count(name) > 1})
     if repeated:
-        raise DatasetError(f"metainfo.classes names {', '.join(map(repr, repeated))} more than once")
+        raise DatasetError(f"metainfo.classes names {', '.join(map(repr, repeated))} more than once; name each once")
     label_of = {name: label for label, name in enumerate(wanted)}
     return tuple(wanted), np.array([label_of.get(name, -1) for name in classes], dtype=np.int64)

@@ -1,6 +1,5 @@
 """Reading image files, and finding those of a data set that cannot be read."""
 
-import io
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,54 +8,159 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from rdet.errors import BadImageError
+from rdet.datasets.image_header import is_transposed, open_header
+from rdet.datasets.quiet import quiet_decoders
+from rdet.errors import BadImageError, RdetError
+from rdet.files import open_regular, why_unreadable
+
+# Decoded, so many take 300 MB, and a progressive JPEG thrice that while it is decoded.
+MAX_PIXELS = 100_000_000
 
 # Formats whose decoders may fill the missing end of a file with grey instead of failing:
 # what such a file begins with, and what stands near its end if it is whole.
 _END_MARKERS = ((b"\xff\xd8", b"\xff\xd9"), (b"\x89PNG", b"IEND"))
 _TAIL_BYTES = 64  # some cameras pad a file after its end marker
+# No picture that may be read needs a larger file: 16 bits of four channels, or any amount of notes in a small one.
+_BYTES_OF_A_PIXEL, _BYTES_OF_NOTES = 8, 2**26
+
+_SKIP = "or set on_bad_image='skip' on the data set to leave such images out"
+# What to do, of an image of its own and of one of a data set.
+_REMEDIES = {
+    "missing": ("check the path", f"check data_root and data_prefix['img'], {_SKIP}"),
+    "unreadable": ("mend or replace it", f"mend it, {_SKIP}"),
+    "truncated": ("mend or replace it", f"mend it, {_SKIP}"),
+    "too large": (
+        "make it smaller, or raise max_pixels of LoadImageFromFile",
+        f"make it smaller, raise max_pixels of LoadImageFromFile, {_SKIP}",
+    ),
+    "of another size": ("mend it", f"mend it, {_SKIP}"),
+}
 
 
-def read_image(path: str | os.PathLike, size: tuple[int, int] | None = None) -> np.ndarray:
+def read_image(
+    path: str | os.PathLike, size: tuple[int, int] | None = None, max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
     """Read one image file.
 
     The orientation that a camera noted in the file (EXIF) is applied, unless only the picture
     without it has the given size: then the boxes were drawn on that one.
 
+    The header is read first: an image of too many pixels or of another size is never decoded.
+
     Args:
         path: The file.
         size: Height and width in pixels that the annotations state; None takes any.
+        max_pixels: Most pixels of an image.
 
     Returns:
         (H, W, 3) uint8 in BGR order.
 
     Raises:
-        BadImageError: The file is missing, unreadable, truncated, or of another size.
+        BadImageError: The file is missing, unreadable, truncated, too large or of another size.
     """
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        with quiet_decoders():
+            return _decode(_content(path, max_pixels), size, max_pixels)
+    except _Bad as bad:
+        alone, in_data_set = _REMEDIES[bad.reason]
+        remedy = alone if size is None else in_data_set
+        raise BadImageError(f"{path}: {bad}; {remedy}", bad.reason) from bad
+
+
+class _Bad(RdetError):
+    def __init__(self, message: str, reason: str = "unreadable"):
+        super().__init__(message)
+        self.reason = reason
+
+
+def _content(path: str | os.PathLike, max_pixels: int) -> bytes:
+    try:
+        with open_regular(path) as file:
+            most = max(_BYTES_OF_A_PIXEL * max_pixels, _BYTES_OF_NOTES)
+            if (length := os.fstat(file.fileno()).st_size) > most:
+                raise _Bad(f"the image file has {length} bytes, those of {max_pixels} pixels are fewer", "too large")
+            return file.read()
     except FileNotFoundError as error:
-        raise BadImageError(f"{path}: the image file is missing", "missing") from error
+        raise _Bad("the image file is missing", "missing") from error
     except OSError as error:
-        raise BadImageError(f"{path}: cannot read the image file ({error.strerror})", "unreadable") from error
-    image = _decode(data, path, cv2.IMREAD_COLOR)
+        raise _Bad(f"cannot read the image file ({why_unreadable(error)})") from error
+
+
+def _decode(data: bytes, size: tuple[int, int] | None, max_pixels: int) -> np.ndarray:
+    header = _header(data)
+    width, height = header.size
+    if width * height > max_pixels:
+        raise _Bad(f"the image has {width}x{height} pixels, more than {max_pixels}", "too large")
+    if size is not None and sorted(size) != sorted(header.size):
+        raise _another_size(header, size)
+    whole = all(end in data[-_TAIL_BYTES:] for start, end in _END_MARKERS if data.startswith(start))
+    image = _pixels(data, cv2.IMREAD_COLOR)
+    if not (whole and image is not None):
+        # Rare and slow: ask a second decoder, which says what is wrong.
+        wrong = _second_opinion(header)
+        if wrong is not None and (not whole or "truncated" in wrong):
+            raise _Bad(f"the image file is truncated ({len(data)} bytes)", "truncated")
+        if image is None:
+            raise _unknown(data)
     if size is None or image.shape[:2] == tuple(size):
         return image
-    unrotated = _decode(data, path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if unrotated.shape[:2] == tuple(size):
-        return unrotated
-    height, width = image.shape[:2]
-    raise BadImageError(
-        f"{path}: the image is {width}x{height} pixels, its annotations say {size[1]}x{size[0]}", "of another size"
-    )
+    image = _pixels(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None or image.shape[:2] != tuple(size):
+        raise _another_size(header, size)
+    return image
 
 
-def find_bad_images(images: Iterable[tuple[str, tuple[int, int]]]) -> dict[int, BadImageError]:
+def _header(data: bytes) -> Image.Image:
+    try:
+        header = open_header(data)
+    except Image.DecompressionBombError as error:
+        raise _Bad("the image has more pixels than Pillow reads", "too large") from error
+    except Exception as error:  # plugins raise whatever comes of damaged bytes
+        raise _unknown(data) from error
+    if header is None:
+        raise _unknown(data)
+    return header
+
+
+def _pixels(data: bytes, flags: int) -> np.ndarray | None:
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except (cv2.error, MemoryError):
+        return None
+    # A few formats stay grey.
+    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image is not None and image.ndim == 2 else image
+
+
+def _second_opinion(header: Image.Image) -> str | None:
+    try:
+        header.load()
+    except Exception as error:
+        return str(error)
+    return None
+
+
+def _unknown(data: bytes) -> _Bad:
+    return _Bad(f"not an image that OpenCV can decode ({len(data)} bytes)")
+
+
+def _another_size(header: Image.Image, size: tuple[int, int]) -> _Bad:
+    width, height = header.size
+    try:
+        if is_transposed(header):
+            width, height = height, width
+    except Exception:  # damaged notes: the size is wrong either way
+        pass
+    return _Bad(f"the image is {width}x{height} pixels, its annotations say {size[1]}x{size[0]}", "of another size")
+
+
+def find_bad_images(
+    images: Iterable[tuple[str, tuple[int, int]]], max_pixels: int = MAX_PIXELS
+) -> dict[int, BadImageError]:
     """Read every image once, on all cores.
 
     Args:
         images: Path, and height and width, of each image.
+        max_pixels: Most pixels of an image.
 
     Returns:
         Position of each image that cannot be used -> what is wrong with it.
@@ -64,7 +168,7 @@ def find_bad_images(images: Iterable[tuple[str, tuple[int, int]]]) -> dict[int, 
 
     def problem(image: tuple[str, tuple[int, int]]) -> BadImageError | None:
         try:
-            read_image(*image)
+            read_image(*image, max_pixels=max_pixels)
         except BadImageError as error:
             return error
         return None
@@ -96,20 +200,3 @@ def _files_in(folder: str) -> set[str]:
             return {entry.name for entry in entries if entry.is_file()}
     except OSError:
         return set()
-
-
-def _decode(data: bytes, path: str | os.PathLike, flags: int) -> np.ndarray:
-    whole = all(end in data[-_TAIL_BYTES:] for start, end in _END_MARKERS if data.startswith(start))
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    if whole and image is not None:
-        return image
-    # Rare and slow: ask a second decoder, which says what is wrong.
-    try:
-        with Image.open(io.BytesIO(data)) as second:
-            second.load()
-    except (OSError, SyntaxError, ValueError) as error:
-        if not whole or "truncated" in str(error):
-            raise BadImageError(f"{path}: the image file is truncated ({len(data)} bytes)", "truncated") from error
-    if image is None:
-        raise BadImageError(f"{path}: not an image that OpenCV can decode ({len(data)} bytes)", "unreadable")
-    return image

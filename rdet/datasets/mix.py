@@ -7,8 +7,9 @@ from mmcv.transforms import BaseTransform
 from mmengine.dataset import BaseDataset
 
 from rdet.datasets.transforms.canvas import COLUMNS
+from rdet.datasets.transforms.failure import failed_at
 from rdet.datasets.transforms.mix_transform import MixTransform
-from rdet.errors import ConfigError, DatasetError, PipelineError, RdetError, UnknownNameError
+from rdet.errors import ConfigError, DatasetError, RdetError, UnknownNameError
 from rdet.messages import nearest
 from rdet.registry import DATASETS, TRANSFORMS
 from rdet.schema import Natural
@@ -98,9 +99,9 @@ class MultiImageMixDataset:
             except RdetError:
                 raise
             except Exception as error:
-                raise PipelineError(f"{path}: {_name(transform)} failed: {type(error).__name__}: {error}") from error
+                raise failed_at(path, _name(transform), error) from error
             if data is None:
-                raise DatasetError(f"{path}: {_name(transform)} returned None; every transform has to return a record")
+                raise DatasetError(f"{path}: {_name(transform)} returned None; make every transform return a record")
         return data
 
     def _draw(self) -> dict:

@@ -1,6 +1,6 @@
 """From the columns of a file to one record for each image."""
 
-import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,14 +11,14 @@ ROUNDING = 0.1
 
 
 def build_records(
-    annotations: Annotations, labels: np.ndarray, img_dir: str
+    annotations: Annotations, labels: np.ndarray, paths: Sequence[str]
 ) -> tuple[list[dict], dict[str, list[str]], dict[int, int]]:
     """Clip boxes to their images, leave out those without area and group the rest by image.
 
     Args:
         annotations: M images and B boxes.
         labels: Label of each of the file's classes (C,), -1 for those that are not kept.
-        img_dir: Folder that ``file_name`` is relative to.
+        paths: File of each image (M).
 
     Returns:
         M records as :class:`~rdet.datasets.DetDataset` describes them; why boxes of kept classes
@@ -53,13 +53,13 @@ def build_records(
     records = [
         {
             "img_id": image["id"],
-            "img_path": os.path.join(img_dir, image["file_name"]),
+            "img_path": path,
             "height": image["height"],
             "width": image["width"],
             "gt_bboxes": bboxes[start:stop],
             "gt_bboxes_labels": box_labels[start:stop],
             "gt_ignore_flags": ignored[start:stop],
         }
-        for image, start, stop in zip(annotations.images, bounds[:-1], bounds[1:], strict=True)
+        for image, path, start, stop in zip(annotations.images, paths, bounds[:-1], bounds[1:], strict=True)
     ]
     return records, left_out, clipped_in

@@ -1,7 +1,6 @@
 """Annotations in Pascal VOC's xml format."""
 
 import math
-import os
 from collections import Counter
 from pathlib import Path
 from typing import ClassVar
@@ -9,9 +8,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from rdet.coco_json import MOST
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.base import DetDataset
 from rdet.errors import DatasetError
+from rdet.files import read_regular, why_unreadable
+from rdet.messages import shown
 from rdet.registry import DATASETS
 
 
@@ -45,8 +47,9 @@ class VocDataset(DetDataset):
     def read_annotations(self) -> Annotations:
         """Read the xml files of the split; images are in the list's order."""
         images, names, bboxes, image_index, ignored, entries = [], [], [], [], [], []
-        for row, stem in enumerate(self._read_list()):
-            path = os.path.join(self.data_prefix["xml"], f"{stem}.xml")
+        stems = self._read_list()
+        paths = self._paths((f"{stem}.xml" for stem in stems), "xml")
+        for row, (stem, path) in enumerate(zip(stems, paths, strict=True)):
             root = _parse(path)
             images.append({"id": row + 1, **_image(root, stem, path)})
             for i, node in enumerate(root.findall("object"), start=1):
@@ -54,7 +57,7 @@ class VocDataset(DetDataset):
                 names.append(_text(node, "name", entry))
                 bboxes.append(self._bbox(node, entry))
                 image_index.append(row)
-                ignored.append(node.findtext("difficult", "0").strip() == "1")
+                ignored.append(_flag(node, "difficult", entry))
                 entries.append(entry)
         classes = self._classes(set(names))
         index_of = {name: i for i, name in enumerate(classes)}
@@ -81,13 +84,14 @@ class VocDataset(DetDataset):
         stems = [line.strip() for line in lines if line.strip()]
         if not is_list or any(len(stem) > 255 or "\0" in stem for stem in stems):
             raise DatasetError(
-                f"{self.ann_file} is no list of image ids in UTF-8, one a line, such as ImageSets/Main/train.txt"
+                f"{self.ann_file} is no list of image ids in UTF-8; name one with an id a line, such as "
+                "ImageSets/Main/train.txt"
             )
         if not stems:
             raise DatasetError(f"{self.ann_file} is empty; list the ids of the images, one a line")
         for stem, count in Counter(stems).items():
             if count > 1:
-                raise DatasetError(f"{self.ann_file} lists {stem!r} {count} times; list it once")
+                raise DatasetError(f"{self.ann_file} lists {shown(stem)} {count} times; list it once")
         return stems
 
     def _classes(self, in_split: set[str]) -> list[str]:
@@ -113,13 +117,17 @@ class VocDataset(DetDataset):
         return xmin, ymin, xmax - xmin, ymax - ymin
 
 
+# How tools write no and yes; Pascal VOC has 0 and 1.
+_NO, _YES = {"", "0", "0.0", "false", "no", "n", "unspecified"}, {"1", "1.0", "true", "yes", "y"}
+
+
 def _parse(path: str | Path) -> ElementTree.Element:
     try:
-        return ElementTree.parse(path).getroot()
+        return ElementTree.fromstring(read_regular(path))
     except FileNotFoundError as error:
         raise DatasetError(f"{path}: no such file; check data_prefix['xml'], or take the id off the list") from error
     except OSError as error:
-        raise DatasetError(f"{path} cannot be read ({error.strerror}); check the file") from error
+        raise DatasetError(f"{path} cannot be read ({why_unreadable(error)}); check the file") from error
     except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter two of an encoding it cannot read
         raise DatasetError(f"{path} is not well-formed XML ({error}); write it again") from error
 
@@ -131,7 +139,7 @@ def _image(root: ElementTree.Element, stem: str, path: str) -> dict:
     width, height = (int(_number(size, tag, path)) for tag in ("width", "height"))
     if width <= 0 or height <= 0:
         raise DatasetError(f"{path} has the size {width}x{height}; give the image's width and height in pixels")
-    extension = Path(root.findtext("filename", "").strip()).suffix or ".jpg"
+    extension = Path((root.findtext("filename") or "").strip()).suffix or ".jpg"
     return {"file_name": stem + extension, "height": height, "width": width}
 
 
@@ -148,6 +156,13 @@ def _number(node: ElementTree.Element, tag: str, where: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
-        raise DatasetError(f"{where}: <{tag}> is {text!r}, not a finite number")
+    if not abs(value) <= MOST:
+        raise DatasetError(f"{where}: <{tag}> is {shown(text)}, not a finite number of pixels; write one")
     return value
+
+
+def _flag(node: ElementTree.Element, tag: str, where: str) -> bool:
+    text = (node.findtext(tag) or "").strip().lower()
+    if text not in _NO | _YES:
+        raise DatasetError(f"{where}: <{tag}> is {shown(text)}; write 0 or 1")
+    return text in _YES

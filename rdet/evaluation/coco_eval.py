@@ -14,6 +14,7 @@ from itertools import chain
 import numpy as np
 from terminaltables import AsciiTable
 
+from rdet.coco_json import is_area
 from rdet.errors import ConfigError, EvaluationError, MissingModuleError
 from rdet.messages import few
 
@@ -102,8 +103,9 @@ def evaluate_coco(
 
     Args:
         ground_truth: A COCO dict with ``images``, ``annotations`` and ``categories``; the categories
-            in label order. Image ids are all int or all str. ``area`` defaults to the box's,
-            ``iscrowd`` to 0. Annotations of images or categories that are not listed do not count.
+            in label order. Image ids are all int or all str. ``area`` defaults to the box's, also
+            in place of one for which COCO's rules would drop the box; ``iscrowd`` to 0. Annotations of
+            images or categories that are not listed do not count.
         results: Either the content of a COCO results file (dicts with ``image_id``, ``category_id``,
             ``bbox`` and ``score``), or for each image id an (n, 6) array of
             ``x, y, width, height, score, category_id``. Boxes are in pixels of the original image.
@@ -116,7 +118,7 @@ def evaluate_coco(
     backend = resolve_backend(backend)
     names = [category["name"] for category in ground_truth["categories"]]
     if len(set(names)) < len(names):
-        raise EvaluationError(f"two categories have the same name: {names}")
+        raise EvaluationError(f"two categories have the same name: {few(names)}; rename one")
     dataset, image_numbers, category_numbers = _renumber(ground_truth)
     detections = _as_rows(results, image_numbers, category_numbers)
     run = _run_hotcoco if backend == "hotcoco" else _run_pycocotools
@@ -143,13 +145,14 @@ def _renumber(ground_truth: dict) -> tuple[dict, dict, dict]:
         if image is None or category is None:
             continue
         box = [float(v) for v in annotation["bbox"]]
+        area = annotation.get("area")
         annotations.append(
             {
                 "id": len(annotations) + 1,
                 "image_id": image,
                 "category_id": category,
                 "bbox": box,
-                "area": float(annotation.get("area", box[2] * box[3])),
+                "area": float(area) if is_area(area) else box[2] * box[3],
                 "iscrowd": int(annotation.get("iscrowd", 0)),
             }
         )
@@ -173,7 +176,8 @@ def _as_rows(results, image_numbers: dict, category_numbers: dict) -> np.ndarray
     unknown = [image for image in results if image not in image_numbers]
     if unknown:
         raise EvaluationError(
-            f"{len(unknown)} images of the results are not in the ground truth: {few(map(repr, unknown))}"
+            f"{len(unknown)} images of the results are not in the ground truth: {few(map(repr, unknown))}; give the "
+            "ground truth of these images"
         )
     blocks = [np.zeros((0, 7))]
     for image, number in image_numbers.items():
@@ -181,13 +185,15 @@ def _as_rows(results, image_numbers: dict, category_numbers: dict) -> np.ndarray
             continue
         rows = np.asarray(results[image], dtype=np.float64)
         if not np.isfinite(rows).all():
-            raise EvaluationError(f"image {image!r} has a detection whose box or score is not finite")
+            raise EvaluationError(
+                f"image {image!r} has a detection whose box or score is not finite; take another checkpoint or results"
+            )
         ids, inverse = np.unique(rows[:, 5], return_inverse=True)
         unknown = [int(id_) for id_ in ids if id_ not in category_numbers]
         if unknown:
             raise EvaluationError(
                 f"category {unknown[0]} of a detection in image {image!r} is not in the ground truth, "
-                f"whose categories are {few(category_numbers)}"
+                f"whose categories are {few(category_numbers)}; give the ground truth of these results"
             )
         numbers = np.array([category_numbers[id_] for id_ in ids])[inverse]
         blocks.append(np.column_stack((np.full(len(rows), number), rows[:, :5], numbers)))

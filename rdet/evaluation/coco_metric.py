@@ -18,6 +18,8 @@ from mmengine.logging import print_log
 from rdet.errors import ConfigError, EvaluationError, MissingFileError, OutputError, RdetError
 from rdet.evaluation.coco_eval import evaluate_coco, resolve_backend
 from rdet.evaluation.coco_results import check_images, from_labels, write_results
+from rdet.evaluation.coco_truth import read_truth
+from rdet.messages import few
 from rdet.registry import METRICS
 
 
@@ -68,7 +70,7 @@ class CocoMetric(BaseMetric):
             raise ConfigError("format_only writes the detections and nothing else: set outfile_prefix")
         # All of this can go wrong before the first epoch of training, so better there than after it.
         if ann_file is not None and not fileio.exists(ann_file):
-            raise MissingFileError(f"CocoMetric: ann_file {ann_file!r} does not exist")
+            raise MissingFileError(f"CocoMetric: ann_file {ann_file!r} does not exist; check the path")
         if outfile_prefix is not None:
             folder = Path(outfile_prefix).resolve().parent
             folder.mkdir(parents=True, exist_ok=True)
@@ -175,7 +177,8 @@ class CocoMetric(BaseMetric):
         scores = evaluate_coco(truth, detections, self.backend)
         if scores.stats[0] == -1:
             print_log(
-                "The ground truth has no boxes but crowds, if any: there is nothing to score, so AP and AR are -1.",
+                "The ground truth has no boxes to find: none at all, or only crowds, or boxes without width or height. "
+                "There is nothing to score, so AP and AR are -1.",
                 logger="current",
                 level=logging.WARNING,
             )
@@ -204,7 +207,7 @@ class CocoMetric(BaseMetric):
     def _load_ground_truth(self) -> dict:
         """Load the COCO dict to evaluate against, its categories in the order of the model's labels."""
         if self.ann_file is not None:
-            truth, source = fileio.load(self.ann_file), f"ann_file {self.ann_file}"
+            truth, source = read_truth(self.ann_file), f"ann_file {self.ann_file}"
         elif self._dataset is not None:
             truth, source = self._dataset.coco_ground_truth(), "the data set"
         else:
@@ -215,7 +218,8 @@ class CocoMetric(BaseMetric):
             names = [category["name"] for category in categories]
             if sorted(names) != sorted(classes):
                 raise EvaluationError(
-                    f"the classes of {source} are {names}, but the data set under evaluation has {list(classes)}"
+                    f"the classes of {source} are {few(names)}, but the data set under evaluation has {few(classes)}; "
+                    "give the file of this data set, or set its metainfo=dict(classes=...)"
                 )
             categories = [categories[names.index(name)] for name in classes]
         return {**truth, "categories": categories, "annotations": truth.get("annotations", [])}

@@ -33,7 +33,7 @@ def from_labels(detections: np.ndarray, category_ids: Sequence[int], image_id: i
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(category_ids):
         raise EvaluationError(
             f"image {image_id!r} has a detection of label {labels.max()}, but the ground truth has "
-            f"{len(category_ids)} classes: is num_classes of the model right?"
+            f"{len(category_ids)} classes; check num_classes of the model"
         )
     out[:, 2:4] -= out[:, :2]
     out[:, 5] = np.asarray(category_ids)[labels]
@@ -62,7 +62,10 @@ def check_images(evaluated: Sequence[int | str], expected: Sequence[int | str]) 
     times = Counter(evaluated)
     unknown = sorted(times.keys() - set(expected), key=str)
     if unknown:
-        raise EvaluationError(f"{len(unknown)} evaluated images are not in the ground truth: {few(map(repr, unknown))}")
+        raise EvaluationError(
+            f"{len(unknown)} evaluated images are not in the ground truth: {few(map(repr, unknown))}; give the ground "
+            "truth of the data set under evaluation"
+        )
     repeated = [image_id for image_id in expected if times[image_id] > 1]
     if repeated:
         raise EvaluationError(
@@ -71,4 +74,7 @@ def check_images(evaluated: Sequence[int | str], expected: Sequence[int | str]) 
         )
     missing = [image_id for image_id in expected if image_id not in times]
     if missing:
-        raise EvaluationError(f"{len(missing)} of {len(expected)} images were not evaluated: {few(map(repr, missing))}")
+        raise EvaluationError(
+            f"{len(missing)} of {len(expected)} images were not evaluated: {few(map(repr, missing))}; give the ground "
+            "truth of the data set under evaluation"
+        )

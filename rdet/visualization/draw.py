@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from rdet.errors import OutputError, is_of_a_file
+
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 
 
@@ -83,10 +85,19 @@ def draw_comparison(
 
 
 def save_image(path: str | Path, image: np.ndarray) -> None:
-    """Write an (H, W, 3) uint8 RGB image; the suffix says the format. Folders are made."""
+    """Write an (H, W, 3) uint8 RGB image; the suffix says the format. Folders are made.
+
+    Raises:
+        OutputError: There is no such format, or it has no such sizes.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(path)
+    try:
+        Image.fromarray(image).save(path)
+    except (ValueError, OSError) as error:
+        if is_of_a_file(error):
+            raise
+        raise OutputError(f"{path}: no picture of this size and name can be written ({error}); name it .png") from error
 
 
 def _write(draw: ImageDraw.ImageDraw, font, text: str, corner: tuple, color: tuple, image_size: tuple) -> None:

@@ -86,7 +86,7 @@ def test_a_bug_keeps_its_traceback_wherever_it_is(name, source):
     ("error", "said"),
     [
         (ConfigError("so it is"), "so it is"),
-        (UnknownNameError("no key 'a'.\nValid: 'b'."), "no key 'a'.\nValid: 'b'."),
+        (UnknownNameError("no key 'a'.\nValid: 'b'."), "no key 'a'.\\nValid: 'b'."),
         (BadImageError("a.png: truncated", "truncated"), "a.png: truncated"),
         (ConfigError(), "ConfigError"),
         (ConfigError("\n"), "ConfigError"),
@@ -120,7 +120,7 @@ class Failing:
     [
         (DatasetError("a.json: no such file"), "a.json: no such file"),
         (BadImageError("a.png: DatasetError: odd", "missing"), "a.png: DatasetError: odd"),
-        (UnknownNameError("no key 'a'.\nValid: 'b'."), "no key 'a'.\nValid: 'b'."),
+        (UnknownNameError("no key 'a'.\nValid: 'b'."), "no key 'a'.\\nValid: 'b'."),
         (MissingFileError("no image at a.png"), "no image at a.png"),
         (ConfigError(), "ConfigError"),
     ],

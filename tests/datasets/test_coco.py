@@ -1,6 +1,7 @@
 """CocoDataset: records, counts, ground truth and messages."""
 
 import json
+import os
 import re
 
 import numpy as np
@@ -40,7 +41,9 @@ def test_prefix_with_and_without_slash(coco, write, prefix):
 
 def test_absolute_file_name_ignores_the_prefix(coco, write):
     coco["images"][0]["file_name"] = "/elsewhere/7.png"
-    assert CocoDataset(**write(coco, images=False)).get_data_info(0)["img_path"] == "/elsewhere/7.png"
+    assert (
+        CocoDataset(**write(coco, images=False), allow_outside=True).get_data_info(0)["img_path"] == "/elsewhere/7.png"
+    )
 
 
 def test_classes_pick_and_order(coco, write):
@@ -167,7 +170,7 @@ def test_file_without_annotations_needs_test_mode(coco, write):
     dataset = CocoDataset(**kwargs, test_mode=True)
     assert dataset.report == LoadReport(3, 0, 0, 3, {})
     assert dataset.coco_ground_truth()["annotations"] == []
-    with pytest.raises(DatasetError, match=r"ann\.json has no 'annotations'; test_mode=True loads images alone"):
+    with pytest.raises(DatasetError, match=r"ann\.json has no 'annotations'; set test_mode=True to load images alone"):
         CocoDataset(**kwargs)
 
 
@@ -176,7 +179,7 @@ def _drop(content, table, i, key):
 
 
 BROKEN = [
-    (lambda c: c.pop("categories"), "ann.json has no 'categories'; is it a COCO file?"),
+    (lambda c: c.pop("categories"), "ann.json has no 'categories'; give a COCO file"),
     (lambda c: c.update(images=None), "ann.json: 'images' is not a list but None"),
     (lambda c: _drop(c, "images", 1, "file_name"), "ann.json: images[1] lacks 'file_name'; add it or drop the entry"),
     (lambda c: _drop(c, "images", 1, "height"), "ann.json: images[1] lacks 'height'; add it or drop the entry"),
@@ -208,6 +211,24 @@ BROKEN = [
     (lambda c: c["annotations"][1].update(iscrowd=[]), "ann.json: annotation 12 has the iscrowd []; it must be 0 or 1"),
     (lambda c: c["categories"][1].update(name=7), "ann.json: category 2 has the name 7; it must be a string"),
     (lambda c: c["categories"][1].update(name=None), "ann.json: category 2 has the name None; it must be a string"),
+    (lambda c: c["categories"][1].update(name="\ud800"), "ann.json: category 2 has the name '\\ud800'; it must be"),
+    (lambda c: c["images"][0].update(file_name="\ud800"), "entry 7 has the file_name '\\ud800'; give the path"),
+    (lambda c: c["images"][0].update(file_name="a\0.png"), "entry 7 has the file_name 'a\\x00.png'; give the path"),
+    (lambda c: c["images"][0].update(file_name=""), "entry 7 has the file_name ''; give the path"),
+    (lambda c: c["images"][0].update(width=True), "ann.json: images entry 7 is True wide and 30 high; give its size"),
+    (lambda c: c["images"][0].update(width=2**31 + 1), "ann.json: images entry 7 is 2147483649 wide and 30 high; give"),
+    (lambda c: c["images"][0].update(id=10**400), "ann.json: images[0] has the id 10000"),
+    (lambda c: c["annotations"][1].update(bbox=[1, 2, 10**400, 4]), "annotation 12 has the bbox [1, 2, 1000"),
+    (lambda c: c["annotations"][1].update(bbox=[1, 2, 10**30, 4]), "annotation 12 has the bbox [1, 2, 1000"),
+    (lambda c: c["annotations"][1].update(bbox=[1, 2, -1e300, 4]), "annotation 12 has the bbox [1, 2, -1e+300, 4]"),
+    (lambda c: c["annotations"][1].update(bbox=[True, 2, 3, 4]), "annotation 12 has the bbox [True, 2, 3, 4]; it must"),
+    (lambda c: c["annotations"][1].update(bbox="1234"), "annotation 12 has the bbox '1234'; it must"),
+    (lambda c: c["annotations"][1].update(area=True), "ann.json: annotation 12 has the area True; it must be a number"),
+    (
+        lambda c: c["annotations"][1].update(image_id=True),
+        "annotation 12 refers to the image True, which the file does",
+    ),
+    (lambda c: c["annotations"][1].update(image_id=[7]), "annotation 12 refers to the image [7], which the file does"),
     (lambda c: c.update(categories=[], annotations=[]), "ann.json has no class; COCO files list them in 'categories'"),
     (lambda c: c.update(images=[], annotations=[]), "ann.json: 0 of 0 images kept (it lists none); your classes are"),
 ]
@@ -231,6 +252,8 @@ def test_broken_file(coco, write, spoil, message):
         (b'{"images": "\xff"}', "ann.json is not JSON ('utf-8' codec can't decode byte 0xff"),
         (b"\x89PNG\r\n\x1a\n\0\0\0", "ann.json is not JSON ("),
         (b"[]", "ann.json has no 'images'"),
+        (b"[" * 100_000, "ann.json is nested too deeply for a COCO file; write it again"),
+        (b'{"images": [], "a": {"id": 1, "id": 2}}', "ann.json: an object has the key 'id' more than once; leave one"),
     ],
 )
 def test_not_a_coco_file(tmp_path, content, message):
@@ -249,9 +272,13 @@ def test_iscrowd(coco, write, value):
 @pytest.mark.parametrize("kind", [CocoDataset, VocDataset])
 def test_folder_in_place_of_annotations(tmp_path, kind):
     (tmp_path / "ann").mkdir()
-    with pytest.raises(DatasetError, match=r"ann is a folder; ann_file names a file in data_root$"):
+    with pytest.raises(
+        DatasetError, match=r"ann cannot be read \(it is a folder\); set ann_file to a file in data_root$"
+    ):
         kind("ann", data_root=tmp_path)
-    with pytest.raises(DatasetError, match=r"^\. is a folder; ann_file names a file in data_root$"):
+    with pytest.raises(
+        DatasetError, match=r"^\. cannot be read \(it is a folder\); set ann_file to a file in data_root$"
+    ):
         kind("", data_root=tmp_path)
 
 
@@ -364,3 +391,21 @@ def test_small_images_are_left_out(coco, write):
     assert len(dataset) == sides.count(limit)
     left_out = len(sides) - len(dataset)
     assert dataset.report.dropped.get(f"images below {limit} pixels", 0) == left_out
+
+
+@pytest.mark.parametrize("area", ["-150", "1e999", "NaN", "-Infinity", "1" + 400 * "0", "1e11"])
+def test_area_that_would_drop_the_box_is_that_of_the_box(coco, write, tmp_path, log, area):
+    kwargs = write(coco)
+    path = tmp_path / "ann.json"
+    path.write_text(path.read_text().replace('"area": 150', f'"area": {area}'))
+    dataset = CocoDataset(**kwargs)
+    assert "ann.json: 1 areas are negative or not finite: annotation 11; those of the boxes are taken" in log.text
+    log.clear()
+    assert [a["area"] for a in dataset.coco_ground_truth()["annotations"]] == [200, 56, 400, 900]
+    assert not log.text
+
+
+def test_pipe_in_place_of_annotations(tmp_path):
+    os.mkfifo(tmp_path / "ann.json")
+    with pytest.raises(DatasetError, match=r"ann\.json cannot be read \(it is a pipe\); set ann_file to a file"):
+        CocoDataset("ann.json", data_root=tmp_path)

@@ -111,7 +111,7 @@ def test_missing(tmp_path):
 
 
 def test_folder(tmp_path):
-    with pytest.raises(BadImageError, match=r"cannot read the image file \(Is a directory\)"):
+    with pytest.raises(BadImageError, match=r"cannot read the image file \(it is a folder\)"):
         read_image(tmp_path)
 
 
@@ -210,7 +210,7 @@ def test_missing_voc_images_are_found_at_the_start(voc):
 
 
 def test_lone_file_has_no_data_set_to_set(tmp_path):
-    with pytest.raises(BadImageError, match=r"is missing$"):
+    with pytest.raises(BadImageError, match=r"is missing; check the path$"):
         LoadImageFromFile()({"img_path": str(tmp_path / "none.jpg")})
 
 

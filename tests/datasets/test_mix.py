@@ -197,7 +197,7 @@ def test_failures_name_the_image(coco, write):
 
     with pytest.raises(RuntimeError, match=r"img/3\.png: fail failed: KeyError: 'x'"):
         MultiImageMixDataset(inner, [Mosaic(20), fail])[1]
-    with pytest.raises(DatasetError, match=r"img/3\.png: function returned None; every transform has to return"):
+    with pytest.raises(DatasetError, match=r"img/3\.png: function returned None; make every transform return"):
         MultiImageMixDataset(inner, [type("function", (), {"__call__": lambda self, results: None})()])[1]
 
 

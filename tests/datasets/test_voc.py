@@ -1,6 +1,7 @@
 """VocDataset and the converter to COCO."""
 
 import json
+import os
 import re
 import runpy
 from pathlib import Path
@@ -120,6 +121,9 @@ BROKEN = [
     ("<name>ant</name>", "", r"object 1 of .*c\.xml lacks <name>; add it or remove the <object>"),
     ("<xmin>1</xmin>", "<xmin>one</xmin>", r"object 1 of .*c\.xml: <xmin> is 'one', not a finite number"),
     ("<xmin>1</xmin>", "<xmin>nan</xmin>", r"object 1 of .*c\.xml: <xmin> is 'nan', not a finite number"),
+    ("<xmin>1</xmin>", "<xmin>1e300</xmin>", r"object 1 of .*c\.xml: <xmin> is '1e300', not a finite number of pixels"),
+    ("<width>40</width>", "<width>1e12</width>", r"c\.xml: <width> is '1e12', not a finite number of pixels; write"),
+    (">0</difficult>", ">maybe</difficult>", r"object 1 of .*c\.xml: <difficult> is 'maybe'; write 0 or 1"),
     ("<ymax>1</ymax>", "", r"object 1 of .*c\.xml lacks <ymax>; add it or remove the <bndbox>"),
 ]
 
@@ -146,7 +150,7 @@ def test_not_xml(voc, content):
 def test_folder_in_place_of_xml(voc):
     (voc / "Annotations/c.xml").unlink()
     (voc / "Annotations/c.xml").mkdir()
-    with pytest.raises(DatasetError, match=r"c\.xml cannot be read \(Is a directory\); check the file"):
+    with pytest.raises(DatasetError, match=r"c\.xml cannot be read \(it is a folder\); check the file"):
         VocDataset(VAL, data_root=voc)
 
 
@@ -168,7 +172,10 @@ def test_object_without_box(voc):
     ("lines", "message"),
     [
         ("", r"val\.txt is empty; list the ids of the images, one a line"),
-        ("\xe9\n", r"val\.txt is no list of image ids in UTF-8, one a line, such as ImageSets/Main/train\.txt"),
+        (
+            "\xe9\n",
+            r"val\.txt is no list of image ids in UTF-8; name one with an id a line, such as ImageSets/Main/train\.txt",
+        ),
         ("c\0\n", r"val\.txt is no list of image ids in UTF-8"),
         ("c\nc\n", r"val\.txt lists 'c' 2 times; list it once"),
         ("z\n", r"Annotations/z\.xml: no such file; check data_prefix\['xml'\], or take the id off the list"),
@@ -228,3 +235,27 @@ def test_voc100_in_both_formats(shared, tmp_path):
         a, b = voc.get_data_info(i), coco.get_data_info(i)
         rows_a, rows_b = (sorted(np.c_[r["gt_bboxes"], r["gt_bboxes_labels"]].tolist()) for r in (a, b))
         np.testing.assert_allclose(rows_a, rows_b, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "ignored"), [("true", True), (" Yes ", True), ("1.0", True), ("False", False), ("", False), ("no", False)]
+)
+def test_difficult_in_words(voc, text, ignored):
+    path = voc / "Annotations/b.xml"
+    path.write_text(path.read_text().replace(">0</difficult>", f">{text}</difficult>"))
+    record = VocDataset(TRAIN, data_root=voc, test_mode=True).get_data_info(0)
+    assert record["gt_ignore_flags"].tolist() == [ignored]
+
+
+def test_pipe_in_place_of_xml(voc):
+    (voc / "Annotations/c.xml").unlink()
+    os.mkfifo(voc / "Annotations/c.xml")
+    with pytest.raises(DatasetError, match=r"c\.xml cannot be read \(it is a pipe\); check the file"):
+        VocDataset(VAL, data_root=voc)
+
+
+def test_entities_are_not_expanded_without_end(voc):
+    entities = '<!ENTITY a0 "xxxxxxxxxx">' + "".join(f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">' for i in range(1, 10))
+    (voc / "Annotations/c.xml").write_text(f"<!DOCTYPE a [{entities}]><annotation>&a9;</annotation>")
+    with pytest.raises(DatasetError, match=r"c\.xml is not well-formed XML \(limit on input amplification.*write it"):
+        VocDataset(VAL, data_root=voc)

@@ -8,6 +8,7 @@ Cases are drawn from a seed and their number, so each can be repeated alone: ``p
 """
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import re
@@ -24,6 +25,7 @@ from random import Random
 import torch
 
 from rdet.errors import RdetError, is_of_a_file, message_of
+from rdet.messages import printable
 
 _GIGABYTE = 2**30
 _LONGEST_LINE = 2000  # characters; lists of valid names are long
@@ -123,6 +125,7 @@ def run(reader: Reader, seed: int, cases: range) -> list[Failure]:
 def _work(reader: Reader, seed: int, cases: range, results) -> None:
     torch.set_num_threads(1)
     watch = _Watch()
+    gc.freeze()  # data sets collect garbage; what the imports made need not be searched each time
     address_space = int(re.search(r"VmSize:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
     resource.setrlimit(resource.RLIMIT_AS, (address_space + 6 * _GIGABYTE,) * 2)  # a bomb ends here, not the machine
     for number in cases:
@@ -194,8 +197,11 @@ def _judge_error(error: Exception, case: Case) -> list[str]:
     if not isinstance(error, RdetError) and not is_of_a_file(error):
         place = traceback.extract_tb(error.__traceback__)[-1]
         return [f"a traceback: {type(error).__name__}: {said[:300]} ({Path(place.filename).name}:{place.lineno})"]
-    wrong = [f"names no {name!r}: {said}" for name in case.names if name not in said]
-    if "\n" in said:
+    wrong = [f"names no {name!r}: {said}" for name in case.names if printable(name) not in said]
+    raw = str(error)  # in which breaks are not escaped
+    for name in case.names:
+        raw = raw.replace(name, "")
+    if "\n" in raw and not is_of_a_file(error):
         wrong.append(f"more than a line: {said}")
     if len(said) > _LONGEST_LINE:
         wrong.append(f"a line of {len(said)} characters: {said[:300]}")

@@ -63,6 +63,8 @@ EXPECTED = {
 @pytest.mark.parametrize("number", [0, *EXPECTED])
 def test_the_harness_notices(number):
     names = ("a.json",) if number in (7, 8) else ()
-    reader = Reader("misbehaving", lambda rng, folder: Case(lambda: misbehave(number), names), seconds=2)
+    reader = Reader(
+        "misbehaving", lambda rng, folder: Case(lambda: misbehave(number), names), seconds=2 if number == 6 else 20
+    )
     failures = run(reader, SEED, range(1))
     assert [failure.why[: len(EXPECTED[number])] for failure in failures] == ([EXPECTED[number]] if number else [])

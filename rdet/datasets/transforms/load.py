@@ -3,9 +3,10 @@
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from rdet.datasets.images import read_image
-from rdet.errors import BadImageError, DatasetError
+from rdet.datasets.images import MAX_PIXELS, read_image
+from rdet.errors import DatasetError
 from rdet.registry import TRANSFORMS
+from rdet.schema import Count
 
 
 @TRANSFORMS.register_module()
@@ -15,10 +16,17 @@ class LoadImageFromFile(BaseTransform):
     Sets ``img`` (H, W, 3) uint8 BGR, ``ori_shape`` and ``img_shape`` (H, W), and what the picture
     has been through so far: ``scale_factor`` (1, 1), ``flip`` False, ``flip_direction`` None.
 
+    Args:
+        max_pixels: Most pixels of a file; the header says how many, so a larger one is never decoded. The default
+            keeps what a worker holds of one image below a gigabyte. A small file may claim any number.
+
     Raises:
         DatasetError: ``img`` is of another shape or type.
         BadImageError: The file cannot be used, or isn't of the record's ``height`` and ``width``.
     """
+
+    def __init__(self, max_pixels: Count = MAX_PIXELS):
+        self.max_pixels = max_pixels
 
     def transform(self, results: dict) -> dict:
         """Set the keys above in ``results``."""
@@ -33,16 +41,9 @@ class LoadImageFromFile(BaseTransform):
         results.update(img_shape=shape, ori_shape=shape, scale_factor=(1.0, 1.0), flip=False, flip_direction=None)
         return results
 
-    @staticmethod
-    def _read(results: dict):
-        if "height" not in results:
-            return read_image(results["img_path"])
-        try:
-            return read_image(results["img_path"], (results["height"], results["width"]))
-        except BadImageError as error:
-            remedy = "check data_root and data_prefix['img']" if error.reason == "missing" else "mend it"
-            remedy += ", or set on_bad_image='skip' on the data set to leave such images out"
-            raise BadImageError(f"{error}; {remedy}", error.reason) from error
+    def _read(self, results: dict) -> np.ndarray:
+        size = (results["height"], results["width"]) if "height" in results else None
+        return read_image(results["img_path"], size, self.max_pixels)
 
     def __repr__(self) -> str:
-        return "LoadImageFromFile()"
+        return f"LoadImageFromFile(max_pixels={self.max_pixels})"

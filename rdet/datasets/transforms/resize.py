@@ -16,6 +16,8 @@ Scale = tuple[Count, Count]  # two sides in pixels
 def resize(results: dict, scale: Scale, keep_ratio: bool) -> dict:
     """Resize ``img`` and ``gt_bboxes``, and set ``img_shape`` and ``scale_factor``.
 
+    A side keeps at least one pixel, even of a picture of 1 x 20,000.
+
     ``scale_factor`` (x, y) is that of the boxes: the ratio of the rounded sizes, times the factor of
     any resizing before.
 
@@ -26,8 +28,8 @@ def resize(results: dict, scale: Scale, keep_ratio: bool) -> dict:
         keep_ratio: Whether width and height are resized alike.
     """
     height, width = results["img"].shape[:2]
-    change = mmcv.imrescale if keep_ratio else mmcv.imresize
-    results["img"] = change(results["img"], tuple(scale))
+    size = mmcv.rescale_size((width, height), tuple(scale)) if keep_ratio else scale
+    results["img"] = mmcv.imresize(results["img"], tuple(max(1, side) for side in size))
     results["img_shape"] = results["img"].shape[:2]
     factor = results["img_shape"][1] / width, results["img_shape"][0] / height
     before = results.get("scale_factor", (1.0, 1.0))

@@ -1,0 +1,42 @@
+"""What an image file says of itself before it is decoded."""
+
+import io
+
+from PIL import Image, JpegImagePlugin
+
+# Those that OpenCV decodes too. Others would have Pillow try formats that nobody means, or run a program (EPS).
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "JPEG2000", "PPM", "SUN", "AVIF")
+_LONGEST_SIGNATURE = 16  # bytes, what Pillow hands to the plugins too
+_TRANSPOSED = {5, 6, 7, 8}  # EXIF orientations that exchange width and height
+
+
+def open_header(data: bytes) -> Image.Image | None:
+    """Read the header of an image, without any pixel; ``load()`` of the result decodes.
+
+    Not ``Image.open``: its limit on pixels cannot be chosen for one image.
+
+    Args:
+        data: The whole file.
+
+    Returns:
+        An image that knows its size; None if it is of none of ``FORMATS``.
+
+    Raises:
+        Exception: Whatever the plugins of Pillow raise of damaged headers, of many types.
+    """
+    Image.preinit()
+    for name in FORMATS:
+        if name not in Image.OPEN:
+            Image.init()
+        open_it, accept = Image.OPEN.get(name, (None, None))
+        if open_it is None or accept is None or accept(data[:_LONGEST_SIGNATURE]) is not True:
+            continue
+        if name == "JPEG":  # the registered one looks for further pictures in the file
+            open_it = JpegImagePlugin.JpegImageFile
+        return open_it(io.BytesIO(data), "")
+    return None
+
+
+def is_transposed(header: Image.Image) -> bool:
+    """Tell whether the camera's note exchanges width and height."""
+    return header.getexif().get(0x0112) in _TRANSPOSED

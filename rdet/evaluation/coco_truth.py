@@ -1,0 +1,52 @@
+"""Ground truth of an evaluation, from a COCO file of its own."""
+
+from mmengine import fileio
+
+from rdet import coco_json
+from rdet.errors import DatasetError
+from rdet.files import read_regular, why_unreadable
+from rdet.messages import shown
+
+
+def read_truth(path: str) -> dict:
+    """Read and check a COCO file to evaluate against.
+
+    Args:
+        path: A file, or an address that mmengine's ``fileio`` reads.
+
+    Returns:
+        A COCO dict; annotations have ``image_id``, ``category_id``, ``bbox``, ``area`` and ``iscrowd``.
+
+    Raises:
+        DatasetError: It cannot be used. The message names the entry.
+    """
+    try:
+        text = fileio.get(path) if "://" in path else read_regular(path)
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read ({why_unreadable(error)}); check ann_file of CocoMetric") from error
+    content = coco_json.lists(coco_json.parse(text, path), ("images", "categories"), ("annotations",), path)
+    images, categories, boxes = (content[key] for key in ("images", "categories", "annotations"))
+    coco_json.ids(images, "images", path, (int, str))
+    coco_json.ids(categories, "categories", path, (int, str))
+    coco_json.names(categories, path)
+
+    def entry_name(row: int) -> str:
+        return f"annotations[{row}]"
+
+    bboxes = coco_json.bboxes(boxes, entry_name, path)
+    areas, _ = coco_json.areas(boxes, bboxes, entry_name, path)
+    ignored = coco_json.crowds(boxes, entry_name, path)
+    references = {key: coco_json.column(boxes, "annotations", key, path) for key in ("image_id", "category_id")}
+    for key, values in references.items():
+        for row, value in enumerate(values):
+            if type(value) not in (int, str):
+                raise DatasetError(f"{path}: {entry_name(row)} has the {key} {shown(value)}; it must be an id")
+    columns = zip(*references.values(), bboxes.tolist(), areas.tolist(), ignored.tolist(), strict=True)
+    return {
+        "images": images,
+        "categories": categories,
+        "annotations": [
+            {"image_id": image, "category_id": category, "bbox": bbox, "area": area, "iscrowd": int(crowd)}
+            for image, category, bbox, area, crowd in columns
+        ],
+    }
