@@ -19,14 +19,16 @@ from rdet.class_rows import with_rows_of_classes
 from rdet.compat import recompute_for_all_gradients
 from rdet.config import flatten
 from rdet.engine.accumulation import GRADIENTS, restore_gradients
-from rdet.engine.checkpoint_files import newest_whole, write_whole
-from rdet.engine.distributed import cpu_only, init_cpu_process_group
+from rdet.engine.checkpoint_files import newest_whole, write_checkpoint
+from rdet.engine.distributed import cpu_only, init_cpu_process_group, naming_lost_processes
 from rdet.engine.hooks.checkpoint_hook import CheckpointHook
 from rdet.engine.interrupt import ending_at_signals, leave_interrupts_to_the_run
 from rdet.engine.loader import Loader
+from rdet.engine.log_files import GO_ON, end_run_if_log_is_lost
 from rdet.engine.memory import keep_freed_memory
 from rdet.engine.sampling import SeededDataset, StridedSampler, TrainStream
-from rdet.errors import CheckpointError, Interrupted, MissingFileError
+from rdet.errors import CheckpointError, Interrupted, MissingFileError, interruption_behind
+from rdet.files import write_text
 from rdet.literal_config import literal_config
 from rdet.messages import few
 from rdet.registry import LOOPS
@@ -48,13 +50,23 @@ class Runner(mm.Runner):
         if cpu_only():
             keep_freed_memory()
         if self.distributed and cpu_only() and not dist.is_initialized():
-            init_cpu_process_group(self.launcher)
+            init_cpu_process_group(self.launcher, (env_cfg.get("dist_cfg") or {}).get("timeout"))
         super().setup_env(env_cfg)
 
     def set_randomness(self, seed, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
         if deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, torch refuses products on a GPU
         super().set_randomness(seed, diff_rank_seed, deterministic)
+
+    def build_logger(self, *args, **kwargs):
+        logger = super().build_logger(*args, **kwargs)
+        end_run_if_log_is_lost(logger)
+        return logger
+
+    @master_only
+    def dump_config(self) -> None:
+        name = Path(self.cfg.filename).name if self.cfg.filename else f"{self.timestamp}.py"
+        write_text(Path(self.work_dir) / name, self.cfg.pretty_text, GO_ON)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         if self.distributed and cpu_only() and not is_model_wrapper(model):
@@ -91,10 +103,11 @@ class Runner(mm.Runner):
         try:
             with ending_at_signals(self._has_no_open_step) as self.interruption:
                 try:
-                    return super().train()
-                except Interrupted as error:
-                    raise Interrupted(error.number, f"{error} {self._save_where_it_stopped()}") from None
-                except Exception:
+                    with naming_lost_processes():
+                        return super().train()
+                except (Interrupted, Exception) as error:
+                    if (ended := interruption_behind(error)) is not None:
+                        raise Interrupted(ended.number, f"{ended} {self._save_where_it_stopped()}") from None
                     if self.interruption.signal is None or is_main_process():
                         raise
                     raise Interrupted(self.interruption.signal) from None  # the first process has left
@@ -125,13 +138,15 @@ class Runner(mm.Runner):
 
     def val(self) -> dict:
         try:
-            return super().val()
+            with naming_lost_processes():
+                return super().val()
         finally:
             self._end_workers()
 
     def test(self) -> dict:
         try:
-            return super().test()
+            with naming_lost_processes():
+                return super().test()
         finally:
             self._end_workers()
 
@@ -244,7 +259,7 @@ class Runner(mm.Runner):
     def save_checkpoint(self, out_dir: str, filename: str, *args, meta: dict | None = None, **kwargs) -> None:
         meta = {**(meta or {}), "data_order": self._data_order}
         save = super().save_checkpoint
-        write_whole(
+        write_checkpoint(
             Path(out_dir) / filename, lambda part: save(str(part.parent), part.name, *args, meta=meta, **kwargs)
         )
 

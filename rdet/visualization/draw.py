@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from rdet.errors import ConfigError
+from rdet.files import write_whole
+
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 
 
@@ -86,7 +89,10 @@ def save_image(path: str | Path, image: np.ndarray) -> None:
     """Write an (H, W, 3) uint8 RGB image; the suffix says the format. Folders are made."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(path)
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    if kind is None:
+        raise ConfigError(f"{path}: no picture can be written by the suffix {path.suffix!r}; take .png or .jpg")
+    write_whole(path, lambda part: Image.fromarray(image).save(part, format=kind), flush=False)
 
 
 def _write(draw: ImageDraw.ImageDraw, font, text: str, corner: tuple, color: tuple, image_size: tuple) -> None:
