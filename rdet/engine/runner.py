@@ -12,6 +12,7 @@ from mmengine.dist import get_dist_info, is_main_process, master_only
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.optim import OptimWrapper
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from rdet.checkpoint import classes_in, load_weights_into, meta_in, read_checkpoint, weights_in
@@ -20,7 +21,7 @@ from rdet.compat import recompute_for_all_gradients
 from rdet.config import flatten
 from rdet.engine.accumulation import GRADIENTS, restore_gradients
 from rdet.engine.checkpoint_files import newest_whole, write_checkpoint
-from rdet.engine.distributed import cpu_only, init_cpu_process_group, naming_lost_processes
+from rdet.engine.distributed import average_in_order, cpu_only, init_cpu_process_group, naming_lost_processes
 from rdet.engine.hooks.checkpoint_hook import CheckpointHook
 from rdet.engine.interrupt import ending_at_signals, leave_interrupts_to_the_run
 from rdet.engine.loader import Loader
@@ -71,8 +72,12 @@ class Runner(mm.Runner):
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         if self.distributed and cpu_only() and not is_model_wrapper(model):
             unused = self.cfg.get("find_unused_parameters", False)
-            return MMDistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=unused)
-        return super().wrap_model(model_wrapper_cfg, model)
+            model = MMDistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=unused)
+        else:
+            model = super().wrap_model(model_wrapper_cfg, model)
+        if self.deterministic and self.world_size > 2 and isinstance(model, DistributedDataParallel):
+            model.register_comm_hook(None, average_in_order)
+        return model
 
     @staticmethod
     def build_dataloader(dataloader, seed: int | None = None, diff_rank_seed: bool = False) -> DataLoader:

@@ -125,6 +125,7 @@ def test_what_a_kill_left_undone_is_done_when_the_run_goes_on(make_runner, tmp_p
             runner.train()
     assert (tmp_path / "run/iter_2.pth").exists()
     assert (tmp_path / "run/iter_4.pth").exists()
+    monkeypatch.setattr(ValLoop, "run", lambda loop: None)
     make_runner(resume=True, **options).train()
     assert (tmp_path / "run/last_checkpoint").read_text().endswith("iter_4.pth")
     assert not (tmp_path / "run/iter_2.pth").exists()
@@ -226,10 +227,13 @@ def test_a_run_removes_only_what_it_wrote(make_runner, tmp_path):
         "names": ["../first/iter_4.pth", "..", 3],
     }
     torch.save(checkpoint, tmp_path / "hostile.pth")
+    (tmp_path / "second").mkdir()
+    (tmp_path / "second/iter_4.pth").write_text("of somebody else, by a name of the first run's")
     for source in ("first/iter_4.pth", "hostile.pth"):
         longer = {**SAVES, "train_cfg__max_iters": 8, "resume": True, "load_from": str(tmp_path / source)}
         make_runner(work_dir="second", **longer).train()
         assert sorted(path.name for path in (tmp_path / "first").iterdir() if path.suffix == ".pth") == before
+        assert (tmp_path / "second/iter_4.pth").read_text().startswith("of somebody else")
 
 
 @pytest.mark.parametrize("interval", [1, 2])

@@ -3,10 +3,13 @@
 import argparse
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
 import sys
 import time
 import traceback
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -33,44 +36,63 @@ def main() -> int:
     if args.list:
         print("\n".join(f"{promise.name:28} {promise.sentence}" for promise in promises))
         return 0
-    rows = []
-    for promise in promises:
-        count = promise.long if args.cases is None else args.cases if promise.divides else min(args.cases, promise.long)
-        cases = range(count) if args.case is None else range(args.case, args.case + 1)
-        begun = time.time()
-        outcome = _shared(promise, args.seed, cases, args.jobs if promise.divides else 1)
+    rows = {}
+    for promise, cases, outcome, seconds in _tried(_parts(promises, args), args.seed, args.jobs):
         for failure in outcome.failures:
             print(f"{promise.name}, case {failure}")
-        rows.append(_row(promise, len(cases), outcome, time.time() - begun))
-        print(_line(rows[-1]), flush=True)
+        rows[promise.name] = _row(promise, cases, outcome, seconds)
+        print(_line(rows[promise.name]), flush=True)
         if args.out:
             args.out.parent.mkdir(parents=True, exist_ok=True)
-            args.out.write_text(json.dumps({"seed": args.seed, "promises": rows}, indent=1) + "\n")
+            args.out.write_text(json.dumps({"seed": args.seed, "promises": list(rows.values())}, indent=1) + "\n")
     if len(rows) > 1:
         print("\n".join(["", "| promise | cases | failed |", "|---|---|---|"]))
-        print("\n".join(f"| {row['name']}: {row['sentence']} | {row['cases']} | {row['failed']} |" for row in rows))
-    return int(any(row["failed"] for row in rows))
+        for row in (rows[promise.name] for promise in promises):
+            print(f"| {row['name']}: {row['sentence']} | {row['cases']} | {row['failed']} |")
+    return int(any(row["failed"] for row in rows.values()))
 
 
-def _shared(promise: Promise, seed: int, cases: range, jobs: int) -> Outcome:
-    """Has processes share the cases."""
-    context, outcome, working = multiprocessing.get_context("fork"), Outcome(), []
-    share = max(1, -(-len(cases) // jobs))
-    for begun in range(cases.start, cases.stop, share):
-        ours, theirs = context.Pipe()
-        part = range(begun, min(begun + share, cases.stop))
-        process = context.Process(target=_work, args=(promise, seed, part, theirs))
-        process.start()
-        theirs.close()
-        working.append((process, ours, part))
-    for process, ours, part in working:
-        try:
-            outcome.add(ours.recv())
-        except EOFError:
+def _parts(promises: list[Promise], args: argparse.Namespace) -> list[tuple[Promise, range]]:
+    """Cuts the cases into parts that processes can take, those that cannot be cut first: they last longest."""
+    parts = []
+    for promise in sorted(promises, key=lambda promise: promise.divides):
+        if args.case is not None:
+            parts.append((promise, range(args.case, args.case + 1)))
+            continue
+        count = promise.long if args.cases is None else args.cases if promise.divides else min(args.cases, promise.long)
+        share = -(-count // args.jobs) if promise.divides else count
+        parts += [(promise, range(begun, min(begun + share, count))) for begun in range(0, count, share or 1)]
+    return parts
+
+
+def _tried(parts: list[tuple[Promise, range]], seed: int, jobs: int) -> Iterator[tuple[Promise, int, Outcome, float]]:
+    """Has processes try the parts; gives each promise when all its parts are done, with the seconds that they took."""
+    context = multiprocessing.get_context("fork")
+    waiting, running = list(parts), {}
+    left = Counter(promise.name for promise, _ in parts)
+    outcomes = {promise.name: (Outcome(), [0, 0.0]) for promise, _ in parts}
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            promise, cases = waiting.pop(0)
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_work, args=(promise, seed, cases, theirs))
+            process.start()
+            theirs.close()
+            running[ours] = promise, cases, process, time.time()
+        for ours in multiprocessing.connection.wait(list(running)):
+            promise, cases, process, begun = running.pop(ours)
+            outcome, totals = outcomes[promise.name]
+            try:
+                outcome.add(ours.recv())
+            except EOFError:
+                process.join()
+                outcome.failures.append(f"{cases.start}: the process of {cases} died with code {process.exitcode}")
             process.join()
-            outcome.failures.append(f"{part.start}: the process of cases {part} died with code {process.exitcode}")
-        process.join()
-    return outcome
+            totals[0] += len(cases)
+            totals[1] += time.time() - begun
+            left[promise.name] -= 1
+            if not left[promise.name]:
+                yield promise, totals[0], outcome, totals[1]
 
 
 def _work(promise: Promise, seed: int, cases: range, result) -> None:

@@ -98,11 +98,11 @@ class Lab:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        tiny = write_tiny_run(folder)
+        self.tiny = write_tiny_run(folder)
         self._configs = {}
         for number, (name, kind) in enumerate(KINDS.items()):
             path = folder / f"kind_{number}.py"
-            path.write_text(kind.lines.format(tiny=tiny))
+            path.write_text(kind.lines.format(tiny=self.tiny))
             self._configs[name] = path
         _warm_up(self._configs["sgd"], folder / "warm")
 
@@ -140,7 +140,7 @@ class Lab:
         """Runs a tool of ``tools/`` whose files in the folder ``name`` are watched, which is made if need be."""
         if make:
             (self.folder / name).mkdir()
-        said, told, port = self.folder / f"{name}.said", self.told(name), _free_port()
+        said, told, port = self.folder / f"{name}.said", self.told(name), free_port()
         begun, group, left, codes = time.monotonic(), 0, {}, {}
         for rank in range(processes):
             environment = {}
@@ -176,6 +176,12 @@ class Lab:
     def config(self, kind: str) -> Path:
         """Returns the config of a kind of training."""
         return self._configs[kind]
+
+    def write_config(self, name: str, text: str) -> Path:
+        """Writes a config of another kind."""
+        path = self.folder / f"{name}.py"
+        path.write_text(text)
+        return path
 
     def told(self, name: str) -> Path:
         """Returns the file in which the disk of a run has written down what it kept, and how many calls there were."""
@@ -224,7 +230,7 @@ def _warm_up(config: Path, work_dir: Path) -> None:
     gc.freeze()  # each data set has the collector look at all there is
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
