@@ -2,10 +2,11 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, TracebackType
 
 from rdet.errors import Interrupted
 
@@ -39,6 +40,14 @@ def end_at_once_at_signals() -> None:
     """Have the signals end a program that has begun nothing yet, in one line; imports would print where they are."""
     for number in SIGNALS:
         signal.signal(number, _end_at_once)
+    sys.excepthook = _end_in_one_line
+
+
+def _end_in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """End a program whose signal came where nothing could catch the interruption, such as the end of a ``with``."""
+    if isinstance(error, Interrupted):
+        _end_at_once(error.number, None)
+    sys.__excepthook__(kind, error, trace)
 
 
 def _end_at_once(number: int, frame: FrameType | None) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 
 from rdet.config import load_config
+from rdet.engine.distributed import naming_lost_processes
 from rdet.errors import ConfigError, Interrupted, RdetError, interruption_behind, is_of_a_file, message_of
 from rdet.signals import signals_call
 
@@ -45,7 +46,7 @@ def one_line_errors() -> Iterator[None]:
     a bug and keeps its traceback. ``RDET_TRACEBACK=1`` shows it for all errors.
     """
     try:
-        with signals_call():
+        with signals_call(), naming_lost_processes():
             yield
     except (Interrupted, Exception) as error:
         if (ended := interruption_behind(error)) is not None:

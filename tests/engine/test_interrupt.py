@@ -146,6 +146,9 @@ def test_a_tool_that_still_imports_ends_in_one_line():
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100)
     assert (ended.returncode, ended.stderr) == (143, "stopped by SIGTERM\n")
+    uncaught = script.partition("os.kill")[0] + "from rdet.errors import Interrupted; raise Interrupted(2)"
+    ended = subprocess.run([sys.executable, "-c", uncaught], capture_output=True, text=True, timeout=100)
+    assert (ended.returncode, ended.stderr) == (130, "stopped by SIGINT\n")
 
 
 def hand_over(name):

@@ -46,17 +46,20 @@ def test_a_full_disk_is_one_line(make_runner, fill, ends, named):
         make_runner(default_hooks__logger__interval=1, **SHORT).train()
 
 
-def test_a_config_is_written_whole(make_runner, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["config.py", "tiny.py"])
+def test_a_config_is_written_whole(make_runner, tmp_path, monkeypatch, name):
     write = Path.write_text
 
-    def fail(path, *args, **options):
+    def fail(path, text, **options):
+        if name not in path.name:
+            return write(path, text, **options)
         write(path, "half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Path, "write_text", fail)
-    with pytest.raises(OutputError, match=r"cannot write .*config\.py \(No space left on device\); make room"):
+    with pytest.raises(OutputError, match=rf"cannot write .*{name} \(No space left on device\); make room"):
         make_runner(**SHORT)
-    assert not list(tmp_path.glob("run/**/*.py"))
+    assert not list(tmp_path.glob(f"run/**/{name}"))
 
 
 def test_an_evaluation_is_on_the_disk_before_a_checkpoint_says_so(make_runner, tmp_path, monkeypatch):

@@ -59,16 +59,17 @@ GUARDS = [
     # The log.
     Guard("rdet/engine/log_files.py", "        with writing(file_path, GO_ON):\n", "        if True:\n", _T_LOG + "test_a_full_disk_is_one_line"),
     Guard(_RUNNER, "        end_run_if_log_is_lost(logger)\n", "", _T_LOG + "test_a_full_disk_is_one_line"),
-    Guard(_RUNNER, "write_text(Path(self.work_dir) / name, self.cfg.pretty_text, GO_ON)", "self.cfg.dump(Path(self.work_dir) / name)", _T_LOG + "test_a_full_disk_is_one_line"),
+    Guard(_RUNNER, "write_text(Path(self.work_dir) / name, self.cfg.pretty_text, GO_ON)", "self.cfg.dump(Path(self.work_dir) / name)", _T_LOG + "test_a_config_is_written_whole"),
     # Signals.
     Guard("rdet/engine/interrupt.py", "if again or (not self._in_a_step and self._obeys()):", "if again or self._obeys():", _T_INTERRUPT + "test_it_saves_and_goes_on_to_the_same_bits"),
     Guard("rdet/engine/interrupt.py", "        signal.signal(number, signal.SIG_IGN)", "        pass", _T_INTERRUPT + "test_the_command_ends_in_one_line"),
     Guard("rdet/errors.py", "class Interrupted(BaseException):", "class Interrupted(Exception):", _T_INTERRUPT + "test_the_log_does_not_take_it_for_an_error"),
     Guard("rdet/errors.py", "behind = behind.__cause__ or behind.__context__", "behind = None", _T_INTERRUPT + "test_an_error_that_another_library_makes_of_it_is_not_said"),
-    Guard("rdet/apis/cli.py", "        with signals_call():\n", "        if True:\n", _T_INTERRUPT + "test_a_tool_ends_in_one_line"),
+    Guard("rdet/apis/cli.py", "        with signals_call(), naming", "        with naming", _T_INTERRUPT + "test_a_tool_ends_in_one_line"),
     Guard("rdet/args.py", "            end_at_once_at_signals()\n", "            pass\n", _T_INTERRUPT + "test_a_tool_that_still_imports_ends_in_one_line"),
+    Guard("rdet/signals.py", "    sys.excepthook = _end_in_one_line\n", "", _T_INTERRUPT + "test_a_tool_that_still_imports_ends_in_one_line"),
     # Several processes.
-    Guard(_RUNNER, "            and self.optim_wrapper.should_update()", "", _T_INTERRUPT + "test_two_processes_end_together"),
+    Guard(_RUNNER, "or self.optim_wrapper.should_update()", "or True", _T_INTERRUPT + "test_two_processes_end_together"),
     Guard(_RUNNER, "            model.register_comm_hook(None, average_in_order)\n", "            pass\n", "tests/faults/test_promises.py::test_a_promise_is_kept[processes-die]"),
     Guard(_RUNNER, "                    with naming_lost_processes():\n                        return super().train()", "                    return super().train()", "tests/faults/test_promises.py::test_a_promise_is_kept[processes-die]"),
     # Configs in checkpoints are read, not run.

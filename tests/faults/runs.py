@@ -8,7 +8,6 @@ import signal
 import socket
 import sys
 import time
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,6 +199,7 @@ def _work(words: Sequence[str], environment: dict, said: Path, disk: Disk, group
         output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(output, 1)
         os.dup2(output, 2)
+        sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))  # pytest has others
         os.environ.update({key: str(value) for key, value in environment.items()})
         sys.argv = [*words, *(("--launcher", "pytorch") if environment else ())]
         with watched(disk):
@@ -210,7 +210,7 @@ def _work(words: Sequence[str], environment: dict, said: Path, disk: Disk, group
                 code = end.code if isinstance(end.code, int) else int(end.code is not None)
         disk.tell(f"calls {disk.calls}")
     except BaseException:
-        traceback.print_exc()
+        sys.excepthook(*sys.exc_info())
     finally:
         with contextlib.suppress(Exception):
             sys.stdout.flush()
