@@ -22,6 +22,7 @@ from tiny_run import write_tiny_run  # noqa: E402
 
 from rdet.apis.build import build_runner  # noqa: E402
 from rdet.apis.cli import load_run_config  # noqa: E402
+from rdet.signals import end_at_once_at_signals  # noqa: E402
 
 _SAVES = """
 _base_ = "{tiny}"
@@ -202,6 +203,7 @@ def _work(words: Sequence[str], environment: dict, said: Path, disk: Disk, group
         sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))  # pytest has others
         os.environ.update({key: str(value) for key, value in environment.items()})
         sys.argv = [*words, *(("--launcher", "pytorch") if environment else ())]
+        end_at_once_at_signals()  # the tool does when it has read its options, and nobody can before
         with watched(disk):
             try:
                 runpy.run_path(str(ROOT / "tools" / words[0]), run_name="__main__")
