@@ -21,7 +21,7 @@ from rdet.compat import recompute_for_all_gradients
 from rdet.config import flatten
 from rdet.engine.accumulation import GRADIENTS, restore_gradients
 from rdet.engine.checkpoint_files import newest_whole, write_checkpoint
-from rdet.engine.distributed import average_in_order, cpu_only, init_cpu_process_group, naming_lost_processes
+from rdet.engine.distributed import average_in_order, cpu_only, init_cpu_process_group
 from rdet.engine.hooks.checkpoint_hook import CheckpointHook
 from rdet.engine.interrupt import ending_at_signals, leave_interrupts_to_the_run
 from rdet.engine.loader import Loader
@@ -108,8 +108,7 @@ class Runner(mm.Runner):
         try:
             with ending_at_signals(self._has_no_open_step) as self.interruption:
                 try:
-                    with naming_lost_processes():
-                        return super().train()
+                    return super().train()
                 except (Interrupted, Exception) as error:
                     if (ended := interruption_behind(error)) is not None:
                         raise Interrupted(ended.number, f"{ended} {self._save_where_it_stopped()}") from None
@@ -143,15 +142,13 @@ class Runner(mm.Runner):
 
     def val(self) -> dict:
         try:
-            with naming_lost_processes():
-                return super().val()
+            return super().val()
         finally:
             self._end_workers()
 
     def test(self) -> dict:
         try:
-            with naming_lost_processes():
-                return super().test()
+            return super().test()
         finally:
             self._end_workers()
 
