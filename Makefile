@@ -2,6 +2,7 @@
 # make lint: install, run the linter and the type checker
 # make test: the same, then the whole test suite
 # make bench: install, and time rdet against torchvision (minutes)
+# make trust: install, and try what rdet promises of crashes, full disks and odd input with many cases (minutes)
 # make gpu: install, and test and time rdet on a GPU (minutes)
 # Another Python: make demo PYTHON=python3.12
 PYTHON ?= python3
@@ -11,7 +12,7 @@ CONFIG := configs/quickstart/retinanet_lite0_fpn_quickstart.py
 WORK_DIR := work_dirs/quickstart
 BENCHMARKS := loss step roofline memory inference pipeline evaluation processes startup growth small_model
 
-.PHONY: demo test lint bench gpu clean
+.PHONY: demo test lint bench trust gpu clean
 
 # Optional packages as wheels only: building one from source would need compilers, so it fails and says which.
 $(VENV)/installed: setup.py requirements/runtime.txt requirements/optional.txt
@@ -43,6 +44,11 @@ test: lint
 bench: $(VENV)/installed
 	@mkdir -p work_dirs/benchmarks
 	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py --out work_dirs/benchmarks/$$name.json || exit 1; done
+
+# make trust SEED=1: other cases
+SEED ?= 0
+trust: $(VENV)/tests
+	$(BIN)/python tests/faults --seed $(SEED) --out work_dirs/trust.json
 
 # On a machine with a GPU: its tests, its speed beside torchvision's, the quickstart (over 8 minutes on an H200).
 gpu: $(VENV)/tests

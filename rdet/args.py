@@ -4,9 +4,14 @@ import argparse
 import difflib
 from collections.abc import Sequence
 
+from rdet.signals import end_at_once_at_signals
+
 
 class ArgumentParser(argparse.ArgumentParser):
-    """argparse's parser, which names the nearest option when one is misspelled."""
+    """argparse's parser, which names the nearest option when one is misspelled.
+
+    A program that has read its options ends at Ctrl-C and SIGTERM in one line.
+    """
 
     def __init__(self, description: str):
         super().__init__(description=description, allow_abbrev=False)
@@ -21,6 +26,8 @@ class ArgumentParser(argparse.ArgumentParser):
             close = difflib.get_close_matches(unknown[0].split("=")[0], options, n=2)
             hint = f" Did you mean {' or '.join(close)}?" if close else ""
             self.error(f"there is no option {unknown[0]}.{hint}")
+        if args is None:
+            end_at_once_at_signals()
         return parsed
 
 

@@ -6,6 +6,7 @@ that fits, so that ``except ValueError`` works. A message says the file or the e
 Every class takes its message alone: a data loader and other processes make an error again from its text.
 """
 
+import errno
 import re
 import signal
 from typing import TypeGuard
@@ -74,8 +75,8 @@ class NonFiniteLossError(RdetError, FloatingPointError):
     """A loss that is infinite or not a number."""
 
 
-class Interrupted(Exception):
-    """A run that a signal ended, which is no error.
+class Interrupted(BaseException):
+    """A run that a signal ended, which is no error: what takes care of any error, as the log does, lets it pass.
 
     Args:
         number: The signal's.
@@ -89,6 +90,14 @@ class Interrupted(Exception):
         super().__init__(message or f"stopped by {signal.Signals(number).name}")
         self.number = number
         self.code = 128 + number
+
+
+def interruption_behind(error: BaseException) -> Interrupted | None:
+    """Return the interruption that led to an error: other libraries make an error of their own of all they meet."""
+    behind: BaseException | None = None if isinstance(error, RdetError) else error
+    while behind is not None and not isinstance(behind, Interrupted):
+        behind = behind.__cause__ or behind.__context__
+    return behind
 
 
 class MissingFileError(RdetError, FileNotFoundError):
@@ -107,6 +116,10 @@ class MissingModuleError(RdetError, ImportError):
     """A package or a module of the user that cannot be imported."""
 
 
+class ProcessLostError(RdetError, ConnectionError):
+    """Another process of the run that has ended, or does not answer."""
+
+
 class DownloadError(RdetError, ConnectionError):
     """A download that failed."""
 
@@ -118,11 +131,27 @@ def message_of(error: BaseException) -> str:
     Line breaks and control characters, of a file's name for example, are escaped.
     """
     if is_of_a_file(error):
-        return printable(f"{error.filename}: {error.strerror}")
+        remedy = f"; {remedy_of(error)}" if error.errno in _REMEDIES else ""
+        return printable(f"{error.filename}: {error.strerror}{remedy}")
     message = str(error)
     if "Original Traceback" in message:
         *_, message = re.split(rf"^(?:[\w.]+\.)?{type(error).__name__}(?:: |$)", message, flags=re.MULTILINE)
     return printable(message.strip()) or type(error).__name__
+
+
+_REMEDIES = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room within the quota",
+    errno.EFBIG: "raise the limit for the size of a file (ulimit -f)",
+    errno.EMFILE: "raise the limit for open files (ulimit -n)",
+    errno.EROFS: "take a place that can be written",
+    errno.EIO: "check the disk",
+}
+
+
+def remedy_of(error: OSError) -> str:
+    """Say what to do about a file that cannot be written."""
+    return _REMEDIES.get(error.errno or 0, "make it writable, or take another path")
 
 
 def is_of_a_file(error: BaseException) -> TypeGuard[OSError]:

@@ -1,60 +1,20 @@
-"""A detector and a data set so small that a run takes a second."""
+"""What the tests share: runs of a tiny detector, and the tools as a user starts them."""
 
 import gc
-import json
 import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
-import cv2
-import mmengine.config.config
-import numpy as np
 import pytest
 import torch
+from tiny_run import ROOT, write_tiny_run
 
 from rdet.apis.build import build_runner
 from rdet.config import load_config
 
 torch.set_num_threads(1)  # the networks here are so small that threads only wait for each other
-
-ROOT = Path(__file__).resolve().parents[1]
-NUM_IMAGES = 13  # odd, so that two processes cannot share them evenly
-
-CONFIG = """
-_base_ = "{root}/configs/_base_/default_runtime.py"
-custom_imports = dict(imports=["tiny_parts"])
-data_root = "{data}"
-model = dict(
-    type="RetinaNet",
-    backbone=dict(type="TinyBackbone"),
-    neck=dict(type="FPN", out_channels=16, num_extra=1),
-    bbox_head=dict(type="RetinaHead", feat_channels=16, stacked_convs=1),
-    anchor_generator=dict(type="AnchorGenerator", octave_base_scale=2, scales_per_octave=1),
-    assigner=dict(type="MaxIoUAssigner"),
-    bbox_coder=dict(type="DeltaXYWHBBoxCoder"),
-    loss_cls=dict(type="FocalLoss"),
-    loss_bbox=dict(type="SmoothL1Loss"),
-    postprocess=dict(type="NMSPostprocess", score_thr=0.0, max_per_img=20),
-)
-train_dataloader = dict(batch_size=2, num_workers=1, dataset=dict(
-    type="CocoDataset", ann_file="truth.json", pipeline=[
-        dict(type="LoadImageFromFile"),
-        dict(type="RandomFlip", prob=0.5),
-        dict(type="PhotoMetricDistortion"),
-        dict(type="PackDetInputs"),
-    ]))
-val_dataloader = dict(batch_size=2, num_workers=0, dataset=dict(
-    type="CocoDataset", ann_file="truth.json", test_mode=True, pipeline=[
-        dict(type="LoadImageFromFile"), dict(type="PackDetInputs")]))
-train_cfg = dict(by_epoch=False, max_iters=6, val_interval=1000)
-optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.02, momentum=0.9))
-param_scheduler = [dict(type="LinearLR", start_factor=0.1, by_epoch=False, begin=0, end=4)]
-default_hooks = dict(checkpoint=dict(interval=5, by_epoch=False, save_best=None, max_keep_ckpts=-1))
-randomness = dict(seed=3, deterministic=True)
-log_level = "WARNING"
-"""
 
 
 def pytest_collection_finish() -> None:
@@ -63,48 +23,10 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def _remembering(format_code):
-    """A runner formats its config three times when it is built and once for a checkpoint, 0.1 s each."""
-    known = {}
-
-    def format_once(text, **options):
-        key = text, repr(options)
-        if key not in known:
-            known[key] = format_code(text, **options)
-        return known[key]
-
-    return format_once
-
-
-mmengine.config.config.FormatCode = _remembering(mmengine.config.config.FormatCode)
-
-
 @pytest.fixture
 def config(tmp_path, monkeypatch) -> str:
     """Path of a config whose data are 13 images with one or two bright boxes, one of them empty."""
-    rng = np.random.default_rng(0)
-    truth = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "bright"}, {"id": 2, "name": "red"}]}
-    for image_id in range(1, NUM_IMAGES + 1):
-        image = rng.integers(0, 60, (64, 64, 3), dtype=np.uint8)
-        for _ in range(0 if image_id == 4 else 1 + image_id % 2):
-            x, y, w, h = (int(v) for v in (*rng.integers(0, 36, 2), *rng.integers(12, 28, 2)))
-            category = int(rng.integers(1, 3))
-            image[y : y + h, x : x + w] = 230 if category == 1 else (20, 20, 230)
-            truth["annotations"].append(
-                {
-                    "id": len(truth["annotations"]) + 1,
-                    "image_id": image_id,
-                    "category_id": category,
-                    "bbox": [x, y, w, h],
-                    "area": w * h,
-                    "iscrowd": 0,
-                }
-            )
-        truth["images"].append({"id": image_id, "file_name": f"{image_id}.png", "width": 64, "height": 64})
-        cv2.imwrite(str(tmp_path / f"{image_id}.png"), image)
-    (tmp_path / "truth.json").write_text(json.dumps(truth))
-    path = tmp_path / "tiny.py"
-    path.write_text(CONFIG.format(root=ROOT, data=tmp_path))
+    path = write_tiny_run(tmp_path)
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     return str(path)
 

@@ -27,12 +27,12 @@ def main() -> None:
 
     from rdet.analysis.compare import add_costs, compare, markdown_table
     from rdet.apis.cli import one_line_errors
+    from rdet.files import write_text
 
     def write(rows: list[dict]) -> None:
         out = args.out or args.work_dir / "results"
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
-        out.with_suffix(".md").write_text(markdown_table(rows) + "\n")
+        write_text(out.with_suffix(".json"), json.dumps(rows, indent=1) + "\n")
+        write_text(out.with_suffix(".md"), markdown_table(rows) + "\n")
 
     with one_line_errors():
         train_tool = Path(__file__).with_name("train.py")

@@ -55,6 +55,7 @@ def main() -> None:
     from rdet.analysis.paper.rows import ROWS, rows_of
     from rdet.analysis.paper.suite import Results, Suite
     from rdet.apis.cli import one_line_errors
+    from rdet.files import write_text
 
     with one_line_errors():
         rows = rows_of(args.rows) if args.rows else list(ROWS)
@@ -74,7 +75,7 @@ def main() -> None:
             figures = args.figures or args.work_dir / "figures"
             text = report(suite, rows, figures / "figure_4.json", shlex.join(["python", *sys.argv]))
             if args.out:
-                args.out.write_text(text, encoding="utf-8")
+                write_text(args.out, text)
             else:
                 print(text)
         else:

@@ -14,6 +14,7 @@ from rdet.analysis.cost import measure_costs
 from rdet.apis.cli import parse_options
 from rdet.config import flatten, load_config
 from rdet.errors import ComparisonError, ConfigError
+from rdet.files import write_text
 
 _METRICS = {"AP": "coco/bbox_mAP", "AP50": "coco/bbox_mAP_50", "AP75": "coco/bbox_mAP_75"}
 
@@ -60,7 +61,7 @@ class Trial:
                 code = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
             if code:
                 raise ComparisonError(f"{self.config}, seed {self.seed}: training ended with code {code}; see {log}")
-            done.write_text(json.dumps(last_metrics(self.folder), indent=1))
+            write_text(done, json.dumps(last_metrics(self.folder), indent=1))
         return json.loads(done.read_text())
 
     def _claim_folder(self, options: Sequence[str]) -> None:
@@ -68,8 +69,7 @@ class Trial:
         settings = {key: repr(value) for key, value in sorted(flatten(load_trial(self.config, options)).items())}
         record = self.folder / "settings.json"
         if not (self._has_checkpoint() or (self.folder / "metrics.json").exists()):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            record.write_text(json.dumps(settings, indent=1))
+            write_text(record, json.dumps(settings, indent=1))
             return
         before = json.loads(record.read_text()) if record.exists() else {}
         changed = [key for key in {**before, **settings} if before.get(key) != settings.get(key)]
@@ -92,7 +92,10 @@ def last_metrics(folder: Path) -> dict[str, float]:
     """Return the metrics of a run's last evaluation. Raise :class:`ComparisonError` if it has none."""
     for scalars in sorted(folder.glob("*/vis_data/scalars.json"), reverse=True):
         for line in reversed(scalars.read_text().splitlines()):
-            values = json.loads(line)
+            try:
+                values = json.loads(line)
+            except json.JSONDecodeError:  # what a killed run wrote last
+                continue
             if _METRICS["AP"] in values:
                 return {name: values[key] for name, key in _METRICS.items()}
     raise ComparisonError(f"{folder}: no evaluation in its logs; does the config evaluate at its end?")

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rdet.engine.sampling import Draw, SeededDataset, mix_seed
 from rdet.errors import ConfigError, DatasetError
+from rdet.files import write_text
 from rdet.models.priors.anchor_generator import AnchorGenerator
 from rdet.models.priors.fitted_anchor_generator import FittedAnchorGenerator
 
@@ -243,8 +244,7 @@ def write_config(
         *(f"    [{', '.join(f'({w:g}, {h:g})' for w, h in level)}]," for level in sizes),
         "]))",
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def _by_area(shapes: Tensor) -> Tensor:

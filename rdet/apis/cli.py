@@ -10,7 +10,9 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 
 from rdet.config import load_config
-from rdet.errors import ConfigError, Interrupted, RdetError, is_of_a_file, message_of
+from rdet.engine.distributed import naming_lost_processes
+from rdet.errors import ConfigError, Interrupted, RdetError, interruption_behind, is_of_a_file, message_of
+from rdet.signals import signals_call
 
 
 def parse_options(items: list[str]) -> dict:
@@ -40,14 +42,16 @@ def load_run_config(path: str, options: list[str], work_dir: str | None) -> Conf
 def one_line_errors() -> Iterator[None]:
     """End the program with one line for an :class:`~rdet.errors.RdetError`, or an error of a file; code 1.
 
-    Anything else is a bug and keeps its traceback. ``RDET_TRACEBACK=1`` shows it for all errors.
+    Ctrl-C and SIGTERM end it with one line too, and the code that a shell expects: 130 or 143. Anything else is
+    a bug and keeps its traceback. ``RDET_TRACEBACK=1`` shows it for all errors.
     """
     try:
-        yield
-    except Interrupted as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.code)
-    except Exception as error:
+        with signals_call(), naming_lost_processes():
+            yield
+    except (Interrupted, Exception) as error:
+        if (ended := interruption_behind(error)) is not None:
+            print(ended, file=sys.stderr)
+            sys.exit(ended.code)
         if os.environ.get("RDET_TRACEBACK") or not (isinstance(error, RdetError) or is_of_a_file(error)):
             raise
         print(f"error: {message_of(error)}", file=sys.stderr)

@@ -8,6 +8,7 @@ import numpy as np
 from rdet.apis.inference import inference_detector
 from rdet.datasets.images import read_image
 from rdet.errors import ConfigError, MissingFileError
+from rdet.files import write_text
 from rdet.visualization.draw import draw_boxes, save_image
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -69,8 +70,7 @@ def detect_folder(model, source: str | Path, out_dir: str | Path, score_thr: flo
             out_dir / (name if path.suffix.lower() in IMAGE_SUFFIXES else f"{name}.png"),
             draw_boxes(image, detections.bboxes, detections.labels, model.classes, detections.scores),
         )
-    out_dir.mkdir(parents=True, exist_ok=True)
-    (out_dir / "detections.json").write_text(json.dumps(found))
+    write_text(out_dir / "detections.json", json.dumps(found))
     return found
 
 

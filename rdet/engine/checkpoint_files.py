@@ -1,22 +1,19 @@
 """Checkpoint files of a run: each is there as a whole or not at all, whenever the run is killed."""
 
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 from rdet.checkpoint import check_whole
 from rdet.errors import CheckpointError, RdetError
+from rdet.files import PART, reason_of, write_whole
 
 LAST = "last_checkpoint"
-_PART = ".part"
 _OF_A_RUN = re.compile(r"(epoch|iter)_\d+\.pth")
 
 
-def write_whole(path: str | Path, write: Callable[[Path], object]) -> None:
-    """Write a file under another name beside it, then give it its own.
-
-    A crash, a kill or a full disk leaves the file of that name as it was.
+def write_checkpoint(path: str | Path, write: Callable[[Path], object]) -> None:
+    """Write a checkpoint as a whole or not at all.
 
     Args:
         path: The file.
@@ -25,56 +22,25 @@ def write_whole(path: str | Path, write: Callable[[Path], object]) -> None:
     Raises:
         CheckpointError: It cannot be written, for example since the disk is full; nothing is left of the attempt.
     """
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}{_PART}")
     try:
-        write(part)
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-        _flush_folder(path.parent)
+        write_whole(path, write)
     except (OSError, RuntimeError) as error:  # torch's writer turns the system's errors into RuntimeErrors
-        part.unlink(missing_ok=True)
         raise CheckpointError(
-            f"cannot write {path} ({_reason(error)}); checkpoints that were written before are whole: make room and go "
-            "on with --resume"
+            f"cannot write {path} ({reason_of(error)}); checkpoints that were written before are whole: make room and "
+            "go on with --resume"
         ) from error
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-
-
-def _reason(error: Exception) -> str:
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, OSError):
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-
-
-def _flush_folder(folder: Path) -> None:
-    """Have the new name of a file survive a power cut too."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:  # a system that opens no folders
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:  # a file system that cannot
-        pass
-    finally:
-        os.close(descriptor)
 
 
 def remove_leftovers(folder: str | Path) -> None:
     """Remove what runs that were killed had begun to write in a work dir."""
-    for part in Path(folder).glob(f".*{_PART}"):
+    for part in Path(folder).glob(f".*{PART}"):
         part.unlink(missing_ok=True)
 
 
 def newest_whole(folder: str | Path) -> tuple[Path | None, list[str]]:
     """Find the newest checkpoint of a run that can be read to its end.
+
+    That is the one that ``last_checkpoint`` names, unless a kill came before the name of a newer one was in it.
 
     Args:
         folder: The work dir; it may have been moved since.
@@ -87,7 +53,10 @@ def newest_whole(folder: str | Path) -> tuple[Path | None, list[str]]:
     files.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
     named = _named(folder)
     if named is not None and named.is_file():
-        files = [named, *(path for path in files if path.name != named.name)]
+        written = (folder / LAST).stat().st_mtime_ns
+        others = [path for path in files if path.name != named.name]
+        since = [path for path in others if path.stat().st_mtime_ns > written]
+        files = [*since, named, *others[len(since) :]]
     passed_over = []
     if named is not None and not named.is_file():
         passed_over.append(f"{named} is not there")

@@ -2,11 +2,17 @@
 
 import gc
 import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 
+import torch
 import torch.distributed as dist
 from mmengine.device import get_device
+from torch import Tensor
 
-from rdet.errors import ConfigError
+from rdet.errors import ConfigError, ProcessLostError, RdetError
 
 # launcher -> environment variables that hold rank, number of processes and local rank.
 _VARIABLES = {
@@ -16,8 +22,19 @@ _VARIABLES = {
 }
 
 
-def init_cpu_process_group(launcher: str) -> None:
+# What gloo and NCCL say when another process is gone.
+_LOST = re.compile(
+    r"closed by peer|reset by peer|Broken pipe|Socket closed|Read error|Write error|[Tt]imed out|remote process exited|"
+    r"failed to connect|Connection refused"
+)
+
+
+def init_cpu_process_group(launcher: str, seconds: float | None = None) -> None:
     """Join the processes that ``launcher`` started, with gloo; mmengine's own call demands a GPU.
+
+    Args:
+        launcher: ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+        seconds: How long a process waits for another that does not answer; None: torch's half an hour.
 
     Raises:
         ConfigError: The launcher is unknown, or did not start this process.
@@ -34,7 +51,46 @@ def init_cpu_process_group(launcher: str) -> None:
         os.environ[target] = os.environ[name]
     os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
     os.environ.setdefault("MASTER_PORT", "29500")
-    dist.init_process_group("gloo")
+    dist.init_process_group("gloo", timeout=None if seconds is None else timedelta(seconds=seconds))
+
+
+@contextmanager
+def naming_lost_processes() -> Iterator[None]:
+    """Have what the network says of a process that is gone be one line.
+
+    Raises:
+        ProcessLostError: Another process has ended, or does not answer.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        found = _LOST.search(str(error)) if dist.is_initialized() and not isinstance(error, RdetError) else None
+        if found is None:
+            raise
+        raise ProcessLostError(
+            f"process {dist.get_rank()}: another process of this run has ended or does not answer ({found[0]}); see "
+            "what it said, and start all again; a training goes on with --resume"
+        ) from error
+
+
+def average_in_order(group: dist.ProcessGroup | None, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
+    """Average gradients over the processes, each number in the order of the processes.
+
+    torch's own order depends on where a gradient lies in its bucket. That changes after the first step of a program, so
+    a run of three processes or more that was resumed would differ in the last digits. To be registered as a hook of
+    ``DistributedDataParallel``; it takes as many times the memory and the traffic as there are processes.
+    """
+    own = bucket.buffer()
+    parts = [torch.empty_like(own) for _ in range(dist.get_world_size(group))]
+    gathered = dist.all_gather(parts, own, group=group, async_op=True).get_future()
+
+    def average(_: torch.futures.Future) -> Tensor:
+        total = parts[0]
+        for part in parts[1:]:
+            total += part
+        return total / len(parts)
+
+    return gathered.then(average)
 
 
 def cpu_only() -> bool:

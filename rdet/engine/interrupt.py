@@ -2,7 +2,6 @@
 
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
@@ -10,8 +9,7 @@ from types import FrameType, TracebackType
 from mmengine.dist import is_main_process
 
 from rdet.errors import Interrupted
-
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+from rdet.signals import SIGNALS, signals_call
 
 
 class Interruption:
@@ -59,15 +57,8 @@ class Interruption:
 def ending_at_signals(may_end: Callable[[], bool] = lambda: True) -> Iterator[Interruption]:
     """Have signals end what runs inside by :class:`Interrupted`; outside of the main thread, leave them alone."""
     interruption = Interruption(may_end)
-    if threading.current_thread() is not threading.main_thread():
+    with signals_call(interruption.ask):
         yield interruption
-        return
-    before = {number: signal.signal(number, interruption.ask) for number in _SIGNALS}
-    try:
-        yield interruption
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def leave_interrupts_to_the_run() -> None:
@@ -76,7 +67,7 @@ def leave_interrupts_to_the_run() -> None:
     A run that ends may leave a worker in the middle of handing over a batch; the run says why it ends, the worker
     nothing.
     """
-    for number in _SIGNALS:
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     sys.excepthook = _say_nothing_of_the_runs_end  # which the thread that hands tensors over calls
 

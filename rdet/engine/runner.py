@@ -15,6 +15,7 @@ from mmengine.dist import get_dist_info, is_main_process, master_only
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.optim import OptimWrapper
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from rdet.checkpoint import classes_in, load_weights_into, meta_in, read_checkpoint, weights_in
@@ -22,14 +23,16 @@ from rdet.class_rows import with_rows_of_classes
 from rdet.compat import recompute_for_all_gradients
 from rdet.config import flatten
 from rdet.engine.accumulation import GRADIENTS, restore_gradients
-from rdet.engine.checkpoint_files import newest_whole, write_whole
-from rdet.engine.distributed import cpu_only, init_cpu_process_group
+from rdet.engine.checkpoint_files import newest_whole, write_checkpoint
+from rdet.engine.distributed import average_in_order, cpu_only, init_cpu_process_group
 from rdet.engine.hooks.checkpoint_hook import CheckpointHook
 from rdet.engine.interrupt import ending_at_signals, leave_interrupts_to_the_run
 from rdet.engine.loader import Loader
+from rdet.engine.log_files import GO_ON, end_run_if_log_is_lost
 from rdet.engine.memory import keep_freed_memory
 from rdet.engine.sampling import SeededDataset, StridedSampler, TrainStream
-from rdet.errors import CheckpointError, Interrupted, MissingFileError
+from rdet.errors import CheckpointError, Interrupted, MissingFileError, interruption_behind
+from rdet.files import write_text
 from rdet.literal_config import literal_config
 from rdet.messages import few
 from rdet.registry import LOOPS, function_named, refused_values
@@ -74,7 +77,7 @@ class Runner(mm.Runner):
         if cpu_only():
             keep_freed_memory()
         if self.distributed and cpu_only() and not dist.is_initialized():
-            init_cpu_process_group(self.launcher)
+            init_cpu_process_group(self.launcher, (env_cfg.get("dist_cfg") or {}).get("timeout"))
         super().setup_env(env_cfg)
 
     def set_randomness(self, seed, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
@@ -82,11 +85,25 @@ class Runner(mm.Runner):
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, torch refuses products on a GPU
         super().set_randomness(seed, diff_rank_seed, deterministic)
 
+    def build_logger(self, *args, **kwargs):
+        logger = super().build_logger(*args, **kwargs)
+        end_run_if_log_is_lost(logger)
+        return logger
+
+    @master_only
+    def dump_config(self) -> None:
+        name = Path(self.cfg.filename).name if self.cfg.filename else f"{self.timestamp}.py"
+        write_text(Path(self.work_dir) / name, self.cfg.pretty_text, GO_ON)
+
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         if self.distributed and cpu_only() and not is_model_wrapper(model):
             unused = self.cfg.get("find_unused_parameters", False)
-            return MMDistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=unused)
-        return super().wrap_model(model_wrapper_cfg, model)
+            model = MMDistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=unused)
+        else:
+            model = super().wrap_model(model_wrapper_cfg, model)
+        if self.deterministic and self.world_size > 2 and isinstance(model, DistributedDataParallel):
+            model.register_comm_hook(None, average_in_order)
+        return model
 
     @staticmethod
     def build_dataloader(dataloader, seed: int | None = None, diff_rank_seed: bool = False) -> DataLoader:
@@ -121,9 +138,9 @@ class Runner(mm.Runner):
             with ending_at_signals(self._has_no_open_step) as self.interruption:
                 try:
                     return super().train()
-                except Interrupted as error:
-                    raise Interrupted(error.number, f"{error} {self._save_where_it_stopped()}") from None
-                except Exception:
+                except (Interrupted, Exception) as error:
+                    if (ended := interruption_behind(error)) is not None:
+                        raise Interrupted(ended.number, f"{ended} {self._save_where_it_stopped()}") from None
                     if self.interruption.signal is None or is_main_process():
                         raise
                     raise Interrupted(self.interruption.signal) from None  # the first process has left
@@ -273,7 +290,7 @@ class Runner(mm.Runner):
     def save_checkpoint(self, out_dir: str, filename: str, *args, meta: dict | None = None, **kwargs) -> None:
         meta = {**(meta or {}), "data_order": self._data_order}
         save = super().save_checkpoint
-        write_whole(
+        write_checkpoint(
             Path(out_dir) / filename, lambda part: save(str(part.parent), part.name, *args, meta=meta, **kwargs)
         )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from rdet.errors import EvaluationError
+from rdet.files import write_text
 from rdet.messages import few
 
 
@@ -53,8 +54,7 @@ def write_results(path: Path, image_ids: Sequence[int | str], detections: dict[i
         for image_id in image_ids
         for row in detections[image_id].tolist()
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(results), encoding="utf-8")
+    write_text(path, json.dumps(results))
 
 
 def check_images(evaluated: Sequence[int | str], expected: Sequence[int | str]) -> None:

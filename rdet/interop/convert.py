@@ -1,6 +1,5 @@
 """Checkpoints of other projects as rdet's, and rdet's as MMDetection's."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from rdet.architecture import CLASS_LAYERS, Architecture, architecture_of
 from rdet.checkpoint import classes_in, meta_in, read_checkpoint, weights_in
 from rdet.class_rows import class_layers
 from rdet.errors import CheckpointError, OutputError, RdetError
+from rdet.files import write_tensors
 from rdet.interop.array_pickle import read_array_pickle
 from rdet.interop.coco import UNUSED, default_classes
 from rdet.interop.converted import Converted
@@ -103,9 +103,7 @@ def own_checkpoint(source: str | Path, folder: str | Path) -> str:
     path = Path(folder) / "converted" / f"{Path(source).stem}.pth"
     path.parent.mkdir(parents=True, exist_ok=True)
     content = _without_unused_classes(content)
-    part = path.with_name(f"{path.name}.{os.getpid()}")  # each process of a run writes the same
-    torch.save(content, part)
-    os.replace(part, path)
+    write_tensors(path, content)  # each process of a run writes the same
     return str(path)
 
 
@@ -150,7 +148,7 @@ def convert_checkpoint(
         raise CheckpointError(f"{source} is not a checkpoint of {', '.join(ORIGINS)}: {reason}")
     if target == "mmdet":
         content = _as_mmdetection(content, weights, str(source))
-    torch.save(content, out)
+    write_tensors(out, content)
     said = meta_in(content).get("description")
     return f"{said if isinstance(said, str) and said else architecture_of(weights_in(content))}, written to {out}"
 

@@ -14,6 +14,7 @@ import torch
 from mmengine.logging import print_log
 
 from rdet.errors import CheckpointError, DownloadError
+from rdet.files import writing
 
 _BLOCK = 1 << 20
 _TRIES = 5  # that add nothing, one after the other
@@ -100,7 +101,7 @@ def _transfer(part: Path, address: str) -> bool:
         if start and response.status != 206:  # a server that cannot continue sends all
             start = 0
         length = response.headers.get("Content-Length")
-        with open(part, "ab" if start else "wb") as file:
+        with writing(part), open(part, "ab" if start else "wb") as file:
             while block := response.read(_BLOCK):
                 file.write(block)
     return length is None or _size(part) == start + int(length)

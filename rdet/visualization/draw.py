@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from rdet.errors import OutputError, is_of_a_file
+from rdet.errors import ConfigError, OutputError
+from rdet.files import write_whole
 
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 
@@ -88,16 +89,18 @@ def save_image(path: str | Path, image: np.ndarray) -> None:
     """Write an (H, W, 3) uint8 RGB image; the suffix says the format. Folders are made.
 
     Raises:
-        OutputError: There is no such format, or it has no such sizes.
+        ConfigError: There is no such format.
+        OutputError: It has no such sizes, or the file cannot be written.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    if kind is None:
+        raise ConfigError(f"{path}: no picture can be written by the suffix {path.suffix!r}; take .png or .jpg")
     try:
-        Image.fromarray(image).save(path)
-    except (ValueError, OSError) as error:
-        if is_of_a_file(error):
-            raise
-        raise OutputError(f"{path}: no picture of this size and name can be written ({error}); name it .png") from error
+        write_whole(path, lambda part: Image.fromarray(image).save(part, format=kind), flush=False)
+    except ValueError as error:
+        raise OutputError(f"{path}: no {kind} of this size can be written ({error}); name it .png") from error
 
 
 def _write(draw: ImageDraw.ImageDraw, font, text: str, corner: tuple, color: tuple, image_size: tuple) -> None:

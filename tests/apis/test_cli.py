@@ -145,9 +145,9 @@ def test_error_of_several_processes_is_one_line_each(command, config, tmp_path):
     assert process.returncode != 0
     lines = [line for line in output.splitlines() if line.startswith("error: ")]
     assert lines, output
-    assert {line.partition(" (0 bytes)")[0] for line in lines} == {
-        f"error: {tmp_path / '5.png'}: not an image that OpenCV can decode"
-    }
+    named = {line.partition(" (0 bytes)")[0] for line in lines if "another process of this run has ended" not in line}
+    assert named == {f"error: {tmp_path / '5.png'}: not an image that OpenCV can decode"}
+    assert "RuntimeError" not in output  # what gloo says to the one that is left
 
 
 def test_a_file_that_the_system_refuses_is_one_line(capsys, tmp_path):

@@ -3,14 +3,14 @@
 import errno
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
 from mmengine.runner import ValLoop
 
 from rdet.checkpoint import read_checkpoint
-from rdet.engine import checkpoint_files
-from rdet.engine.checkpoint_files import newest_whole, remove_leftovers, write_whole
+from rdet.engine.checkpoint_files import newest_whole, remove_leftovers, write_checkpoint
 from rdet.errors import CheckpointError, ConfigError
 
 SAVES = {
@@ -44,7 +44,7 @@ def test_what_cannot_be_written_leaves_what_was_there(tmp_path):
     with pytest.raises(
         CheckpointError, match=r"cannot write .*iter_1\.pth \(No space left on device\); checkpoints .*--re"
     ):
-        write_whole(path, fill_the_disk)
+        write_checkpoint(path, fill_the_disk)
     assert [file.name for file in tmp_path.iterdir()] == ["iter_1.pth"]
     assert path.read_text() == "old"
 
@@ -55,7 +55,7 @@ def test_torchs_writer_names_the_systems_reason(tmp_path):
 
     part = tmp_path / "a.pth"
     with pytest.raises(CheckpointError, match=r"cannot write .*a\.pth \(.+\); checkpoints that were written") as caught:
-        write_whole(part, write)
+        write_checkpoint(part, write)
     assert "\n" not in str(caught.value)
 
 
@@ -87,6 +87,60 @@ def test_the_newest_that_is_whole_is_found(tmp_path):
     assert newest_whole(tmp_path)[1][0].endswith("iter_7.pth is not there")
 
 
+def test_one_that_was_written_since_the_last_was_named_is_newer(tmp_path):
+    for index in (1, 2, 3):
+        save(tmp_path / f"iter_{index}.pth", index)
+    (tmp_path / "last_checkpoint").write_text(str(tmp_path / "iter_1.pth"))
+    os.utime(tmp_path / "last_checkpoint", (2, 2))
+    assert newest_whole(tmp_path)[0].name == "iter_3.pth"  # a kill came before its name was written
+    content = (tmp_path / "iter_3.pth").read_bytes()
+    (tmp_path / "iter_3.pth").write_bytes(content[: len(content) // 2])
+    assert newest_whole(tmp_path)[0].name == "iter_1.pth"
+
+
+@pytest.mark.parametrize("before", ["last_checkpoint", "unlink"])
+def test_what_a_kill_left_undone_is_done_when_the_run_goes_on(make_runner, tmp_path, monkeypatch, before):
+    """A kill comes between a checkpoint and its name in last_checkpoint, or the end of the one before."""
+    options = {**SAVES, "default_hooks__checkpoint__save_best": None, "train_cfg__val_interval": 1000}
+
+    replace, unlink = os.replace, Path.unlink
+
+    def replace_but_last(source, target):
+        if target.name == "last_checkpoint" and (tmp_path / "run/iter_4.pth").exists():
+            raise PowerCut
+        replace(source, target)
+
+    def unlink_no_checkpoint(path, **options):
+        if path.name == "iter_2.pth":
+            raise PowerCut
+        unlink(path, **options)
+
+    with monkeypatch.context() as patched:
+        if before == "unlink":
+            patched.setattr(Path, "unlink", unlink_no_checkpoint)
+        else:
+            patched.setattr(os, "replace", replace_but_last)
+        runner = make_runner(**options)
+        with pytest.raises(PowerCut):
+            runner.train()
+    assert (tmp_path / "run/iter_2.pth").exists()
+    assert (tmp_path / "run/iter_4.pth").exists()
+    monkeypatch.setattr(ValLoop, "run", lambda loop: None)
+    make_runner(resume=True, **options).train()
+    assert (tmp_path / "run/last_checkpoint").read_text().endswith("iter_4.pth")
+    assert not (tmp_path / "run/iter_2.pth").exists()
+
+
+def test_what_is_in_use_again_is_not_removed(make_runner, tmp_path):
+    """Runs that go back to an earlier checkpoint write files of the same names again."""
+    make_runner(**SAVES).train()
+    checkpoint = torch.load(tmp_path / "run/iter_4.pth", weights_only=False)
+    checkpoint["message_hub"]["runtime_info"]["saved_checkpoints"]["outdated"] = ["iter_4.pth"]
+    torch.save(checkpoint, tmp_path / "run/iter_4.pth")
+    make_runner(resume=True, **SAVES).train()
+    assert (tmp_path / "run/iter_4.pth").exists()
+
+
 def test_leftovers_of_a_kill_go_when_the_run_goes_on(make_runner, tmp_path):
     make_runner(**SAVES).train()
     part = tmp_path / "run" / ".iter_3.pth.123.part"
@@ -103,7 +157,7 @@ def test_a_power_cut_at_any_write_loses_nothing(make_runner, tmp_path, monkeypat
     """Each kill leaves a checkpoint that the run goes on from, to the same bits and the same best."""
     make_runner(work_dir="whole", **SAVES).train()
     best = [path.name for path in (tmp_path / "whole").glob("best_*")]
-    real, unlink = getattr(os, function), checkpoint_files.Path.unlink
+    real, unlink = getattr(os, function), Path.unlink
 
     def unlink_but_parts(path, **options):
         if not path.name.endswith(".part"):
@@ -123,8 +177,8 @@ def test_a_power_cut_at_any_write_loses_nothing(make_runner, tmp_path, monkeypat
             return real(*args)
 
         with monkeypatch.context() as patched:
-            patched.setattr(checkpoint_files.os, function, cut)
-            patched.setattr(checkpoint_files.Path, "unlink", unlink_but_parts)  # the dead clear nothing away
+            patched.setattr(os, function, cut)
+            patched.setattr(Path, "unlink", unlink_but_parts)  # the dead clear nothing away
             try:
                 make_runner(work_dir=name, **SAVES).train()
             except PowerCut:
@@ -173,10 +227,13 @@ def test_a_run_removes_only_what_it_wrote(make_runner, tmp_path):
         "names": ["../first/iter_4.pth", "..", 3],
     }
     torch.save(checkpoint, tmp_path / "hostile.pth")
+    (tmp_path / "second").mkdir()
+    (tmp_path / "second/iter_4.pth").write_text("of somebody else, by a name of the first run's")
     for source in ("first/iter_4.pth", "hostile.pth"):
         longer = {**SAVES, "train_cfg__max_iters": 8, "resume": True, "load_from": str(tmp_path / source)}
         make_runner(work_dir="second", **longer).train()
         assert sorted(path.name for path in (tmp_path / "first").iterdir() if path.suffix == ".pth") == before
+        assert (tmp_path / "second/iter_4.pth").read_text().startswith("of somebody else")
 
 
 @pytest.mark.parametrize("interval", [1, 2])
@@ -197,6 +254,12 @@ def test_an_evaluation_that_was_killed_is_done_first(make_runner, tmp_path, monk
     make_runner(work_dir="cut", resume=True, **options).train()
     make_runner(work_dir="cut", resume=True, **options).train()  # all is done
     assert evaluated == [2, 2, 4]
+    evaluated.clear()  # and the next one is cut off
+    with pytest.raises(PowerCut):
+        make_runner(work_dir="cut in the last", **{**options, "train_cfg__val_interval": 4}).train()
+    for _ in range(2):  # of these, the first evaluates
+        make_runner(work_dir="cut in the last", resume=True, **{**options, "train_cfg__val_interval": 4}).train()
+    assert evaluated == [4, 4]
     names = [sorted(path.name for path in (tmp_path / run).glob("best_*")) for run in ("whole", "cut")]
     assert names[0] == names[1]
 

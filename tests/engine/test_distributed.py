@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from rdet.checkpoint import read_checkpoint
-from rdet.engine.distributed import init_cpu_process_group
+from rdet.engine import distributed
+from rdet.engine.distributed import average_in_order, init_cpu_process_group, naming_lost_processes
+from rdet.errors import ProcessLostError
 
 
 def metrics_of(output: str) -> list[float]:
@@ -121,3 +123,53 @@ def test_wrong_launcher_is_said(launcher, message, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ValueError, match=message):
         init_cpu_process_group(launcher)
+
+
+def test_gradients_are_added_in_the_order_of_the_processes(monkeypatch):
+    """Wherever they lie in their bucket: in float32, 1e8 + 1 - 1e8 is 0, and 1e8 - 1e8 + 1 is 1."""
+    values = [1e8, 1.0, -1e8]
+
+    class Work:
+        def get_future(self):
+            future = torch.futures.Future()
+            future.set_result(None)
+            return future
+
+    def gather(parts, own, group, async_op):
+        for part, value in zip(parts, values, strict=True):
+            part.fill_(value)
+        return Work()
+
+    class Bucket:
+        def buffer(self):
+            return torch.zeros(5)
+
+    monkeypatch.setattr(distributed.dist, "get_world_size", lambda group: 3)
+    monkeypatch.setattr(distributed.dist, "all_gather", gather)
+    assert average_in_order(None, Bucket()).wait().tolist() == [0.0] * 5
+    values.sort()
+    assert average_in_order(None, Bucket()).wait().tolist() == [0.0] * 5
+    values[:] = [1e8, -1e8, 3.0]
+    assert average_in_order(None, Bucket()).wait().tolist() == [1.0] * 5
+
+
+@pytest.mark.parametrize("text", ["Connection closed by peer [127.0.0.1]:1", "Timed out waiting 10000ms for recv"])
+def test_a_process_that_is_gone_is_one_line(monkeypatch, text):
+    monkeypatch.setattr(distributed.dist, "is_initialized", lambda: True)
+    monkeypatch.setattr(distributed.dist, "get_rank", lambda: 1)
+    with (
+        pytest.raises(ProcessLostError, match=r"process 1: another process .* \(.*\); see what it said, and start all"),
+        naming_lost_processes(),
+    ):
+        raise RuntimeError(text)
+    with pytest.raises(RuntimeError, match="a bug"), naming_lost_processes():
+        raise RuntimeError("a bug")
+
+
+def test_a_config_says_how_long_a_process_is_waited_for(monkeypatch):
+    found = {}
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.setenv(name, "0")
+    monkeypatch.setattr(distributed.dist, "init_process_group", lambda backend, **options: found.update(options))
+    init_cpu_process_group("pytorch", 7)
+    assert found["timeout"].total_seconds() == 7

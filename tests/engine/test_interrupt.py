@@ -1,22 +1,28 @@
 """A run that is asked to end saves what it has, says how to go on, and goes on to the same bits."""
 
+import logging
 import multiprocessing
 import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 from multiprocessing.reduction import DupFd
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.runner import ValLoop
 
+from rdet.apis.cli import one_line_errors
 from rdet.checkpoint import read_checkpoint
 from rdet.engine.interrupt import leave_interrupts_to_the_run
 from rdet.errors import Interrupted
 
 FEW = {"train_cfg__max_iters": 6, "default_hooks__checkpoint__interval": 100, "train_dataloader__num_workers": 0}
+FEW_EVALUATED = {"train_cfg__max_iters": 4, "train_dataloader__num_workers": 0}
 
 
 def interrupt(runner, number, during):
@@ -92,6 +98,57 @@ def test_the_command_ends_in_one_line(command, config, number, code, tmp_path):
     lines = [line for line in str(output).splitlines() if line.strip()]
     assert "is saved. Go on with the same command and --resume" in lines[-1]
     assert "Traceback" not in str(output)
+
+
+def test_the_log_does_not_take_it_for_an_error(capfd):
+    """A signal in the middle of a line of the log: Python's logging prints each error that it meets, and goes on."""
+
+    class Stream:
+        def write(self, text):
+            raise Interrupted(signal.SIGTERM)
+
+    with pytest.raises(Interrupted):
+        logging.StreamHandler(Stream()).handle(logging.LogRecord("a", 20, "a.py", 1, "text", (), None))
+    assert capfd.readouterr().err == ""
+
+
+def interrupt_in_another_library():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+    except:  # noqa: E722
+        raise SyntaxError("it takes all for an error of its own")  # noqa: B904
+
+
+def test_an_error_that_another_library_makes_of_it_is_not_said(make_runner, capsys, monkeypatch):
+    with pytest.raises(SystemExit) as caught, one_line_errors():
+        interrupt_in_another_library()
+    assert caught.value.code == 143
+    assert capsys.readouterr().err == "stopped by SIGTERM\n"
+    runner = make_runner(train_cfg__val_interval=2, default_hooks__checkpoint__interval=2, **FEW_EVALUATED)
+    monkeypatch.setattr(ValLoop, "run", lambda loop: interrupt_in_another_library())
+    with pytest.raises(Interrupted, match=r"stopped by SIGTERM after iteration 2; .*iter_2\.pth is saved"):
+        runner.train()
+
+
+def test_a_tool_ends_in_one_line():
+    with pytest.raises(SystemExit) as caught, one_line_errors():
+        signal.raise_signal(signal.SIGINT)
+    assert caught.value.code == 130
+
+
+def test_a_tool_that_still_imports_ends_in_one_line():
+    script = (
+        "import sys, os, signal, time; sys.argv = ['train.py', 'a.py']\n"
+        "from rdet.args import ArgumentParser\n"
+        "parser = ArgumentParser('a'); parser.add_argument('config'); parser.parse_args()\n"
+        "os.kill(os.getpid(), signal.SIGTERM); time.sleep(10)\n"  # its imports
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100)
+    assert (ended.returncode, ended.stderr) == (143, "stopped by SIGTERM\n")
+    uncaught = script.partition("os.kill")[0] + "from rdet.errors import Interrupted; raise Interrupted(2)"
+    ended = subprocess.run([sys.executable, "-c", uncaught], capture_output=True, text=True, timeout=100)
+    assert (ended.returncode, ended.stderr) == (130, "stopped by SIGINT\n")
 
 
 def hand_over(name):

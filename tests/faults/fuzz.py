@@ -39,7 +39,7 @@ _FOREIGN = re.compile(
     r"^(libpng|libjpeg|Corrupt JPEG|Premature end|\[ ?WARN|\[ERROR|Traceback|.*site-packages.*Warning)", re.M
 )
 # How a remedy is said.
-_REMEDY = re.compile(
+REMEDY = re.compile(
     r"valid:|\b(must be|expected|did you mean|give|set|take|use|leave|remove|correct|repair|make|check|write|choose|"
     r"lower|raise|install|run|put|name|convert|copy|replace|allow|draw|needs?|add|change|split|close|train|save)\b",
     re.IGNORECASE,
@@ -205,7 +205,7 @@ def _judge_error(error: Exception, case: Case) -> list[str]:
         wrong.append(f"more than a line: {said}")
     if len(said) > _LONGEST_LINE:
         wrong.append(f"a line of {len(said)} characters: {said[:300]}")
-    if not is_of_a_file(error) and not _REMEDY.search(said):
+    if not is_of_a_file(error) and not REMEDY.search(said):
         wrong.append(f"no remedy: {said}")
     return wrong
 

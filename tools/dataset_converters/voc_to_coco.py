@@ -38,6 +38,7 @@ def main() -> None:
 
 def convert(args) -> None:
     from rdet.datasets import VocDataset
+    from rdet.files import write_text
 
     dataset = VocDataset(
         args.split,
@@ -50,8 +51,7 @@ def convert(args) -> None:
     content = dataset.coco_ground_truth()
     for annotation in content["annotations"]:
         annotation["difficult"] = annotation["iscrowd"]
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(content), encoding="utf-8")
+    write_text(args.out, json.dumps(content))
     print(f"{args.out}: {dataset.report.images} images, {len(content['annotations'])} boxes")
 
 

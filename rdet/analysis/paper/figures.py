@@ -13,6 +13,7 @@ from rdet.analysis.paper.claims import FEW_PERCENT, FL
 from rdet.analysis.paper.loss_distribution import hardest_share, loss_cdf, window_logits
 from rdet.analysis.paper.rows import Row, rows_of
 from rdet.analysis.paper.suite import Suite
+from rdet.files import write_text, write_whole
 from rdet.models.losses.focal_loss import focal_loss, focal_loss_star
 
 GAMMAS = (0.0, 0.5, 1.0, 2.0, 5.0)
@@ -219,6 +220,6 @@ def _write(out: Path, number: int, curves: dict, style: str = "-", colour: Calla
 
 
 def _save(out: Path, number: int, figure: Figure, numbers: dict) -> None:
-    figure.savefig(out / f"figure_{number}.png", dpi=120)
-    (out / f"figure_{number}.json").write_text(json.dumps(numbers) + "\n")
+    write_whole(out / f"figure_{number}.png", lambda part: figure.savefig(part, dpi=120, format="png"))
+    write_text(out / f"figure_{number}.json", json.dumps(numbers) + "\n")
     print(out / f"figure_{number}.png")

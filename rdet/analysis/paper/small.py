@@ -1,13 +1,12 @@
 """The paper's rows at a scale that a desktop trains in minutes."""
 
-import os
 from pathlib import Path
-from threading import get_ident
 
 from mmengine.config import Config
 
 from rdet.config import read_config
 from rdet.errors import ConfigError
+from rdet.files import write_text
 
 # What a row changes besides its subject: the depth of the network does not carry over to another one.
 _OF_THE_SCALE = ("backbone",)
@@ -53,10 +52,5 @@ def write_small_config(row: Path, configs: Path, out: Path) -> Path:
     changes = slot_changes(read_config(row), read_config(configs / "retinanet_r50_600.py"))
     text = f"_base_ = {str((configs / 'small.py').resolve())!r}\nmodel = {changes!r}\n"
     if not (out.exists() and out.read_text(encoding="utf-8") == text):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        draft = out.with_suffix(
-            f".{os.getpid()}.{get_ident()}.tmp"
-        )  # a training that starts now never reads half a file
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(out)
+        write_text(out, text)  # as a whole: a training that starts now never reads half a file
     return out

@@ -24,6 +24,7 @@ from rdet.analysis.paper.small import write_small_config
 from rdet.config import flatten, read_config
 from rdet.datasets.synthetic import Scenes, make_synthetic_coco
 from rdet.errors import ComparisonError, MissingFileError, ResultsError
+from rdet.files import write_text
 
 # Sizes from 10 to 200 pixels, of all three kinds that COCO tells apart; with the anchors of configs/paper/small.py
 # one in about 1,200 is foreground. Up to six shapes that are no objects are in an image, and none to six objects.
@@ -87,10 +88,7 @@ class Results:
         with self._lock:
             self._outcomes[outcome.config, outcome.seed] = outcome
             ordered = sorted(self._outcomes.values(), key=lambda o: (o.row, o.seed))
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            draft = self.path.with_suffix(".tmp")
-            draft.write_text(json.dumps([asdict(o) for o in ordered], indent=1) + "\n")
-            draft.replace(self.path)
+            write_text(self.path, json.dumps([asdict(o) for o in ordered], indent=1) + "\n")
 
 
 class Suite:

@@ -10,7 +10,7 @@ from mmengine.runner import IterBasedTrainLoop
 from torch import Tensor
 
 from rdet.engine.accumulation import GRADIENTS, gradients_of_an_open_step
-from rdet.engine.checkpoint_files import LAST, remove_leftovers, write_whole
+from rdet.engine.checkpoint_files import LAST, remove_leftovers, write_checkpoint
 from rdet.errors import ConfigError
 from rdet.messages import nearest
 from rdet.registry import HOOKS
@@ -90,6 +90,10 @@ class CheckpointHook(Hook):
         if own.get("folder") != str(self._folder.resolve()):  # files of another run, or of the same elsewhere
             own = {}
         self._saved = _names(own.get("names"))
+        if runner.iter > 0 and self._saved and _is(runner._load_from, self._folder / self._saved[-1]):
+            self._last = self._saved[-1], runner.iter
+            self._name_last()  # a kill may have come before
+        self._outdated = _names(own.get("outdated"))
         best = info.get(_BEST) if isinstance(info.get(_BEST), dict) else {}
         self._best = {
             str(metric): (float(value[0]), "".join(_names(value[1:])) if own else "")
@@ -98,6 +102,7 @@ class CheckpointHook(Hook):
         }
         if is_main_process():
             remove_leftovers(self._folder)
+        self._remove_outdated()  # a kill may have come before
 
     def after_train_epoch(self, runner) -> None:
         if self._counts_epochs:
@@ -115,13 +120,12 @@ class CheckpointHook(Hook):
         self._in_evaluation = False
         if not hasattr(self, "_folder"):  # an evaluation without a training
             return
-        outdated = [
-            found for metric in self._metrics(metrics or {}) if (found := self._save_best(runner, metric, metrics))
-        ]
+        for metric in self._metrics(metrics or {}):
+            self._save_best(runner, metric, metrics)
         runner.message_hub.update_info(EVALUATED, runner.iter)
         if self._last is not None and self._last[1] == runner.iter:
             self._write(runner, self._last[0], {"epoch": runner.epoch, "iter": runner.iter})
-        self._remove(outdated)
+        self._remove_outdated()
 
     def save_now(self, runner) -> str | None:
         """Write a checkpoint of a run that ends between two steps, unless there is one of this iteration.
@@ -150,13 +154,17 @@ class CheckpointHook(Hook):
         self._saved = [*(known for known in self._saved if known != name), name]
         too_many = self._saved[: -self.max_keep_ckpts] if self.max_keep_ckpts > 0 else []
         self._saved = self._saved[len(too_many) :]
+        self._outdated += too_many
         self._last = name, meta["iter"]
         runner.logger.info(f"saving checkpoint {name}")
         self._write(runner, name, meta)
+        self._name_last()
+        self._remove_outdated()
+
+    def _name_last(self) -> None:
+        path = str(self._folder / self._last[0])
         if is_main_process():
-            path = str(self._folder / name)
-            write_whole(self._folder / LAST, lambda part: part.write_text(path, encoding="utf-8"))
-        self._remove(too_many)
+            write_checkpoint(self._folder / LAST, lambda part: part.write_text(path, encoding="utf-8"))
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         if "optimizer" in checkpoint and self._gradients:
@@ -169,7 +177,7 @@ class CheckpointHook(Hook):
 
     def _note(self, runner) -> None:
         """Put what a resumed run must know into the checkpoint."""
-        own = {"folder": str(self._folder.resolve()), "names": list(self._saved)}
+        own = {"folder": str(self._folder.resolve()), "names": list(self._saved), "outdated": list(self._outdated)}
         runner.message_hub.update_info(_SAVED, own)
         runner.message_hub.update_info(_BEST, {metric: list(best) for metric, best in self._best.items()})
 
@@ -184,13 +192,13 @@ class CheckpointHook(Hook):
                 )
         return self.save_best
 
-    def _save_best(self, runner, metric: str, metrics: dict[str, float]) -> str | None:
-        """Write the weights if they are the best by a metric; return the name of the file that they supersede."""
+    def _save_best(self, runner, metric: str, metrics: dict[str, float]) -> None:
+        """Write the weights if they are the best by a metric; the file that they supersede is outdated then."""
         score = metrics[metric]
         before, name_before = self._best.get(metric, (math.nan, ""))
         less = self.rule == "less" or (self.rule is None and "loss" in metric.lower())
         if math.isnan(score) or not (math.isnan(before) or (score < before if less else score > before)):
-            return None
+            return
         done = f"epoch_{runner.epoch}" if self._counts_epochs else f"iter_{runner.iter}"
         name = f"best_{metric}_{done}.pth".replace("/", "_")
         self._best[metric] = float(score), name
@@ -199,13 +207,22 @@ class CheckpointHook(Hook):
         only_weights = {"save_optimizer": False, "save_param_scheduler": False}
         runner.save_checkpoint(str(self._folder), name, meta=meta, by_epoch=False, **only_weights)
         runner.logger.info(f"{metric} {score:.4f} is the best so far: {name}")
-        return name_before if name_before != name else None
+        if name_before not in ("", name):
+            self._outdated.append(name_before)
 
-    def _remove(self, names: list[str]) -> None:
+    def _remove_outdated(self) -> None:
+        """Remove what newer files supersede, once they are there, but never what is in use again."""
+        in_use = {*self._saved, *(name for _, name in self._best.values())}
         if is_main_process():
-            for name in names:
-                if name:
+            for name in self._outdated:
+                if name not in in_use:
                     (self._folder / name).unlink(missing_ok=True)
+        self._outdated = []
+
+
+def _is(source: str | Path | None, path: Path) -> bool:
+    """Tell whether a checkpoint was loaded from a path."""
+    return source is not None and Path(source).resolve() == path.resolve()
 
 
 def _names(found: Any) -> list[str]:

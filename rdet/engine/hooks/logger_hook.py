@@ -1,9 +1,12 @@
 """When to log."""
 
+from pathlib import Path
 from typing import Literal
 
+from mmengine.dist import is_main_process
 from mmengine.hooks import LoggerHook as MMLoggerHook
 
+from rdet.files import flush, writing
 from rdet.registry import HOOKS
 from rdet.schema import Count
 
@@ -35,3 +38,14 @@ class LoggerHook(MMLoggerHook):
             tag, line = runner.log_processor.get_log_after_iter(runner, batch_idx, "train")
             runner.logger.info(line)
             runner.visualizer.add_scalars(tag, step=runner.iter + 1, file_path=self.json_log_path)
+
+    def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
+        """Log the metrics, and have them on the disk before a checkpoint says that this evaluation is done."""
+        super().after_val_epoch(runner, metrics)
+        if is_main_process():
+            for path in Path(runner.log_dir).glob("vis_data/*.json"):
+                flush(path)
+
+    def after_test_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
+        with writing(Path(runner.log_dir) / self.json_log_path):
+            super().after_test_epoch(runner, metrics)

@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 from mmengine.hooks import Hook
 
-from rdet.errors import NonFiniteLossError
+from rdet.errors import NonFiniteLossError, OutputError
+from rdet.files import write_tensors
 from rdet.registry import HOOKS
 
 
@@ -33,9 +34,13 @@ class LossCheckHook(Hook):
             "labels": [sample.gt_instances.labels for sample in samples],
             "ignored_bboxes": [sample.ignored_instances.bboxes for sample in samples],
         }
-        torch.save(batch, path)
+        try:
+            write_tensors(path, batch)
+            saved = f"batch saved to {path}"
+        except OutputError as error:
+            saved = f"batch not saved: {error}"
         losses = ", ".join(f"{name} {float(value)}" for name, value in outputs.items())
         raise NonFiniteLossError(
-            f"iteration {runner.iter + 1}: the loss is not finite ({losses}); batch saved to {path}; images: "
+            f"iteration {runner.iter + 1}: the loss is not finite ({losses}); {saved}; images: "
             f"{', '.join(images)}. Lower the learning rate, lengthen the warm-up, or set optim_wrapper.clip_grad"
         )

@@ -9,6 +9,7 @@ import yaml
 
 from rdet.config import load_config
 from rdet.errors import ConfigError, RdetError
+from rdet.files import writing
 from rdet.interop.mmdet_config.config_text import comment, config_text
 from rdet.interop.mmdet_config.data import convert_evaluators, convert_loader, convert_tta
 from rdet.interop.mmdet_config.model import convert_model
@@ -61,7 +62,12 @@ def convert_config(source: str | Path, out: str | Path) -> str:
     title = _title(cfg)
     out = Path(out)
     part = out.with_name(f".{os.getpid()}_{out.name}")
-    part.write_text(_head(title, source, out, notes) + config_text(cfg), encoding="utf-8")
+    with writing(out):
+        try:
+            part.write_text(_head(title, source, out, notes) + config_text(cfg), encoding="utf-8")
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
     try:
         _check(part)
     except RdetError as error:

@@ -1,0 +1,42 @@
+"""The files of a run's log: when one cannot be written, the run ends in a line that names it."""
+
+import logging
+import sys
+from pathlib import Path
+
+from mmengine.visualization import LocalVisBackend as MMLocalVisBackend
+
+from rdet.files import write_text, writing
+from rdet.registry import VISBACKENDS
+
+GO_ON = "then go on with --resume"
+
+
+@VISBACKENDS.register_module()
+class LocalVisBackend(MMLocalVisBackend):
+    """mmengine's, which has ``scalars.json`` and the config."""
+
+    def add_config(self, config, **kwargs) -> None:
+        write_text(Path(self.experiment._config_save_file), config.pretty_text, GO_ON)
+
+    def _dump(self, value_dict: dict, file_path: str, file_format: str) -> None:
+        with writing(file_path, GO_ON):
+            super()._dump(value_dict, file_path, file_format)
+
+
+def end_run_if_log_is_lost(logger: logging.Logger) -> None:
+    """Have a logger raise when its file cannot be written; Python's prints a traceback and goes on."""
+    for handler in logger.handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handleError = _raise_of(handler.baseFilename, handler.handleError)
+
+
+def _raise_of(path: str, otherwise):
+    def handle(record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            return otherwise(record)
+        with writing(path, GO_ON):
+            raise error
+
+    return handle
