@@ -62,7 +62,7 @@ def keys_of(cls: Any) -> dict[str, Key] | None:
         keys = {name: Key(KEYS[known[0]][name]) for name in BEHIND_KWARGS[known[0]]}
     of_others = {name: said for base in reversed(_bases(cls)) for name, said in KEYS.get(base, {}).items()}
     for reader in reversed(readers):  # a class goes before its bases
-        more = {} if reader.__module__.startswith("rdet.") else of_others
+        more = {} if (reader.__module__ or "").startswith("rdet.") else of_others
         keys |= {
             name: key._replace(annotation=more.get(name, key.annotation)) for name, key in _parameters(reader).items()
         }

@@ -19,7 +19,7 @@ from mmengine import registry as root
 from mmengine.utils import get_object_from_string
 
 from rdet.compat import ask_for_packages_without_setuptools, read_yaml_as_data
-from rdet.errors import ConfigError, MissingModuleError, RdetError, UnknownNameError
+from rdet.errors import ConfigError, MissingModuleError, RdetError, UnknownNameError, is_of_a_file
 from rdet.messages import nearest, shown
 from rdet.part_keys import check_arguments, missing_arguments, no_part
 from rdet.schema import is_dotted_name
@@ -251,7 +251,11 @@ def refused_values(error: Exception, where: str, name: str) -> ConfigError | Non
     Returns:
         None where the error passed through code of the user: it may be a bug there, which needs its traceback.
     """
-    if isinstance(error, RdetError) or any(map(_is_of_the_user, traceback.extract_tb(error.__traceback__))):
+    if (
+        isinstance(error, RdetError)
+        or is_of_a_file(error)
+        or any(map(_is_of_the_user, traceback.extract_tb(error.__traceback__)))
+    ):
         return None
     first = (str(error).strip().splitlines() or [""])[0]
     why = f"{type(error).__name__}: {first[:_LONGEST_REASON]}".removesuffix(": ")
@@ -303,7 +307,7 @@ OPTIMIZERS = Registry("optimizer", root.OPTIMIZERS, (), fallback=("mmengine.opti
 PARAM_SCHEDULERS = Registry("parameter scheduler", root.PARAM_SCHEDULERS, (), fallback=("mmengine.optim",))
 VISUALIZERS = Registry("visualizer", root.VISUALIZERS, (), fallback=("mmengine.visualization",))
 # rdet adds nothing to some of these; without them, mmengine warns that the scope has none.
-VISBACKENDS = Registry("visualizer backend", root.VISBACKENDS, (), fallback=("mmengine.visualization",))
+VISBACKENDS = Registry("visualizer backend", root.VISBACKENDS, ("rdet.engine",), fallback=("mmengine.visualization",))
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     "optimizer wrapper constructor", root.OPTIM_WRAPPER_CONSTRUCTORS, (), fallback=("mmengine.optim",)
 )

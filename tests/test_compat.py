@@ -108,7 +108,7 @@ def test_nothing_else_of_mmengine_is_replaced():
             for node in ast.walk(tree)
             if isinstance(node, ast.Import | ast.ImportFrom)
             for alias in node.names
-        }
+        } - sys.stdlib_module_names
         for node in ast.walk(tree):
             for target in node.targets if isinstance(node, ast.Assign) else ():
                 root = target

@@ -20,7 +20,7 @@ from rdet.datasets import BadImageError, CocoDataset
 from rdet.datasets.images import MAX_PIXELS, find_bad_images, read_image
 from rdet.datasets.quiet import quiet_decoders
 from rdet.datasets.transforms import LoadImageFromFile, Resize
-from rdet.errors import PipelineError
+from rdet.errors import PipelineError, RdetError
 from rdet.visualization.draw import save_image
 
 
@@ -178,9 +178,13 @@ def test_folders_named_like_images_are_none(tmp_path):
     assert find_images(tmp_path) == [tmp_path / "a.png" / "b.png"]
 
 
-@pytest.mark.parametrize(("name", "width"), [("a.webp", 20_000), ("a", 4)])
-def test_picture_that_cannot_be_written(tmp_path, name, width):
-    with pytest.raises(
-        PermissionError, match=r"a(\.webp)?: no picture of this size and name can be written .*; name it"
-    ):
+@pytest.mark.parametrize(
+    ("name", "width", "said"),
+    [
+        ("a.webp", 20_000, r"a\.webp: no WEBP of this size can be written .*; name it \.png"),
+        ("a", 4, r"a: no picture can be written by the suffix ''; take \.png or \.jpg"),
+    ],
+)
+def test_picture_that_cannot_be_written(tmp_path, name, width, said):
+    with pytest.raises(RdetError, match=said):
         save_image(tmp_path / name, np.zeros((1, width, 3), np.uint8))

@@ -285,7 +285,7 @@ def test_the_hook_counts_as_the_run_does(make_runner, tmp_path):
         ("rule", "better", "rule is 'better'; valid: 'greater', 'less', None"),
         ("interval", 0, "interval is 0; it must be 1 or more, or -1"),
         ("max_keep_ckpts", 0, "max_keep_ckpts is 0; it must be 1 or more, or -1"),
-        ("save_begin", -1, "save_begin is -1; it must be 0 or more"),
+        ("save_begin", -1, "save_begin is -1; it must be a whole number of 0 or more"),
     ],
 )
 def test_values_without_a_meaning_are_said(make_runner, key, value, message):
