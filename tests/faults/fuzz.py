@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+import cv2
 import torch
 
 from rdet.errors import RdetError, is_of_a_file, message_of
@@ -123,8 +124,10 @@ def run(reader: Reader, seed: int, cases: range) -> list[Failure]:
 
 
 def _work(reader: Reader, seed: int, cases: range, results) -> None:
-    torch.set_num_threads(1)
     watch = _Watch()
+    # Threads of the parent are missing here; whoever waits for them waits for ever.
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
     gc.freeze()  # data sets collect garbage; what the imports made need not be searched each time
     address_space = int(re.search(r"VmSize:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
     resource.setrlimit(resource.RLIMIT_AS, (address_space + 6 * _GIGABYTE,) * 2)  # a bomb ends here, not the machine
