@@ -22,6 +22,13 @@ def nearest(name: object, valid: Iterable[object], all_valid: bool = True) -> st
 
 
 def few(names: Iterable[object], most: int = 5) -> str:
-    """Join the first ``most`` names of a list; ``...`` stands for the others."""
-    listed = list(map(str, names))
+    """Join the first ``most`` names of a list, each in one line; ``...`` stands for the others and for long ones."""
+    listed = [in_one_line(name) for name in names]
     return ", ".join(listed[:most]) + (", ..." if len(listed) > most else "")
+
+
+def in_one_line(name: object, longest: int = 100) -> str:
+    """Return a name as it can stand in a message: what cannot be printed is escaped, what is long is cut."""
+    text = str(name)
+    text = text if text.isprintable() else repr(text)[1:-1]
+    return text if len(text) <= longest else f"{text[:longest]}..."

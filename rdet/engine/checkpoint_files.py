@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from rdet.checkpoint import check_whole
+from rdet.checkpoint_file import check_whole
 from rdet.errors import CheckpointError, RdetError
 
 LAST = "last_checkpoint"

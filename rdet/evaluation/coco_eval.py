@@ -181,7 +181,9 @@ def _as_rows(results, image_numbers: dict, category_numbers: dict) -> np.ndarray
             continue
         rows = np.asarray(results[image], dtype=np.float64)
         if not np.isfinite(rows).all():
-            raise EvaluationError(f"image {image!r} has a detection whose box or score is not finite")
+            raise EvaluationError(
+                f"image {image!r} has a detection whose box or score is not finite; take another checkpoint"
+            )
         ids, inverse = np.unique(rows[:, 5], return_inverse=True)
         unknown = [int(id_) for id_ in ids if id_ not in category_numbers]
         if unknown:

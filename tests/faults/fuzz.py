@@ -34,8 +34,8 @@ _FOREIGN = re.compile(
 )
 # How a remedy is said.
 _REMEDY = re.compile(
-    r"\b(must be|valid:|expected|did you mean|give|set|take|use|leave|remove|correct|repair|make|check|write|choose|"
-    r"lower|raise|install|run|put|name|convert|copy|replace|allow|draw|needs?|add|change|split|close|train|save)\b",
+    r"\bvalid:|\b(must be|expected|did you mean|give|set|take|use|leave|remove|correct|repair|make|check|write|choose|"
+    r"lower|raise|install|run|put|name|convert|copy|replace|allow|draw|needs?|add|change|split|close|train|save|resume|start|restore|delete|download|let)\b",
     re.IGNORECASE,
 )
 
@@ -116,6 +116,7 @@ def _work(reader: Reader, seed: int, cases: range, results) -> None:
     address_space = int(re.search(r"VmSize:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
     resource.setrlimit(resource.RLIMIT_AS, (address_space + 6 * _GIGABYTE,) * 2)  # a bomb ends here, not the machine
     for number in cases:
+        tempfile.tempdir = None
         folder = Path(tempfile.mkdtemp(prefix="rdet_fault_"))
         try:
             case = reader.make(Random(f"{seed} {reader.name} {number}"), folder)
@@ -163,6 +164,7 @@ def _writes(arguments: tuple) -> bool:
 def _judge(case: Case, folder: Path, watch: _Watch) -> list[str]:
     wrong = []
     before = _peak_memory(reset=True)
+    tempfile.tempdir = str(folder)  # what mmengine writes to read a config
     with _output_into(folder.parent / f"{folder.name}.txt") as said, watch.over(folder):
         try:
             case.read()
