@@ -77,10 +77,10 @@ def detect_folder(model, source: str | Path, out_dir: str | Path, score_thr: flo
 def find_images(source: Path) -> list[Path]:
     """Return an image itself, or the images below a folder, sorted."""
     if not source.exists():
-        raise MissingFileError(f"no image or folder at {source}")
+        raise MissingFileError(f"no image or folder at {source}; give another path")
     if source.is_file():
         return [source]
     paths = sorted(path for path in source.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
-        raise MissingFileError(f"no image in {source} (looked for {', '.join(IMAGE_SUFFIXES)})")
+        raise MissingFileError(f"no image in {source} (looked for {', '.join(IMAGE_SUFFIXES)}); give another folder")
     return paths

@@ -189,9 +189,11 @@ def test_nothing_to_train_is_said(suite, train_tool, capsys, names, message):
 def test_other_files_are_no_results(suite, tmp_path, content):
     path = tmp_path / "other.json"
     path.write_text(content)
-    with pytest.raises(ValueError, match=r"other.json does not hold the results of 'tools/paper.py run'"):
+    with pytest.raises(ValueError, match=r"other.json.*; name the results of 'tools/paper.py run', or remove it$"):
         Results(path)
-    with pytest.raises(ValueError, match=r"other.json does not hold the numbers of Figure 4"):
+    with pytest.raises(
+        ValueError, match=r"other.json.*; it does not hold the numbers of Figure 4; delete it, and make it anew with "
+    ):
         report(suite, ROWS, path, "")
 
 

@@ -199,7 +199,7 @@ def _make_odd(rng: Random, words: list[str], options: dict[str, str | None], mor
         options[key] = rng.choice(odd)
     elif what == "more":
         more.append(rng.choice([*PATHS, *NUMBERS]))
-    elif what == "less" and words:
+    elif what == "less" and len(words) > 1:
         words.pop()
     elif what == "unknown":
         more.append(rng.choice(["--outt", "--score", "-x", "--cfg-options", "--launcher=x", "--seed=", "--out"]))
