@@ -112,7 +112,7 @@ def run(reader: Reader, seed: int, cases: range) -> list[Failure]:
 
 
 def _work(reader: Reader, seed: int, cases: range, results) -> None:
-    watch = _Watch()
+    watch, home = _Watch(), os.getcwd()
     address_space = int(re.search(r"VmSize:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
     resource.setrlimit(resource.RLIMIT_AS, (address_space + 6 * _GIGABYTE,) * 2)  # a bomb ends here, not the machine
     for number in cases:
@@ -124,6 +124,7 @@ def _work(reader: Reader, seed: int, cases: range, results) -> None:
         except BaseException:
             results.send([(f"the case itself cannot be made: {traceback.format_exc()}", "")])
         finally:
+            os.chdir(home)  # a case may have gone into its folder
             shutil.rmtree(folder, ignore_errors=True)
 
 

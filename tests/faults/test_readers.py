@@ -52,7 +52,7 @@ EXPECTED = {
     3: "takes 1.1 GB",
     4: "runs os.system",
     5: "its process died with code 3",
-    6: "still runs after 2",
+    6: "still runs after 4",
     7: "more than a line",
     8: "names no 'a.json'",
     9: "another library speaks",
@@ -63,6 +63,6 @@ EXPECTED = {
 @pytest.mark.parametrize("number", [0, *EXPECTED])
 def test_the_harness_notices(number):
     names = ("a.json",) if number in (7, 8) else ()
-    reader = Reader("misbehaving", lambda rng, folder: Case(lambda: misbehave(number), names), seconds=2)
+    reader = Reader("misbehaving", lambda rng, folder: Case(lambda: misbehave(number), names), seconds=4)
     failures = run(reader, SEED, range(1))
     assert [failure.why[: len(EXPECTED[number])] for failure in failures] == ([EXPECTED[number]] if number else [])

@@ -378,7 +378,10 @@ def test_the_tool_says_in_one_line_what_is_wrong(save, tmp_path):
     code, _, error = run_tool("convert_checkpoint.py", source, "out.pth", cwd=tmp_path)
     assert (code, error.splitlines()) == (
         1,
-        [f"error: {source} is not a checkpoint of mmdet, detectron2, torchvision, nanodet: its weights are called a.b"],
+        [
+            f"error: {source} is not a checkpoint of mmdet, detectron2, torchvision, nanodet: its weights are "
+            "called a.b; give one of those"
+        ],
     )
     assert not (tmp_path / "out.pth").exists()
     code, _, error = run_tool("convert_checkpoint.py", "mmdet://atss_r50", "out.pth", cwd=tmp_path)

@@ -215,7 +215,7 @@ def test_status(suite, train_tool):
 def test_results_are_sorted_and_whole_after_each_training(tmp_path):
     results = Results(tmp_path / "r.json")
     for row, seed in (("b", 1), ("a", 1), ("b", 0)):
-        results.add(Outcome(row * 12, row, seed, {"AP": 0.5}, False, 1.0, {}))
+        results.add(Outcome(row * 12, row, seed, {"AP": 0.5, "AP50": 0.7, "AP75": 0.5}, False, 1.0, {}))
         stored = json.loads((tmp_path / "r.json").read_text())
     assert [(o["row"], o["seed"]) for o in stored] == [("a", 1), ("b", 0), ("b", 1)]
     assert [o.seed for o in Results(tmp_path / "r.json").of("b" * 12)] == [0, 1]

@@ -225,4 +225,4 @@ def _run(tool: str, line: list[str], folder: Path) -> None:
         sys.argv = kept
 
 
-READERS = [Reader("commands", make, seconds=60)]
+READERS = [Reader("commands", make, cases=16, seconds=60)]

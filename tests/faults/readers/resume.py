@@ -37,4 +37,4 @@ def make(rng: Random, folder: Path) -> Case:
     return Case(lambda: _go_on(folder, path, *kind), ("odd.pth",), f"{kind}: {'; '.join(what)}")
 
 
-READERS = [Reader("resume", make)]
+READERS = [Reader("resume", make, cases=10)]
