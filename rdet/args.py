@@ -88,14 +88,14 @@ def file_to_read(text: str) -> str:
 def file_to_write(text: str) -> str:
     """Read where a file goes: in a folder that can be made and written to."""
     path = _path(text, lambda path: path.is_file() or not path.exists(), "must be the name of a file")
-    _check_writable(Path(path).parent, text)
+    _check_writable(Path(path).parent, path)
     return path
 
 
 def folder_to_write(text: str) -> str:
     """Read where files go: a folder that can be made and written to."""
     path = _path(text, lambda path: path.is_dir() or not path.exists(), "must be a folder")
-    _check_writable(Path(path), text)
+    _check_writable(Path(path), path)
     return path
 
 
@@ -119,6 +119,7 @@ def _whole(text: str, least: int, what: str, most: float = math.inf) -> int:
 
 
 def _path(text: str, fits: Callable[[Path], bool], what: str) -> str:
+    text = os.path.expanduser(text)  # which a shell leaves as it is after "--option="
     try:
         good = bool(text.strip()) and "\0" not in text and fits(Path(text))
     except OSError:  # a name that is too long, or a folder that cannot be looked into

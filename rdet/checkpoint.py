@@ -87,7 +87,10 @@ def read_checkpoint(source: str | Path, map_location: str = "cpu") -> Mapping[st
 
 def _downloaded(address: str) -> str:
     """Return the path of a file that is downloaded once, into torch's folder."""
-    path = Path(torch.hub.get_dir()) / "checkpoints" / os.path.basename(urlparse(address).path)
+    name = os.path.basename(urlparse(address).path)
+    if not name:
+        raise DownloadError(f"{address} names no file; give the whole address")
+    path = Path(torch.hub.get_dir()) / "checkpoints" / name
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -32,9 +32,16 @@ def unreadable(path: str | Path, why: str) -> CheckpointError:
 
 def check_whole(path: str | Path) -> None:
     """Raise CheckpointError if a part of the file is not what was written: ``torch.load`` does not look."""
-    if not zipfile.is_zipfile(path):
+    try:
+        zipped = zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:
+        zipped = True  # of a kind that is read by nobody, as is said below
+    if not zipped:
         with open(path, "rb") as file:
-            begins = file.read(2)
+            try:
+                begins = file.read(2)
+            except OSError as error:
+                raise unreadable(path, error.strerror or "it cannot be read") from error
         if begins in (b"PK", b""):
             raise unreadable(path, "its end is missing")
         return  # the older format has no sums

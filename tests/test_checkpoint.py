@@ -344,3 +344,16 @@ def test_what_a_model_has_of_infinite_numbers_itself_is_loaded():
     module = nn.Module()
     module.register_buffer("mask", torch.tensor([0.0, -float("inf")]))
     load_weights_into(module, {"mask": module.mask}, "w.pth")
+
+
+def test_an_archive_of_several_disks_is_damaged(tmp_path):
+    content = bytearray(content_of({"w": torch.zeros(3)}))
+    content[content.rindex(b"PK\6\7") + 16] = 9
+    (tmp_path / "odd.pth").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"odd.pth cannot be read as a checkpoint \(.*\); take another$"):
+        read_checkpoint(tmp_path / "odd.pth")
+
+
+def test_an_address_without_a_file_is_refused():
+    with pytest.raises(ConnectionError, match="^https://x.org/ names no file; give the whole address$"):
+        read_checkpoint("https://x.org/")

@@ -1,12 +1,12 @@
 """Detect objects in pictures: python tools/infer.py [CONFIG] CHECKPOINT IMAGE_OR_FOLDER"""
 
-from rdet.args import ArgumentParser, add_cfg_options, existing, folder_to_write, score
+from rdet.args import ArgumentParser, add_cfg_options, existing, file_to_read, folder_to_write, score
 
 
 def parse_args():
     parser = ArgumentParser("Detect objects in pictures")
     parser.add_argument(
-        "config", nargs="?", type=existing, help="path of a config file (default: the one in the checkpoint)"
+        "config", nargs="?", type=file_to_read, help="path of a config file (default: the one in the checkpoint)"
     )
     parser.add_argument(
         "checkpoint",

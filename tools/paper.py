@@ -47,7 +47,7 @@ def parse_args():
     for name, commands in READ_BY.items():
         if getattr(args, name) not in (None, []) and args.command not in commands:
             option = "rows" if name == "rows" else f"--{name}"
-            parser.error(f"{args.command} reads no {option}; {' and '.join(commands)} do")
+            parser.error(f"{args.command} reads no {option}; {' and '.join(commands)} do; leave it out")
     args.data = args.data or Path("data/paper")
     args.jobs = (os.cpu_count() or 1) if args.jobs is None else args.jobs
     return args

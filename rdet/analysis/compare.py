@@ -170,7 +170,7 @@ def names_of(configs: Sequence[Path]) -> dict[str, Path]:
     paths = [path.resolve() for path in configs]
     for path in paths:
         if paths.count(path) > 1:
-            raise ConfigError(f"{path} is there twice; a comparison names each config once")
+            raise ConfigError(f"{path} is there twice; name each config once")
     names = {}
     for path in paths:
         depth = 1

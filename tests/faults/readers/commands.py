@@ -100,7 +100,6 @@ PATHS = [
         "http://",
         "mmdet://no",
         "x://y",
-        "~",
         "{config}",
         "{image}",
     ),
@@ -191,7 +190,7 @@ def _make_odd(rng: Random, words: list[str], options: dict[str, str | None], mor
     what = rng.choice(["word", "option", "option", "option", "more", "less", "unknown", "overrides"])
     if what == "word" and words:
         index = rng.randrange(len(words))
-        words[index] = rng.choice(NO_FILES if words[index] == "{config}" else PATHS)
+        words[index] = rng.choice(NO_FILES if words[index] in ("{config}", *NO_FILES) else PATHS)
     elif what == "option" and options:
         key = rng.choice(list(options))
         paths = key in ("--out", "--out-dir", "--work-dir", "--show-dir", "--resume", "--results")

@@ -99,7 +99,7 @@ def odd_tensor(rng: Random, tensor: torch.Tensor) -> Any:
     ]
     try:
         return rng.choice(made)()
-    except (RuntimeError, IndexError):  # a number has no axes
+    except (RuntimeError, IndexError, TypeError):  # a number has no axes
         return tensor * float("nan")
 
 
