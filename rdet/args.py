@@ -2,7 +2,10 @@
 
 import argparse
 import difflib
-from collections.abc import Sequence
+import math
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from rdet.signals import end_at_once_at_signals
 
@@ -21,11 +24,13 @@ class ArgumentParser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> argparse.Namespace:
         parsed, unknown = self.parse_known_intermixed_args(args, namespace)
+        if unknown and not unknown[0].startswith("-"):
+            self.error(f"{unknown[0]!r} is one argument too many; leave it out")
         if unknown:
             options = [option for option in self._option_string_actions if option.startswith("--")]
             close = difflib.get_close_matches(unknown[0].split("=")[0], options, n=2)
-            hint = f" Did you mean {' or '.join(close)}?" if close else ""
-            self.error(f"there is no option {unknown[0]}.{hint}")
+            hint = f"Did you mean {' or '.join(close)}?" if close else f"Valid: {', '.join(sorted(options))}."
+            self.error(f"there is no option {unknown[0]}. {hint}")
         if args is None:
             end_at_once_at_signals()
         return parsed
@@ -42,3 +47,99 @@ def add_launcher(parser: argparse.ArgumentParser) -> None:
         "--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none", help="what starts the processes"
     )
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+
+
+# Types of options: each takes the text of an option, and argparse names the option and what its value must be.
+
+
+def count(text: str) -> int:
+    """Read a whole number of 1 or more."""
+    return _whole(text, 1, "1 or more")
+
+
+def between(least: int, most: int) -> Callable[[str], int]:
+    """Make a type of whole numbers between two."""
+
+    def read(text: str) -> int:
+        return _whole(text, least, f"{least} to {most}", most)
+
+    return read
+
+
+def seed(text: str) -> int:
+    """Read a seed, of which torch and numpy take 32 bits."""
+    return _whole(text, 0, "0 to 4294967295", 2**32 - 1)
+
+
+def score(text: str) -> float:
+    """Read a number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number from 0 to 1")
+    return value
+
+
+def existing(text: str) -> str:
+    """Read the path of what is there to be read, or an address or name; a pipe would be waited for."""
+    return _path(text, lambda path: path.is_dir() or path.is_file() or not path.exists(), "must be a file or a folder")
+
+
+def file_to_read(text: str) -> str:
+    """Read the path of a file; that it is not there is said by what reads it."""
+    return _path(text, lambda path: path.is_file() or not path.exists(), "must be a file")
+
+
+def file_to_write(text: str) -> str:
+    """Read where a file goes: in a folder that can be made and written to."""
+    path = _path(text, lambda path: path.is_file() or not path.exists(), "must be the name of a file")
+    _check_writable(Path(path).parent, path)
+    return path
+
+
+def folder_to_write(text: str) -> str:
+    """Read where files go: a folder that can be made and written to."""
+    path = _path(text, lambda path: path.is_dir() or not path.exists(), "must be a folder")
+    _check_writable(Path(path), path)
+    return path
+
+
+def path_of(kind: Callable[[str], str]) -> Callable[[str], Path]:
+    """Make a type that gives a ``Path``."""
+
+    def read(text: str) -> Path:
+        return Path(kind(text))
+
+    return read
+
+
+def _whole(text: str, least: int, what: str, most: float = math.inf) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = least - 1
+    if not least <= value <= min(most, 2**62):
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of {what}")
+    return value
+
+
+def _path(text: str, fits: Callable[[Path], bool], what: str) -> str:
+    text = os.path.expanduser(text)  # which a shell leaves as it is after "--option="
+    try:
+        good = bool(text.strip()) and "\0" not in text and fits(Path(text))
+    except OSError:  # a name that is too long, or a folder that cannot be looked into
+        good = False
+    if not good:
+        raise argparse.ArgumentTypeError(f"{text!r} {what}")
+    return text
+
+
+def _check_writable(folder: Path, text: str) -> None:
+    """Raise unless a folder is there and can be written to, or can be made."""
+    there = folder.absolute()
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise argparse.ArgumentTypeError(f"{text!r} must be where files can be written; {there} is not")

@@ -1,39 +1,41 @@
 """Reading checkpoints, and loading weights with one summary of what fits."""
 
+import os
 import re
-import zipfile
-import zlib
+import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
+from http.client import HTTPException
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
-from urllib.error import URLError
+from urllib.parse import urlparse
 
 import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer, print_log
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from rdet.architecture import architecture_of
-from rdet.errors import CheckpointError, DownloadError, MissingFileError
-from rdet.messages import few
+from rdet.checkpoint_file import check_harmless, check_whole, unreadable
+from rdet.errors import CheckpointError, DownloadError, MissingFileError, is_of_a_file
+from rdet.messages import few, in_one_line
+from rdet.plain_values import NotPlainError, Plain, StoredHistory
 
 _multiarray = (np._core if hasattr(np, "_core") else np.core).multiarray
 
 
 def _statistics_method(owner: type, name: str) -> Any:
     """Stand in for ``getattr``, by which a pickle names the methods that a HistoryBuffer refers to."""
-    if owner is not HistoryBuffer or name.startswith("_"):
+    if owner is not StoredHistory:
         raise CheckpointError(f"a checkpoint may not ask for {owner}.{name}")
-    return getattr(owner, name)
+    return name
 
 
 # What a checkpoint of mmengine holds besides tensors: the log's history. Since torch 2.6,
 # `torch.load` refuses every class that is not named here; these only hold numbers.
 _SAFE_CLASSES = [
-    HistoryBuffer,
+    (StoredHistory, "mmengine.logging.history_buffer.HistoryBuffer"),
     (_statistics_method, "__builtin__.getattr"),
     (_statistics_method, "builtins.getattr"),
     np.ndarray,
@@ -61,56 +63,64 @@ def read_checkpoint(source: str | Path, map_location: str = "cpu") -> Mapping[st
         CheckpointError: The file is not a checkpoint, is damaged, or holds objects that may run code.
     """
     source = str(source)
-    remote = source.startswith(("http://", "https://"))
-    if not remote and not Path(source).is_file():
-        raise MissingFileError(f"no checkpoint at {source}")
-    if not remote:
-        check_whole(source)
+    path = _downloaded(source) if source.startswith(("http://", "https://")) else source
+    if not Path(path).is_file():
+        raise MissingFileError(f"no checkpoint at {path}; give the path of a file")
+    check_whole(path)
+    check_harmless(path)
     allow_checkpoint_classes()
-    read = torch.hub.load_state_dict_from_url if remote else torch.load
     try:
-        checkpoint = read(source, map_location=map_location, weights_only=True)
-    except (URLError, TimeoutError, ConnectionError) as error:
-        raise DownloadError(f"cannot download {source} ({error})") from error
-    except Exception as error:
-        raise CheckpointError(f"{source} cannot be read as a checkpoint ({_reason(error)})") from error
-    if not isinstance(checkpoint, Mapping):
-        raise CheckpointError(
-            f"{source} cannot be read as a checkpoint (it holds a {type(checkpoint).__name__}, no dict)"
-        )
-    return checkpoint
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch has to say of odd files
+            content = torch.load(path, map_location=map_location, weights_only=True)
+        content = Plain(os.path.getsize(path)).copy(content)
+    except NotPlainError as error:
+        raise unreadable(source, str(error)) from error
+    except Exception as error:  # a damaged file has torch raise anything
+        if is_of_a_file(error):
+            raise
+        raise unreadable(source, _reason(error)) from error
+    if not isinstance(content, Mapping):
+        raise unreadable(source, f"it holds a {type(content).__name__}, no dict")
+    return content
 
 
-def check_whole(path: str | Path) -> None:
-    """Raise CheckpointError if a part of the file is not what was written: ``torch.load`` does not look."""
-    if not zipfile.is_zipfile(path):
-        with open(path, "rb") as file:
-            begins = file.read(2)
-        if begins in (b"PK", b""):
-            raise CheckpointError(f"{path} cannot be read as a checkpoint (its end is missing); take another")
-        return  # the older format has no sums
-    try:
-        with zipfile.ZipFile(path) as parts:
-            damaged = parts.testzip()
-    except (zipfile.BadZipFile, zlib.error) as error:
-        raise CheckpointError(f"{path} cannot be read as a checkpoint (it is damaged: {error})") from error
-    if damaged is not None:
-        raise CheckpointError(f"{path} is damaged: {damaged} in it is not what was written; take another checkpoint")
+def _downloaded(address: str) -> str:
+    """Return the path of a file that is downloaded once, into torch's folder."""
+    name = os.path.basename(urlparse(address).path)
+    if not name:
+        raise DownloadError(f"{address} names no file; give the whole address")
+    path = Path(torch.hub.get_dir()) / "checkpoints" / name
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(address, str(path))
+        except (OSError, HTTPException, ValueError) as error:
+            if is_of_a_file(error):
+                raise
+            raise DownloadError(f"cannot download {address} ({error}); put the file at {path} by hand") from error
+    return str(path)
 
 
 def _reason(error: Exception) -> str:
-    """Say in one line why `torch.load` failed; its own first line advises to switch the safety off."""
-    if refused := re.search(r"GLOBAL (\S+)", str(error)):
-        return f"it holds {refused[1]}, which is no data and may run code"
-    if isinstance(error, UnpicklingError):
-        return "it is not what torch.save writes"
-    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+    """Say in one line why `torch.load` failed; its own advises to switch the safety off."""
+    if isinstance(error, MemoryError) or "allocate" in str(error):
+        return "it asks for more memory than there is"
+    if "deserialize object on" in str(error) or "cuda" in str(error).lower():
+        return "its tensors are on a device that is not here"
+    return f"it is damaged or not what torch.save writes: {type(error).__name__}"
 
 
 def meta_in(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what a checkpoint says of itself; nothing if it says it in a way of its own."""
     meta = checkpoint.get("meta")
     return meta if isinstance(meta, Mapping) else {}
+
+
+def origin_in(checkpoint: Mapping[str, Any]) -> str:
+    """Return which project's a checkpoint was before it was converted; nothing if it does not say so."""
+    origin = meta_in(checkpoint).get("converted_from")
+    return origin if isinstance(origin, str) else ""
 
 
 def classes_in(checkpoint: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -179,11 +189,48 @@ def load_weights_into(
         found = architecture_of(weights)
         if found and converted_from.startswith("mmdet"):
             found = replace(found, mmdet=True)
-        advice = f": it is {found.advice}" if found else ""
+        advice = f": it is {found.advice}" if found else "; give its own config"
         raise CheckpointError(f"{summary}. The checkpoint is of another architecture than the config{advice}")
+    check_numbers(fitting, wanted, source)
     module.load_state_dict(fitting, strict=False)
     if not complete:
         print_log(summary, logger="current", level=30)
+
+
+def check_fit(wanted: Mapping[str, Tensor], found: Any, source: str) -> None:
+    """Raise CheckpointError unless all tensors of a state are there, of their shapes and of finite numbers.
+
+    Args:
+        wanted: Name -> tensor, as the state should be.
+        found: As a checkpoint has it.
+        source: What it is, for the message.
+    """
+    state = found if isinstance(found, Mapping) else {}
+    for name in [*wanted, *state]:
+        own, value = wanted.get(name), state.get(name)
+        if own is None or not isinstance(value, Tensor) or value.shape != own.shape:
+            raise CheckpointError(
+                f"{source} is of another model, as its entry {in_one_line(name)} tells; give that of the config"
+            )
+    check_numbers(state, wanted, source)
+
+
+def check_numbers(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor], source: str) -> None:
+    """Raise CheckpointError if a weight is not finite in the precision of the model, or of another kind of number."""
+    for name, value in weights.items():
+        own = wanted[name]
+        if not own.is_floating_point():
+            continue
+        if not value.is_floating_point():
+            raise CheckpointError(
+                f"{source}: its weight {name} is of {value.dtype}, where the model has {own.dtype}; give a checkpoint "
+                "of floating-point numbers"
+            )
+        if not value.to(own.dtype).isfinite().all() and own.isfinite().all():
+            raise CheckpointError(
+                f"{source}: its weight {name} holds numbers that are not finite, so its training had failed; take an "
+                "earlier checkpoint"
+            )
 
 
 def _shapes(names: list[str], weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:

@@ -34,8 +34,8 @@ def nearest(name: object, valid: Iterable[object], all_valid: bool = True) -> st
 
 
 def few(names: Iterable[object], most: int = 5) -> str:
-    """Join the first ``most`` names of a list; ``...`` stands for the others."""
-    listed = [printable(str(name)) for name in names]
+    """Join the first ``most`` names of a list, each in one line; ``...`` stands for the others and for long ones."""
+    listed = [in_one_line(name) for name in names]
     return ", ".join(listed[:most]) + (", ..." if len(listed) > most else "")
 
 
@@ -44,6 +44,12 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in _BREAKS else c for c in text)
+
+
+def in_one_line(name: object, longest: int = _LONGEST) -> str:
+    """Return a name as it can stand in a message: what would break a line is escaped, what is long is cut."""
+    text = printable(str(name))
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def shown(value: object) -> str:

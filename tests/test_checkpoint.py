@@ -1,9 +1,12 @@
+import functools
 import io
 import logging
 import os
 import re
 import subprocess
 import sys
+import warnings
+import zipfile
 from urllib.error import URLError
 
 import numpy as np
@@ -13,6 +16,7 @@ from mmengine.logging import HistoryBuffer, MessageHub, MMLogger
 from torch import nn
 
 from rdet.checkpoint import load_weights_into, read_checkpoint, weights_in
+from rdet.errors import CheckpointError
 
 
 @pytest.fixture
@@ -85,7 +89,7 @@ class Malicious:
 def test_code_in_a_checkpoint_does_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"state_dict": {"0.weight": torch.zeros(1)}, "meta": Malicious()}, "evil.pth")
-    message = r"^evil.pth cannot be read as a checkpoint \(it holds \w+.mkdir, which is no data and may run code\)$"
+    message = r"^evil.pth cannot be read as a checkpoint \(it holds \w+.mkdir, which is no data and may run code\); t"
     with pytest.raises(ValueError, match=message):
         read_checkpoint("evil.pth")
     assert not (tmp_path / "pwned").exists()
@@ -115,7 +119,7 @@ def test_what_is_no_checkpoint_is_one_line(content, reason, tmp_path):
     path = tmp_path / "bad.pth"
     path.write_bytes(content)
     with pytest.raises(
-        ValueError, match=rf"\A{re.escape(str(path))} cannot be read as a checkpoint \({reason}\)(; take another)?\Z"
+        ValueError, match=rf"\A{re.escape(str(path))} cannot be read as a checkpoint \({reason}\); take another\Z"
     ):
         read_checkpoint(path)
 
@@ -126,7 +130,7 @@ def test_what_has_no_name_is_no_weight():
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match=f"^no checkpoint at {re.escape(str(tmp_path / 'a.pth'))}$"):
+    with pytest.raises(FileNotFoundError, match=f"^no checkpoint at {re.escape(str(tmp_path / 'a.pth'))}; give"):
         read_checkpoint(tmp_path / "a.pth")
     with pytest.raises(FileNotFoundError, match="no checkpoint at"):
         read_checkpoint(tmp_path)
@@ -136,7 +140,7 @@ def test_failed_download(monkeypatch):
     def offline(*_, **__):
         raise URLError("no route to host")
 
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", offline)
+    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
     with pytest.raises(
         ConnectionError, match=r"^cannot download https://x.org/a.pth \(<urlopen error no route to host>"
     ):
@@ -186,7 +190,7 @@ def test_strict_says_in_one_line_what_does_not_fit(state, message):
     before = {name: value.clone() for name, value in module.state_dict().items()}
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         load_weights_into(module, state, "w.pth")
-    assert str(caught.value).endswith("The checkpoint is of another architecture than the config")
+    assert str(caught.value).endswith("The checkpoint is of another architecture than the config; give its own config")
     assert "\n" not in str(caught.value)
     assert all(torch.equal(module.state_dict()[name], value) for name, value in before.items())
 
@@ -234,3 +238,122 @@ def test_damaged_file_is_said(tmp_path):
     assert not torch.equal(torch.load(path)["state_dict"]["weight"], torch.arange(10000.0))
     with pytest.raises(ValueError, match=r"model.pth is damaged: .*data/0 in it is not what was written"):
         read_checkpoint(path)
+
+
+def rewritten(path, change):
+    """Writes a checkpoint whose pickle is another one, its sums right."""
+    content = content_of({"state_dict": {"w": torch.zeros(3)}})
+    with zipfile.ZipFile(io.BytesIO(content)) as parts, zipfile.ZipFile(path, "w") as out:
+        for name in parts.namelist():
+            out.writestr(name, change if name.endswith("data.pkl") else parts.read(name))
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (torch.zeros(1).expand(10**10), "state_dict.w claims more numbers than the file has"),
+        (torch.ones(2, dtype=torch.complex64), "state_dict.w is no plain tensor of numbers"),
+        (torch.eye(3).to_sparse(), "it holds torch._utils._rebuild_sparse_tensor, which no detector needs"),
+        (
+            torch.zeros(3, device="meta"),
+            "it holds torch._utils._rebuild_meta_tensor_no_storage, which no detector needs",
+        ),
+        (HistoryBuffer([1.0], [0]), "state_dict.w is no history of numbers and how often each counts"),
+        (functools.reduce(lambda inner, _: [inner], range(150), 1), "it has values more than 100 levels deep"),
+        (1 << 5000, "it is damaged or not what torch.save writes: "),
+        (1 << 2030, None),
+    ],
+    ids=["expanded", "complex", "sparse", "meta", "history", "deep", "very long number", "long number"],
+)
+def test_what_is_no_plain_value_is_named(value, reason, tmp_path):
+    path = tmp_path / "odd.pth"
+    torch.save({"state_dict": {"w": value}}, path)
+    if reason is None:
+        read_checkpoint(path)
+        return
+    with pytest.raises(CheckpointError, match=re.escape(f"odd.pth cannot be read as a checkpoint ({reason}")) as caught:
+        read_checkpoint(path)
+    assert str(caught.value).endswith("; take another")
+
+
+def test_values_within_themselves_and_many_times_are_refused(tmp_path):
+    path = tmp_path / "odd.pth"
+    rewritten(path, b"\x80\x02}q\x00X\x01\x00\x00\x00ah\x00s.")
+    with pytest.raises(CheckpointError, match="a contains itself"):
+        read_checkpoint(path)
+    lists = b"](]q\x01" + b"".join(b"](" + b"h%c" % n * 9 + b"eq%c" % (n + 1) for n in range(1, 20)) + b"e"
+    rewritten(path, b"\x80\x02}X\x01\x00\x00\x00a" + lists + b"s.")
+    with pytest.raises(CheckpointError, match="has more than 10000000 values"):
+        read_checkpoint(path)
+
+
+def test_a_history_brings_no_methods(tmp_path):
+    history = HistoryBuffer([1.0], [1])
+    history._statistics_methods = {"mean": np.ndarray}
+    history.max = 3
+    torch.save({"a": history}, tmp_path / "odd.pth")
+    read = read_checkpoint(tmp_path / "odd.pth")["a"]
+    assert (read.statistics("mean"), read.max()) == (1, 1)
+    assert HistoryBuffer._statistics_methods["mean"] is HistoryBuffer.mean
+
+
+@pytest.mark.parametrize("kind", ["compressed", "twice", "program"])
+def test_an_archive_that_torch_does_not_write_is_refused(kind, tmp_path):
+    content, path = content_of({"w": torch.zeros(10**6)}), tmp_path / "odd.pth"
+    with (
+        zipfile.ZipFile(io.BytesIO(content)) as parts,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED if kind == "compressed" else zipfile.ZIP_STORED) as out,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        for name in parts.namelist() * (2 if kind == "twice" else 1):
+            out.writestr(name, parts.read(name))
+        if kind == "program":
+            out.writestr("archive/constants.pkl", b"")
+    message = {"compressed": "its parts are compressed", "twice": "it is not what torch", "program": "TorchScript"}[
+        kind
+    ]
+    with pytest.raises(CheckpointError, match=message):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (float("nan"), "w.pth: its weight 0.bias holds numbers that are not finite.*; take an earlier checkpoint"),
+        (float("inf"), "w.pth: its weight 0.bias holds numbers that are not finite"),
+        (torch.full((3,), 1e300, dtype=torch.float64), "w.pth: its weight 0.bias holds numbers that are not finite"),
+        (
+            torch.ones(3, dtype=torch.int8),
+            "w.pth: its weight 0.bias is of torch.int8, where the model has torch.float32",
+        ),
+    ],
+)
+@pytest.mark.parametrize("strict", [True, False])
+def test_weights_that_are_no_finite_numbers_are_refused(value, message, strict):
+    module = network()
+    before = module[0].bias.clone()
+    state = {**weights(), "0.bias": value if isinstance(value, torch.Tensor) else torch.full((3,), value)}
+    with pytest.raises(CheckpointError, match=message):
+        load_weights_into(module, state, "w.pth", strict)
+    assert torch.equal(module[0].bias, before)
+    load_weights_into(module, {**weights(), "0.bias": torch.ones(3, dtype=torch.float16)}, "w.pth")
+
+
+def test_what_a_model_has_of_infinite_numbers_itself_is_loaded():
+    module = nn.Module()
+    module.register_buffer("mask", torch.tensor([0.0, -float("inf")]))
+    load_weights_into(module, {"mask": module.mask}, "w.pth")
+
+
+def test_an_archive_of_several_disks_is_damaged(tmp_path):
+    content = bytearray(content_of({"w": torch.zeros(3)}))
+    content[content.rindex(b"PK\6\7") + 16] = 9
+    (tmp_path / "odd.pth").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"odd.pth cannot be read as a checkpoint \(.*\); take another$"):
+        read_checkpoint(tmp_path / "odd.pth")
+
+
+def test_an_address_without_a_file_is_refused():
+    with pytest.raises(ConnectionError, match="^https://x.org/ names no file; give the whole address$"):
+        read_checkpoint("https://x.org/")

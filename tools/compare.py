@@ -2,21 +2,35 @@
 
 from pathlib import Path
 
-from rdet.args import ArgumentParser, add_cfg_options
+from rdet.args import (
+    ArgumentParser,
+    add_cfg_options,
+    between,
+    file_to_read,
+    file_to_write,
+    folder_to_write,
+    path_of,
+    seed,
+)
 
 
 def parse_args():
     parser = ArgumentParser("Train and compare detectors; run it again to go on where it stopped")
-    parser.add_argument("configs", nargs="+", type=Path, help="configs; the first is the base of the comparison")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1], help="seeds of each (default: 0 1)")
-    parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/compare"), help="where the runs are kept")
-    parser.add_argument("--out", type=Path, help="where results go, .json and .md (default: WORK_DIR/results)")
-    parser.add_argument("--rounds", type=int, default=5, help="timings of each detector; 0: no costs (default: 5)")
+    parser.add_argument(
+        "configs", nargs="+", type=path_of(file_to_read), help="configs; the first is the base of the comparison"
+    )
+    parser.add_argument("--seeds", nargs="+", type=seed, default=[0, 1], help="seeds of each (default: 0 1)")
+    parser.add_argument(
+        "--work-dir", type=path_of(folder_to_write), default=Path("work_dirs/compare"), help="where the runs are kept"
+    )
+    parser.add_argument(
+        "--out", type=path_of(file_to_write), help="where results go, .json and .md (default: WORK_DIR/results)"
+    )
+    parser.add_argument(
+        "--rounds", type=between(0, 1000), default=5, help="timings of each detector; 0: no costs (default: 5)"
+    )
     add_cfg_options(parser)
-    args = parser.parse_args()
-    if args.rounds < 0:
-        parser.error("--rounds must be 0 or more")
-    return args
+    return parser.parse_args()
 
 
 def main() -> None:

@@ -1,14 +1,16 @@
 """Convert a checkpoint: python tools/convert_checkpoint.py SOURCE OUT"""
 
-from rdet.args import ArgumentParser
+from rdet.args import ArgumentParser, existing, file_to_write
 
 
 def parse_args():
     parser = ArgumentParser("Convert a checkpoint of another project to rdet's, or one of any to MMDetection's")
     parser.add_argument(
-        "source", help="path, address or name (mmdet://..., detectron2://..., torchvision://..., nanodet://...)"
+        "source",
+        type=existing,
+        help="path, address or name (mmdet://..., detectron2://..., torchvision://..., nanodet://...)",
     )
-    parser.add_argument("out", help="where the converted checkpoint goes")
+    parser.add_argument("out", type=file_to_write, help="where the converted checkpoint goes")
     parser.add_argument(
         "--from",
         dest="origin",

@@ -1,18 +1,25 @@
 """Fit the sizes of a config's anchors to its training set: python tools/fit_anchors.py CONFIG --out CONFIG_OUT.py"""
 
-from rdet.args import ArgumentParser, add_cfg_options
+from rdet.args import ArgumentParser, add_cfg_options, between, count, file_to_read, file_to_write, seed
 
 
 def parse_args():
     parser = ArgumentParser("Fit the sizes of anchors to a training set")
-    parser.add_argument("config", help="path of a config file")
-    parser.add_argument("--out", metavar="CONFIG.py", help="write a config that inherits CONFIG and has these anchors")
+    parser.add_argument("config", type=file_to_read, help="path of a config file")
+    parser.add_argument(
+        "--out",
+        type=file_to_write,
+        metavar="CONFIG.py",
+        help="write a config that inherits CONFIG and has these anchors",
+    )
     parser.add_argument(
         "--method", choices=["kmeans", "genetic"], default="genetic", help="genetic refines what k-means finds"
     )
-    parser.add_argument("--num-anchors", type=int, help="anchors on each level (default: as many as CONFIG has)")
-    parser.add_argument("--max-images", type=int, default=2000, help="read at most so many images, drawn at random")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same anchors")
+    parser.add_argument(
+        "--num-anchors", type=between(1, 100), help="anchors on each level (default: as many as CONFIG has)"
+    )
+    parser.add_argument("--max-images", type=count, default=2000, help="read at most so many images, drawn at random")
+    parser.add_argument("--seed", type=seed, default=0, help="same seed, same anchors")
     add_cfg_options(parser)
     return parser.parse_args()
 

@@ -5,16 +5,18 @@ python tools/make_quickstart.py [data/quickstart]
 
 from pathlib import Path
 
-from rdet.args import ArgumentParser
+from rdet.args import ArgumentParser, between, folder_to_write, path_of, seed
 
 
 def parse_args():
     parser = ArgumentParser("Generate the quickstart's detection data set in COCO's format")
-    parser.add_argument("out", nargs="?", type=Path, default=Path("data/quickstart"), help="folder to write to")
-    parser.add_argument("--train", type=int, default=600, help="number of training images")
-    parser.add_argument("--val", type=int, default=150, help="number of validation images")
-    parser.add_argument("--size", type=int, default=256, help="height and width of the images in pixels")
-    parser.add_argument("--seed", type=int, default=0, help="another seed gives other images")
+    parser.add_argument(
+        "out", nargs="?", type=path_of(folder_to_write), default=Path("data/quickstart"), help="folder to write to"
+    )
+    parser.add_argument("--train", type=between(1, 10**6), default=600, help="number of training images")
+    parser.add_argument("--val", type=between(1, 10**6), default=150, help="number of validation images")
+    parser.add_argument("--size", type=between(32, 4096), default=256, help="height and width of the images in pixels")
+    parser.add_argument("--seed", type=seed, default=0, help="another seed gives other images")
     return parser.parse_args()
 
 

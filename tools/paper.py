@@ -5,7 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from rdet.args import ArgumentParser
+from rdet.args import ArgumentParser, between, file_to_read, file_to_write, folder_to_write, path_of
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLES = "1a 1b 1c 1d 3 section_5_1 alpha_sweep star_sweep"
@@ -25,23 +25,31 @@ def parse_args():
     parser = ArgumentParser(__doc__.split(":")[0])
     parser.add_argument("command", choices=["run", "status", "report", "figures"], help="run goes on where it stopped")
     parser.add_argument("rows", nargs="*", help=f"tables ({TABLES}) or rows; default: all")
-    parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/paper"), help="where trainings are kept")
-    parser.add_argument("--results", type=Path, help="json of all outcomes (default: WORK_DIR/results.json)")
-    parser.add_argument("--data", type=Path, help="data set; made if it is not there (default: data/paper)")
-    parser.add_argument("--jobs", type=int, help="trainings at a time (default: one a core)")
-    parser.add_argument("--seeds", type=int, help="seeds of each row (default: three; star_sweep one)")
-    parser.add_argument("--out", type=Path, help="report: Markdown file to write (default: printed)")
-    parser.add_argument("--figures", type=Path, help="folder of the figures (default: WORK_DIR/figures)")
-    parser.add_argument("--checkpoint", type=Path, help="figures: model of configs/paper/small.py for Figure 4")
+    parser.add_argument(
+        "--work-dir", type=path_of(folder_to_write), default=Path("work_dirs/paper"), help="where trainings are kept"
+    )
+    parser.add_argument(
+        "--results", type=path_of(file_to_write), help="json of all outcomes (default: WORK_DIR/results.json)"
+    )
+    parser.add_argument(
+        "--data", type=path_of(folder_to_write), help="data set; made if it is not there (default: data/paper)"
+    )
+    parser.add_argument("--jobs", type=between(1, 1024), help="trainings at a time (default: one a core)")
+    parser.add_argument("--seeds", type=between(1, 100), help="seeds of each row (default: three; star_sweep one)")
+    parser.add_argument("--out", type=path_of(file_to_write), help="report: Markdown file to write (default: printed)")
+    parser.add_argument(
+        "--figures", type=path_of(folder_to_write), help="folder of the figures (default: WORK_DIR/figures)"
+    )
+    parser.add_argument(
+        "--checkpoint", type=path_of(file_to_read), help="figures: model of configs/paper/small.py for Figure 4"
+    )
     args = parser.parse_args()
     for name, commands in READ_BY.items():
         if getattr(args, name) not in (None, []) and args.command not in commands:
             option = "rows" if name == "rows" else f"--{name}"
-            parser.error(f"{args.command} reads no {option}; {' and '.join(commands)} do")
+            parser.error(f"{args.command} reads no {option}; {' and '.join(commands)} do; leave it out")
     args.data = args.data or Path("data/paper")
     args.jobs = (os.cpu_count() or 1) if args.jobs is None else args.jobs
-    if args.jobs < 1 or (args.seeds is not None and args.seeds < 1):
-        parser.error("--jobs and --seeds must be 1 or more")
     return args
 
 

@@ -1,11 +1,11 @@
 """Show a config with its bases merged, and what it changes of them: python tools/print_config.py CONFIG"""
 
-from rdet.args import ArgumentParser, add_cfg_options
+from rdet.args import ArgumentParser, add_cfg_options, file_to_read
 
 
 def parse_args():
     parser = ArgumentParser("Show a resolved config")
-    parser.add_argument("config", help="path of a config file")
+    parser.add_argument("config", type=file_to_read, help="path of a config file")
     add_cfg_options(parser)
     parser.add_argument("--changes", action="store_true", help="only what the config changes of its bases")
     return parser.parse_args()

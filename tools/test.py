@@ -1,16 +1,28 @@
 """Evaluate a checkpoint: python tools/test.py CONFIG CHECKPOINT"""
 
-from rdet.args import ArgumentParser, add_cfg_options, add_launcher
+from rdet.args import (
+    ArgumentParser,
+    add_cfg_options,
+    add_launcher,
+    existing,
+    file_to_read,
+    file_to_write,
+    folder_to_write,
+)
 from rdet.errors import ConfigError
 
 
 def parse_args():
     parser = ArgumentParser("Evaluate a checkpoint")
-    parser.add_argument("config", help="path of a config file")
-    parser.add_argument("checkpoint", help="path or address of a checkpoint")
-    parser.add_argument("--work-dir", help="where logs go (default: work_dirs/NAME_OF_CONFIG)")
-    parser.add_argument("--out", metavar="FILE.json", help="write the detections in COCO's results format")
-    parser.add_argument("--show-dir", metavar="DIR", help="draw truth and detections of every image")
+    parser.add_argument("config", type=file_to_read, help="path of a config file")
+    parser.add_argument("checkpoint", type=existing, help="path or address of a checkpoint")
+    parser.add_argument("--work-dir", type=folder_to_write, help="where logs go (default: work_dirs/NAME_OF_CONFIG)")
+    parser.add_argument(
+        "--out", type=file_to_write, metavar="FILE.json", help="write the detections in COCO's results format"
+    )
+    parser.add_argument(
+        "--show-dir", type=folder_to_write, metavar="DIR", help="draw truth and detections of every image"
+    )
     parser.add_argument("--amp", action="store_true", help="bfloat16: faster where the processor has it")
     parser.add_argument("--tta", action="store_true", help="detect in several views of each image and merge them")
     add_cfg_options(parser)

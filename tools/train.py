@@ -2,17 +2,20 @@
 
 from argparse import BooleanOptionalAction
 
-from rdet.args import ArgumentParser, add_cfg_options, add_launcher
+from rdet.args import ArgumentParser, add_cfg_options, add_launcher, existing, file_to_read, folder_to_write, seed
 
 
 def parse_args():
     parser = ArgumentParser("Train a detector")
-    parser.add_argument("config", help="path of a config file")
-    parser.add_argument("--work-dir", help="where logs and checkpoints go (default: work_dirs/NAME_OF_CONFIG)")
+    parser.add_argument("config", type=file_to_read, help="path of a config file")
+    parser.add_argument(
+        "--work-dir", type=folder_to_write, help="where logs and checkpoints go (default: work_dirs/NAME_OF_CONFIG)"
+    )
     parser.add_argument(
         "--resume",
         nargs="?",
         const="auto",
+        type=existing,
         metavar="PATH",
         help="continue from PATH, or from the work dir's last checkpoint",
     )
@@ -25,7 +28,7 @@ def parse_args():
     )
     add_cfg_options(parser)
     add_launcher(parser)
-    parser.add_argument("--seed", type=int, help="seed of weights, data order and augmentation")
+    parser.add_argument("--seed", type=seed, help="seed of weights, data order and augmentation")
     parser.add_argument("--deterministic", action="store_true", help="same seed, same bits")
     return parser.parse_args()
 

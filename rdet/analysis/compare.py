@@ -11,6 +11,7 @@ from statistics import mean
 from mmengine.config import Config
 
 from rdet.analysis.cost import measure_costs
+from rdet.analysis.results_file import parse_results, read_results
 from rdet.apis.cli import parse_options
 from rdet.config import flatten, load_config
 from rdet.errors import ComparisonError, ConfigError
@@ -62,7 +63,7 @@ class Trial:
             if code:
                 raise ComparisonError(f"{self.config}, seed {self.seed}: training ended with code {code}; see {log}")
             write_text(done, json.dumps(last_metrics(self.folder), indent=1))
-        return json.loads(done.read_text())
+        return read_results(done, dict.fromkeys(_METRICS, float), "remove it to evaluate anew with --resume")
 
     def _claim_folder(self, options: Sequence[str]) -> None:
         """Write down the settings of the run, or compare them with those of the run that is there."""
@@ -71,7 +72,8 @@ class Trial:
         if not (self._has_checkpoint() or (self.folder / "metrics.json").exists()):
             write_text(record, json.dumps(settings, indent=1))
             return
-        before = json.loads(record.read_text()) if record.exists() else {}
+        remedy = f"remove {self.folder} to train anew, or take another --work-dir"
+        before = read_results(record, {str: str}, remedy) if record.exists() else {}
         changed = [key for key in {**before, **settings} if before.get(key) != settings.get(key)]
         if changed:
             raise ComparisonError(
@@ -91,14 +93,16 @@ def load_trial(config: Path, options: Sequence[str]) -> Config:
 def last_metrics(folder: Path) -> dict[str, float]:
     """Return the metrics of a run's last evaluation. Raise :class:`ComparisonError` if it has none."""
     for scalars in sorted(folder.glob("*/vis_data/scalars.json"), reverse=True):
-        for line in reversed(scalars.read_text().splitlines()):
-            try:
-                values = json.loads(line)
-            except json.JSONDecodeError:  # what a killed run wrote last
-                continue
-            if _METRICS["AP"] in values:
+        lines = scalars.read_text(encoding="utf-8", errors="replace").splitlines()
+        for number, line in reversed(list(enumerate(lines, 1))):
+            # What a killed run wrote last has no end.
+            if f'"{_METRICS["AP"]}"' in line and line.endswith("}"):
+                wanted = dict.fromkeys(_METRICS.values(), float)
+                values = parse_results(line, wanted, f"{scalars}, line {number}", f"remove {folder} to train anew")
                 return {name: values[key] for name, key in _METRICS.items()}
-    raise ComparisonError(f"{folder}: no evaluation in its logs; does the config evaluate at its end?")
+    raise ComparisonError(
+        f"{folder}: no evaluation in its logs; set train_cfg.val_interval so that it evaluates at its end"
+    )
 
 
 def differing_slots(base: Config, other: Config) -> list[str]:
@@ -167,7 +171,7 @@ def names_of(configs: Sequence[Path]) -> dict[str, Path]:
     paths = [path.resolve() for path in configs]
     for path in paths:
         if paths.count(path) > 1:
-            raise ConfigError(f"{path} is there twice; a comparison names each config once")
+            raise ConfigError(f"{path} is there twice; name each config once")
     names = {}
     for path in paths:
         depth = 1

@@ -12,6 +12,7 @@ from mmengine.config import Config, DictAction
 from rdet.config import load_config
 from rdet.engine.distributed import naming_lost_processes
 from rdet.errors import ConfigError, Interrupted, RdetError, interruption_behind, is_of_a_file, message_of
+from rdet.messages import in_one_line
 from rdet.signals import signals_call
 
 
@@ -19,15 +20,15 @@ def parse_options(items: list[str]) -> dict:
     """Read options: ``['a.b=1', 'c=[1,2]']`` -> ``{'a.b': 1, 'c': [1, 2]}``. Raise ConfigError if one has no ``=``."""
     for item in items:
         if "=" not in item:
-            raise ConfigError(f"--cfg-options {item}: expected KEY=VALUE")
+            raise ConfigError(f"--cfg-options {in_one_line(item)}: expected KEY=VALUE")
     parser = argparse.ArgumentParser()
     parser.add_argument("--options", nargs="+", action=DictAction)
     try:
         return parser.parse_args(["--options", *items]).options if items else {}
     except RecursionError as error:  # what mmengine makes of a dict in it
         raise ConfigError(
-            f"--cfg-options {' '.join(items)}: a value is not understood; values are numbers, names, [lists] and "
-            "(tuples), dicts go into a config file"
+            f"--cfg-options {in_one_line(' '.join(items))}: a value is not understood; values are numbers, "
+            "names, [lists] and (tuples), dicts go into a config file"
         ) from error
 
 

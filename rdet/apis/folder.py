@@ -77,10 +77,10 @@ def detect_folder(model, source: str | Path, out_dir: str | Path, score_thr: flo
 def find_images(source: Path) -> list[Path]:
     """Return an image itself, or the images below a folder, sorted."""
     if not source.exists():
-        raise MissingFileError(f"no image or folder at {source}; check the path")
+        raise MissingFileError(f"no image or folder at {source}; give another path")
     if not source.is_dir():
         return [source]
     paths = sorted(p for p in source.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and not p.is_dir())
     if not paths:
-        raise MissingFileError(f"no image in {source}; name a folder with files of {', '.join(IMAGE_SUFFIXES)}")
+        raise MissingFileError(f"no image in {source} (looked for {', '.join(IMAGE_SUFFIXES)}); give another folder")
     return paths

@@ -11,13 +11,14 @@ from mmengine.dataset import pseudo_collate
 
 from rdet.apis.build import build_detector
 from rdet.apis.data_cfg import innermost, loader_cfg
-from rdet.checkpoint import classes_in, load_weights_into, meta_in, weights_in
+from rdet.checkpoint import classes_in, load_weights_into, meta_in, origin_in, weights_in
 from rdet.config import load_config, override
 from rdet.datasets.transforms.failure import failed_at
 from rdet.errors import CheckpointError, ConfigError, RdetError
 from rdet.interop.convert import CHECKPOINT_SUFFIXES, open_checkpoint
 from rdet.interop.saved_config import saved_config
 from rdet.interop.zoo import check_name, is_name
+from rdet.messages import in_one_line
 from rdet.models.detectors.one_stage_detector import OneStageDetector
 from rdet.registry import TRANSFORMS
 from rdet.structures import DetDataSample
@@ -48,6 +49,7 @@ def init_detector(
         ConfigError: No released detector has that name; the checkpoint carries no config where none is given, or
             neither it nor the config says how many classes there are; or the device cannot be used.
     """
+    _check_device(device)
     if checkpoint is None and _is_checkpoint(config):
         config, checkpoint = None, config
     if isinstance(config, str | Path):
@@ -65,13 +67,15 @@ def init_detector(
     if classes is None:
         count = cfg.model.get("num_classes")
         if count is None:
-            raise ConfigError("neither the checkpoint nor model.num_classes says how many classes there are; set it")
+            raise ConfigError(
+                f"neither the checkpoint{f' {checkpoint}' if checkpoint else ''} nor model.num_classes says how many "
+                "classes there are; set model.num_classes"
+            )
         classes = [str(index) for index in range(count)]
     model = build_detector(cfg, tuple(classes))
     if checkpoint is not None:
         try:
-            origin = meta.get("converted_from") or ""
-            load_weights_into(model, weights_in(content), str(checkpoint), converted_from=origin)
+            load_weights_into(model, weights_in(content), str(checkpoint), converted_from=origin_in(content))
         except CheckpointError as error:
             if alone or not meta.get("cfg"):
                 raise
@@ -81,9 +85,23 @@ def init_detector(
     try:
         return model.to(device).eval()
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(
-            f"device {device!r} cannot be used ({str(error).splitlines()[0]}); choose another, such as cpu"
-        ) from error
+        raise _unusable(device, error) from error
+
+
+def _check_device(device: str) -> None:
+    """Raise ConfigError before the work if there is no such device."""
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise _unusable(device, error) from error
+    if torch.device(device).type == "meta":
+        raise ConfigError("device 'meta' holds no numbers; give 'cpu' or 'cuda:0'")
+
+
+def _unusable(device: str, error: Exception) -> ConfigError:
+    reason = in_one_line(str(error).strip().partition("\n")[0])
+    valid = ", ".join(["'cpu'", *(f"'cuda:{index}'" for index in range(torch.cuda.device_count()))])
+    return ConfigError(f"device {device!r} cannot be used here ({reason}); valid: {valid}")
 
 
 def _is_checkpoint(source) -> bool:

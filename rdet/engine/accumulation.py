@@ -1,6 +1,7 @@
 """Gradients of a step whose batches have not all come yet, for a run that is resumed between them."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -31,21 +32,28 @@ def gradients_of_an_open_step(runner) -> dict[str, Tensor]:
     return gradients
 
 
-def restore_gradients(runner, gradients: Mapping[str, Tensor], source: str) -> None:
-    """Give the parameters the gradients that a checkpoint kept.
-
-    Raises:
-        CheckpointError: They are of another model.
-    """
+def check_gradients(runner, gradients: Any, source: str) -> None:
+    """Raise CheckpointError unless a checkpoint has a finite gradient for each parameter that is trained."""
     for name, parameter in _model_of(runner).named_parameters():
-        gradient = gradients.get(name)
-        if gradient is None:
-            continue
-        if not isinstance(gradient, Tensor) or gradient.shape != parameter.shape:
-            raise CheckpointError(f"cannot resume {source}: its gradients are of another model; start with load_from")
-        parameter.grad = gradient.to(parameter.device, parameter.dtype).contiguous(
-            memory_format=torch.channels_last if parameter.ndim == 4 else torch.contiguous_format
-        )
+        if parameter.requires_grad:
+            gradient = gradients.get(name) if isinstance(gradients, Mapping) else None
+            fits = isinstance(gradient, Tensor) and gradient.shape == parameter.shape and gradient.is_floating_point()
+            if not fits or not gradient.isfinite().all():
+                raise CheckpointError(
+                    f"cannot resume {source}: its gradients of {name} are of another model or not finite; start with "
+                    "load_from"
+                )
+
+
+def restore_gradients(runner, gradients: Mapping[str, Tensor]) -> None:
+    """Give the parameters the gradients that a checkpoint kept, checked before."""
+    for name, parameter in _model_of(runner).named_parameters():
+        if parameter.requires_grad:
+            parameter.grad = (
+                gradients[name]
+                .to(parameter.device, parameter.dtype)
+                .contiguous(memory_format=torch.channels_last if parameter.ndim == 4 else torch.contiguous_format)
+            )
 
 
 def _model_of(runner) -> nn.Module:

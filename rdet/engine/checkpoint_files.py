@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from rdet.checkpoint import check_whole
+from rdet.checkpoint_file import check_whole
 from rdet.errors import CheckpointError, RdetError
 from rdet.files import PART, reason_of, write_whole
 

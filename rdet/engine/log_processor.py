@@ -4,6 +4,7 @@ import resource
 import sys
 
 import torch
+from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import LogProcessor as MMLogProcessor
 
 from rdet.registry import LOG_PROCESSORS
@@ -26,6 +27,24 @@ class LogProcessor(MMLogProcessor):
             tag["memory"] = peak_process_memory()
             line += f"  memory: {tag['memory']}"
         return tag, line
+
+    def forget(self, message_hub: MessageHub, batches: int) -> None:
+        """Keep of the log's history what later lines need, so that checkpoints do not grow with each iteration.
+
+        That is a window of values; all where a line says something of the whole run, ``window_size="global"``.
+
+        Args:
+            message_hub: Holds the history.
+            batches: Of an epoch, which lines with ``window_size="epoch"`` are about.
+        """
+        windows = [self.window_size, *(entry.get("window_size") or 1 for entry in self.custom_cfg)]
+        if "global" in windows:
+            return
+        longest = max(batches if window == "epoch" else window for window in windows)
+        for name, history in list(message_hub.log_scalars.items()):
+            values, counts = history.data
+            if len(values) > longest:
+                message_hub.log_scalars[name] = HistoryBuffer(values[-longest:], counts[-longest:])
 
 
 def peak_process_memory() -> int:

@@ -18,26 +18,34 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from rdet.checkpoint import classes_in, load_weights_into, meta_in, read_checkpoint, weights_in
+from rdet.checkpoint import check_fit, classes_in, load_weights_into, meta_in, origin_in, read_checkpoint, weights_in
 from rdet.class_rows import with_rows_of_classes
 from rdet.compat import recompute_for_all_gradients
 from rdet.config import flatten
-from rdet.engine.accumulation import GRADIENTS, restore_gradients
+from rdet.engine.accumulation import GRADIENTS, check_gradients, restore_gradients
 from rdet.engine.checkpoint_files import newest_whole, write_checkpoint
 from rdet.engine.distributed import average_in_order, cpu_only, init_cpu_process_group
 from rdet.engine.hooks.checkpoint_hook import CheckpointHook
 from rdet.engine.interrupt import ending_at_signals, leave_interrupts_to_the_run
 from rdet.engine.loader import Loader
 from rdet.engine.log_files import GO_ON, end_run_if_log_is_lost
+from rdet.engine.log_processor import LogProcessor
 from rdet.engine.memory import keep_freed_memory
+from rdet.engine.resumed_state import check_meta, check_states
 from rdet.engine.sampling import SeededDataset, StridedSampler, TrainStream
-from rdet.errors import CheckpointError, Interrupted, MissingFileError, interruption_behind
+from rdet.errors import CheckpointError, Interrupted, MissingFileError, interruption_behind, message_of
 from rdet.files import write_text
 from rdet.literal_config import literal_config
-from rdet.messages import few
+from rdet.messages import few, in_one_line
 from rdet.registry import LOOPS, function_named, refused_values
 
 recompute_for_all_gradients()
+
+# What a resumed run cannot have changed.
+_KEPT_SETTINGS = (
+    ("optim_wrapper.optimizer.type", lambda cfg: cfg.optim_wrapper.optimizer.type),
+    ("number of param_scheduler", lambda cfg: len(cfg.get("param_scheduler") or ())),
+)
 
 
 def _building(key: str, build: Callable[..., Any]) -> Callable[..., Any]:
@@ -264,31 +272,42 @@ class Runner(mm.Runner):
         some. Of their class layer the rows of classes of the same name are taken.
         """
         checkpoint = read_checkpoint(filename, map_location)
-        if "state_dict" not in checkpoint:  # bare weights, or another trainer's; hooks expect mmengine's keys
-            checkpoint = {"state_dict": weights_in(checkpoint)}
-        meta = checkpoint.get("meta") or {}
-        if "config" in meta:  # mmengine would run this text when it resumes
-            checkpoint = {**checkpoint, "meta": {key: value for key, value in meta.items() if key != "config"}}
+        meta = {key: value for key, value in meta_in(checkpoint).items() if key != "config"}  # mmengine would run it
+        # Also of bare weights, or another trainer's: hooks expect mmengine's keys.
+        checkpoint = {**checkpoint, "meta": meta, "state_dict": weights_in(checkpoint)}
         starts_training = self._train_loop is not None and not self._resume
         if not starts_training:
             check_checkpoint_classes(checkpoint, self._dataset_classes(), filename)
+        if self._resume:
+            self._check_averages(checkpoint, filename)
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        weights = weights_in(checkpoint)
+        weights = checkpoint["state_dict"]  # a hook may have changed them
         if starts_training:
             trained, wanted = classes_of_checkpoint(checkpoint), self._dataset_classes()
             weights = with_rows_of_classes(weights, model.state_dict(), trained, wanted, filename)
-        origin = meta.get("converted_from") or ""
-        load_weights_into(model, weights, filename, strict=not starts_training, converted_from=origin)
+        load_weights_into(model, weights, filename, strict=not starts_training, converted_from=origin_in(checkpoint))
         if self._train_loop is not None:
             _check_norms_stay(model, filename)
         self._has_loaded = True
         self.logger.info(f"loaded {filename}")
         return checkpoint
 
+    def _check_averages(self, checkpoint: dict, filename: str) -> None:
+        """Raise CheckpointError unless averaged weights are those of this run: mmengine would take what fits."""
+        found = checkpoint.get("ema_state_dict")
+        for hook in self.hooks:
+            averages = getattr(hook, "ema_model", None)
+            if found is not None and isinstance(averages, nn.Module):
+                model = self.model.module if is_model_wrapper(self.model) else self.model
+                check_fit(model.state_dict(), checkpoint["state_dict"], f"cannot resume {filename}: its state_dict")
+                check_fit(averages.state_dict(), found, f"cannot resume {filename}: its ema_state_dict")
+
     @master_only
     def save_checkpoint(self, out_dir: str, filename: str, *args, meta: dict | None = None, **kwargs) -> None:
-        meta = {**(meta or {}), "data_order": self._data_order}
+        meta = {**(meta or {}), "data_order": self.data_order}
+        if isinstance(self.log_processor, LogProcessor):
+            self.log_processor.forget(self.message_hub, len(self.train_dataloader))
         save = super().save_checkpoint
         write_checkpoint(
             Path(out_dir) / filename, lambda part: save(str(part.parent), part.name, *args, meta=meta, **kwargs)
@@ -323,40 +342,33 @@ class Runner(mm.Runner):
                 number of schedulers is another one.
         """
         checkpoint = read_checkpoint(filename)
-        if not {"meta", "optimizer"} <= set(checkpoint):
-            raise CheckpointError(
-                f"cannot resume {filename}: it holds weights without the state of their optimizer; resume an "
-                "iter_N.pth or epoch_N.pth, or start from these weights with load_from"
-            )
+        check_meta(checkpoint, self, filename)
         meta, gradients = meta_in(checkpoint), checkpoint.get(GRADIENTS)
-        del checkpoint  # mmengine reads it again
-        for name, value in meta.get("data_order", {}).items():
-            if value != self._data_order[name]:
-                raise CheckpointError(
-                    f"cannot resume {filename}: its {name} is {value}, now it is {self._data_order[name]}, so the data "
-                    "order would not continue; restore the setting, or start anew with load_from"
-                )
         if isinstance(meta.get("cfg"), str):
             try:
                 before = Config(literal_config(meta["cfg"]))
-            except CheckpointError as error:
-                self.logger.warning(f"the config in {filename} is not compared with this run's: {error}")
+                settings = [of(before) for _, of in _KEPT_SETTINGS]
+            except (CheckpointError, AttributeError, KeyError, TypeError) as error:  # a text where a dict should be
+                self.logger.warning(
+                    f"the config in {filename} is not compared with this run's: {in_one_line(message_of(error))}"
+                )
             else:
-                self._compare_schedules(before, filename)
+                self._compare_schedules(before, settings, filename)
+        check_states(checkpoint, self, filename)
+        if gradients is not None:
+            check_gradients(self, gradients, filename)
+        del checkpoint  # mmengine reads it again
         super().resume(filename, *args, **kwargs)
-        if isinstance(gradients, dict):
-            restore_gradients(self, gradients, filename)
+        if gradients is not None:
+            restore_gradients(self, gradients)
 
-    def _compare_schedules(self, before: Config, filename: str) -> None:
+    def _compare_schedules(self, before: Config, settings: list, filename: str) -> None:
         """Say which settings of the optimizer and its schedulers are not used, since a resumed run keeps its own."""
-        for place, of in (
-            ("optim_wrapper.optimizer.type", lambda cfg: cfg.optim_wrapper.optimizer.type),
-            ("number of param_scheduler", lambda cfg: len(cfg.get("param_scheduler") or ())),
-        ):
-            if of(before) != of(self.cfg):
+        for (place, of), setting in zip(_KEPT_SETTINGS, settings, strict=True):
+            if setting != of(self.cfg):
                 raise CheckpointError(
-                    f"cannot resume {filename}: its {place} is {of(before)}, now it is {of(self.cfg)}; restore the "
-                    "setting, or start anew with load_from"
+                    f"cannot resume {filename}: its {place} is {in_one_line(setting)}, now it is {of(self.cfg)}; "
+                    "restore the setting, or start anew with load_from"
                 )
         kept = ("optim_wrapper.optimizer.", "optim_wrapper.paramwise_cfg.", "param_scheduler.")
         old, new = flatten(before), flatten(self.cfg)
@@ -368,7 +380,7 @@ class Runner(mm.Runner):
             )
 
     @property
-    def _data_order(self) -> dict[str, int]:
+    def data_order(self) -> dict[str, int]:
         """What the order of the training images depends on, besides the seed."""
         stream = self.train_dataloader.batch_sampler
         return {"number of images": stream.length, "total batch size": stream.batch_size * stream.world_size}

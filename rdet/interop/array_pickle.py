@@ -1,5 +1,6 @@
 """Reading pickles of numpy arrays without running what they may hold."""
 
+import os
 import pickle
 from pathlib import Path
 from typing import Any, Literal
@@ -7,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from rdet.errors import CheckpointError, MissingFileError
+from rdet.plain_values import NotPlainError, Plain
 
 # numpy's modules, as its releases 1 and 2 call them.
 _MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
@@ -92,15 +94,17 @@ def read_array_pickle(path: str | Path) -> Any:
         CheckpointError: It is no pickle, or names anything else, which might run code.
     """
     if not Path(path).is_file():
-        raise MissingFileError(f"no checkpoint at {path}")
+        raise MissingFileError(f"no checkpoint at {path}; give the path of a file")
     with open(path, "rb") as file:
         try:
-            return _Unpickler(file, encoding="latin1").load()
+            return Plain(os.path.getsize(path)).copy(_Unpickler(file, encoding="latin1").load())
         except _RefusedError as error:
             raise CheckpointError(
-                f"{path} cannot be read (it holds {error}, which is no data and may run code)"
+                f"{path} cannot be read (it holds {error}, which is no data and may run code); take another"
             ) from error
+        except NotPlainError as error:
+            raise CheckpointError(f"{path} cannot be read ({error}); take another") from error
         except Exception as error:  # a damaged pickle raises anything
             raise CheckpointError(
-                f"{path} cannot be read (it is no pickle of arrays: {type(error).__name__})"
+                f"{path} cannot be read (it is no pickle of arrays: {type(error).__name__}); take another"
             ) from error

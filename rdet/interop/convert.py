@@ -32,6 +32,7 @@ from rdet.messages import few
 
 ORIGINS = ("mmdet", "detectron2", "torchvision", "nanodet")
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".pkl", ".ckpt", ".onnx")
+_REMEDY = "; take another checkpoint"
 _PARTS_OF_MMDETECTION = ("backbone", "neck", "bbox_head")  # a running normaliser is none of them
 
 
@@ -74,7 +75,17 @@ def open_checkpoint(source: str | Path, origin: str = "auto", style: str | None 
     try:
         converted = _CONVERTERS[whose](content, weights, path, style)
     except CheckpointError as error:
-        raise CheckpointError(f"{source} cannot be converted: {error}") from error
+        raise CheckpointError(f"{source} cannot be converted: {error}{_REMEDY}") from error
+    except (
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # of shapes that are no weights'
+        raise CheckpointError(
+            f"{source} cannot be converted: its weights are not of {whose}'s shapes ({type(error).__name__}){_REMEDY}"
+        ) from error
     converted.cfg.model.num_classes = converted.num_classes if converted.classes is None else None
     meta = {
         "dataset_meta": {"classes": converted.classes},
@@ -142,10 +153,12 @@ def convert_checkpoint(
     converted = "converted_from" in meta_in(content)
     if target == "rdet" and not converted:
         if architecture_of(weights) or class_layers(weights):
-            other = "; --to mmdet converts it" if architecture_of(weights) else ""
-            raise CheckpointError(f"{source} is a checkpoint of rdet already: nothing to convert{other}")
+            other = ", or convert it with --to mmdet" if architecture_of(weights) else ""
+            raise CheckpointError(
+                f"{source} is a checkpoint of rdet already: nothing to convert; use it as it is{other}"
+            )
         reason = f"its weights are called {few(weights, 3)}"
-        raise CheckpointError(f"{source} is not a checkpoint of {', '.join(ORIGINS)}: {reason}")
+        raise CheckpointError(f"{source} is not a checkpoint of {', '.join(ORIGINS)}: {reason}; give one of those")
     if target == "mmdet":
         content = _as_mmdetection(content, weights, str(source))
     write_tensors(out, content)
@@ -158,7 +171,7 @@ def _check_output(source: str | Path, out: Path) -> None:
     if out.suffix in (".onnx", ".pkl"):  # by these it would be read as what it is not
         raise OutputError(f"{out}: a converted checkpoint is no {out.suffix} file; let its name end in .pth")
     if not out.parent.is_dir():
-        raise OutputError(f"{out}: there is no folder {out.parent}")
+        raise OutputError(f"{out}: there is no folder {out.parent}; make it first")
     if out.exists() and Path(source).exists() and out.samefile(source):
         raise OutputError(f"{out} is the source itself; give the converted checkpoint another name")
 
@@ -183,10 +196,15 @@ def _read(path: str) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
         content = read_checkpoint(path)
         return content, weights_in(content)
     content = read_array_pickle(path)
-    arrays = content.get("model", content) if isinstance(content, dict) else {}
-    arrays = {name: value for name, value in arrays.items() if isinstance(value, np.ndarray)}
+    content = content if isinstance(content, dict) else {}
+    found = content.get("model", content)
+    arrays = {
+        name: value
+        for name, value in (found.items() if isinstance(found, dict) else ())
+        if isinstance(name, str) and isinstance(value, np.ndarray) and value.dtype.kind in "iuf"
+    }
     if not arrays:
-        raise CheckpointError(f"{path} holds no arrays under 'model'")
+        raise CheckpointError(f"{path} holds no arrays under 'model'{_REMEDY}")
     return content, {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
 
 
@@ -295,7 +313,7 @@ def _classes(meta: Mapping[str, Any], count: int) -> tuple[str, ...] | None:
 def _as_mmdetection(content: Mapping[str, Any], weights: Mapping[str, Tensor], source: str) -> dict[str, Any]:
     architecture = architecture_of(weights)
     if architecture is None:
-        raise CheckpointError(f"{source} is none of the detectors that MMDetection has under rdet's names")
+        raise CheckpointError(f"{source} is none of the detectors that MMDetection has under rdet's names{_REMEDY}")
     classes = tuple(
         classes_in(content) or default_classes(architecture.num_classes) or map(str, range(architecture.num_classes))
     )
@@ -313,5 +331,5 @@ def _family_of_config(cfg: Config | None, source: str) -> str:
     head = cfg.model.bbox_head.get("type") if cfg is not None else None
     families = {"FCOSHead": "FCOS", "ATSSHead": "ATSS"}
     if head not in families:
-        raise CheckpointError(f"{source} carries no config that says whether it is FCOS or ATSS")
+        raise CheckpointError(f"{source} carries no config that says whether it is FCOS or ATSS; convert one that does")
     return families[head]

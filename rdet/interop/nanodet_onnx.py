@@ -32,7 +32,7 @@ def read_nanodet_onnx(path: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
         MissingModuleError: The package onnx is not installed.
     """
     if not Path(path).is_file():
-        raise MissingFileError(f"no checkpoint at {path}")
+        raise MissingFileError(f"no checkpoint at {path}; give the path of a file")
     try:
         import onnx
     except ImportError as error:
@@ -40,14 +40,18 @@ def read_nanodet_onnx(path: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         graph = onnx.load(path, load_external_data=False).graph
     except Exception as error:  # protobuf's own errors are of no common kind
-        raise CheckpointError(f"{path} cannot be read as an ONNX file ({type(error).__name__})") from error
+        raise CheckpointError(
+            f"{path} cannot be read as an ONNX file ({type(error).__name__}); take another"
+        ) from error
     arrays = {tensor.name: tensor for tensor in graph.initializer}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     if any(node.op_type == "BatchNormalization" for node in graph.node):
         raise CheckpointError(f"{path} has batch normalisation of its own; export it with its folding, as usual")
     chains = _chains(len(convolutions))
     if chains is None:
-        raise CheckpointError(f"{path} has {len(convolutions)} convolutions, which is no NanoDet-m with ShuffleNetV2")
+        raise CheckpointError(
+            f"{path} has {len(convolutions)} convolutions, which is no NanoDet-m with ShuffleNetV2; take another"
+        )
     weights: dict[str, Tensor] = {}
     for name, node in zip([name for chain in chains for name in chain], convolutions, strict=True):
         missing = [repr(name) for name in node.input[1:] if name not in arrays or arrays[name].external_data]
@@ -60,7 +64,8 @@ def read_nanodet_onnx(path: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
             weights[f"{name}.{kind}"] = _tensor(arrays[tensor], path)
     if not _is_connected(graph.node, convolutions, chains):
         raise CheckpointError(
-            f"{path}: its convolutions are not connected as those of NanoDet-m, with LeakyReLU of {_SLOPE} between them"
+            f"{path}: its convolutions are not connected as those of NanoDet-m, with LeakyReLU of {_SLOPE} between "
+            "them; take another"
         )
     given = [value for value in graph.input if value.name not in arrays]
     shape = [dim.dim_value for value in given[:1] for dim in value.type.tensor_type.shape.dim]
@@ -68,7 +73,9 @@ def read_nanodet_onnx(path: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     for output in graph.output[len(_BLOCKS) :]:  # where those of the boxes follow those of the classes
         shape = [dim.dim_value for dim in output.type.tensor_type.shape.dim]
         if shape and all(shape) and 4 * NUM_BINS not in shape:
-            raise CheckpointError(f"{path}: its boxes are not of {NUM_BINS} bins a side (reg_max {NUM_BINS - 1})")
+            raise CheckpointError(
+                f"{path}: its boxes are not of {NUM_BINS} bins a side (reg_max {NUM_BINS - 1}); take another"
+            )
     return content, weights
 
 
@@ -81,7 +88,9 @@ def _tensor(tensor: Any, path: str) -> Tensor:
     try:
         return torch.from_numpy(numpy_helper.to_array(tensor).astype(np.float32))
     except Exception as error:  # sizes that contradict each other and others' paths: errors of no common kind
-        raise CheckpointError(f"{path}: the weight {tensor.name!r} is damaged ({type(error).__name__})") from error
+        raise CheckpointError(
+            f"{path}: the weight {tensor.name!r} is damaged ({type(error).__name__}); take another"
+        ) from error
 
 
 def _is_connected(nodes: Any, convolutions: Sequence[Any], chains: list[list[str]]) -> bool:

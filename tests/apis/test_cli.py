@@ -1,5 +1,8 @@
 """What the tools say of options that do not exist, and of errors."""
 
+import argparse
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +10,7 @@ from pathlib import Path
 import pytest
 from torch.utils.data import DataLoader
 
+from rdet import args
 from rdet.apis.cli import one_line_errors, parse_options
 from rdet.args import ArgumentParser
 from rdet.config import load_config
@@ -155,3 +159,36 @@ def test_a_file_that_the_system_refuses_is_one_line(capsys, tmp_path):
     with pytest.raises(SystemExit, match="1"), one_line_errors():
         (tmp_path / "file" / "folder").mkdir()
     assert capsys.readouterr().err == f"error: {tmp_path / 'file' / 'folder'}: Not a directory\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "right", "wrong"),
+    [
+        (args.count, {"1": 1, "30": 30}, ["0", "-1", "nan", "1.5", "", "a", "9" * 30]),
+        (args.between(0, 3), {"0": 0, "3": 3}, ["4", "-1", "x"]),
+        (args.seed, {"0": 0, "4294967295": 2**32 - 1}, ["-1", "4294967296", "1e3"]),
+        (args.score, {"0": 0.0, "0.3": 0.3, "1": 1.0}, ["nan", "inf", "-0.1", "1.01", "", "a"]),
+        (args.existing, {"file": "file", "folder": "folder", "mmdet://x": "mmdet://x"}, ["pipe", "", " ", "\0"]),
+        (args.file_to_read, {"file": "file", "not/there": "not/there"}, ["folder", "pipe", ""]),
+        (args.file_to_write, {"file": "file", "new/x.json": "new/x.json"}, ["folder", "pipe", "file/x", "", "a" * 300]),
+        (args.folder_to_write, {"folder": "folder", "new": "new"}, ["file", "pipe", "file/x", ""]),
+        (args.path_of(args.folder_to_write), {"new": Path("new")}, ["file"]),
+    ],
+)
+def test_values_of_options(kind, right, wrong, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    assert {text: kind(text) for text in right} == right
+    for text in wrong:
+        with pytest.raises(argparse.ArgumentTypeError, match=rf"^{re.escape(repr(text))} must be \w"):
+            kind(text)
+
+
+def test_one_word_too_many_is_named(capsys):
+    parser = ArgumentParser("test")
+    parser.add_argument("--resume")
+    with pytest.raises(SystemExit, match="2"):
+        parser.parse_args(["word"])
+    assert capsys.readouterr().err.endswith("error: 'word' is one argument too many; leave it out\n")

@@ -42,7 +42,8 @@ _FOREIGN = re.compile(
 # How a remedy is said.
 REMEDY = re.compile(
     r"valid:|\b(must be|expected|did you mean|give|set|take|use|leave|remove|correct|repair|make|check|write|choose|"
-    r"lower|raise|install|run|put|name|convert|copy|replace|allow|draw|needs?|add|change|split|close|train|save)\b",
+    r"lower|raise|install|run|put|name|convert|copy|replace|allow|draw|needs?|add|change|split|close|train|save|resume|"
+    r"start|restore|delete|download|let)\b",
     re.IGNORECASE,
 )
 
@@ -124,7 +125,7 @@ def run(reader: Reader, seed: int, cases: range) -> list[Failure]:
 
 
 def _work(reader: Reader, seed: int, cases: range, results) -> None:
-    watch = _Watch()
+    watch, home = _Watch(), os.getcwd()
     # Threads of the parent are missing here; whoever waits for them waits for ever.
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
@@ -132,6 +133,7 @@ def _work(reader: Reader, seed: int, cases: range, results) -> None:
     address_space = int(re.search(r"VmSize:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
     resource.setrlimit(resource.RLIMIT_AS, (address_space + 6 * _GIGABYTE,) * 2)  # a bomb ends here, not the machine
     for number in cases:
+        tempfile.tempdir = None
         folder = Path(tempfile.mkdtemp(prefix="rdet_fault_"))
         try:
             case = reader.make(Random(f"{seed} {reader.name} {number}"), folder)
@@ -140,6 +142,7 @@ def _work(reader: Reader, seed: int, cases: range, results) -> None:
         except BaseException:
             results.send([f"the case itself cannot be made: {traceback.format_exc(limit=-3)}"])
         finally:
+            os.chdir(home)  # a case may have gone into its folder
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -181,6 +184,7 @@ def _writes(arguments: tuple) -> bool:
 def _judge(case: Case, folder: Path, watch: _Watch) -> list[str]:
     wrong = []
     before = _peak_memory(reset=True)
+    tempfile.tempdir = str(folder)  # what mmengine writes to read a config
     with _output_into(folder.parent / f"{folder.name}.txt") as said, watch.over(folder):
         try:
             case.read()

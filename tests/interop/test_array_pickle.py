@@ -86,3 +86,15 @@ def test_a_damaged_file_is_one_error(tmp_path, data):
 def test_no_file(tmp_path):
     with pytest.raises(MissingFileError, match=r"no checkpoint at .*a\.pkl"):
         read_array_pickle(tmp_path / "a.pkl")
+
+
+def test_a_pickle_of_more_than_the_file_has_is_refused(tmp_path):
+    path = tmp_path / "a.pkl"
+    path.write_bytes(pickle.dumps({"model": np.broadcast_to(np.float32(0), (10,))}))
+    read_array_pickle(path)
+    lists = b"](]q\x01" + b"".join(b"](" + b"h%c" % n * 9 + b"eq%c" % (n + 1) for n in range(1, 20)) + b"e."
+    path.write_bytes(b"\x80\x02" + lists)
+    with pytest.raises(
+        CheckpointError, match=r"a.pkl cannot be read \(.* has more than 10000000 values\); take another$"
+    ):
+        read_array_pickle(path)

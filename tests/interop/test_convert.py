@@ -289,7 +289,7 @@ def test_a_checkpoint_alone_is_not_told_to_stand_alone(tmp_path):
     cfg = Path(__file__).parents[2] / "configs/retinanet/r50_fpn_1x_coco.py"
     text = load_config(cfg, {"model.num_classes": 2}).pretty_text
     torch.save({"meta": {"cfg": text}, "state_dict": {"a": torch.ones(1)}}, tmp_path / "a.pth")
-    with pytest.raises(CheckpointError, match=r"another architecture than the config$"):
+    with pytest.raises(CheckpointError, match=r"another architecture than the config; give its own config$"):
         init_detector(checkpoint=tmp_path / "a.pth")
 
 
@@ -378,7 +378,10 @@ def test_the_tool_says_in_one_line_what_is_wrong(save, tmp_path):
     code, _, error = run_tool("convert_checkpoint.py", source, "out.pth", cwd=tmp_path)
     assert (code, error.splitlines()) == (
         1,
-        [f"error: {source} is not a checkpoint of mmdet, detectron2, torchvision, nanodet: its weights are called a.b"],
+        [
+            f"error: {source} is not a checkpoint of mmdet, detectron2, torchvision, nanodet: its weights are "
+            "called a.b; give one of those"
+        ],
     )
     assert not (tmp_path / "out.pth").exists()
     code, _, error = run_tool("convert_checkpoint.py", "mmdet://atss_r50", "out.pth", cwd=tmp_path)

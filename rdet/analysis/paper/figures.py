@@ -13,6 +13,8 @@ from rdet.analysis.paper.claims import FEW_PERCENT, FL
 from rdet.analysis.paper.loss_distribution import hardest_share, loss_cdf, window_logits
 from rdet.analysis.paper.rows import Row, rows_of
 from rdet.analysis.paper.suite import Suite
+from rdet.analysis.results_file import read_results
+from rdet.errors import ResultsError
 from rdet.files import write_text, write_whole
 from rdet.models.losses.focal_loss import focal_loss, focal_loss_star
 
@@ -129,11 +131,26 @@ def write_figures(suite: Suite, out: Path, checkpoint: Path | None, data_root: P
     except FileNotFoundError:
         if not numbers.exists():
             raise
-        _draw_figure_4(out, json.loads(numbers.read_text()))
+        _draw_figure_4(out, read_figure_4(numbers))
     else:
         logits = window_logits(suite.config_of(row), model, {"data_root": f"{data_root.resolve()}/"})
         source = {"row": FL, "config": suite.fingerprint(row), "checkpoint": model.name}
         _draw_figure_4(out, {"of": source} | distributions(logits))
+
+
+_WINDOWS = ("positives", "negatives")  # of Figure 4
+_CURVES = tuple(f"{gamma:g}" for gamma in GAMMAS_OF_FIGURE_4)
+_CURVE = {"fraction": [float], "loss": [float]}
+
+
+def read_figure_4(path: Path) -> dict[str, dict]:
+    """Read the numbers of Figure 4. Raise ResultsError if the file holds something else."""
+    remedy = "delete it, and give --checkpoint to make it anew"
+    found = read_results(path, dict.fromkeys(_WINDOWS, dict.fromkeys(_CURVES, _CURVE)), remedy)
+    for curve in (found[name][gamma] for name in _WINDOWS for gamma in _CURVES):
+        if len(curve["fraction"]) != len(curve["loss"]):
+            raise ResultsError(f"{path}: a curve has more of one coordinate than of the other; {remedy}")
+    return found
 
 
 def distributions(logits: dict[str, Tensor]) -> dict[str, dict]:
@@ -158,8 +175,9 @@ def distributions(logits: dict[str, Tensor]) -> dict[str, dict]:
 
 def _draw_figure_4(out: Path, numbers: dict[str, dict]) -> None:
     figure = Figure(figsize=(10, 4), layout="constrained")
-    for axes, name in zip(figure.subplots(1, 2), numbers["windows"], strict=True):
-        for gamma, curve in numbers[name].items():
+    for axes, name in zip(figure.subplots(1, 2), _WINDOWS, strict=True):
+        for gamma in _CURVES:
+            curve = numbers[name][gamma]
             axes.plot(curve["fraction"], curve["loss"], label=_gamma(float(gamma)))
         axes.set(xlabel=f"fraction of {name}", ylabel="cumulative normalised loss")
         axes.legend()

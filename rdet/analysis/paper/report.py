@@ -1,6 +1,5 @@
 """The paper's tables beside the small trainings, as Markdown."""
 
-import json
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from rdet.analysis.paper.claims import (
 )
 from rdet.analysis.paper.rows import AP, ROWS, Row, rows_of
 from rdet.analysis.paper.suite import Outcome, Suite
-from rdet.errors import ResultsError
+from rdet.analysis.results_file import read_results
 
 TITLES = {
     "section_5_1": "Section 5.1: the prior, and the hinge loss",
@@ -90,15 +89,14 @@ def _shares(figure_4: Path, config: str) -> dict[str, float] | None:
     """Read what the hardest negatives hold; None if nobody looked, or at a model of another setting."""
     if not figure_4.exists():
         return None
-    try:
-        numbers = json.loads(figure_4.read_text())
-        shares = numbers[f"hardest_{FEW_PERCENT}_percent_of_negatives"]
-        return shares if numbers.get("of", {}).get("config") == config else None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ResultsError(
-            f"{figure_4} does not hold the numbers of Figure 4 ({error!r}); delete it, and make it anew with "
-            "'tools/paper.py figures'"
-        ) from error
+    key = f"hardest_{FEW_PERCENT}_percent_of_negatives"
+    remedy = "delete it, and make it anew with 'tools/paper.py figures'"
+    numbers = read_results(
+        figure_4, {key: {"0": float, "2": float}}, f"it does not hold the numbers of Figure 4; {remedy}"
+    )
+    of = numbers.get("of")
+    numbers[key] = {gamma: share for gamma, share in numbers[key].items() if type(share) in (int, float)}
+    return numbers[key] if isinstance(of, dict) and of.get("config") == config else None
 
 
 def _aps(outcomes: Sequence[Outcome]) -> list[float]:

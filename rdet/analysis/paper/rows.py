@@ -125,5 +125,7 @@ def rows_of(names: list[str]) -> list[Row]:
     for name in names:
         if name not in valid:
             tables = ", ".join(dict.fromkeys(row.table for row in ROWS))
-            raise ConfigError(f"the paper has no table or row {name!r}; tables: {tables}; a row is TABLE_FOLDER/CONFIG")
+            raise ConfigError(
+                f"the paper has no table or row {name!r}; tables: {tables}; a row is TABLE_FOLDER/CONFIG; name one"
+            )
     return [row for row in ROWS if row.table in names or row.config in names]

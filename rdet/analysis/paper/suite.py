@@ -21,6 +21,7 @@ import torchvision
 from rdet.analysis.compare import Trial
 from rdet.analysis.paper.rows import ROWS, Row
 from rdet.analysis.paper.small import write_small_config
+from rdet.analysis.results_file import read_results
 from rdet.config import flatten, read_config
 from rdet.datasets.synthetic import Scenes, make_synthetic_coco
 from rdet.errors import ComparisonError, MissingFileError, ResultsError
@@ -56,6 +57,13 @@ class Outcome:
     versions: dict[str, str]
 
 
+# Of an outcome in the file.
+_SHAPE = {
+    **{"config": str, "row": str, "seed": int, "metrics": dict.fromkeys(("AP", "AP50", "AP75"), float)},
+    **{"diverged": bool, "minutes": float, "versions": {str: str}},
+}
+
+
 class Results:
     """Outcomes in a file, which is written anew after each training.
 
@@ -68,10 +76,12 @@ class Results:
 
     def __init__(self, path: Path):
         self.path = path
-        try:
-            stored = [Outcome(**outcome) for outcome in json.loads(path.read_text())] if path.exists() else []
-        except (ValueError, TypeError) as error:
-            raise ResultsError(f"{path} does not hold the results of 'tools/paper.py run' ({error})") from error
+        remedy = "name the results of 'tools/paper.py run', or remove it"
+        stored = []
+        for index, outcome in enumerate(read_results(path, [_SHAPE], remedy) if path.exists() else []):
+            if unknown := outcome.keys() - _SHAPE.keys():
+                raise ResultsError(f"{path}: [{index}] has the entry {min(unknown)!r}, which nothing reads; {remedy}")
+            stored.append(Outcome(**outcome))
         self._outcomes = {(o.config, o.seed): o for o in stored}
         self._lock = Lock()
 

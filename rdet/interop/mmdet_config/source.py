@@ -157,7 +157,8 @@ class Entry:
 
     def refuse(self, reason: str, key: str = "") -> NoReturn:
         """Raise a ConfigError that names the entry, or a key of it."""
-        raise ConfigError(f"{self._path(key)} {reason}" if reason.startswith("is ") else f"{self._path(key)}: {reason}")
+        said = f"{self._path(key)} {reason}" if reason.startswith("is ") else f"{self._path(key)}: {reason}"
+        raise ConfigError(said if ";" in reason or "which has" in reason else f"{said}; change it, or leave it out")
 
     def unknown(self) -> NoReturn:
         """Raise a ConfigError that says that rdet has nothing like this part."""

@@ -189,9 +189,11 @@ def test_nothing_to_train_is_said(suite, train_tool, capsys, names, message):
 def test_other_files_are_no_results(suite, tmp_path, content):
     path = tmp_path / "other.json"
     path.write_text(content)
-    with pytest.raises(ValueError, match=r"other.json does not hold the results of 'tools/paper.py run'"):
+    with pytest.raises(ValueError, match=r"other.json.*; name the results of 'tools/paper.py run', or remove it$"):
         Results(path)
-    with pytest.raises(ValueError, match=r"other.json does not hold the numbers of Figure 4"):
+    with pytest.raises(
+        ValueError, match=r"other.json.*; it does not hold the numbers of Figure 4; delete it, and make it anew with "
+    ):
         report(suite, ROWS, path, "")
 
 
@@ -213,7 +215,7 @@ def test_status(suite, train_tool):
 def test_results_are_sorted_and_whole_after_each_training(tmp_path):
     results = Results(tmp_path / "r.json")
     for row, seed in (("b", 1), ("a", 1), ("b", 0)):
-        results.add(Outcome(row * 12, row, seed, {"AP": 0.5}, False, 1.0, {}))
+        results.add(Outcome(row * 12, row, seed, {"AP": 0.5, "AP50": 0.7, "AP75": 0.5}, False, 1.0, {}))
         stored = json.loads((tmp_path / "r.json").read_text())
     assert [(o["row"], o["seed"]) for o in stored] == [("a", 1), ("b", 0), ("b", 1)]
     assert [o.seed for o in Results(tmp_path / "r.json").of("b" * 12)] == [0, 1]
