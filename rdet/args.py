@@ -78,7 +78,7 @@ def score(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} must be a number from 0 to 1")
+        raise argparse.ArgumentTypeError(f"{_shown(text)} must be a number from 0 to 1")
     return value
 
 
@@ -121,7 +121,7 @@ def _whole(text: str, least: int, what: str, most: float = math.inf) -> int:
     except ValueError:
         value = least - 1
     if not least <= value <= min(most, 2**62):
-        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of {what}")
+        raise argparse.ArgumentTypeError(f"{_shown(text)} must be a whole number of {what}")
     return value
 
 
@@ -132,7 +132,7 @@ def _path(text: str, fits: Callable[[Path], bool], what: str) -> str:
     except OSError:  # a name that is too long, or a folder that cannot be looked into
         good = False
     if not good:
-        raise argparse.ArgumentTypeError(f"{text!r} {what}")
+        raise argparse.ArgumentTypeError(f"{_shown(text)} {what}")
     return text
 
 
@@ -142,4 +142,8 @@ def _check_writable(folder: Path, text: str) -> None:
     while not there.exists() and there != there.parent:
         there = there.parent
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise argparse.ArgumentTypeError(f"{text!r} must be where files can be written; {there} is not")
+        raise argparse.ArgumentTypeError(f"{_shown(text)} must be where files can be written; {there} is not")
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 100 else f"{text[:100]}...")

@@ -306,7 +306,7 @@ def test_an_archive_that_torch_does_not_write_is_refused(kind, tmp_path):
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")
-        for name in parts.namelist() * (2 if kind == "twice" else 1):
+        for name in [*parts.namelist(), *(parts.namelist()[-1:] if kind == "twice" else ())]:
             out.writestr(name, parts.read(name))
         if kind == "program":
             out.writestr("archive/constants.pkl", b"")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import EpochBasedTrainLoop
@@ -245,7 +246,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_int(value: Any) -> bool:
-    return not isinstance(value, bool) and hasattr(value, "__index__")
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _is_finite(value: Any) -> bool:

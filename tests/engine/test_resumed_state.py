@@ -28,6 +28,7 @@ CHANGES = [
     (set_to(900, "meta", "iter"), "its meta.iter is 900, but this run ends after iteration 6"),
     (set_to(2**70, "meta", "epoch"), "its meta.epoch is 1180591620717411303424, no number"),
     (set_to(-3, "meta", "seed"), "its meta.seed is -3, no seed"),
+    (set_to(torch.zeros(2, 2), "meta", "seed"), "its meta.seed is tensor"),
     (set_to({"x": 1}, "meta", "data_order"), "its meta.data_order is {'x': 1}"),
     (set_to([], "meta"), "its meta is no dict"),
     (set_to(3, "message_hub"), "its message_hub is no dict"),
