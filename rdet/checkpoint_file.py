@@ -6,6 +6,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import IO
 
 from rdet.errors import CheckpointError, MissingFileError, is_of_a_file
@@ -106,4 +107,4 @@ def _names_of(file: IO[bytes]) -> Iterator[str]:
         if operation.name in ("GLOBAL", "INST"):
             yield str(argument).replace(" ", ".")
         elif operation.name in ("STACK_GLOBAL", "OBJ", "EXT1", "EXT2", "EXT4"):  # torch reads none of them either
-            raise ValueError(operation.name)
+            raise UnpicklingError(operation.name)

@@ -80,6 +80,5 @@ BEHIND_KWARGS = {"EMAHook": ("momentum", "gamma", "interval", "device", "update_
 GIVEN = {
     "_ParamScheduler": ("optimizer", "last_step"),
     "Optimizer": ("params",),
-    "OptimWrapper": ("optimizer",),
     "BaseLoop": ("runner", "dataloader"),
 }

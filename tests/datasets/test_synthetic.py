@@ -186,9 +186,8 @@ def test_tool_says_in_one_line_what_it_made(tmp_path):
 
 def test_tool_says_an_error_in_one_line(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    for options, message in (([], "holds files that are not of a generated"), (["--size", "5"], "size is 5; it must")):
-        command = [sys.executable, str(TOOL), str(tmp_path), *options]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=TOOL.parents[1])
-        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-        assert done.stderr.startswith("error: ")
-        assert message in done.stderr
+    command = [sys.executable, str(TOOL), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=TOOL.parents[1])
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith("error: ")
+    assert "holds files that are not of a generated" in done.stderr
