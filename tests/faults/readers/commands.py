@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 
 from fuzz import Case, Reader
+from mmengine.visualization import Visualizer
 
 from rdet.errors import ConfigError
 from readers import tiny
@@ -210,6 +211,8 @@ def _run(tool: str, line: list[str], folder: Path) -> None:
     """Run a tool as its command line would; an error of the parser counts as one of rdet."""
     os.chdir(folder)
     os.environ["RDET_TRACEBACK"] = "1"
+    for kind in (Visualizer, *Visualizer.__subclasses__()):  # one of a second ago has the same name
+        kind._instance_dict.clear()
     kept, sys.argv = sys.argv, [f"{tool}.py", *line]
     said = io.StringIO()
     try:
