@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop
 from torch import Tensor
 
@@ -55,7 +56,7 @@ def check_states(checkpoint: Mapping[str, Any], runner: Any, source: str) -> Non
     """
     with _said_of(source):
         _check_hub(checkpoint.get("message_hub"))
-        _check_optimizer(checkpoint["optimizer"], runner)
+        _check_optimizer(checkpoint["optimizer"], checkpoint["meta"]["iter"], runner)
         _check_schedulers(checkpoint.get("param_schedulers"), runner.param_schedulers)
 
 
@@ -110,7 +111,7 @@ def _check_hub(hub: Any) -> None:
         _require(resumed or not kept, f"message_hub.resumed_keys.{in_one_line(name)}", "False")
 
 
-def _check_optimizer(found: Any, runner: Any) -> None:
+def _check_optimizer(found: Any, done: int, runner: Any) -> None:
     _require(isinstance(found, Mapping), "optimizer", "no dict")
     wrapper = runner.optim_wrapper
     optimizer = wrapper.optimizer
@@ -134,16 +135,17 @@ def _check_optimizer(found: Any, runner: Any) -> None:
                 _check_kind(group.get(key), value, f"{where}.{key}")
     count = sum(len(own["params"]) for own in own_groups)
     _require(len(parameters) == count, "optimizer.param_groups", f"of {len(parameters)} weights in place of {count}")
-    _check_states(found.get("state"), parameters, optimizer)
+    stepped = done >= wrapper._accumulative_counts if isinstance(wrapper, OptimWrapper) else True
+    _check_states(found.get("state"), parameters, optimizer, stepped)
     for key, value in wrapper.state_dict().items():
         if key not in ("state", "param_groups") and value:
             _check_kind(found.get(key), value, f"optimizer.{key}")
 
 
-def _check_states(states: Any, parameters: Mapping[int, Tensor], optimizer: Any) -> None:
+def _check_states(states: Any, parameters: Mapping[int, Tensor], optimizer: Any, stepped: bool) -> None:
     _require(isinstance(states, Mapping), "optimizer.state", "no dict")
     needed = _names_of_state(optimizer)
-    _require(bool(states) or not needed, "optimizer.state", f"empty, without {few(needed)}")
+    _require(bool(states) or not needed or not stepped, "optimizer.state", f"empty, without {few(needed)}")
     for key, state in states.items():
         where = f"optimizer.state.{in_one_line(key)}"
         _require(type(key) is int and key in parameters, where, "of no weight of this run")

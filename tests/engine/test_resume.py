@@ -141,7 +141,7 @@ def test_a_run_cut_off_in_its_last_evaluation_is_evaluated(make_runner, monkeypa
     assert evaluations == [last, last]
 
 
-@pytest.mark.parametrize("done", [4, 5, 6])
+@pytest.mark.parametrize("done", [2, 4, 5, 6])
 @pytest.mark.parametrize("wrapper", ["OptimWrapper", "AmpOptimWrapper"])
 def test_a_step_of_several_batches_goes_on_between_them(make_runner, tmp_path, done, wrapper):
     """Three batches make a step: the checkpoint keeps what the first of them have added up."""

@@ -52,7 +52,7 @@ EXPECTED = {
     3: "takes 1.1 GB",
     4: "runs os.system",
     5: "its process died with code 3",
-    6: "still runs after 4",
+    6: "still runs after 2",
     7: "more than a line",
     8: "names no 'a.json'",
     9: "another library speaks",
