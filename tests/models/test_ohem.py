@@ -96,9 +96,9 @@ def test_equal_losses_are_taken_in_the_order_of_the_priors():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 0}, "mining.batch_size is 0; it must be 1 or more"),
-        ({"nms_thr": 1.5}, r"mining.nms_thr is 1.5; it must lie in \(0, 1\]"),
-        ({"neg_pos_ratio": 0}, r"mining.neg_pos_ratio is 0; it must lie in \[1, batch_size\)"),
+        ({"batch_size": 0}, "batch_size is 0; it must be a whole number of 1 or more"),
+        ({"nms_thr": 1.5}, "nms_thr is 1.5; it must be a number from 0 to 1"),
+        ({"neg_pos_ratio": 0}, "neg_pos_ratio is 0; it must be a whole number of 1 or more"),
         ({"batch_size": 3, "neg_pos_ratio": 3}, "mining.neg_pos_ratio is 3"),
     ],
 )

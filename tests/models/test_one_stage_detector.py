@@ -359,17 +359,20 @@ def test_a_value_that_is_no_loss_is_only_logged(model):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"neck__num_extra": -1}, "neck.num_extra is -1; it must be 0 or more"),
-        ({"anchor_generator__scales_per_octave": 0}, "anchor_generator.scales_per_octave is 0; it must be 1 or more"),
+        ({"neck__num_extra": -1}, "neck.num_extra is -1; it must be a whole number of 0 or more"),
+        ({"anchor_generator__scales_per_octave": 0}, "scales_per_octave is 0; it must be a whole number of 1 or more"),
         ({"bbox_coder__target_stds": [1.0, 1.0]}, r"bbox_coder.target_stds is \(1.0, 1.0\); it must have 4 numbers"),
-        ({"bbox_coder__target_stds": [0.1, 0.1, 0.2, 0.0]}, "all must be greater than 0"),
-        ({"loss_bbox__beta": -1.0}, "loss_bbox.beta is -1.0; it must be 0 or more"),
-        ({"assigner__chunk_size": 0}, "model.assigner.chunk_size is 0; it must be 1 or more"),
+        ({"bbox_coder__target_stds": [0.1, 0.1, 0.2, 0.0]}, "it must be a list of numbers above 0"),
+        ({"loss_bbox__beta": -1.0}, "loss_bbox.beta is -1.0; it must be a number of 0 or more"),
+        ({"assigner__chunk_size": 0}, "model.assigner.chunk_size is 0; it must be a whole number of 1 or more"),
         (
             {"quality": {"type": "IoUQuality", "min_quality": -3.0}},
-            "min_quality is -3.0; it must lie in",
+            "min_quality is -3.0; it must be a number from 0 to 1",
         ),
-        ({"quality": {"type": "TaskAlignedQuality", "beta": -1.0}}, "model.quality: beta is -1.0; it must not be neg"),
+        (
+            {"quality": {"type": "TaskAlignedQuality", "beta": -1.0}},
+            "quality.beta is -1.0; it must be a number of",
+        ),
         ({"bbox_coder": {"type": "DistancePointBBoxCoder", "max_distance": -1.0}}, "max_distance is -1.0; it must be"),
     ],
 )

@@ -75,9 +75,9 @@ def test_gradient_is_finite_where_p_is_1(gamma):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"gamma": -1}, "gamma is -1; it must not be negative"),
+        ({"gamma": -1}, "gamma is -1; it must be a number of 0 or more"),
         ({"label_smoothing": 1.0}, r"label_smoothing is 1.0; it must lie in \[0, 1\)"),
-        ({"alpha": [1.0, -1.0]}, "it needs weights, none of them negative"),
+        ({"alpha": [1.0, -1.0]}, "a list of numbers of 0 or more"),
         ({"alpha": []}, "it needs weights, none of them negative"),
         ({"alpha": [1.0, 1.0], "num_classes": 2}, "alpha has 2 numbers, but there are 2 classes; .* background"),
     ],
