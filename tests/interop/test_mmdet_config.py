@@ -591,10 +591,8 @@ def test_tool_ends_with_one_line(tmp_path):
     command = [sys.executable, str(ROOT / "tools" / "convert_config.py"), str(source), str(tmp_path / "out.py")]
     run = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert run.returncode == 1
-    assert (
-        run.stderr
-        == f"error: {source}: model.backbone: MMDetection's SwinTransformer has no counterpart in rdet; change it, or leave it out\n"
-    )
+    said = "model.backbone: MMDetection's SwinTransformer has no counterpart in rdet; change it, or leave it out"
+    assert run.stderr == f"error: {source}: {said}\n"
 
 
 # ---- MMDetection's own files
