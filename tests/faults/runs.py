@@ -125,6 +125,8 @@ class Lab:
         """
         words = ["train.py", str(self._configs[kind]), "--work-dir", str(self.folder / name), *KINDS[kind].options]
         words += ["--resume"] if resume else []
+        while (self.folder / name / time.strftime("%Y%m%d_%H%M%S")).exists():
+            time.sleep(0.05)  # logs are named by the second, and these runs take about one
         return self.run(words, name, KINDS[kind].processes, harm, signals, seconds)
 
     def run(
