@@ -32,6 +32,10 @@ def _statistics_method(owner: type, name: str) -> Any:
     return name
 
 
+_KINDS_OF_NUMBERS = (
+    *("float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8"),
+    *("bool", "U"),
+)
 # What a checkpoint of mmengine holds besides tensors: the log's history. Since torch 2.6,
 # `torch.load` refuses every class that is not named here; these only hold numbers.
 _SAFE_CLASSES = [
@@ -42,7 +46,7 @@ _SAFE_CLASSES = [
     np.dtype,
     _multiarray._reconstruct,
     _multiarray.scalar,
-    *(type(np.dtype(kind)) for kind in ("float64", "float32", "float16", "int64", "int32", "uint8", "bool", "U")),
+    *(type(np.dtype(kind)) for kind in _KINDS_OF_NUMBERS),
     # Dicts of configs, in the `meta` of MMDetection's checkpoints: read as plain ones.
     *((OrderedDict, name) for name in ("mmcv.utils.config.ConfigDict", "mmengine.config.config.ConfigDict")),
     (OrderedDict, "addict.addict.Dict"),
@@ -142,7 +146,7 @@ def weights_in(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
             checkpoint = checkpoint[key]
             break
     weights = {
-        name.removeprefix("module."): value
+        name.removeprefix("module.").replace("_orig_mod.", ""): value  # of DDP and torch.compile
         for name, value in checkpoint.items()
         if isinstance(name, str) and isinstance(value, Tensor)
     }

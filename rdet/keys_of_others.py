@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from rdet.schema import Count, Fraction, Limits, Natural, NotNegative, Positive
+from rdet.schema import Ascending, Count, Fraction, Limits, Natural, NotNegative, Positive
 
 _Average = Annotated[float, Limits(above=0, most=1)]
 
@@ -18,7 +18,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "end_factor": Fraction,
         "gamma": NotNegative,
         "step_size": Count,
-        "milestones": list[Natural],
+        "milestones": Annotated[list[Natural], Ascending()],
         "T_max": Count | None,
         "eta_min": NotNegative | None,
         "eta_min_ratio": NotNegative | None,
@@ -61,7 +61,13 @@ KEYS: dict[str, dict[str, Any]] = {
     "EarlyStoppingHook": {"patience": Count, "min_delta": NotNegative, "rule": Literal["greater", "less"] | None},
     "LoggerHook": {"interval": Count, "interval_exp_name": Count},
     "BaseAveragedModel": {"interval": Count, "momentum": _Average, "gamma": Count},
-    "LogProcessor": {"window_size": Count, "by_epoch": bool, "num_digits": Natural, "mean_pattern": str},
+    "LogProcessor": {
+        "window_size": Count | Literal["global"],
+        "by_epoch": bool,
+        "num_digits": Natural,
+        "mean_pattern": str,
+    },
+    "RandomChoice": {"prob": list[Fraction] | None},
     # torch's normalisation layers.
     "_NormBase": {"eps": NotNegative, "momentum": Fraction | None},
     "GroupNorm": {"eps": NotNegative, "num_groups": Count},

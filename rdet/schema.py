@@ -12,6 +12,7 @@ import re
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from numbers import Integral, Real
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
 
@@ -45,12 +46,26 @@ class Limits:
         return f" of {self.most} or less" if self.least == -math.inf else f" from {self.least} to {self.most}"
 
 
+@dataclass(frozen=True)
+class Ascending:
+    """A list whose numbers do not decrease: ``Annotated[tuple[float, float], Ascending()]``."""
+
+    def hold(self, numbers: list[float] | tuple[float, ...]) -> bool:
+        """Tell whether they do not."""
+        return all(first <= second for first, second in pairwise(numbers))
+
+    def __str__(self) -> str:
+        return " in ascending order"
+
+
 # What most parts take. Numbers are finite anyway.
 Count = Annotated[int, Limits(least=1)]
 Natural = Annotated[int, Limits(least=0)]
 Positive = Annotated[float, Limits(above=0)]
 NotNegative = Annotated[float, Limits(least=0)]
 Fraction = Annotated[float, Limits(least=0, most=1)]
+Range = Annotated[tuple[NotNegative, NotNegative], Ascending()]
+PositiveRange = Annotated[tuple[Positive, Positive], Ascending()]
 
 _SEQUENCES = (list, tuple, collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection)
 _MAPPINGS = (dict, Mapping, collections.abc.MutableMapping)
@@ -67,10 +82,13 @@ def fits(value: Any, annotation: Any) -> bool:
         return True  # objects, which Python code gives and a file cannot
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        limits = [mark for mark in arguments[1:] if isinstance(mark, Limits)]
-        if not isinstance(value, Real) or not limits:
-            return fits(value, arguments[0])
-        return fits(value, arguments[0]) and all(mark.hold(cast("float", value)) for mark in limits)
+        if not fits(value, arguments[0]):
+            return False
+        if isinstance(value, Real):
+            return all(mark.hold(cast("float", value)) for mark in arguments[1:] if isinstance(mark, Limits))
+        if isinstance(value, list | tuple):
+            return all(mark.hold(value) for mark in arguments[1:] if isinstance(mark, Ascending))
+        return True
     if origin in (Union, types.UnionType):
         return any(fits(value, choice) for choice in arguments)
     if origin is Literal:
@@ -141,7 +159,7 @@ def words(annotation: Any) -> str | None:
 def _choices(annotation: Any) -> list[str]:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        limits = [str(mark) for mark in arguments[1:] if isinstance(mark, Limits)]
+        limits = [str(mark) for mark in arguments[1:] if isinstance(mark, Limits | Ascending)]
         return [choice + "".join(limits) for choice in _choices(arguments[0])]
     if origin in (Union, types.UnionType):
         return [said for choice in arguments for said in _choices(choice)]

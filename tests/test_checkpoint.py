@@ -153,6 +153,7 @@ def test_failed_download(monkeypatch):
         ({}, []),
         ({"state_dict": {"a": torch.zeros(1)}, "model": {"b": torch.zeros(1)}}, ["a"]),
         ({"model": {"module.a": torch.zeros(1), "module.module.b": torch.zeros(1)}}, ["a", "module.b"]),
+        ({"model": {"_orig_mod.a": torch.zeros(1), "module.b._orig_mod.c": torch.zeros(1)}}, ["a", "b.c"]),
         ({"model_state_dict": {"a": torch.zeros(1), "steps": 3}}, ["a"]),
         ({"a": torch.zeros(1), "epoch": 3, "optimizer": {"x": torch.zeros(1)}}, ["a"]),
         # Of before there was a criterion; the name elsewhere is another thing.

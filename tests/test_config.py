@@ -143,6 +143,7 @@ def test_value_without_a_meaning_is_said(options, message):
         ({"model.loss_cls.gamma": -2}, "model.loss_cls.gamma is -2; it must be a number of 0 or more"),
         ({"model.bbox_head.feat_channels": 2**63}, "(too large); it must be a whole number of 1 or more"),
         ({"train_dataloader.dataset.pipeline.1.scale": [0, 0]}, "scale is [0, 0] (list); it must be a list of 2 whole"),
+        ({"param_scheduler.1.milestones": [11, 8]}, "must be a list of whole numbers of 0 or more in ascending order"),
         ({"log_level": "LOUD"}, "log_level is 'LOUD' (str); it must be 'DEBUG', 'INFO'"),
         # Values and parts that are mistaken for each other.
         ({"model.loss_cls.alpha": {"type": "FocalLoss"}}, "model.loss_cls.alpha is {'type': 'FocalLoss'}"),

@@ -15,7 +15,19 @@ from rdet import config_keys, registry
 from rdet.errors import ConfigError
 from rdet.part_keys import keys_of
 from rdet.registry import Registry
-from rdet.schema import Count, Fraction, Limits, Natural, Positive, check_value, fits, words
+from rdet.schema import (
+    Ascending,
+    Count,
+    Fraction,
+    Limits,
+    Natural,
+    Positive,
+    PositiveRange,
+    Range,
+    check_value,
+    fits,
+    words,
+)
 
 REGISTRIES = {name: value for name, value in vars(registry).items() if isinstance(value, Registry)}
 PROBES = ["x", 1, 1.5, True, None, [], [1], ["x"], [None], {}, {"x": 1}]
@@ -61,6 +73,24 @@ PROBES = ["x", 1, 1.5, True, None, [], [1], ["x"], [None], {}, {"x": 1}]
         (Positive, [0.5], [0, -1], "a number above 0"),
         (Fraction, [0, 0.5, 1], [-0.1, 1.1], "a number from 0 to 1"),
         (Annotated[float, Limits(above=0, most=1)], [1], [0, 2], "a number above 0 and of 1 or less"),
+        (
+            Range,
+            [(0, 0), [0.5, 1.5]],
+            [(1.5, 0.5), (-1, 1), (1,), 1],
+            "a list of 2 numbers of 0 or more in ascending order",
+        ),
+        (
+            PositiveRange | None,
+            [None, (1, 2)],
+            [(2, 1), (0, 1)],
+            "a list of 2 numbers above 0 in ascending order or None",
+        ),
+        (
+            Annotated[list[Natural], Ascending()],
+            [[], [8, 11], [8, 8]],
+            [[11, 8], [-1]],
+            "a list of whole numbers of 0 or more in ascending order",
+        ),
         (Annotated[float, Limits(most=1)], [-9], [2], "a number of 1 or less"),
     ],
 )

@@ -101,6 +101,8 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False, launcher: 
     model = build_detector(cfg, classes_of(next(iter(datasets.values()))))
     if mode == "train":
         _check_custom_keys(cfg.optim_wrapper, model)
+        _check_clip_grad(cfg.optim_wrapper.get("clip_grad"))
+        _check_modules(cfg.get("activation_checkpointing"), model)
     if tta:
         tta_model = cfg.get("tta_model", {"type": "DetTTAModel"})
         model = MODELS.build(tta_model, default_args={"module": model}, where="tta_model")
@@ -134,6 +136,27 @@ def _check_save_best(cfg: Config) -> None:
     for name in [wanted] if isinstance(wanted, str) else wanted:
         if name not in given:
             raise ConfigError(f"default_hooks.checkpoint.save_best is {name!r}. {nearest(name, given)}")
+
+
+def _check_clip_grad(clip_grad: dict | None) -> None:
+    """Raise ConfigError unless gradients are clipped by the number that the kind of clipping takes."""
+    if not clip_grad:
+        return
+    by_value = clip_grad.get("type", "norm") == "value"
+    wanted, other = ("clip_value", "max_norm") if by_value else ("max_norm", "clip_value")
+    if wanted not in clip_grad or other in clip_grad:
+        raise ConfigError(
+            f"optim_wrapper.clip_grad is {dict(clip_grad)}; give {wanted} and no {other}, or another type: 'norm' or "
+            "'value'"
+        )
+
+
+def _check_modules(names: str | list[str] | None, model) -> None:
+    """Raise ConfigError for a name of ``activation_checkpointing`` that no module of the model has."""
+    known = {name for name, _ in model.named_modules() if name}
+    for name in [names] if isinstance(names, str) else names or ():
+        if name not in known:
+            raise ConfigError(f"activation_checkpointing has {name!r}. {nearest(name, known)}")
 
 
 def _check_custom_keys(optim_wrapper: Config, model) -> None:

@@ -165,6 +165,21 @@ def test_pipeline_of_a_wrapped_data_set(config, trained, tmp_path):
         ),
         (
             "train",
+            {"optim_wrapper__clip_grad": {"clip_value": 1.0}},
+            "optim_wrapper.clip_grad is {'clip_value': 1.0}; give max_norm and no clip_value, or another type",
+        ),
+        (
+            "train",
+            {"optim_wrapper__clip_grad": {"type": "value", "clip_value": 1.0, "max_norm": 3.0}},
+            "give clip_value and no max_norm",
+        ),
+        (
+            "train",
+            {"activation_checkpointing": ["backbne"]},
+            "activation_checkpointing has 'backbne'. Did you mean 'backbone'",
+        ),
+        (
+            "train",
             {"optim_wrapper__paramwise_cfg": {"custom_keys": {"backbne": {"lr_mult": 0.1}}}},
             "custom_keys has 'backbne', which is in no parameter's name; parameters are called as backbone",
         ),

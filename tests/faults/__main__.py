@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="print names and sentences, and try nothing")
     parser.add_argument("--seed", type=int, default=0, help="what the cases are drawn from (default: 0)")
     parser.add_argument("--cases", type=int, help="how many of each (default: as many as each promise has)")
+    parser.add_argument("--short", action="store_true", help="as few as the test suite tries")
     parser.add_argument("--case", type=int, help="try this one alone")
     parser.add_argument("--jobs", type=int, default=2, help="processes that share the cases (default: 2)")
     parser.add_argument("--out", type=Path, help="write the table there, as json")
@@ -59,7 +60,9 @@ def _parts(promises: list[Promise], args: argparse.Namespace) -> list[tuple[Prom
         if args.case is not None:
             parts.append((promise, range(args.case, args.case + 1)))
             continue
-        count = promise.long if args.cases is None else args.cases if promise.divides else min(args.cases, promise.long)
+        count = promise.short if args.short else promise.long
+        if args.cases is not None:
+            count = args.cases if promise.divides else min(args.cases, promise.long)
         share = -(-count // args.jobs) if promise.divides else count
         parts += [(promise, range(begun, min(begun + share, count))) for begun in range(0, count, share or 1)]
     return parts

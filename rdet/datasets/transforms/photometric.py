@@ -1,11 +1,13 @@
 """Changing the colours of an image."""
 
+from typing import Annotated
+
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
 from rdet.registry import TRANSFORMS
-from rdet.schema import NotNegative
+from rdet.schema import Limits, Range
 
 
 @TRANSFORMS.register_module()
@@ -19,15 +21,15 @@ class PhotoMetricDistortion(BaseTransform):
         brightness_delta: Greatest value that is added to or taken from all pixels (0 to 255).
         contrast_range: Least and greatest factor of all pixels.
         saturation_range: Least and greatest factor of the saturation.
-        hue_delta: Greatest turn of the hue, in degrees.
+        hue_delta: Greatest turn of the hue, in degrees (0 to 180).
     """
 
     def __init__(
         self,
-        brightness_delta: NotNegative = 32,
-        contrast_range: tuple[NotNegative, NotNegative] = (0.5, 1.5),
-        saturation_range: tuple[NotNegative, NotNegative] = (0.5, 1.5),
-        hue_delta: NotNegative = 18,
+        brightness_delta: Annotated[float, Limits(0, 255)] = 32,
+        contrast_range: Range = (0.5, 1.5),
+        saturation_range: Range = (0.5, 1.5),
+        hue_delta: Annotated[float, Limits(0, 180)] = 18,
     ):
         self.brightness_delta = brightness_delta
         self.contrast_range = contrast_range
@@ -68,7 +70,7 @@ def distort(
         brightness: Added to every value.
         contrast: Factor of every value.
         saturation: Factor of the saturation, which ends at 1.
-        hue: Turn of the hue in degrees.
+        hue: Turn of the hue in degrees (0 to 180).
         contrast_last: Multiply after saturation and hue instead of before.
     """
     pixels = image.astype(np.float32) + np.float32(brightness)

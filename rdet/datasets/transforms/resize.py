@@ -8,7 +8,7 @@ from mmcv.transforms import BaseTransform
 
 from rdet.errors import ConfigError
 from rdet.registry import TRANSFORMS
-from rdet.schema import Count, Positive
+from rdet.schema import Count, PositiveRange
 
 Scale = tuple[Count, Count]  # two sides in pixels
 
@@ -112,7 +112,7 @@ class RandomResize(BaseTransform):
     def __init__(
         self,
         scale: Scale | Sequence[Scale],
-        ratio_range: tuple[Positive, Positive] | None = None,
+        ratio_range: PositiveRange | None = None,
         keep_ratio: bool = False,
     ):
         self.scales = [as_scale(scale)] if ratio_range else [as_scale(s) for s in scale]

@@ -41,6 +41,8 @@ class AnchorGenerator(GridPriors):
     ):
         if scales_per_octave < 1:
             raise ValueError(f"anchor_generator.scales_per_octave is {scales_per_octave}; it must be 1 or more")
+        if not ratios:
+            raise ValueError("anchor_generator.ratios is empty; give at least one")
         shapes = []
         for stride in strides:
             sides = [octave_base_scale * stride * 2 ** (i / scales_per_octave) for i in range(scales_per_octave)]

@@ -1,4 +1,4 @@
-"""Input of all kinds: each case succeeds or ends in one clear line; none runs, hangs or fills the memory."""
+"""The harness of readers notices what no reader may do."""
 
 import os
 import tempfile
@@ -6,18 +6,11 @@ import time
 
 import pytest
 from fuzz import Case, Reader, run
-from readers import all_readers
 
 from rdet.errors import ConfigError
 
 SEED = 20261127
 OUTSIDE = os.path.join(tempfile.gettempdir(), "rdet_written_outside")
-
-
-@pytest.mark.parametrize("reader", all_readers(), ids=lambda reader: reader.name)
-def test_each_case_succeeds_or_ends_in_one_line(reader):
-    failures = run(reader, SEED, range(reader.cases))
-    assert not failures, "\n".join(map(str, failures))
 
 
 def misbehave(number):
