@@ -10,6 +10,7 @@ from small_detector import ALL_IGNORED, CONFIG, EMPTY, ONE, PRIORS, TWO, build, 
 from tiny_parts import TinyBackbone
 from torchvision.ops import box_iou
 
+from rdet import registry
 from rdet.models.assigners.base import ImageAssigner
 from rdet.models.detectors.criterion import DenseCriterion
 from rdet.models.losses.base import ClassificationLoss, HardTargetLoss, PositiveLoss, SoftTargetLoss
@@ -506,7 +507,8 @@ def test_frozen_parts_stay_frozen_in_the_detector(model):
         ({"normalizer": {"type": "Batch"}}, "model.normalizer: no model part is called 'Batch'. Did you mean 'Batch"),
     ],
 )
-def test_unknown_names(changes, message):
+def test_unknown_names(changes, message, monkeypatch):
+    monkeypatch.setattr(registry, "_custom_imports", {})  # of another test
     with torch.device("meta"), pytest.raises(UnknownNameError) as caught:
         build(**changes)
     assert str(caught.value).startswith(message)

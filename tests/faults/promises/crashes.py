@@ -140,7 +140,9 @@ def judge_end(ended: Ended, interruption: dict) -> list[str]:
     if number in (None, signal.SIGKILL):
         return [] if code in (0, -signal.SIGKILL) else [f"ended with {ended.codes}: {ended.said[-1500:]}"]
     wrong = []
-    if code not in (0, 128 + number):
+    # While torch waits for the other processes to come, it hears no signal; launchers kill it when one has ended.
+    waits_for_others = code == -signal.SIGKILL and 128 + number in ended.codes
+    if code not in (0, 128 + number) and not waits_for_others:
         wrong.append(f"{signal.Signals(number).name} ended it with {ended.codes}: {ended.said[-1500:]}")
     if "Traceback" in ended.said:
         wrong.append(f"{signal.Signals(number).name} gave a traceback: {ended.said[-2500:]}")
