@@ -77,7 +77,7 @@ def init_detector(
         try:
             load_weights_into(model, weights_in(content), str(checkpoint), converted_from=origin_in(content))
         except CheckpointError as error:
-            if alone or not meta.get("cfg"):
+            if alone or not isinstance(meta.get("cfg"), str):
                 raise
             raise CheckpointError(f"{error}, or leave the config out: the checkpoint carries its own") from error
     model.cfg = cfg

@@ -31,7 +31,7 @@ def one_line(ended: Ended, folder: Path) -> list[str]:
     ours = [line for line in errors if _NO_SPACE in line]
     if len(set(ours)) != 1 or len(errors) > len(ended.codes):  # an evaluation fails in all processes
         return [*wrong, f"no line for the full disk, or several: {errors or ended.said[-1500:]}"]
-    if not re.search(rf"{re.escape(str(folder))}/\S+", ours[0]):
+    if not re.search(rf"{re.escape(str(folder))}(/\S+|: )", ours[0]):  # or the work dir itself
         wrong.append(f"names no file: {ours[0]}")
     if not REMEDY.search(ours[0].partition(_NO_SPACE)[2]):
         wrong.append(f"no remedy: {ours[0]}")

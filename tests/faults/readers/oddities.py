@@ -100,7 +100,7 @@ def odd_tensor(rng: Random, tensor: torch.Tensor) -> Any:
     try:
         return rng.choice(made)()
     except (RuntimeError, IndexError, TypeError):  # a number has no axes
-        return tensor * float("nan")
+        return torch.tensor(float("nan"))
 
 
 def places(value: Any, path: tuple = ()) -> Iterator[tuple[Any, Any, tuple]]:
