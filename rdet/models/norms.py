@@ -34,7 +34,7 @@ def check_norm_cfg(norm_cfg: dict, where: str) -> None:
         )
     name = norm_cfg["type"]
     layer = ROOT_MODELS.get(name) if isinstance(name, str) else name
-    if layer is None:
+    if not callable(layer):
         known = {name for name, cls in ROOT_MODELS.module_dict.items() if "Norm" in getattr(cls, "__name__", "")}
         raise UnknownNameError(f"{where}: no normalisation is called {shown(name)}. {nearest(name, known)}")
     parameters = list(inspect.signature(layer).parameters.values())

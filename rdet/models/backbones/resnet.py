@@ -89,7 +89,7 @@ class ResNet(Backbone):
         if depth not in _DEPTHS:
             raise ValueError(f"ResNet has no depth {depth}; valid: {', '.join(map(str, _DEPTHS))}")
         if not out_indices or not set(out_indices) <= {0, 1, 2, 3}:
-            raise ValueError(f"out_indices is {tuple(out_indices)}, but ResNet has the stages 0 to 3")
+            raise ValueError(f"out_indices is {tuple(out_indices)}, but ResNet has the stages 0 to 3; give some")
         if style not in ("pytorch", "caffe"):
             raise ValueError(f"style is {style!r}; valid: 'pytorch', 'caffe'")
         block, layers = _DEPTHS[depth]

@@ -217,7 +217,7 @@ def odd_value(rng: Random, folder: Path) -> Case:
     path = folder / "odd.py"
     path.write_text("\n".join(f"{key} = {pformat(part)}" for key, part in config.items()))
     if "outfile_prefix" in place or "out_dir" in place:  # where it writes is the user's choice
-        value = rng.choice([None, 3, "", []])
+        value = rng.choice([None, 3, []])
     key = next((part for part in reversed(place.split(".")) if not part.isdigit()), place)
 
     def read() -> None:
