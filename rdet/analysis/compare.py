@@ -16,6 +16,7 @@ from rdet.apis.cli import parse_options
 from rdet.config import flatten, load_config
 from rdet.errors import ComparisonError, ConfigError
 from rdet.files import write_text
+from rdet.messages import few
 
 _METRICS = {"AP": "coco/bbox_mAP", "AP50": "coco/bbox_mAP_50", "AP75": "coco/bbox_mAP_75"}
 
@@ -77,7 +78,7 @@ class Trial:
         changed = [key for key in {**before, **settings} if before.get(key) != settings.get(key)]
         if changed:
             raise ComparisonError(
-                f"{self.folder} holds a run of {self.config} with another {', '.join(changed[:3])}; remove the folder "
+                f"{self.folder} holds a run of {self.config} with another {few(changed, 3)}; remove the folder "
                 "to train anew, or take another --work-dir"
             )
 
