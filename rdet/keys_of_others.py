@@ -62,12 +62,11 @@ KEYS: dict[str, dict[str, Any]] = {
     "LoggerHook": {"interval": Count, "interval_exp_name": Count},
     "BaseAveragedModel": {"interval": Count, "momentum": _Average, "gamma": Count},
     "LogProcessor": {
-        "window_size": Count | Literal["global"],
+        "window_size": Count,
         "by_epoch": bool,
         "num_digits": Natural,
         "mean_pattern": str,
     },
-    "RandomChoice": {"prob": list[Fraction] | None},
     # torch's normalisation layers.
     "_NormBase": {"eps": NotNegative, "momentum": Fraction | None},
     "GroupNorm": {"eps": NotNegative, "num_groups": Count},
@@ -79,6 +78,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "size_divisor": Count | None,
         "std": list[Positive],
     },
+    "RandomChoice": {"prob": list[Fraction] | None},
 }
 # Behind whose `**kwargs` nothing but these keys is read.
 BEHIND_KWARGS = {"EMAHook": ("momentum", "gamma", "interval", "device", "update_buffers")}
