@@ -26,6 +26,7 @@ _FILES = "rdet/files.py"
 _CHECKPOINTS = "rdet/engine/checkpoint_files.py"
 _HOOK = "rdet/engine/hooks/checkpoint_hook.py"
 _RUNNER = "rdet/engine/runner.py"
+_CHECKPOINTING = "rdet/engine/checkpointing.py"
 _T_FILES = "tests/test_files.py::"
 _T_CHECKPOINTS = "tests/engine/test_checkpoints.py::"
 _T_INTERRUPT = "tests/engine/test_interrupt.py::"
@@ -73,8 +74,8 @@ GUARDS = [
     Guard(_RUNNER, "            model.register_comm_hook(None, average_in_order)\n", "            pass\n", "tests/faults/test_promises.py::test_a_promise_is_kept[processes-die]"),
     Guard("rdet/apis/cli.py", "with signals_call(), naming_lost_processes():", "with signals_call():", "tests/faults/test_promises.py::test_a_promise_is_kept[processes-die]"),
     # Configs in checkpoints are read, not run.
-    Guard(_RUNNER, "before = Config(literal_config(meta[\"cfg\"]))", "before = Config.fromstring(meta[\"cfg\"], \".py\")", _T_RESUME + "test_a_config_in_a_checkpoint_is_not_run"),
-    Guard(_RUNNER, "for key, value in meta.items() if key != \"config\"", "for key, value in meta.items()", _T_RESUME + "test_a_config_in_a_checkpoint_is_not_run"),
+    Guard(_CHECKPOINTING, "before = Config(literal_config(meta[\"cfg\"]))", "before = Config.fromstring(meta[\"cfg\"], \".py\")", _T_RESUME + "test_a_config_in_a_checkpoint_is_not_run"),
+    Guard(_CHECKPOINTING, "for key, value in meta.items() if key != \"config\"", "for key, value in meta.items()", _T_RESUME + "test_a_config_in_a_checkpoint_is_not_run"),
     Guard("rdet/checkpoint.py", "map_location=map_location, weights_only=True)", "map_location=map_location, weights_only=False)", "tests/test_checkpoint.py"),
 ]
 # fmt: on
