@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from http.client import HTTPException
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 from urllib.parse import urlparse
 
@@ -32,6 +32,24 @@ def _statistics_method(owner: type, name: str) -> Any:
     return name
 
 
+def _posix_path(*parts: str) -> str:
+    """Stand in for a path, which is read as a text."""
+    return str(PurePosixPath(*parts))
+
+
+def _windows_path(*parts: str) -> str:
+    return str(PureWindowsPath(*parts))
+
+
+def _plain_dict(*_: Any) -> OrderedDict[Any, Any]:
+    """Stand in for a ``defaultdict``, of which the factory is left out."""
+    return OrderedDict()
+
+
+def _factory(*_: Any) -> None:
+    """Stand in for the factory of a ``defaultdict``, which is never called."""
+
+
 _KINDS_OF_NUMBERS = (
     *("float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8"),
     *("bool", "U"),
@@ -50,6 +68,19 @@ _SAFE_CLASSES = [
     # Dicts of configs, in the `meta` of MMDetection's checkpoints: read as plain ones.
     *((OrderedDict, name) for name in ("mmcv.utils.config.ConfigDict", "mmengine.config.config.ConfigDict")),
     (OrderedDict, "addict.addict.Dict"),
+    # What trainers keep beside the weights: paths, and dicts that count or collect.
+    *(
+        (path, f"pathlib.{module}{kind}Path")
+        for module in ("", "_local.")
+        for path, kinds in ((_posix_path, ("Posix", "PurePosix")), (_windows_path, ("Windows", "PureWindows")))
+        for kind in kinds
+    ),
+    (_plain_dict, "collections.defaultdict"),
+    *(
+        (_factory, f"{module}.{name}")
+        for module in ("__builtin__", "builtins")
+        for name in ("list", "dict", "int", "long", "float")
+    ),
 ]
 
 
@@ -69,7 +100,7 @@ def read_checkpoint(source: str | Path, map_location: str = "cpu") -> Mapping[st
     source = str(source)
     path = _downloaded(source) if source.startswith(("http://", "https://")) else source
     if not Path(path).is_file():
-        raise MissingFileError(f"no checkpoint at {path}; give the path of a file")
+        raise MissingFileError(f"no checkpoint at {path or repr(path)}; give the path of a file")
     check_whole(path)
     check_harmless(path)
     allow_checkpoint_classes()
@@ -141,9 +172,11 @@ def weights_in(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
 
     The running mean of a normaliser stood elsewhere before there was a criterion.
     """
-    for key in ("state_dict", "model", "model_state_dict"):
+    for key in ("state_dict", "model", "model_state_dict", "ema_state_dict"):
         if isinstance(checkpoint.get(key), Mapping):
             checkpoint = checkpoint[key]
+            if key == "ema_state_dict":  # of which mmengine counts the steps beside the weights
+                checkpoint = {name: value for name, value in checkpoint.items() if name != "steps"}
             break
     weights = {
         name.removeprefix("module.").replace("_orig_mod.", ""): value  # of DDP and torch.compile

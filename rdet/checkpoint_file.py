@@ -15,7 +15,8 @@ from rdet.messages import in_one_line
 # What `torch.save` names for the weights of a detector, their optimizer and the log. torch itself would read more:
 # sparse and quantised tensors, tensors without data, and buffers of any size.
 _NAMES = re.compile(
-    r"collections\.(OrderedDict|Counter)|(__builtin__|builtins)\.(set|getattr)|_codecs\.encode"
+    r"collections\.(OrderedDict|Counter|defaultdict)|(__builtin__|builtins)\.(set|getattr)|_codecs\.encode"
+    r"|(__builtin__|builtins)\.(list|dict|int|long|float)|pathlib\.(_local\.)?(Posix|Windows|PurePosix|PureWindows)Path"
     r"|torch\.(\w+Storage|storage\.\w+Storage|Size|device|[a-z]+\d+(_\w+)?|bool)"
     r"|torch\._utils\._rebuild_(tensor(_v2)?|parameter(_with_state)?)|torch\.nn\.parameter\.Parameter"
     r"|torch\._tensor\._rebuild_from_type_v2"

@@ -72,8 +72,12 @@ def column(rows: list[dict[str, Any]], table: str, key: str, where: str) -> list
 
 
 def ids(rows: list[dict[str, Any]], table: str, where: str, kinds: tuple[type, ...] = (int,)) -> list[Any]:
-    """Return the ids of the rows: all of one of ``kinds``, each once."""
+    """Return the ids of the rows: all of one of ``kinds``, each once. Of ``1.0``, which pandas writes, a 1 is made."""
     values = column(rows, table, "id", where)
+    if float in kinds_of(values):
+        values = [whole(value) for value in values]
+        for row, value in zip(rows, values, strict=True):
+            row["id"] = value
     kind = next((kind for kind in kinds if values and type(values[0]) is kind), kinds[0])
     for i, value in enumerate(values):
         if type(value) is not kind or (isinstance(value, int) and abs(value) > _LONGEST_ID):
@@ -87,6 +91,16 @@ def ids(rows: list[dict[str, Any]], table: str, where: str, kinds: tuple[type, .
             "renumber them or remove one"
         )
     return values
+
+
+def kinds_of(values: Iterable[Any]) -> set[type]:
+    """Return the types of values."""
+    return set(map(type, values))
+
+
+def whole(value: Any) -> Any:
+    """Return a whole number that is written as ``1.0`` as an int, and all else as it is."""
+    return int(value) if type(value) is float and value.is_integer() else value
 
 
 def _below(value: Any) -> str:
@@ -120,7 +134,7 @@ def bboxes(rows: list[dict[str, Any]], entry: Callable[[int], str], where: str) 
     values = column(rows, "annotations", "bbox", where)
     if not values:
         return np.zeros((0, 4))
-    if set(map(type, values)) == {list} and set(map(type, chain.from_iterable(values))) <= {int, float}:
+    if kinds_of(values) == {list} and kinds_of(chain.from_iterable(values)) <= {int, float}:
         try:
             found = np.array(values, dtype=np.float64)
             if found.shape[1:] == (4,) and (np.abs(found) <= MOST).all():
@@ -174,7 +188,7 @@ def is_area(value: float | None) -> bool:
 def positions(values: Sequence[Any], of: Sequence[Any]) -> list[int | None]:
     """Return where each value stands in ``of``; None where it does not, or is True or False."""
     position = {value: i for i, value in enumerate(of)}
-    kinds = set(map(type, values))
+    kinds = kinds_of(values)
     if kinds <= {int, str}:
         return list(map(position.get, values))
     return [position.get(value) if type(value) in (int, float, str) else None for value in values]

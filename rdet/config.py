@@ -7,11 +7,13 @@ underscore, which makes them helpers of that file alone.
 import ast
 import copy
 import inspect
+import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
 
+import numpy as np
 from mmengine.config import Config, ConfigDict
 
 from rdet.config_keys import ConfigKeys, Part
@@ -79,7 +81,7 @@ def read_config(path: str | Path) -> Config:
     A class as ``type`` is replaced by its dotted name, which can be printed, saved and found again.
     """
     if not Path(path).is_file():
-        raise MissingFileError(f"no config at {path}")
+        raise MissingFileError(f"no config at {path}; give the path of one, such as those below configs/")
     try:
         # The user's modules are imported by `load_config`, which keeps their tracebacks.
         cfg = Config.fromfile(str(path), import_custom_modules=False)
@@ -184,6 +186,28 @@ def _check_below(value: Any, parts: Registry, where: str) -> None:
         _check_part(value, Part(parts), where)
 
 
+def _plain(value: Any, where: str) -> Any:
+    """Return a value of Python code as one that a config file can hold: numpy's numbers become Python's.
+
+    Raises:
+        ConfigError: It is none, so that the config could not be written into the work dir.
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {key: _plain(item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return type(value)(_plain(item, f"{where}.{index}") for index, item in enumerate(value))
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise ConfigError(
+        f"{where} is {shown(value)} ({type(value).__name__}), which no config file can hold; give numbers, "
+        "texts, lists and dicts"
+    )
+
+
 def _check_names(given: Iterable[str], valid: Collection[str], where: str, hint: str = "") -> None:
     for name in given:
         if name not in valid:
@@ -196,6 +220,7 @@ def _merge_options(cfg: Config, options: dict[str, Any]) -> None:
         name, *below = option.split(".")
         if name not in TOP_LEVEL_KEYS:
             raise UnknownNameError(f"--cfg-options has no key {shown(option)}. {nearest(name, TOP_LEVEL_KEYS)}")
+        value = _plain(_with_names_for_classes(value), option)
         cfg[name] = _with(cfg.get(name), below, ConfigDict(value=value)["value"], name)
 
 

@@ -50,10 +50,20 @@ class Processes(TypedDict, total=False):
     opencv_num_threads: Natural
 
 
+class Distribution(TypedDict, total=False):
+    """What torch.distributed is started with; ``timeout`` in seconds."""
+
+    backend: str
+    init_backend: Literal["torch", "deepspeed"]
+    init_method: str
+    timeout: Positive
+    port: Count
+
+
 class Environment(TypedDict, total=False):
     cudnn_benchmark: bool
     mp_cfg: Processes
-    dist_cfg: Cfg
+    dist_cfg: Distribution
     resource_limit: Count
 
 
@@ -78,7 +88,7 @@ class ClipGrad(TypedDict, total=False):
     """``type``, and the arguments of torch's ``clip_grad_norm_`` or ``clip_grad_value_``."""
 
     type: Literal["norm", "value"]
-    max_norm: Positive
+    max_norm: Annotated[float, Limits(above=0, finite=False)]  # infinite: the norm is logged, and nothing clipped
     norm_type: Positive | Literal["inf"]
     error_if_nonfinite: bool
     foreach: bool | None

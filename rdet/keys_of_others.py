@@ -61,12 +61,6 @@ KEYS: dict[str, dict[str, Any]] = {
     "EarlyStoppingHook": {"patience": Count, "min_delta": NotNegative, "rule": Literal["greater", "less"] | None},
     "LoggerHook": {"interval": Count, "interval_exp_name": Count},
     "BaseAveragedModel": {"interval": Count, "momentum": _Average, "gamma": Count},
-    "LogProcessor": {
-        "window_size": Count,
-        "by_epoch": bool,
-        "num_digits": Natural,
-        "mean_pattern": str,
-    },
     # torch's normalisation layers.
     "_NormBase": {"eps": NotNegative, "momentum": Fraction | None},
     "GroupNorm": {"eps": NotNegative, "num_groups": Count},

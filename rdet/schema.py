@@ -28,11 +28,13 @@ class Limits:
         least: The smallest of them.
         most: The largest of them.
         above: What they are all greater than.
+        finite: Whether infinity is none of them.
     """
 
     least: float = -math.inf
     most: float = math.inf
     above: float = -math.inf
+    finite: bool = True
 
     def hold(self, number: float) -> bool:
         """Tell whether a number is one of them."""
@@ -82,10 +84,13 @@ def fits(value: Any, annotation: Any) -> bool:
         return True  # objects, which Python code gives and a file cannot
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
+        marks = [mark for mark in arguments[1:] if isinstance(mark, Limits)]
+        if isinstance(value, float) and math.isinf(value) and any(not mark.finite for mark in marks):
+            return all(mark.hold(value) for mark in marks)
         if not fits(value, arguments[0]):
             return False
         if isinstance(value, Real):
-            return all(mark.hold(cast("float", value)) for mark in arguments[1:] if isinstance(mark, Limits))
+            return all(mark.hold(cast("float", value)) for mark in marks)
         if isinstance(value, list | tuple):
             return all(mark.hold(value) for mark in arguments[1:] if isinstance(mark, Ascending))
         return True

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import warnings
 import zipfile
+from collections import defaultdict
+from pathlib import PurePosixPath, PureWindowsPath
 from urllib.error import URLError
 
 import numpy as np
@@ -124,6 +126,15 @@ def test_what_is_no_checkpoint_is_one_line(content, reason, tmp_path):
         read_checkpoint(path)
 
 
+def test_what_trainers_keep_beside_the_weights_is_read(tmp_path):
+    counts = defaultdict(list, {"a": [1]})
+    kept = {"file": PurePosixPath("/data/a"), "other": PureWindowsPath("c:/data"), "of": defaultdict(int, {"k": 2})}
+    torch.save({"state_dict": {}, "counts": counts, **kept}, tmp_path / "a.pth")
+    read = read_checkpoint(tmp_path / "a.pth")
+    assert read["counts"] == {"a": [1]}
+    assert (read["file"], read["other"], read["of"]) == ("/data/a", "c:\\data", {"k": 2})
+
+
 def test_what_has_no_name_is_no_weight():
     weights = weights_in({"state_dict": {"module.a": torch.ones(1), 1: torch.ones(1), "b": 2}})
     assert list(weights) == ["a"]
@@ -156,6 +167,7 @@ def test_failed_download(monkeypatch):
         ({"model": {"_orig_mod.a": torch.zeros(1), "module.b._orig_mod.c": torch.zeros(1)}}, ["a", "b.c"]),
         ({"model_state_dict": {"a": torch.zeros(1), "steps": 3}}, ["a"]),
         ({"a": torch.zeros(1), "epoch": 3, "optimizer": {"x": torch.zeros(1)}}, ["a"]),
+        ({"ema_state_dict": {"steps": torch.tensor(3), "module.a": torch.zeros(1)}}, ["a"]),
         # Of before there was a criterion; the name elsewhere is another thing.
         ({"normalizer.mean": torch.zeros(1)}, ["criterion.normalizer.mean"]),
         ({"criterion.normalizer.mean": torch.zeros(1)}, ["criterion.normalizer.mean"]),

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import get_type_hints
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -78,6 +79,9 @@ def test_there_are_configs():
         ({"optim_wrapper.accumulative_counts": 0}, "optim_wrapper.accumulative_counts is 0; "),
         ({"model.bbox_head.stacked_convs": -1}, "model.bbox_head.stacked_convs is -1; "),
         ({"model.postprocess.max_per_img": 0}, "model.postprocess.max_per_img is 0; "),
+        ({"optim_wrapper.clip_grad.max_norm": float("nan")}, "max_norm is nan"),
+        ({"optim_wrapper.optimizer.lr": float("inf")}, "lr is inf .not finite"),
+        ({"env_cfg.dist_cfg.timeout": -1}, "timeout is -1; it must be a number above 0"),
         ({"auto_scale_lr": None}, "auto_scale_lr is None; it must be a dict, or be left out"),
         ({"model": "RetinaNet"}, "model is 'RetinaNet' .str.; it must be a dict, or be left out"),
         (
@@ -328,6 +332,7 @@ def test_misspelled_option_names_the_place_and_the_nearest(options, message):
         ("model.anchor_generator.ratios", [1.0]),
         ("param_scheduler.1.milestones.0", 6),
         ("optim_wrapper.clip_grad.max_norm", 10.0),
+        ("optim_wrapper.clip_grad.max_norm", float("inf")),
         ("log_processor.window_size", 5),
         ("work_dir", "runs/a"),
         ("load_from", None),
@@ -340,6 +345,15 @@ def test_valid_option_is_applied(option, value):
     for part in option.split("."):
         node = node[int(part)] if part.isdigit() else node[part]
     assert node == value
+
+
+def test_values_of_python_code_are_plain_or_refused():
+    plain = load_config(R50, {"model.num_classes": np.int64(3), "data_root": Path("a"), "load_from": np.str_("b")})
+    assert (plain.model.num_classes, plain.data_root, plain.load_from) == (3, "a", "b")
+    assert type(plain.model.num_classes) is int
+    for value in (np.ones(3), torch.ones(3), object()):
+        with pytest.raises(ValueError, match=r"ratios is .*, which no config file can hold; give"):
+            load_config(R50, {"model.anchor_generator.ratios": value})
 
 
 def test_option_changes_only_its_own_key():

@@ -7,12 +7,11 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from rdet.apis.data_cfg import evaluator_cfgs, innermost, loader_cfg
+from rdet.apis.metric_names import check_metric_names
 from rdet.apis.tta import with_views
 from rdet.datasets.summary import check_same_classes, classes_of, dataset_table
 from rdet.engine.runner import Runner
 from rdet.errors import ConfigError
-from rdet.evaluation.coco_eval import METRIC_KEYS
-from rdet.evaluation.coco_metric import CocoMetric
 from rdet.interop.convert import own_checkpoint
 from rdet.messages import few, nearest
 from rdet.registry import DATASETS, MODELS
@@ -85,13 +84,13 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False, launcher: 
         options |= {"train_cfg": cfg.train_cfg, "optim_wrapper": wrapper}
         options |= {key: cfg[key] for key in ("param_scheduler", "auto_scale_lr") if key in cfg}
     if "val" in datasets:
-        _check_save_best(cfg)
+        check_metric_names(cfg)
         options |= {"val_cfg": {}, "val_evaluator": evaluator_cfgs(cfg, "val")}
     if "test" in datasets:
         options |= {"test_cfg": {}, "test_evaluator": evaluator_cfgs(cfg, "test")}
     passed_on = ("custom_hooks", "load_from", "resume", "env_cfg", "log_level")
     options |= {key: cfg[key] for key in passed_on if cfg.get(key) is not None}
-    if options.get("load_from") and not options.get("resume"):
+    if "load_from" in options and not options.get("resume"):
         options["load_from"] = own_checkpoint(options["load_from"], cfg.work_dir)
     if cfg.get("visualizer"):
         options["visualizer"] = {"type": "Visualizer", **cfg.visualizer}
@@ -122,20 +121,6 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False, launcher: 
     )
     runner.logger.info("\n" + dataset_table(datasets))
     return runner
-
-
-def _check_save_best(cfg: Config) -> None:
-    """Raise ConfigError for a ``save_best`` that CocoMetric does not give, before the first evaluation does."""
-    evaluators = evaluator_cfgs(cfg, "val")
-    hook = (cfg.get("default_hooks") or {}).get("checkpoint") or {}
-    wanted = hook.get("save_best")
-    if wanted in (None, "auto") or any(evaluator["type"] != "CocoMetric" for evaluator in evaluators):
-        return  # what others give is not known before
-    prefixes = [evaluator.get("prefix") or CocoMetric.default_prefix for evaluator in evaluators]
-    given = [f"{prefix}/{key}" for prefix in prefixes for key in METRIC_KEYS]
-    for name in [wanted] if isinstance(wanted, str) else wanted:
-        if name not in given:
-            raise ConfigError(f"default_hooks.checkpoint.save_best is {name!r}. {nearest(name, given)}")
 
 
 def _check_clip_grad(clip_grad: dict | None) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from mmengine.config import Config
 
+from rdet.errors import ConfigError
+
 
 def loader_cfg(cfg: Config, split: str):
     """Return the data loader of a split; that of ``'test'`` falls back to ``val_dataloader``."""
@@ -11,7 +13,14 @@ def loader_cfg(cfg: Config, split: str):
 
 
 def evaluator_cfgs(cfg: Config, split: str) -> list[dict]:
-    """Return the metrics of ``'val'`` or ``'test'``; a test falls back to ``val_evaluator``, both to CocoMetric."""
+    """Return the metrics of ``'val'`` or ``'test'``; a test falls back to ``val_evaluator``, both to CocoMetric.
+
+    Raises:
+        ConfigError: The list of metrics is empty.
+    """
+    for key in (f"{split}_evaluator", "val_evaluator"):
+        if cfg.get(key) in ([], ()):
+            raise ConfigError(f"{key} is empty; leave it out for CocoMetric, or set {split}_dataloader=None")
     value = cfg.get(f"{split}_evaluator") or cfg.get("val_evaluator") or {}
     return [{"type": "CocoMetric", **metric} for metric in (value if isinstance(value, list | tuple) else [value])]
 

@@ -38,6 +38,7 @@ class CocoDataset(DetDataset):
         for key in ("file_name", "height", "width"):
             coco_json.column(images, "images", key, where)
         for image in images:
+            image["width"], image["height"] = coco_json.whole(image["width"]), coco_json.whole(image["height"])
             self._check_image(image)
         box_ids = coco_json.ids(boxes, "annotations", where)
 

@@ -2,12 +2,20 @@
 
 import io
 
+import numpy as np
 from PIL import Image, JpegImagePlugin
 
 # Those that OpenCV decodes too. Others would have Pillow try formats that nobody means, or run a program (EPS).
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "JPEG2000", "PPM", "SUN", "AVIF")
 _LONGEST_SIGNATURE = 16  # bytes, what Pillow hands to the plugins too
-_TRANSPOSED = {5, 6, 7, 8}  # EXIF orientations that exchange width and height
+_ORIENTATION = 0x0112  # EXIF's tag
+# Orientations that exchange width and height -> how a picture that was put upright by it is turned back.
+_TURN_BACK = {
+    5: lambda image: image.transpose(1, 0, 2),
+    6: lambda image: np.rot90(image),
+    7: lambda image: image[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda image: np.rot90(image, -1),
+}
 
 
 def open_header(data: bytes) -> Image.Image | None:
@@ -39,4 +47,9 @@ def open_header(data: bytes) -> Image.Image | None:
 
 def is_transposed(header: Image.Image) -> bool:
     """Tell whether the camera's note exchanges width and height."""
-    return header.getexif().get(0x0112) in _TRANSPOSED
+    return header.getexif().get(_ORIENTATION) in _TURN_BACK
+
+
+def turn_back(image: np.ndarray, header: Image.Image) -> np.ndarray:
+    """Undo the orientation of a picture (H, W, 3) for which :func:`is_transposed` holds."""
+    return np.ascontiguousarray(_TURN_BACK[header.getexif()[_ORIENTATION]](image))

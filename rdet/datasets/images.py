@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from rdet.datasets.image_header import is_transposed, open_header
+from rdet.datasets.image_header import is_transposed, open_header, turn_back
 from rdet.datasets.quiet import quiet_decoders
 from rdet.errors import BadImageError, RdetError
 from rdet.files import open_regular, why_unreadable
@@ -104,7 +104,10 @@ def _decode(data: bytes, size: tuple[int, int] | None, max_pixels: int) -> np.nd
             raise _unknown(data)
     if size is None or image.shape[:2] == tuple(size):
         return image
-    image = _pixels(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if header.format == "TIFF" and is_transposed(header):
+        image = turn_back(image, header)  # OpenCV applies a TIFF's orientation always
+    else:
+        image = _pixels(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None or image.shape[:2] != tuple(size):
         raise _another_size(header, size)
     return image

@@ -4,6 +4,7 @@ import torch
 from mmengine.runner import loops
 
 from rdet.engine.hooks.checkpoint_hook import EVALUATED
+from rdet.engine.plan import check_plan
 from rdet.engine.sampling import mix_seed
 from rdet.registry import LOOPS
 from rdet.schema import Count, Natural
@@ -25,6 +26,7 @@ class EpochBasedTrainLoop(loops.EpochBasedTrainLoop):
         super().__init__(runner, dataloader, max_epochs, val_begin, val_interval, dynamic_intervals)
 
     def run(self) -> torch.nn.Module:
+        check_plan(self.runner)
         self.runner.call_hook("before_train")
         if self._iter == self._epoch * len(self.dataloader):
             _evaluate_what_was_not(self, self._epoch, self._max_epochs)
@@ -67,6 +69,7 @@ class IterBasedTrainLoop(loops.IterBasedTrainLoop):
         super().__init__(runner, dataloader, max_iters, val_begin, val_interval, dynamic_intervals)
 
     def run(self) -> torch.nn.Module:
+        check_plan(self.runner)
         self.runner.call_hook("before_train")
         self.runner.call_hook("before_train_epoch")
         _evaluate_what_was_not(self, self._iter, self._max_iters)

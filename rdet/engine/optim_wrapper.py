@@ -1,11 +1,13 @@
-"""Mixed precision on the CPU and the GPU."""
+"""Mixed precision on the CPU and the GPU, and which optimizers a step can use."""
 
+import inspect
 from contextlib import contextmanager
 
 import torch
 from mmengine.device import get_device
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
+from torch.optim import Optimizer, SparseAdam
 
 from rdet.errors import ConfigError
 from rdet.registry import OPTIM_WRAPPERS
@@ -63,3 +65,19 @@ class AmpOptimWrapper(OptimWrapper):
     def optim_context(self, model: nn.Module):
         with super().optim_context(model), torch.autocast(self.device_type, dtype=self.dtype):
             yield
+
+
+def check_optimizer(optimizer: Optimizer) -> None:
+    """Raise ConfigError for an optimizer that a step cannot use: it wants several losses a step, or sparse gradients.
+
+    A step has one forward pass, and the gradients of a detector are dense.
+    """
+    name = type(optimizer).__name__
+    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
+    if closure is not None and closure.default is inspect.Parameter.empty:
+        why = "computes the loss several times a step, and a step computes it once"
+    elif isinstance(optimizer, SparseAdam):
+        why = "takes sparse gradients, and those of a detector are dense"
+    else:
+        return
+    raise ConfigError(f"optim_wrapper.optimizer: {name} {why}; take another, such as SGD or AdamW")

@@ -25,6 +25,7 @@ from rdet.engine.interrupt import ending_at_signals, leave_interrupts_to_the_run
 from rdet.engine.loader import Loader
 from rdet.engine.log_files import GO_ON, end_run_if_log_is_lost
 from rdet.engine.memory import keep_freed_memory
+from rdet.engine.optim_wrapper import check_optimizer
 from rdet.engine.sampling import SeededDataset, StridedSampler, TrainStream
 from rdet.errors import ConfigError, Interrupted, interruption_behind
 from rdet.files import write_text
@@ -60,10 +61,25 @@ class Runner(CheckpointingRunner):
     build_visualizer = _building("visualizer", mm.Runner.build_visualizer)
     build_log_processor = _building("log_processor", mm.Runner.build_log_processor)
     build_evaluator = _building("val_evaluator", mm.Runner.build_evaluator)
-    build_optim_wrapper = _building("optim_wrapper", mm.Runner.build_optim_wrapper)
-    build_param_scheduler = _building("param_scheduler", mm.Runner.build_param_scheduler)
     register_default_hooks = _building("default_hooks", mm.Runner.register_default_hooks)
-    register_custom_hooks = _building("custom_hooks", mm.Runner.register_custom_hooks)
+
+    def build_optim_wrapper(self, optim_wrapper):
+        built = _building("optim_wrapper", super().build_optim_wrapper)(optim_wrapper)
+        check_optimizer(built.optimizer)
+        return built
+
+    def build_param_scheduler(self, scheduler):
+        parts = [*scheduler] if isinstance(scheduler, list | tuple) else [scheduler]
+        for index, part in enumerate(parts):
+            if isinstance(part, dict):  # one that begins after the run is no error, and the run says so
+                length = self.max_epochs if part.get("by_epoch", True) else self.max_iters
+                parts[index] = {"end": max(length, part.get("begin", 0) + 1), **part}
+        build = super().build_param_scheduler
+        return [_building(f"param_scheduler.{i}", build)(part)[0] for i, part in enumerate(parts)]
+
+    def register_custom_hooks(self, hooks) -> None:
+        for index, hook in enumerate(hooks or ()):
+            _building(f"custom_hooks.{index}", self.register_hook)(hook)
 
     def setup_env(self, env_cfg: dict) -> None:
         if cpu_only():
@@ -187,7 +203,7 @@ class Runner(CheckpointingRunner):
         options = self.cfg.get("compile")
         if options is not None and options is not False:
             model = self.model.module if is_model_wrapper(self.model) else self.model
-            model.compile(**({} if options is True else options))
+            _building("compile", model.compile)(**({} if options is True else options))
             self.logger.info("the network is compiled in its first steps, which takes a minute or more")
 
     def build_train_loop(self, loop):
@@ -199,15 +215,16 @@ class Runner(CheckpointingRunner):
             by_epoch = loop.get("by_epoch", True)
             kind = "EpochBasedTrainLoop" if by_epoch else "IterBasedTrainLoop"
             self.log_processor.by_epoch = by_epoch
-            return LOOPS.build(
-                {"type": kind, **options}, default_args={"runner": self, "dataloader": self._train_dataloader}
-            )
+            loader = _building("train_dataloader", self.build_dataloader)(self._train_dataloader)
+            return LOOPS.build({"type": kind, **options}, default_args={"runner": self, "dataloader": loader})
         return super().build_train_loop(loop)
 
     def build_val_loop(self, loop):
+        self._val_dataloader = _building("val_dataloader", self.build_dataloader)(self._val_dataloader)
         return _attach_dataset(super().build_val_loop(loop))
 
     def build_test_loop(self, loop):
+        self._test_dataloader = _building("test_dataloader", self.build_dataloader)(self._test_dataloader)
         return _attach_dataset(super().build_test_loop(loop))
 
     def scale_lr(self, optim_wrapper, auto_scale_lr: dict | None = None) -> None:

@@ -57,7 +57,10 @@ def test_a_dict_as_an_option_is_an_error():
 def test_error_of_rdet_is_one_line(capsys):
     with pytest.raises(SystemExit, match="1"), one_line_errors():
         load_config("not/there.py")
-    assert capsys.readouterr().err == "error: no config at not/there.py\n"
+    assert (
+        capsys.readouterr().err
+        == "error: no config at not/there.py; give the path of one, such as those below configs/\n"
+    )
 
 
 def test_other_errors_keep_their_traceback():

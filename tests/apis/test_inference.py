@@ -12,6 +12,7 @@ from pycocotools.coco import COCO
 from rdet.apis.folder import detect_folder
 from rdet.apis.inference import inference_detector, init_detector
 from rdet.config import load_config
+from rdet.errors import RdetError
 from rdet.evaluation.coco_results import write_results
 from rdet.registry import UnknownNameError
 
@@ -165,6 +166,20 @@ def test_pipeline_of_a_wrapped_data_set(config, trained, tmp_path):
         ),
         (
             "train",
+            {"custom_hooks": [{"type": "EarlyStoppingHook", "monitor": "mAP", "rule": "greater"}]},
+            r"custom_hooks\.0\.monitor is 'mAP'",
+        ),
+        ("train", {"param_scheduler": [{"type": "ReduceOnPlateauLR"}]}, r"param_scheduler\.0\.monitor is 'loss'"),
+        ("train", {"val_evaluator": [{}, {}]}, "2 metrics with the prefix 'coco'.*; give each its own"),
+        ("train", {"val_evaluator": []}, "val_evaluator is empty; leave it out"),
+        ("train", {"load_from": ""}, "no checkpoint at ''; give the path"),
+        (
+            "train",
+            {"model__anchor_generator__ratios": [1.0, 1]},
+            r"model\.anchor_generator\.ratios is .*; give each once",
+        ),
+        (
+            "train",
             {"optim_wrapper__clip_grad": {"clip_value": 1.0}},
             "optim_wrapper.clip_grad is {'clip_value': 1.0}; give max_norm and no clip_value, or another type",
         ),
@@ -186,7 +201,7 @@ def test_pipeline_of_a_wrapped_data_set(config, trained, tmp_path):
     ],
 )
 def test_what_would_fail_after_hours_fails_at_once(make_runner, mode, overrides, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(RdetError, match=message):
         make_runner(mode, **overrides)
 
 

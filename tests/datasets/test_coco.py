@@ -33,6 +33,18 @@ def test_image_without_boxes_has_empty_arrays(coco, write):
     assert record["gt_bboxes_labels"].shape == record["gt_ignore_flags"].shape == (0,)
 
 
+def test_whole_numbers_may_have_a_point(coco, write):
+    """As pandas writes them where a column had a gap."""
+    expected = CocoDataset(**write(coco))
+    for table, keys in (("images", ("id", "width")), ("annotations", ("id", "image_id", "category_id"))):
+        for row in coco[table]:
+            row |= {key: float(row[key]) for key in keys}
+    dataset = CocoDataset(**write(coco, images=False))
+    assert dataset.report == expected.report
+    assert dataset.coco_ground_truth() == expected.coco_ground_truth()
+    assert type(dataset.get_data_info(0)["img_id"]) is int
+
+
 @pytest.mark.parametrize("prefix", ["img", "img/"])
 def test_prefix_with_and_without_slash(coco, write, prefix):
     kwargs = write(coco) | {"data_prefix": {"img": prefix}}

@@ -60,6 +60,15 @@ def test_exif_orientation_is_not_applied_if_the_boxes_were_drawn_without(rotated
     assert np.abs(read_image(rotated, (30, 40)).astype(int) - picture()[..., ::-1]).mean() < 5
 
 
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_a_tiff_is_turned_back_too(orientation, tmp_path):
+    """OpenCV turns a TIFF whatever it is told."""
+    path = tmp_path / "rotated.tif"
+    path.write_bytes(encoded(picture(), "TIFF", tiffinfo={0x0112: orientation}))
+    assert read_image(path, (40, 30)).shape[:2] == (40, 30)
+    np.testing.assert_array_equal(read_image(path, (30, 40)), picture()[..., ::-1])
+
+
 def test_other_size(rotated):
     message = "rotated.jpg: the image is 30x40 pixels, its annotations say 41x30"
     with pytest.raises(BadImageError, match=message) as error:

@@ -1,11 +1,14 @@
 """From a list of images to one normalised, padded batch."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
+from rdet.errors import PipelineError
+from rdet.messages import few
 from rdet.registry import MODELS
 from rdet.schema import Count, Positive
 
@@ -50,7 +53,11 @@ class DetDataPreprocessor(BaseDataPreprocessor):
             ``inputs`` (N, 3, H, W) float32 in channels-last memory on the model's device;
             ``data_samples``, which learn their ``pad_shape``: (height, width) of each image padded by itself. Their
             boxes stay where they are: what matches them on the host need not wait for the device.
+
+        Raises:
+            PipelineError: The data are not what :class:`~rdet.datasets.transforms.PackDetInputs` makes of a record.
         """
+        _check_packed(data, training)
         images: list[Tensor] = self.cast_data(list(data["inputs"]))
         sizes = [self._padded(image) for image in images]
         for sample, size in zip(data.get("data_samples") or (), sizes, strict=False):
@@ -69,3 +76,15 @@ class DetDataPreprocessor(BaseDataPreprocessor):
         """Return height and width of an image (3, H, W) padded by itself."""
         divisor = self.pad_size_divisor
         return -(-image.shape[1] // divisor) * divisor, -(-image.shape[2] // divisor) * divisor
+
+
+def _check_packed(data: Mapping[str, Any], training: bool) -> None:
+    """Raise PipelineError unless images are there, and their samples say what a detector asks them."""
+    if not isinstance(data, Mapping):
+        raise PipelineError(f"the data loader gives {type(data).__name__}, no dict with inputs; correct its collate_fn")
+    if "inputs" not in data:
+        raise PipelineError(f"the pipeline gives {few(data)} and no inputs; end it with dict(type='PackDetInputs')")
+    for sample in data.get("data_samples") or ():
+        for key in ("img_shape",) if training else ("img_shape", "scale_factor"):
+            if key not in sample:
+                raise PipelineError(f"the pipeline's samples have no {key}; add it to PackDetInputs.meta_keys")

@@ -43,6 +43,8 @@ class AnchorGenerator(GridPriors):
             raise ValueError(f"anchor_generator.scales_per_octave is {scales_per_octave}; it must be 1 or more")
         if not ratios:
             raise ValueError("anchor_generator.ratios is empty; give at least one")
+        if len(set(ratios)) < len(ratios):
+            raise ValueError(f"anchor_generator.ratios is {list(ratios)}; give each once, for anchors that differ")
         shapes = []
         for stride in strides:
             sides = [octave_base_scale * stride * 2 ** (i / scales_per_octave) for i in range(scales_per_octave)]
