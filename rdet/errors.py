@@ -63,6 +63,10 @@ class EvaluationError(RdetError, ValueError):
     """Detections and ground truth that do not belong together."""
 
 
+class NonFiniteDetectionError(EvaluationError):
+    """A detection whose box or score is infinite or not a number."""
+
+
 class ResultsError(RdetError, ValueError):
     """A file of results of former runs that cannot be read."""
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -51,7 +52,27 @@ def init_cpu_process_group(launcher: str, seconds: float | None = None) -> None:
         os.environ[target] = os.environ[name]
     os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
     os.environ.setdefault("MASTER_PORT", "29500")
-    dist.init_process_group("gloo", timeout=None if seconds is None else timedelta(seconds=seconds))
+    timeout = None if seconds is None else timedelta(seconds=seconds)
+    dist.init_process_group("gloo", timeout=timeout, **meeting_of_this_attempt())
+
+
+def meeting_of_this_attempt() -> dict[str, Any]:
+    """Return where processes that torchrun started again meet, as arguments of ``init_process_group``.
+
+    With a static address, torch has them read in one store what those of the attempt before wrote: the addresses of
+    processes that are gone. Nothing is returned for a first attempt, nor for several machines, which count apart.
+    """
+    environment = os.environ
+    attempt = environment.get("TORCHELASTIC_RESTART_COUNT", "0")
+    on_one_machine = environment.get("LOCAL_WORLD_SIZE") == environment.get("WORLD_SIZE")
+    if attempt == "0" or environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True" or not on_one_machine:
+        return {}
+    store = dist.TCPStore(environment["MASTER_ADDR"], int(environment["MASTER_PORT"]), is_master=False)
+    return {
+        "store": dist.PrefixStore(f"attempt_{attempt}", store),
+        "rank": int(environment["RANK"]),
+        "world_size": int(environment["WORLD_SIZE"]),
+    }
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 
 from rdet.compat import recompute_for_all_gradients
 from rdet.engine.checkpointing import CheckpointingRunner
-from rdet.engine.distributed import average_in_order, cpu_only, init_cpu_process_group
+from rdet.engine.distributed import average_in_order, cpu_only, init_cpu_process_group, meeting_of_this_attempt
 from rdet.engine.hooks.checkpoint_hook import CheckpointHook
 from rdet.engine.interrupt import ending_at_signals, leave_interrupts_to_the_run
 from rdet.engine.loader import Loader
@@ -27,7 +27,7 @@ from rdet.engine.log_files import GO_ON, end_run_if_log_is_lost
 from rdet.engine.memory import keep_freed_memory
 from rdet.engine.optim_wrapper import check_optimizer
 from rdet.engine.sampling import SeededDataset, StridedSampler, TrainStream
-from rdet.errors import ConfigError, Interrupted, interruption_behind
+from rdet.errors import ConfigError, Interrupted, NonFiniteDetectionError, interruption_behind
 from rdet.files import write_text
 from rdet.registry import LOOPS, function_named, refused_values
 
@@ -86,6 +86,8 @@ class Runner(CheckpointingRunner):
             keep_freed_memory()
         if self.distributed and cpu_only() and not dist.is_initialized():
             init_cpu_process_group(self.launcher, (env_cfg.get("dist_cfg") or {}).get("timeout"))
+        elif self.distributed and not dist.is_initialized():
+            env_cfg = {**env_cfg, "dist_cfg": {**(env_cfg.get("dist_cfg") or {}), **meeting_of_this_attempt()}}
         super().setup_env(env_cfg)
 
     def set_randomness(self, seed, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
@@ -186,6 +188,8 @@ class Runner(CheckpointingRunner):
     def test(self) -> dict:
         try:
             return super().test()
+        except NonFiniteDetectionError as error:
+            raise NonFiniteDetectionError(f"{self._load_from or 'weights at random'}: {error}") from None
         finally:
             self._end_workers()
 

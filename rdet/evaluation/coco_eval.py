@@ -15,7 +15,7 @@ import numpy as np
 from terminaltables import AsciiTable
 
 from rdet.coco_json import is_area
-from rdet.errors import ConfigError, EvaluationError, MissingModuleError
+from rdet.errors import ConfigError, EvaluationError, MissingModuleError, NonFiniteDetectionError
 from rdet.messages import few
 
 BACKENDS = ("auto", "pycocotools", "hotcoco")
@@ -185,7 +185,7 @@ def _as_rows(results, image_numbers: dict, category_numbers: dict) -> np.ndarray
             continue
         rows = np.asarray(results[image], dtype=np.float64)
         if not np.isfinite(rows).all():
-            raise EvaluationError(
+            raise NonFiniteDetectionError(
                 f"image {image!r} has a detection whose box or score is not finite; take another checkpoint or results"
             )
         ids, inverse = np.unique(rows[:, 5], return_inverse=True)

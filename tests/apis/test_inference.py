@@ -1,18 +1,20 @@
 """Detection on single pictures and folders gives what evaluation gives."""
 
 import json
+import re
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.structures import InstanceData
 from pycocotools.coco import COCO
 
 from rdet.apis.folder import detect_folder
 from rdet.apis.inference import inference_detector, init_detector
 from rdet.config import load_config
-from rdet.errors import RdetError
+from rdet.errors import NonFiniteDetectionError, RdetError
 from rdet.evaluation.coco_results import write_results
 from rdet.registry import UnknownNameError
 
@@ -211,4 +213,20 @@ def test_results_that_cannot_be_written_stop_a_test_before_it_begins(make_runner
     runner = make_runner("test", test_evaluator=evaluator, load_from=trained)
     monkeypatch.setattr(runner.model, "test_step", lambda data: pytest.fail("it detects"))
     with pytest.raises(OSError, match="file"):
+        runner.test()
+
+
+def test_a_checkpoint_that_finds_no_numbers_is_named(make_runner, trained):
+    """Finite weights may overflow on their way through the network."""
+    runner = make_runner("test", load_from=trained)
+
+    def detect(data):
+        samples = data["data_samples"]
+        for sample in samples:
+            bboxes = torch.full((1, 4), torch.inf)
+            sample.pred_instances = InstanceData(bboxes=bboxes, scores=torch.ones(1), labels=torch.zeros(1).long())
+        return samples
+
+    runner.model.test_step = detect
+    with pytest.raises(NonFiniteDetectionError, match=f"^{re.escape(str(trained))}: image 1 has a detection whose box"):
         runner.test()

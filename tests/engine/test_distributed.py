@@ -9,7 +9,12 @@ import torch
 
 from rdet.checkpoint import read_checkpoint
 from rdet.engine import distributed
-from rdet.engine.distributed import average_in_order, init_cpu_process_group, naming_lost_processes
+from rdet.engine.distributed import (
+    average_in_order,
+    init_cpu_process_group,
+    meeting_of_this_attempt,
+    naming_lost_processes,
+)
 from rdet.errors import ProcessLostError
 
 
@@ -123,6 +128,25 @@ def test_wrong_launcher_is_said(launcher, message, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ValueError, match=message):
         init_cpu_process_group(launcher)
+
+
+def test_processes_that_are_started_again_do_not_meet_those_before(monkeypatch):
+    """What the first attempt left in torchrun's store is not read by the second."""
+    server = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    started = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": server.port, "RANK": 1, "WORLD_SIZE": 2}
+    started |= {"LOCAL_WORLD_SIZE": 2, "TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": 0}
+    for name, value in started.items():
+        monkeypatch.setenv(name, str(value))
+    assert meeting_of_this_attempt() == {}
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    meeting = meeting_of_this_attempt()
+    server.set("address", "of a process that is gone")
+    assert (meeting["rank"], meeting["world_size"]) == (1, 2)
+    assert not meeting["store"].check(["address"])
+    meeting["store"].set("address", "here")
+    assert server.get("attempt_1/address") == b"here"
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "1")  # of two machines, whose attempts are counted apart
+    assert meeting_of_this_attempt() == {}
 
 
 def test_gradients_are_added_in_the_order_of_the_processes(monkeypatch):
