@@ -19,7 +19,8 @@ class Harm:
 
     Attributes:
         kind: ``kill``: the process is killed; ``power``: with it all is lost that was not flushed to the disk;
-            ``full``: from this call on nothing more can be written; a signal's name: all processes of the run get it.
+            ``full``: from this call on nothing more can be written; a signal's name: all processes of the run get it;
+            ``none``: nothing, it is the disk itself that fills up.
         at: Number of the call, from 1; 0: none.
         torn: Whether half of what the call writes is written.
     """
@@ -103,7 +104,7 @@ class Disk:
 
     def keep_before_rename(self, source: Path, target: Path) -> None:
         before = None
-        if target.exists():
+        if target.exists() and self.harm.kind == "power":
             before = self.folder.parent / f".before_{self.calls}_{target.name}"
             os.link(target, before)
         self._renamed.append((source, target, before))
@@ -148,7 +149,7 @@ def watched(disk: Disk) -> Iterator[None]:
         return buffered if "b" in mode else io.TextIOWrapper(buffered, encoding, errors, newline)
 
     def save(content, file, *args, **kwargs):  # torch's own writer of files is written in C++
-        if disk.watches(file) is None:
+        if disk.watches(file) is None or disk.harm.kind == "none":
             return real_save(content, file, *args, **kwargs)
         with open_watched(file, "wb") as opened:
             return real_save(content, opened, *args, **kwargs)

@@ -1,7 +1,10 @@
 """A disk that fills up ends a run in one line, and costs nothing that was written before."""
 
+import os
 import re
 import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -55,7 +58,45 @@ def full_at_a_write(seed: int, cases: range) -> Outcome:
     return outcome
 
 
-def _fill(lab: Lab, name: str, kind: str, harm: Harm, whole: dict, outcome: Outcome) -> list[str]:
+def a_disk_that_is_small(seed: int, cases: range) -> Outcome:
+    """Runs whose work dir is a file system in memory of some size below what they need; then it is made larger."""
+    outcome = Outcome()
+    if os.geteuid() or subprocess.run(["mount"], capture_output=True).returncode:
+        outcome.count("not tried: needs root and mount")
+        return outcome
+    with laboratory() as lab:
+        whole = Whole(lab)
+        for case in cases:
+            rng = Random(f"{seed} small {case}")
+            kind = list(KINDS)[case % len(KINDS)]
+            state, _, _ = whole.of(kind)
+            name, kib = f"small_{case}", rng.randint(4, 400)
+            (lab.folder / name).mkdir()
+            place = str(lab.folder / name)
+            _mount(place, f"size={kib}k", "-t", "tmpfs", "tmpfs")
+            try:
+                wrong = _fill(
+                    lab, name, kind, Harm(), state, outcome, lambda place=place: _mount(place, "remount,size=64m")
+                )
+            finally:
+                subprocess.run(["umount", "--lazy", place], check=True)
+            outcome.failures += [f"{case}: {kind}, {kib} KiB: {reason}" for reason in wrong]
+    return outcome
+
+
+def _mount(place: str, options: str, *words: str) -> None:
+    subprocess.run(["mount", *words, "-o", options, place], check=True, capture_output=True)
+
+
+def _fill(
+    lab: Lab,
+    name: str,
+    kind: str,
+    harm: Harm,
+    whole: dict,
+    outcome: Outcome,
+    make_room: Callable[[], None] = lambda: None,
+) -> list[str]:
     folder = lab.folder / name
     ended = lab.train(kind, name, harm=harm)
     if ended.codes[0] == 0:  # what is left is removing
@@ -65,6 +106,7 @@ def _fill(lab: Lab, name: str, kind: str, harm: Harm, whole: dict, outcome: Outc
         outcome.count("ended in a line")
         wrong = one_line(ended, folder)
     wrong += lost(lab, kind, name)
+    make_room()
     again = newest_whole(folder)[0] is not None
     ended = lab.train(kind, name, resume=again)
     if any(ended.codes):
@@ -73,7 +115,10 @@ def _fill(lab: Lab, name: str, kind: str, harm: Harm, whole: dict, outcome: Outc
         wrong += compare(whole, state_of(folder), False)
     if not wrong:
         for path in lab.folder.glob(f"*{name}*"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            if not path.is_dir():
+                path.unlink()
+            elif not path.is_mount():
+                shutil.rmtree(path)
     return wrong
 
 
@@ -143,6 +188,13 @@ PROMISES = [
         full_at_a_write,
         short=8,
         long=144,
+    ),
+    Promise(
+        "disks-small",
+        "So does a file system that is too small for the run, once it is larger",
+        a_disk_that_is_small,
+        short=0,
+        long=16,
     ),
     Promise(
         "disks-tools",
