@@ -10,15 +10,16 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 NUM_IMAGES = 13  # odd, so that two processes cannot share them evenly
 
-CONFIG = """
+# What the smallest runs share: a detector, and where its data are.
+DETECTOR = """
 _base_ = "{root}/configs/_base_/default_runtime.py"
 custom_imports = dict(imports=["tiny_parts"])
 data_root = "{data}"
 model = dict(
     type="RetinaNet",
     backbone=dict(type="TinyBackbone"),
-    neck=dict(type="FPN", out_channels=16, num_extra=1),
-    bbox_head=dict(type="RetinaHead", feat_channels=16, stacked_convs=1),
+    neck=dict(type="FPN", out_channels={channels}, num_extra=1),
+    bbox_head=dict(type="RetinaHead", feat_channels={channels}, stacked_convs=1),
     anchor_generator=dict(type="AnchorGenerator", octave_base_scale=2, scales_per_octave=1),
     assigner=dict(type="MaxIoUAssigner"),
     bbox_coder=dict(type="DeltaXYWHBBoxCoder"),
@@ -26,6 +27,8 @@ model = dict(
     loss_bbox=dict(type="SmoothL1Loss"),
     postprocess=dict(type="NMSPostprocess", score_thr=0.0, max_per_img=20),
 )
+"""
+RUN = """
 train_dataloader = dict(batch_size=2, num_workers=1, dataset=dict(
     type="CocoDataset", ann_file="truth.json", pipeline=[
         dict(type="LoadImageFromFile"),
@@ -69,7 +72,7 @@ def write_tiny_run(folder: Path) -> Path:
         cv2.imwrite(str(folder / f"{image_id}.png"), image)
     (folder / "truth.json").write_text(json.dumps(truth))
     path = folder / "tiny.py"
-    path.write_text(CONFIG.format(root=ROOT, data=folder))
+    path.write_text(DETECTOR.format(root=ROOT, data=folder, channels=16) + RUN)
     return path
 
 

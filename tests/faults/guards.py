@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Guard(NamedTuple):
-    """A piece of code that some test must miss.
+    """A piece of code whose absence some test must notice.
 
     Attributes:
         file: Where it is.
@@ -71,11 +71,16 @@ GUARDS = [
     Guard("rdet/signals.py", "    sys.excepthook = _end_in_one_line\n", "", _T_INTERRUPT + "test_a_tool_that_still_imports_ends_in_one_line"),
     # Several processes.
     Guard(_RUNNER, "or self.optim_wrapper.should_update()", "or True", _T_INTERRUPT + "test_two_processes_end_together"),
-    Guard(_RUNNER, "            model.register_comm_hook(None, average_in_order)\n", "            pass\n", "tests/faults/test_promises.py::test_a_promise_is_kept[processes-die]"),
-    Guard("rdet/apis/cli.py", "with signals_call(), naming_lost_processes():", "with signals_call():", "tests/faults/test_promises.py::test_a_promise_is_kept[processes-die]"),
+    Guard(_RUNNER, "            model.register_comm_hook(None, average_in_order)\n", "            pass\n", "tests/faults/test_promises.py::test_promises_are_kept[processes-die]"),
+    Guard("rdet/apis/cli.py", "with signals_call(), naming_lost_processes():", "with signals_call():", "tests/faults/test_promises.py::test_promises_are_kept[processes-die]"),
     # Configs in checkpoints are read, not run.
     Guard(_CHECKPOINTING, "before = Config(literal_config(meta[\"cfg\"]))", "before = Config.fromstring(meta[\"cfg\"], \".py\")", _T_RESUME + "test_a_config_in_a_checkpoint_is_not_run"),
-    Guard(_CHECKPOINTING, "for key, value in meta.items() if key != \"config\"", "for key, value in meta.items()", _T_RESUME + "test_a_config_in_a_checkpoint_is_not_run"),
+    Guard(_CHECKPOINTING, "for key, value in meta_in(checkpoint).items() if key != \"config\"", "for key, value in meta_in(checkpoint).items()", _T_RESUME + "test_a_config_in_a_checkpoint_is_not_run"),
     Guard("rdet/checkpoint.py", "map_location=map_location, weights_only=True)", "map_location=map_location, weights_only=False)", "tests/test_checkpoint.py"),
+    # What a run begins with.
+    Guard("rdet/engine/loops.py", "        check_plan(self.runner)\n        self.runner.call_hook(\"before_train\")\n        self.runner", "        self.runner.call_hook(\"before_train\")\n        self.runner", "tests/engine/test_plan.py::test_schedules"),
+    Guard(_RUNNER, "        check_optimizer(built.optimizer)\n", "", "tests/engine/test_plan.py::test_what_would_fail_on_the_way_fails_first"),
+    Guard("rdet/engine/distributed.py", "dist.PrefixStore(f\"attempt_{attempt}\", store)", "store", "tests/engine/test_distributed.py::test_processes_that_are_started_again_do_not_meet_those_before"),
+    Guard("rdet/models/detectors/data_preprocessor.py", "        _check_packed(data, training)\n", "", "tests/engine/test_plan.py::test_what_a_pipeline_must_give_is_said"),
 ]
 # fmt: on

@@ -1,4 +1,4 @@
-"""Takes guards away and reports those that no test misses: python tests/faults/mutations.py [WORD ...] [--jobs N]
+"""Takes guards away and reports those whose absence no test notices: python tests/faults/mutations.py [WORD ...]
 
 A guard is tried if one of the words is in its file, code or test; without words, all are.
 """
@@ -26,14 +26,14 @@ def main() -> int:
     guards = [guard for guard in GUARDS if not args.words or any(word in " ".join(guard) for word in args.words)]
     failed = 0
     with ThreadPoolExecutor(args.jobs) as pool:
-        for guard, why in zip(guards, pool.map(missed, guards), strict=True):
+        for guard, why in zip(guards, pool.map(noticed, guards), strict=True):
             failed += why is not None
-            print(f"{why or 'missed':8} {guard.file}: {guard.text.strip().splitlines()[0]} ({guard.test})", flush=True)
-    print(f"{len(guards)} guards, {failed} that no test misses")
+            print(f"{why or 'noticed':8} {guard.file}: {guard.text.strip().splitlines()[0]} ({guard.test})", flush=True)
+    print(f"{len(guards)} guards, {failed} whose absence no test notices")
     return int(failed > 0)
 
 
-def missed(guard: Guard) -> str | None:
+def noticed(guard: Guard) -> str | None:
     """Runs a guard's test without it; returns None if the test fails, as it must, else what is wrong."""
     source = (ROOT / guard.file).read_text(encoding="utf-8")
     if source.count(guard.text) != 1:
@@ -52,7 +52,7 @@ def missed(guard: Guard) -> str | None:
     if ended.returncode in (1, 2):  # 2: a Ctrl-C that the test sent ended pytest
         return None
     if ended.returncode == 0:
-        return "NOT MISSED"
+        return "NOT NOTICED"
     return f"CANNOT BE TRIED: {(ended.stdout + ended.stderr)[-300:]}"
 
 

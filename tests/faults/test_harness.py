@@ -1,14 +1,17 @@
-"""The harness of readers notices what no reader may do."""
+"""The harness of readers notices what no reader may do, and the list of guards is true."""
 
 import os
 import tempfile
 import time
+from pathlib import Path
 
 import pytest
 from fuzz import Case, Reader, run
+from guards import GUARDS
 
 from rdet.errors import ConfigError
 
+ROOT = Path(__file__).resolve().parents[2]
 SEED = 20261127
 OUTSIDE = os.path.join(tempfile.gettempdir(), "rdet_written_outside")
 
@@ -61,3 +64,10 @@ def test_the_harness_notices(number):
     )
     failures = run(reader, SEED, range(1))
     assert [failure.why[: len(EXPECTED[number])] for failure in failures] == ([EXPECTED[number]] if number else [])
+
+
+@pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: f"{Path(guard.file).name}-{guard.test.rpartition(':')[2]}")
+def test_a_guard_is_code_that_is_there_and_has_a_test(guard):
+    assert (ROOT / guard.file).read_text(encoding="utf-8").count(guard.text) == 1
+    path, _, test = guard.test.partition("::")
+    assert not test or f"def {test.partition('[')[0]}(" in (ROOT / path).read_text(encoding="utf-8")

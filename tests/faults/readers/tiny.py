@@ -17,27 +17,16 @@ import mmengine.runner.runner
 import numpy as np
 import torch
 
-READERS: list = []
 TESTS = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TESTS))
+
+from tiny_run import DETECTOR, ROOT  # noqa: E402
+
+READERS: list = []
 TEMPORARY = Path(tempfile.gettempdir())  # of all cases, not of the one that is run now
 CLASSES = ("bright", "red")
 
-CONFIG = """
-_base_ = "{root}/configs/_base_/default_runtime.py"
-custom_imports = dict(imports=["tiny_parts"])
-data_root = "{data}"
-model = dict(
-    type="RetinaNet",
-    backbone=dict(type="TinyBackbone"),
-    neck=dict(type="FPN", out_channels=8, num_extra=1),
-    bbox_head=dict(type="RetinaHead", feat_channels=8, stacked_convs=1),
-    anchor_generator=dict(type="AnchorGenerator", octave_base_scale=2, scales_per_octave=1),
-    assigner=dict(type="MaxIoUAssigner"),
-    bbox_coder=dict(type="DeltaXYWHBBoxCoder"),
-    loss_cls=dict(type="FocalLoss"),
-    loss_bbox=dict(type="SmoothL1Loss"),
-    postprocess=dict(type="NMSPostprocess", score_thr=0.0, max_per_img=20),
-)
+RUN = """
 _images = dict(type="CocoDataset", ann_file="truth.json")
 _load = [dict(type="LoadImageFromFile"), dict(type="PackDetInputs")]
 train_dataloader = dict(batch_size=1, num_workers=0, dataset=dict(**_images, pipeline=_load))
@@ -58,7 +47,6 @@ EMA = 'custom_hooks = [dict(type="EMAHook", momentum=0.1)]'
 @functools.cache
 def data() -> Path:
     """Make two images with a box each, and their annotations."""
-    sys.path.insert(0, str(TESTS))
     torch.set_num_threads(1)
     mmengine.runner.runner.collect_env = dict  # it asks programs for their versions
     mmengine.runner.runner.get_git_hash = mmengine.hooks.runtime_info_hook.get_git_hash = str
@@ -83,7 +71,8 @@ def data() -> Path:
 
 def write_config(path: Path, optimizer: str = "SGD", more: str = "") -> Path:
     """Write the config of the run."""
-    path.write_text(CONFIG.format(root=TESTS.parent, data=data(), optimizer=optimizer, more=more))
+    detector = DETECTOR.format(root=ROOT, data=data(), channels=8)
+    path.write_text(detector + RUN.format(optimizer=optimizer, more=more))
     return path
 
 
