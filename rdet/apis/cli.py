@@ -1,14 +1,15 @@
 """What the command-line tools share."""
 
-import argparse
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
+from rdet.apis.option_values import parse_value
 from rdet.config import load_config
 from rdet.engine.distributed import naming_lost_processes
 from rdet.errors import ConfigError, Interrupted, RdetError, interruption_behind, is_of_a_file, message_of
@@ -16,20 +17,21 @@ from rdet.messages import in_one_line
 from rdet.signals import signals_call
 
 
-def parse_options(items: list[str]) -> dict:
-    """Read options: ``['a.b=1', 'c=[1,2]']`` -> ``{'a.b': 1, 'c': [1, 2]}``. Raise ConfigError if one has no ``=``."""
+def parse_options(items: list[str]) -> dict[str, Any]:
+    """Read options: ``['a.b=1', 'c=[1,2]']`` -> ``{'a.b': 1, 'c': [1, 2]}``.
+
+    Raises:
+        ConfigError: One has no ``=``, comes twice, or has a value that is not understood.
+    """
+    options: dict[str, Any] = {}
     for item in items:
-        if "=" not in item:
+        key, equals, text = item.partition("=")
+        if not equals:
             raise ConfigError(f"--cfg-options {in_one_line(item)}: expected KEY=VALUE")
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--options", nargs="+", action=DictAction)
-    try:
-        return parser.parse_args(["--options", *items]).options if items else {}
-    except RecursionError as error:  # what mmengine makes of a dict in it
-        raise ConfigError(
-            f"--cfg-options {in_one_line(' '.join(items))}: a value is not understood; values are numbers, "
-            "names, [lists] and (tuples), dicts go into a config file"
-        ) from error
+        if key in options:
+            raise ConfigError(f"--cfg-options has {in_one_line(key)} twice; give it once")
+        options[key] = parse_value(text, key)
+    return options
 
 
 def load_run_config(path: str, options: list[str], work_dir: str | None) -> Config:
