@@ -26,7 +26,7 @@ from rdet.engine.loader import Loader
 from rdet.engine.log_files import GO_ON, end_run_if_log_is_lost
 from rdet.engine.memory import keep_freed_memory
 from rdet.engine.optim_wrapper import check_optimizer
-from rdet.engine.sampling import SeededDataset, StridedSampler, TrainStream
+from rdet.engine.sampling import SeededDataset, StridedBatches, TrainStream, sizes_of
 from rdet.errors import ConfigError, Interrupted, NonFiniteDetectionError, interruption_behind
 from rdet.files import write_text
 from rdet.registry import LOOPS, function_named, refused_values
@@ -126,7 +126,8 @@ class Runner(CheckpointingRunner):
         if isinstance(dataset, SeededDataset):
             options["batch_sampler"] = TrainStream(len(dataset), batch_size, rank, world_size)
         else:
-            options |= {"sampler": StridedSampler(len(dataset), rank, world_size), "batch_size": batch_size}
+            sizes = sizes_of(dataset) if batch_size > 1 else [None] * len(dataset)
+            options["batch_sampler"] = StridedBatches(sizes, batch_size, rank, world_size)
         if not options.get("num_workers"):
             options.pop("persistent_workers", None)  # torch refuses it without workers
         for key in ("collate_fn", "worker_init_fn"):

@@ -1,7 +1,7 @@
 """Which image comes when, and with which random numbers."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -78,17 +78,42 @@ class TrainStream(Sampler):
             place += self.batch_size * self.world_size
 
 
-class StridedSampler(Sampler):
-    """Every ``world_size``-th image from ``rank`` on, in order: none twice and none left out."""
+class StridedBatches(Sampler[list[int]]):
+    """Every ``world_size``-th image from ``rank`` on, none twice and none left out, in batches of one size.
 
-    def __init__(self, length: int, rank: int = 0, world_size: int = 1):
-        self.indices = range(rank, length, world_size)
+    A detector runs images of several sizes one size after the other, so that batches of mixed sizes gain nothing.
+
+    Args:
+        sizes: Height and width of each image, or anything else that is equal for those that belong together.
+        batch_size: Most images of a batch.
+        rank: Of this process.
+        world_size: Number of processes.
+    """
+
+    def __init__(self, sizes: Sequence[Hashable], batch_size: int = 1, rank: int = 0, world_size: int = 1):
+        self.batch_size = batch_size
+        self.batches: list[list[int]] = []
+        open_batches: dict[Hashable, list[int]] = {}
+        for index in range(rank, len(sizes), world_size):
+            batch = open_batches.get(sizes[index])
+            if batch is None or len(batch) == batch_size:
+                batch = open_batches[sizes[index]] = []
+                self.batches.append(batch)
+            batch.append(index)
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.batches)
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.indices)
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches)
+
+
+def sizes_of(dataset: Dataset) -> list[tuple[int, int] | None]:
+    """Return height and width of each image as its annotations state them; None of a data set that does not say."""
+    if not hasattr(dataset, "get_data_info"):
+        return [None] * len(dataset)
+    records = map(dataset.get_data_info, range(len(dataset)))
+    return [(record.get("height"), record.get("width")) for record in records]
 
 
 class SeededDataset(Dataset):

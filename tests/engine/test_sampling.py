@@ -1,7 +1,6 @@
 """Laws of the data order."""
 
-import functools
-import operator
+import itertools
 import random
 from itertools import islice
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from rdet.engine.sampling import Draw, SeededDataset, StridedSampler, TrainStream
+from rdet.engine.sampling import Draw, SeededDataset, StridedBatches, TrainStream, sizes_of
 
 
 def take(stream: TrainStream, count: int, first: int = 0, seed: int = 5) -> list:
@@ -31,7 +30,7 @@ def test_every_image_comes_equally_often(length, batch_size, world_size):
 def test_processes_share_the_batches_of_one():
     one = take(TrainStream(13, 6), 9)
     parts = [take(TrainStream(13, 2, rank, 3), 9) for rank in range(3)]
-    assert [functools.reduce(operator.iadd, batches, []) for batches in zip(*parts, strict=True)] == one
+    assert [list(itertools.chain(*batches)) for batches in zip(*parts, strict=True)] == one
 
 
 @pytest.mark.parametrize("first", [1, 6, 7, 40])
@@ -69,11 +68,24 @@ def test_length_is_that_of_an_epoch():
     assert [len(TrainStream(13, 2, 0, world_size)) for world_size in (1, 2, 8)] == [7, 4, 1]
 
 
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
 @pytest.mark.parametrize(("length", "world_size"), [(13, 2), (13, 1), (2, 4)])
-def test_evaluation_sees_each_image_once(length, world_size):
-    parts = [list(StridedSampler(length, rank, world_size)) for rank in range(world_size)]
-    assert sorted(functools.reduce(operator.iadd, parts, [])) == list(range(length))
-    assert [len(StridedSampler(length, rank, world_size)) for rank in range(world_size)] == [len(p) for p in parts]
+def test_evaluation_sees_each_image_once_in_batches_of_one_size(length, world_size, batch_size):
+    sizes = [(64, 32 + 32 * (index % 3 == 0)) for index in range(length)]
+    samplers = [StridedBatches(sizes, batch_size, rank, world_size) for rank in range(world_size)]
+    batches = [batch for sampler in samplers for batch in sampler]
+    assert sorted(itertools.chain(*batches)) == list(range(length))
+    assert all(len({sizes[index] for index in batch}) == 1 and len(batch) <= batch_size for batch in batches)
+    assert sum(map(len, samplers)) == len(batches)
+
+
+def test_as_few_batches_as_sizes_allow():
+    sizes = [(64, 32), (64, 64), (64, 32), None, (64, 32), (64, 64), None]
+    assert list(StridedBatches(sizes, 2)) == [[0, 2], [1, 5], [3, 6], [4]]
+
+
+def test_sizes_that_nobody_says_are_one():
+    assert sizes_of([1, 2, 3]) == [None] * 3
 
 
 class RandomNumbers:

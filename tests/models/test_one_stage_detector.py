@@ -694,3 +694,26 @@ def test_losses_of_a_compiled_network_are_those_of_the_plain_one(family):
         torch.testing.assert_close(losses, expected)
         for (name, parameter), other in zip(plain.named_parameters(), compiled.parameters(), strict=True):
             torch.testing.assert_close(other.grad, parameter.grad, rtol=1e-4, atol=1e-7, msg=name)
+
+
+def test_what_is_found_does_not_depend_on_the_images_of_the_batch():
+    """Padding to the size of another image changes an image's edges, and what group normalisation counts."""
+    model = build(bbox_head__norm_cfg={"type": "GN", "num_groups": 4}, postprocess__score_thr=0.0).eval()
+    with torch.no_grad():  # so that all scores are not those of the prior probability
+        model.bbox_head.conv_cls.weight.mul_(100)
+    generator = torch.Generator().manual_seed(0)
+    sizes = [(60, 90), (128, 64), (64, 96), (130, 100)]
+    pictures = [torch.randint(0, 256, (3, *size), dtype=torch.uint8, generator=generator) for size in sizes]
+
+    def found(indices):
+        with torch.no_grad():
+            samples = [sample(img_shape=sizes[index]) for index in indices]
+            return model.test_step({"inputs": [pictures[index] for index in indices], "data_samples": samples})
+
+    together, mixed = found([0, 1, 2, 3]), found([3, 1, 0, 2])
+    for index, (one, other) in enumerate(zip(together, [mixed[i] for i in (2, 1, 3, 0)], strict=True)):
+        (alone,) = found([index])
+        assert one.img_shape == sizes[index]
+        for detections in (one.pred_instances, other.pred_instances):
+            torch.testing.assert_close(detections.scores, alone.pred_instances.scores, rtol=1e-5, atol=1e-6)
+            torch.testing.assert_close(detections.bboxes, alone.pred_instances.bboxes, rtol=1e-4, atol=1e-3)

@@ -1,6 +1,6 @@
 """From a list of images to one normalised, padded batch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -71,6 +71,13 @@ class DetDataPreprocessor(BaseDataPreprocessor):
             image = image.flip(0) if self.bgr_to_rgb else image
             padded[:, : image.shape[1], : image.shape[2]] = (image - self.mean) / self.std
         return {"inputs": batch, "data_samples": data.get("data_samples")}
+
+    def of_one_size(self, images: Sequence[Tensor]) -> list[list[int]]:
+        """Group images (3, H_i, W_i), by their index, that are equally large when each is padded by itself."""
+        groups: dict[tuple[int, int], list[int]] = {}
+        for index, image in enumerate(images):
+            groups.setdefault(self._padded(image), []).append(index)
+        return list(groups.values())
 
     def _padded(self, image: Tensor) -> tuple[int, int]:
         """Return height and width of an image (3, H, W) padded by itself."""

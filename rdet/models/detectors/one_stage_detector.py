@@ -2,7 +2,7 @@
 
 from functools import partial, reduce
 from operator import add
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -147,6 +147,30 @@ class OneStageDetector(BaseModel):
         losses = [module for module in self.criterion.modules() if isinstance(module, ClassificationLoss)]
         for part in (self.backbone, self.neck, self.bbox_head, *losses):
             part.compile(**options)
+
+    def test_step(self, data: dict[str, Any]) -> list[DetDataSample]:
+        """Detect in a batch, as if each image were alone.
+
+        An image that is padded to the size of another is another input: convolutions see the padding at its edges, and
+        group normalisation counts it. So only images of one size go through the network together.
+
+        Args:
+            data: ``inputs``, N images; ``data_samples``, N samples.
+
+        Returns:
+            The samples, in their order, with ``pred_instances``.
+        """
+        group = getattr(self.data_preprocessor, "of_one_size", None)
+        groups = group(data["inputs"]) if group is not None and "inputs" in data else []
+        if len(groups) < 2:
+            return cast("list[DetDataSample]", super().test_step(data))
+        samples: dict[int, DetDataSample] = {}
+        for indices in groups:
+            part = {key: [values[index] for index in indices] for key, values in data.items()}
+            samples |= zip(indices, super().test_step(part), strict=True)
+        return [samples[index] for index in range(len(samples))]
+
+    val_step = test_step
 
     def forward(
         self, inputs: Tensor, data_samples: list[DetDataSample] | None = None, mode: str = "tensor"
