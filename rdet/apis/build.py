@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from rdet.apis.data_cfg import evaluator_cfgs, innermost, loader_cfg
-from rdet.apis.metric_names import check_metric_names
+from rdet.apis.evaluation_checks import check_metric_names, crowded
 from rdet.apis.tta import with_views
 from rdet.datasets.summary import check_same_classes, classes_of, dataset_table
 from rdet.engine.runner import Runner
@@ -120,6 +120,8 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False, launcher: 
         **options,
     )
     runner.logger.info("\n" + dataset_table(datasets))
+    for warning in crowded(datasets, model):
+        runner.logger.warning(warning)
     return runner
 
 

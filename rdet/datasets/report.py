@@ -16,6 +16,7 @@ class LoadReport:
         dropped: What was left out of the file, "images missing" or "boxes outside the image" for
             example, -> how many.
         clipped: How many of ``boxes`` reached beyond their image and were clipped to it.
+        fullest: How many of ``boxes`` are in the image that has most.
     """
 
     images: int
@@ -24,13 +25,15 @@ class LoadReport:
     empty_images: int
     dropped: dict[str, int] = field(default_factory=dict)
     clipped: int = 0
+    fullest: int = field(default=0, compare=False)
 
     @classmethod
     def of(cls, records: list[dict], dropped: dict[str, int], clipped: int = 0) -> "LoadReport":
         """Count the ``gt_ignore_flags`` of all records."""
         ignored = [int(record["gt_ignore_flags"].sum()) for record in records]
         boxes = [len(record["gt_ignore_flags"]) - i for record, i in zip(records, ignored, strict=True)]
-        return cls(len(records), sum(boxes), sum(ignored), boxes.count(0), dict(dropped), clipped)
+        fullest = max(boxes, default=0)
+        return cls(len(records), sum(boxes), sum(ignored), boxes.count(0), dict(dropped), clipped, fullest)
 
     def __add__(self, other: "LoadReport") -> "LoadReport":
         return LoadReport(
@@ -40,4 +43,5 @@ class LoadReport:
             self.empty_images + other.empty_images,
             dict(Counter(self.dropped) + Counter(other.dropped)),
             self.clipped + other.clipped,
+            max(self.fullest, other.fullest),
         )

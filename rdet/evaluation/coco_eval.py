@@ -7,6 +7,7 @@ same numbers tens of times faster.
 import contextlib
 import importlib.util
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -20,23 +21,30 @@ from rdet.messages import few
 
 BACKENDS = ("auto", "pycocotools", "hotcoco")
 
-# Metric key and summary line of each number, in pycocotools' order.
+MAX_DETS = 100  # detections of an image and a class that count
+
+# Of each number: metric key, words, and which IoUs, areas and detections count (the last: 1, 10 or all that may).
 _AP, _AR = "Average Precision  (AP)", "Average Recall     (AR)"
+_ALL_IOUS, _ALL_AREAS = "0.50:0.95", "all"
 _NUMBERS = (
-    ("bbox_mAP", f"{_AP} @[ IoU=0.50:0.95 | area=   all | maxDets=100 ]"),
-    ("bbox_mAP_50", f"{_AP} @[ IoU=0.50      | area=   all | maxDets=100 ]"),
-    ("bbox_mAP_75", f"{_AP} @[ IoU=0.75      | area=   all | maxDets=100 ]"),
-    ("bbox_mAP_s", f"{_AP} @[ IoU=0.50:0.95 | area= small | maxDets=100 ]"),
-    ("bbox_mAP_m", f"{_AP} @[ IoU=0.50:0.95 | area=medium | maxDets=100 ]"),
-    ("bbox_mAP_l", f"{_AP} @[ IoU=0.50:0.95 | area= large | maxDets=100 ]"),
-    ("bbox_AR@1", f"{_AR} @[ IoU=0.50:0.95 | area=   all | maxDets=  1 ]"),
-    ("bbox_AR@10", f"{_AR} @[ IoU=0.50:0.95 | area=   all | maxDets= 10 ]"),
-    ("bbox_AR@100", f"{_AR} @[ IoU=0.50:0.95 | area=   all | maxDets=100 ]"),
-    ("bbox_AR_s@100", f"{_AR} @[ IoU=0.50:0.95 | area= small | maxDets=100 ]"),
-    ("bbox_AR_m@100", f"{_AR} @[ IoU=0.50:0.95 | area=medium | maxDets=100 ]"),
-    ("bbox_AR_l@100", f"{_AR} @[ IoU=0.50:0.95 | area= large | maxDets=100 ]"),
+    ("bbox_mAP", _AP, _ALL_IOUS, _ALL_AREAS, 2),
+    ("bbox_mAP_50", _AP, "0.50", _ALL_AREAS, 2),
+    ("bbox_mAP_75", _AP, "0.75", _ALL_AREAS, 2),
+    ("bbox_mAP_s", _AP, _ALL_IOUS, "small", 2),
+    ("bbox_mAP_m", _AP, _ALL_IOUS, "medium", 2),
+    ("bbox_mAP_l", _AP, _ALL_IOUS, "large", 2),
+    ("bbox_AR@1", _AR, _ALL_IOUS, _ALL_AREAS, 0),
+    ("bbox_AR@10", _AR, _ALL_IOUS, _ALL_AREAS, 1),
+    ("bbox_AR@{max_dets}", _AR, _ALL_IOUS, _ALL_AREAS, 2),
+    ("bbox_AR_s@{max_dets}", _AR, _ALL_IOUS, "small", 2),
+    ("bbox_AR_m@{max_dets}", _AR, _ALL_IOUS, "medium", 2),
+    ("bbox_AR_l@{max_dets}", _AR, _ALL_IOUS, "large", 2),
 )
-METRIC_KEYS = tuple(key for key, _ in _NUMBERS)
+
+
+def metric_keys(max_dets: int = MAX_DETS) -> tuple[str, ...]:
+    """Return the names of the twelve numbers; those of recall say how many detections count."""
+    return tuple(key.format(max_dets=max_dets) for key, *_ in _NUMBERS)
 
 
 @dataclass(frozen=True)
@@ -49,19 +57,25 @@ class CocoScores:
         class_ap: Class name -> AP at IoU 0.50:0.95 over all areas, in label order. It is nan for a
             class without ground truth; such a class does not count in the means of ``stats``.
         backend: The library that computed them, ``pycocotools`` or ``hotcoco``.
+        max_dets: How many detections of an image and a class counted.
     """
 
     stats: np.ndarray
     class_ap: dict[str, float]
     backend: str
+    max_dets: int = MAX_DETS
 
     def metrics(self) -> dict[str, float]:
         """Return the twelve numbers under their metric keys, ``bbox_mAP`` first."""
-        return {key: float(value) for (key, _), value in zip(_NUMBERS, self.stats, strict=True)}
+        return {key: float(value) for key, value in zip(metric_keys(self.max_dets), self.stats, strict=True)}
 
     def summary(self) -> str:
         """Return the twelve numbers as pycocotools prints them, one a line."""
-        return "\n".join(f"{line} = {value:0.3f}" for (_, line), value in zip(_NUMBERS, self.stats, strict=True))
+        counts = (1, 10, self.max_dets)
+        return "\n".join(
+            f"{words} @[ IoU={ious:<9} | area={area:>6} | maxDets={counts[count]:>3} ] = {value:0.3f}"
+            for (_, words, ious, area, count), value in zip(_NUMBERS, self.stats, strict=True)
+        )
 
     def class_table(self) -> str:
         """Return a table of ``class_ap``, three classes a row; ``n/a`` stands for no ground truth."""
@@ -95,6 +109,7 @@ def evaluate_coco(
     ground_truth: dict,
     results: Sequence[dict] | Mapping[int | str, np.ndarray],
     backend: str = "auto",
+    max_dets: int = MAX_DETS,
 ) -> CocoScores:
     """Score detections by COCO's rules.
 
@@ -110,6 +125,7 @@ def evaluate_coco(
             ``bbox`` and ``score``), or for each image id an (n, 6) array of
             ``x, y, width, height, score, category_id``. Boxes are in pixels of the original image.
         backend: See :func:`resolve_backend`.
+        max_dets: How many detections of an image and a class count, those of the highest scores; COCO's rule is 100.
 
     Raises:
         EvaluationError: A detection's image or category is not in the ground truth, a box or a score is
@@ -123,11 +139,12 @@ def evaluate_coco(
     detections = _as_rows(results, image_numbers, category_numbers)
     run = _run_hotcoco if backend == "hotcoco" else _run_pycocotools
     with contextlib.redirect_stdout(io.StringIO()):  # both print their progress and the summary
-        stats, precision = run(dataset, detections)
+        stats, precision = run(dataset, detections, [1, 10, max_dets])
     # precision: (T thresholds, R recalls, K categories, areas, maxDets), -1 without ground truth
     class_precision = np.asarray(precision)[:, :, :, 0, -1]
     class_ap = np.where((class_precision == -1).any((0, 1)), np.nan, class_precision.mean((0, 1)))
-    return CocoScores(np.asarray(stats, np.float64), dict(zip(names, class_ap.tolist(), strict=True)), backend)
+    by_class = dict(zip(names, class_ap.tolist(), strict=True))
+    return CocoScores(np.asarray(stats, np.float64), by_class, backend, max_dets)
 
 
 def _renumber(ground_truth: dict) -> tuple[dict, dict, dict]:
@@ -200,7 +217,7 @@ def _as_rows(results, image_numbers: dict, category_numbers: dict) -> np.ndarray
     return np.concatenate(blocks)
 
 
-def _run_pycocotools(dataset: dict, detections: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _run_pycocotools(dataset: dict, detections: np.ndarray, max_dets: list[int]) -> tuple[np.ndarray, np.ndarray]:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -224,16 +241,34 @@ def _run_pycocotools(dataset: dict, detections: np.ndarray) -> tuple[np.ndarray,
         api.createIndex()
         apis.append(api)
     evaluator = COCOeval(*apis, "bbox")
+    evaluator.params.maxDets = max_dets
     evaluator.evaluate()
     evaluator.accumulate()
-    evaluator.summarize()
-    return evaluator.stats, evaluator.eval["precision"]
+    # Its own summary looks for 100 detections whatever counted.
+    return _summarized(evaluator.eval["precision"], evaluator.eval["recall"]), evaluator.eval["precision"]
 
 
-def _run_hotcoco(dataset: dict, detections: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _summarized(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
+    """Compute the twelve numbers of precision (T, R, K, areas, maxDets) and recall (T, K, areas, maxDets)."""
+    thresholds = {_ALL_IOUS: slice(None), "0.50": slice(0, 1), "0.75": slice(5, 6)}
+    areas = (_ALL_AREAS, "small", "medium", "large")
+    stats = []
+    for _, words, ious, area, count in _NUMBERS:
+        values = (precision if words == _AP else recall)[thresholds[ious], ..., areas.index(area), count]
+        known = values[values > -1]
+        stats.append(known.mean() if len(known) else -1.0)
+    return np.array(stats)
+
+
+def _run_hotcoco(dataset: dict, detections: np.ndarray, max_dets: list[int]) -> tuple[np.ndarray, np.ndarray]:
     from hotcoco import COCO, COCOeval  # 1.2 or newer: 1.1 prints past Python's stdout, 0.5 wants image sizes
 
     truth = COCO(dataset)
     evaluator = COCOeval(truth, truth.load_res(detections), "bbox")
-    evaluator.run()
+    parameters = evaluator.params
+    parameters.max_dets = max_dets
+    evaluator.params = parameters
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that not 100 count, which is what was asked for
+        evaluator.run()
     return evaluator.stats, evaluator.eval["precision"]

@@ -3,9 +3,11 @@
 import logging
 import os
 import pickle
+from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -16,11 +18,12 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from rdet.errors import ConfigError, EvaluationError, MissingFileError, OutputError, RdetError
-from rdet.evaluation.coco_eval import evaluate_coco, resolve_backend
+from rdet.evaluation.coco_eval import MAX_DETS, evaluate_coco, resolve_backend
 from rdet.evaluation.coco_results import check_images, from_labels, write_results
 from rdet.evaluation.coco_truth import read_truth
 from rdet.messages import few
 from rdet.registry import METRICS
+from rdet.schema import Limits
 
 
 @METRICS.register_module()
@@ -44,6 +47,8 @@ class CocoMetric(BaseMetric):
             or to the file itself if it ends in ``.json``.
         collect_device: ``cpu`` gathers over gloo, ``gpu`` over the default process group.
         prefix: Put before the metric keys, to tell several metrics apart.
+        max_dets: How many detections of an image and a class count, those of the highest scores. COCO's rule is 100;
+            with more objects than that, no detector can find all. The names of recalls have it: ``coco/bbox_AR@100``.
 
     Raises:
         ConfigError: An option has no valid value, or ``format_only`` is set without ``outfile_prefix``.
@@ -62,6 +67,7 @@ class CocoMetric(BaseMetric):
         outfile_prefix: str | None = None,
         collect_device: str = "cpu",
         prefix: str | None = None,
+        max_dets: Annotated[int, Limits(least=11)] = MAX_DETS,
     ):
         super().__init__(collect_device=collect_device, prefix=prefix)
         if collect_device not in ("cpu", "gpu"):
@@ -79,6 +85,7 @@ class CocoMetric(BaseMetric):
         self.ann_file = ann_file
         self.backend = resolve_backend(backend)
         self.classwise = classwise
+        self.max_dets = max_dets
         self.format_only = format_only
         self.outfile_prefix = outfile_prefix
         self._dataset = None
@@ -174,7 +181,8 @@ class CocoMetric(BaseMetric):
             )
         if self.format_only:
             return {}
-        scores = evaluate_coco(truth, detections, self.backend)
+        self._warn_of_crowded_images(truth)
+        scores = evaluate_coco(truth, detections, self.backend, self.max_dets)
         if scores.stats[0] == -1:
             print_log(
                 "The ground truth has no boxes to find: none at all, or only crowds, or boxes without width or height. "
@@ -186,6 +194,21 @@ class CocoMetric(BaseMetric):
         if self.classwise:
             print_log(f"AP of each class:\n{scores.class_table()}", logger="current")
         return scores.metrics()
+
+    def _warn_of_crowded_images(self, truth: dict) -> None:
+        """Say if an image has more objects of a class than detections count."""
+        counts = Counter(
+            (box["image_id"], box["category_id"]) for box in truth["annotations"] if not box.get("iscrowd")
+        )
+        if counts and (most := max(counts.values())) > self.max_dets:
+            (image, _) = max(counts, key=counts.__getitem__)
+            print_log(
+                f"Image {image!r} has {most} objects of one class, but {self.max_dets} detections of it count (COCO's "
+                f"rule is {MAX_DETS}), so not all can be found; set max_dets of CocoMetric to {most} or more, and "
+                "model.postprocess.max_per_img",
+                logger="current",
+                level=logging.WARNING,
+            )
 
     def _gather(self, results: list) -> list | None:
         """Gather the results of all processes on the main one; None on the others.

@@ -230,3 +230,10 @@ def test_a_checkpoint_that_finds_no_numbers_is_named(make_runner, trained):
     runner.model.test_step = detect
     with pytest.raises(NonFiniteDetectionError, match=f"^{re.escape(str(trained))}: image 1 has a detection whose box"):
         runner.test()
+
+
+def test_more_objects_than_may_be_found_are_said_first(make_runner, capsys):
+    make_runner("test", model__postprocess__max_per_img=1)
+    assert "test: an image has 2 objects, but model.postprocess.max_per_img is 1" in capsys.readouterr().out
+    make_runner("test", model__postprocess__max_per_img=2)
+    assert "max_per_img" not in capsys.readouterr().out

@@ -237,3 +237,36 @@ def test_no_detections_is_said(log):
     assert run(CocoMetric(), samples, dataset)["coco/bbox_mAP"] == 0
     assert log[0][0] == logging.WARNING
     assert "lower it" in log[0][1]
+
+
+def crowded(count: int):
+    """Ground truth of one image with ``count`` objects of a class, and all of them found."""
+    boxes = [[10.0 * index, 0.0, 8.0, 8.0] for index in range(count)]
+    truth = {
+        "images": [{"id": 1}],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": box} for box in boxes],
+        "categories": [{"id": 1, "name": "cell"}],
+    }
+    found = np.array([[*box, 1 - index / 1000, 1] for index, box in enumerate(boxes)])
+    return truth, {1: found}
+
+
+@pytest.mark.parametrize("backend", ["pycocotools", "hotcoco"])
+def test_more_detections_may_count(backend):
+    truth, found = crowded(300)
+    scores = evaluate_coco(truth, found, backend)
+    assert scores.metrics()["bbox_mAP"] == pytest.approx(0.337, abs=1e-3)
+    assert scores.metrics()["bbox_AR@100"] == pytest.approx(1 / 3)
+    scores = evaluate_coco(truth, found, backend, max_dets=300)
+    assert scores.metrics()["bbox_mAP"] == scores.metrics()["bbox_AR@300"] == scores.class_ap["cell"] == 1
+    assert "maxDets=300 ] = 1.000" in scores.summary()
+
+
+def test_objects_that_cannot_all_be_found_are_said(log):
+    truth, _ = crowded(102)
+    for max_dets, said in ((101, True), (102, False)):
+        metric = CocoMetric(max_dets=max_dets)
+        metric.set_dataset(type("Truth", (), {"coco_ground_truth": lambda self: truth})())
+        metric.compute_metrics([(1, np.zeros((0, 6)))])
+        assert any("Image 1 has 102 objects of one class, but 101 detections" in text for _, text in log) == said
+        log.clear()

@@ -1,12 +1,14 @@
-"""Names of metrics that a config waits for, checked before the first evaluation would miss them."""
+"""What an evaluation will lack, said before the hours that lead to it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mmengine.config import Config
+from torch import nn
 
 from rdet.apis.data_cfg import evaluator_cfgs
+from rdet.datasets.summary import load_report
 from rdet.errors import ConfigError
-from rdet.evaluation.coco_eval import METRIC_KEYS
+from rdet.evaluation.coco_eval import MAX_DETS, metric_keys
 from rdet.evaluation.coco_metric import CocoMetric
 from rdet.messages import nearest
 
@@ -26,7 +28,11 @@ def check_metric_names(cfg: Config) -> None:
                 f"val_evaluator has {prefixes.count(prefix)} metrics with the prefix {prefix!r}, whose numbers would "
                 "have the same names; give each its own, prefix='...'"
             )
-    given = [f"{prefix}/{key}" for prefix in prefixes for key in METRIC_KEYS]
+    given = [
+        f"{prefix}/{key}"
+        for prefix, evaluator in zip(prefixes, evaluators, strict=True)
+        for key in metric_keys(evaluator.get("max_dets", MAX_DETS))
+    ]
     for where, name in _names_waited_for(cfg):
         if name not in given:
             raise ConfigError(f"{where} is {name!r}. {nearest(name, given)}")
@@ -44,3 +50,20 @@ def _names_waited_for(cfg: Config) -> Iterator[tuple[str, str]]:
     for index, schedule in enumerate([schedules] if isinstance(schedules, dict) else schedules):
         if str(schedule["type"]).startswith("ReduceOnPlateau"):
             yield f"param_scheduler.{index}.monitor", schedule.get("monitor", "loss")
+
+
+def crowded(datasets: Mapping[str, object], model: nn.Module) -> Iterator[str]:
+    """Say of which data sets to evaluate on an image has more objects than a detector may find.
+
+    Args:
+        datasets: Name of each split -> its data set.
+        model: A detector, or what tests with one.
+    """
+    most = getattr(getattr(model, "postprocess", None), "max_per_img", None)
+    for split, dataset in datasets.items():
+        fullest = load_report(dataset).fullest
+        if split != "train" and most is not None and fullest > most:
+            yield (
+                f"{split}: an image has {fullest} objects, but model.postprocess.max_per_img is {most}, so not all can "
+                f"be found; raise it, and max_dets of CocoMetric where more than {MAX_DETS} are of one class"
+            )
