@@ -58,7 +58,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "begin_iter": Natural,
         "begin_epoch": Natural,
     },
-    "EarlyStoppingHook": {"patience": Count, "min_delta": NotNegative, "rule": Literal["greater", "less"] | None},
+    "EarlyStoppingHook": {"rule": Literal["greater", "less"] | None},
     "LoggerHook": {"interval": Count, "interval_exp_name": Count},
     "BaseAveragedModel": {"interval": Count, "momentum": _Average, "gamma": Count},
     # torch's normalisation layers.

@@ -36,14 +36,14 @@ def make_runner(config, tmp_path):
     """Builds a runner of the tiny config with overrides."""
     count = 0
 
-    def make(mode: str = "train", work_dir: str = "run", **overrides):
+    def make(mode: str = "train", work_dir: str = "run", tta: bool = False, **overrides):
         nonlocal count
         count += 1
         options = {key.replace("__", "."): value for key, value in overrides.items()}
         cfg = load_config(config, options)
         cfg.work_dir = str(tmp_path / work_dir)
         cfg.experiment_name = f"{tmp_path.name}_{count}"
-        return build_runner(cfg, mode)
+        return build_runner(cfg, mode, tta)
 
     return make
 

@@ -32,6 +32,7 @@ def main() -> None:
     from rdet.apis.cli import one_line_errors, parse_options
     from rdet.config import load_config
     from rdet.datasets.summary import classes_of
+    from rdet.errors import ConfigError
 
     with one_line_errors():
         cfg = load_config(args.config, parse_options(args.cfg_options))
@@ -52,6 +53,11 @@ def main() -> None:
         print(f"after  ({count} anchors a cell): {after}")
         for stride, level in zip(generator.strides, sizes, strict=True):
             print(f"stride {stride}: {', '.join(f'{w:g} x {h:g}' for w, h in level)}")
+        if args.out and args.num_anchors is None and after.recall < before.recall:
+            raise ConfigError(
+                f"{args.out} is not written: these anchors cover fewer boxes than those of {args.config}; keep those, "
+                "or give --num-anchors"
+            )
         if args.out:
             comment = (
                 f"Anchors fitted by tools/fit_anchors.py ({args.method}, seed {args.seed}) to {len(boxes)} boxes:",

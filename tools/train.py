@@ -2,7 +2,16 @@
 
 from argparse import BooleanOptionalAction
 
-from rdet.args import ArgumentParser, add_cfg_options, add_launcher, existing, file_to_read, folder_to_write, seed
+from rdet.args import (
+    ArgumentParser,
+    add_cfg_options,
+    add_launcher,
+    count,
+    existing,
+    file_to_read,
+    folder_to_write,
+    seed,
+)
 
 
 def parse_args():
@@ -18,6 +27,12 @@ def parse_args():
         type=existing,
         metavar="PATH",
         help="continue from PATH, or from the work dir's last checkpoint",
+    )
+    parser.add_argument(
+        "--patience",
+        type=count,
+        metavar="N",
+        help="end the run when N evaluations in a row bring no better metric (that of save_best, or coco/bbox_mAP)",
     )
     parser.add_argument("--amp", action="store_true", help="mixed precision: bfloat16, unless the config says float16")
     parser.add_argument(
@@ -37,6 +52,7 @@ def main() -> None:
     args = parse_args()
 
     from rdet.apis.cli import load_run_config, one_line_errors
+    from rdet.apis.evaluation_checks import early_stopping
 
     with one_line_errors():
         cfg = load_run_config(args.config, args.cfg_options, args.work_dir)
@@ -46,6 +62,8 @@ def main() -> None:
         if args.auto_scale_lr is not None:
             cfg.setdefault("auto_scale_lr", {"base_batch_size": 16})
             cfg.auto_scale_lr.enable = args.auto_scale_lr
+        if args.patience is not None:
+            cfg.custom_hooks = [*(cfg.get("custom_hooks") or ()), early_stopping(cfg, args.patience)]
         if args.resume is not None:
             cfg.resume = True
             cfg.load_from = None if args.resume == "auto" else args.resume

@@ -52,6 +52,28 @@ def _names_waited_for(cfg: Config) -> Iterator[tuple[str, str]]:
             yield f"param_scheduler.{index}.monitor", schedule.get("monitor", "loss")
 
 
+def early_stopping(cfg: Config, patience: int) -> dict[str, object]:
+    """Return the hook that ends a run whose best metric does not improve in ``patience`` evaluations.
+
+    Raises:
+        ConfigError: The config has such a hook, or no evaluation.
+    """
+    if any(hook["type"] == "EarlyStoppingHook" for hook in cfg.get("custom_hooks") or ()):
+        raise ConfigError("--patience, but the config's custom_hooks has an EarlyStoppingHook; change that one")
+    if not cfg.get("val_dataloader"):
+        raise ConfigError("--patience, but the config has no val_dataloader, so nothing is evaluated; add one")
+    hook = (cfg.get("default_hooks") or {}).get("checkpoint") or {}
+    best = hook.get("save_best")
+    name = best if isinstance(best, str) else (best or [None])[0]
+    monitor = f"{CocoMetric.default_prefix}/{metric_keys()[0]}" if name in (None, "auto") else name
+    return {
+        "type": "EarlyStoppingHook",
+        "monitor": monitor,
+        "rule": hook.get("rule") or "greater",
+        "patience": patience,
+    }
+
+
 def crowded(datasets: Mapping[str, object], model: nn.Module) -> Iterator[str]:
     """Say of which data sets to evaluate on an image has more objects than a detector may find.
 

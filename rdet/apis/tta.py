@@ -56,6 +56,35 @@ def default_tta_pipeline(pipeline: list[dict]) -> list[dict]:
     return [load, {"type": "TestTimeAug", "transforms": stages}]
 
 
+def untrained_scales(cfg: Config) -> list[tuple[int, int]]:
+    """Return the scales of the views that are smaller or larger than all that the training pipeline resizes to.
+
+    Args:
+        cfg: As :func:`with_views` returns it.
+
+    Returns:
+        Scales; none where the training crops or draws its scales from a range, or resizes nothing.
+    """
+    trained: list[tuple[int, int]] = []
+    for dataset in innermost(cfg.train_dataloader.dataset) if cfg.get("train_dataloader") else ():
+        for step in dataset.get("pipeline") or ():
+            if not {"ratio_range", "crop_size", "resize_type"}.isdisjoint(step):
+                return []
+            trained += _scales(step)
+    if not trained:
+        return []
+    areas = [width * height for width, height in trained]
+    views = next(innermost(cfg.test_dataloader.dataset)).pipeline[-1]["transforms"]
+    scales = [scale for stage in views for step in stage for scale in _scales(step)]
+    return [scale for scale in scales if not min(areas) <= scale[0] * scale[1] <= max(areas)]
+
+
+def _scales(step: dict) -> list[tuple[int, int]]:
+    """Return what a transform resizes to, in pixels: one scale or several."""
+    found = step.get("scales") or ([step["scale"]] if "scale" in step else [])
+    return [(scale, scale) if isinstance(scale, int) else (scale[0], scale[1]) for scale in found]
+
+
 def _times(scale: int | tuple[int, int], factor: float) -> int | tuple[int, ...]:
     return round(scale * factor) if isinstance(scale, int) else tuple(round(side * factor) for side in scale)
 

@@ -214,6 +214,15 @@ def test_tool(config, tmp_path, monkeypatch, capsys):
     assert float(found[5]) > float(found[3])
 
 
+def test_anchors_that_cover_less_are_not_written(config, tmp_path, monkeypatch, capsys):
+    recalls = iter([Coverage(0.8, 0.6), Coverage(0.7, 0.7)])
+    monkeypatch.setattr("rdet.analysis.fit_anchors.coverage", lambda *_: next(recalls))
+    with pytest.raises(SystemExit, match="1"):
+        run_tool(monkeypatch, config, "--out", str(tmp_path / "fitted.py"))
+    assert "fitted.py is not written: these anchors cover fewer boxes than those of" in capsys.readouterr().err
+    assert not (tmp_path / "fitted.py").exists()
+
+
 def test_tool_says_what_is_wrong_in_one_line(config, monkeypatch, capsys):
     with pytest.raises(SystemExit, match="1"):
         run_tool(monkeypatch, config, "--num-anchors", "40")

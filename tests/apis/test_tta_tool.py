@@ -8,7 +8,7 @@ import torch
 
 from rdet.apis.build import build_runner
 from rdet.apis.inference import init_detector
-from rdet.apis.tta import default_tta_pipeline, with_views
+from rdet.apis.tta import default_tta_pipeline, untrained_scales, with_views
 from rdet.config import load_config
 
 LOAD, PACK = {"type": "LoadImageFromFile"}, {"type": "PackDetInputs"}
@@ -150,6 +150,31 @@ def test_views_that_cannot_be_undone(config, stages, message):
     cfg.tta_pipeline = [{"type": "LoadImageFromFile"}, views]
     with pytest.raises(ValueError, match=message):
         with_views(cfg)
+
+
+@pytest.mark.parametrize(
+    ("steps", "untrained"),
+    [
+        ([{"type": "Resize", "scale": 64}], [(32, 32), (96, 96)]),
+        ([{"type": "RandomChoiceResize", "scales": [(32, 32), (64, 64)]}], [(96, 96)]),
+        ([{"type": "RandomChoiceResize", "scales": [(30, 30), (99, 99)]}], []),
+        ([{"type": "RandomResize", "scale": (64, 64), "ratio_range": (0.1, 2.0)}], []),
+        ([{"type": "Resize", "scale": 64}, {"type": "RandomCrop", "crop_size": 32}], []),
+        ([], []),
+    ],
+)
+def test_scales_that_were_not_trained_are_known(config, steps, untrained):
+    cfg = load_config(config)
+    cfg.train_dataloader.dataset.pipeline = [LOAD, *steps, PACK]
+    cfg.val_dataloader.dataset.pipeline = [LOAD, {"type": "Resize", "scale": 64}, PACK]
+    assert untrained_scales(with_views(cfg)) == untrained
+
+
+def test_scales_that_were_not_trained_are_said(make_runner, capsys):
+    resize = {"type": "Resize", "scale": 64, "keep_ratio": True}
+    pipelines = {f"{split}_dataloader__dataset__pipeline": [LOAD, resize, PACK] for split in ("train", "val")}
+    make_runner("test", tta=True, **pipelines)
+    assert "takes scales beyond those of the training pipeline, (32, 32), (96, 96), which" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("tta", [False, True])
