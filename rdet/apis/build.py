@@ -9,7 +9,8 @@ from mmengine.registry import DefaultScope
 from rdet.apis.data_cfg import evaluator_cfgs, innermost, loader_cfg
 from rdet.apis.evaluation_checks import check_metric_names, crowded
 from rdet.apis.tta import untrained_scales, with_views
-from rdet.datasets.summary import check_same_classes, classes_of, dataset_table
+from rdet.datasets.class_summary import class_table, doubtful_classes
+from rdet.datasets.summary import check_same_classes, classes_of, dataset_table, doubtful_splits
 from rdet.engine.runner import Runner
 from rdet.errors import ConfigError
 from rdet.interop.convert import own_checkpoint
@@ -119,13 +120,13 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False, launcher: 
         **loaders,
         **options,
     )
-    runner.logger.info("\n" + dataset_table(datasets))
-    for warning in crowded(datasets, model):
+    runner.logger.info(f"\n{dataset_table(datasets)}\n{class_table(datasets)}")
+    for warning in (*doubtful_classes(datasets), *doubtful_splits(datasets), *crowded(datasets, model)):
         runner.logger.warning(warning)
     if tta and (scales := untrained_scales(cfg)):
         runner.logger.warning(
-            f"test-time augmentation takes scales beyond those of the training pipeline, {few(scales)}, which may lower "
-            "AP; train at several scales, or set tta_pipeline"
+            f"test-time augmentation takes scales beyond those of the training pipeline, {few(scales)}, which may "
+            "lower AP; train at several scales, or set tta_pipeline"
         )
     return runner
 

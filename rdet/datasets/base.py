@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.classes import renamed, select_classes
+from rdet.datasets.doubts import doubts_about
 from rdet.datasets.images import MAX_PIXELS, find_bad_images, missing_files
 from rdet.datasets.paths import paths_within
 from rdet.datasets.records import build_records
@@ -129,6 +130,8 @@ class DetDataset(BaseDataset):
         annotations = self.read_annotations()
         self._metainfo["classes"], labels = self._select_classes(annotations)
         paths = self._paths((image["file_name"] for image in annotations.images), "img")
+        for doubt in doubts_about(annotations):
+            print_log(f"{self.ann_file}: {doubt}", "current", logging.WARNING)
         records, left_out, clipped = build_records(annotations, labels, paths)
         for reason, entries in left_out.items():
             self._leave_out(reason, entries, dropped)

@@ -2,6 +2,9 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import zip_longest
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,7 @@ class LoadReport:
             example, -> how many.
         clipped: How many of ``boxes`` reached beyond their image and were clipped to it.
         fullest: How many of ``boxes`` are in the image that has most.
+        by_class: How many of ``boxes`` each label has; labels after the last that occurs are left out.
     """
 
     images: int
@@ -26,6 +30,7 @@ class LoadReport:
     dropped: dict[str, int] = field(default_factory=dict)
     clipped: int = 0
     fullest: int = field(default=0, compare=False)
+    by_class: tuple[int, ...] = field(default=(), compare=False)
 
     @classmethod
     def of(cls, records: list[dict], dropped: dict[str, int], clipped: int = 0) -> "LoadReport":
@@ -33,7 +38,9 @@ class LoadReport:
         ignored = [int(record["gt_ignore_flags"].sum()) for record in records]
         boxes = [len(record["gt_ignore_flags"]) - i for record, i in zip(records, ignored, strict=True)]
         fullest = max(boxes, default=0)
-        return cls(len(records), sum(boxes), sum(ignored), boxes.count(0), dict(dropped), clipped, fullest)
+        labels = [record["gt_bboxes_labels"][~np.asarray(record["gt_ignore_flags"], dtype=bool)] for record in records]
+        by_class = tuple(np.bincount(np.concatenate([[], *labels]).astype(np.int64)).tolist())
+        return cls(len(records), sum(boxes), sum(ignored), boxes.count(0), dict(dropped), clipped, fullest, by_class)
 
     def __add__(self, other: "LoadReport") -> "LoadReport":
         return LoadReport(
@@ -44,4 +51,5 @@ class LoadReport:
             dict(Counter(self.dropped) + Counter(other.dropped)),
             self.clipped + other.clipped,
             max(self.fullest, other.fullest),
+            tuple(map(sum, zip_longest(self.by_class, other.by_class, fillvalue=0))),
         )

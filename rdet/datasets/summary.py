@@ -1,12 +1,15 @@
 """What the splits of an experiment hold, and whether they fit together."""
 
+import os
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from mmengine.dataset import BaseDataset
 from terminaltables import AsciiTable
 
 from rdet.datasets.report import LoadReport
 from rdet.errors import DatasetError
+from rdet.messages import few
 
 
 def dataset_table(datasets: Mapping[str, object]) -> str:
@@ -27,6 +30,20 @@ def dataset_table(datasets: Mapping[str, object]) -> str:
         rows.append([name, images, boxes, report.ignored, report.empty_images, left_out])
     table = AsciiTable([[str(cell) for cell in row] for row in rows]).table
     return "\n".join([table, *(f"{name}: {note}" for name, dataset in datasets.items() for note in _notes(dataset))])
+
+
+def doubtful_splits(datasets: Mapping[str, BaseDataset]) -> Iterator[str]:
+    """Say which images are in the first split and in another: those are evaluated on what was learnt."""
+    (first, dataset), *others = datasets.items()
+    for name, other in others:
+        if shared := sorted(_paths(dataset) & _paths(other)):
+            yield f"{first} and {name} share {len(shared)} images: {few(shared, 3)}; AP on them says little"
+
+
+def _paths(dataset: Any) -> set[str]:
+    if not hasattr(dataset, "get_data_info"):
+        return set()
+    return {os.path.abspath(dataset.get_data_info(index)["img_path"]) for index in range(len(dataset))}
 
 
 def _notes(dataset) -> Iterator[str]:
