@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from rdet.config_files import find_config
+from rdet.errors import MissingFileError
 from rdet.signals import end_at_once_at_signals
 
 
@@ -90,6 +92,15 @@ def existing(text: str) -> str:
 def file_to_read(text: str) -> str:
     """Read the path of a file; that it is not there is said by what reads it."""
     return _path(text, lambda path: path.is_file() or not path.exists(), "must be a file")
+
+
+def config_to_read(text: str) -> str:
+    """Read the path of a config, or the name of one that rdet brings; that it is not there is said by what reads it."""
+    path = file_to_read(text)
+    try:
+        return str(find_config(path))
+    except MissingFileError:
+        return path
 
 
 def file_to_write(text: str) -> str:

@@ -57,7 +57,8 @@ def test_a_dict_as_an_option_is_an_error():
 def test_error_of_rdet_is_one_line(capsys):
     with pytest.raises(SystemExit, match="1"), one_line_errors():
         load_config("not/there.py")
-    assert capsys.readouterr().err == "error: no config at not/there.py\n"
+    remedy = "give the path of a file, or a name that 'rdet configs' lists"
+    assert capsys.readouterr().err == f"error: no config at not/there.py; {remedy}\n"
 
 
 def test_other_errors_keep_their_traceback():
