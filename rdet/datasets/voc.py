@@ -1,16 +1,15 @@
 """Annotations in Pascal VOC's xml format."""
 
-import math
-from collections import Counter
 from pathlib import Path
 from typing import ClassVar
 from xml.etree import ElementTree
 
 import numpy as np
 
-from rdet.coco_json import MOST
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.base import DetDataset
+from rdet.datasets.classes import covering
+from rdet.datasets.values import check_size, names_in, number
 from rdet.errors import DatasetError
 from rdet.files import read_regular, why_unreadable
 from rdet.messages import shown
@@ -76,36 +75,20 @@ class VocDataset(DetDataset):
         )
 
     def _read_list(self) -> list[str]:
-        is_list = Path(self.ann_file).suffix not in (".json", ".xml")
-        try:
-            lines = self._ann_file_bytes().decode().splitlines()
-        except UnicodeDecodeError:
-            is_list, lines = False, []
-        stems = [line.strip() for line in lines if line.strip()]
-        if not is_list or any(len(stem) > 255 or "\0" in stem for stem in stems):
-            raise DatasetError(
-                f"{self.ann_file} is no list of image ids in UTF-8; name one with an id a line, such as "
-                "ImageSets/Main/train.txt"
-            )
-        if not stems:
-            raise DatasetError(f"{self.ann_file} is empty; list the ids of the images, one a line")
-        for stem, count in Counter(stems).items():
-            if count > 1:
-                raise DatasetError(f"{self.ann_file} lists {shown(stem)} {count} times; list it once")
-        return stems
+        data = self._ann_file_bytes()
+        if Path(self.ann_file).suffix in (".json", ".xml"):
+            data = b"\0"  # no list
+        return names_in(data, self.ann_file, "image ids", "ImageSets/Main/train.txt")
 
     def _classes(self, in_split: set[str]) -> list[str]:
         """Return the names in the files, and the user's classes too if these cover them all."""
         rename = self.rename_classes
-        wanted = None if self._wanted is None else set(self._wanted)
+        wanted = None if self._wanted is None else {*self._wanted, *self.ignore_classes}
         found = set(in_split)
         if wanted is None or not set(rename) <= found or not wanted <= {rename.get(n, n) for n in found}:
             for path in Path(self.data_prefix["xml"]).glob("*.xml"):
                 found |= {_text(node, "name", str(path)) for node in _parse(path).findall("object")}
-        covered = {rename.get(n, n) for n in found}
-        if wanted is not None and covered <= wanted:
-            found |= wanted - covered
-        return sorted(found, key=lambda name: (rename.get(name, name), name))
+        return covering(found, wanted or (), rename)
 
     def _bbox(self, node: ElementTree.Element, entry: str) -> tuple[float, float, float, float]:
         box = node.find("bndbox")
@@ -137,8 +120,7 @@ def _image(root: ElementTree.Element, stem: str, path: str) -> dict:
     if size is None:
         raise DatasetError(f"{path} lacks <size>; add the image's width and height in pixels")
     width, height = (int(_number(size, tag, path)) for tag in ("width", "height"))
-    if width <= 0 or height <= 0:
-        raise DatasetError(f"{path} has the size {width}x{height}; give the image's width and height in pixels")
+    check_size(width, height, path)
     extension = Path((root.findtext("filename") or "").strip()).suffix or ".jpg"
     return {"file_name": stem + extension, "height": height, "width": width}
 
@@ -151,14 +133,7 @@ def _text(node: ElementTree.Element, tag: str, where: str) -> str:
 
 
 def _number(node: ElementTree.Element, tag: str, where: str) -> float:
-    text = _text(node, tag, where)
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not abs(value) <= MOST:
-        raise DatasetError(f"{where}: <{tag}> is {shown(text)}, not a finite number of pixels; write one")
-    return value
+    return number(_text(node, tag, where), f"<{tag}>", where)
 
 
 def _flag(node: ElementTree.Element, tag: str, where: str) -> bool:
