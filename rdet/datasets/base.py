@@ -1,6 +1,7 @@
 """Base of the data sets of rdet: from a file's annotations to the records that a pipeline gets."""
 
 import logging
+import os
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
@@ -19,8 +20,8 @@ from rdet.datasets.records import build_records
 from rdet.datasets.report import LoadReport
 from rdet.datasets.transforms.failure import failed_at
 from rdet.datasets.transforms.load import LoadImageFromFile
+from rdet.datasets.values import LONGEST_PATH, names_in, read_file
 from rdet.errors import BadImageError, ConfigError, DatasetError, RdetError, UnknownNameError
-from rdet.files import read_regular, why_unreadable
 from rdet.messages import few, nearest
 from rdet.registry import TRANSFORMS
 from rdet.schema import Natural
@@ -50,6 +51,8 @@ class DetDataset(BaseDataset):
             learn but regions to leave alone, as crowds are.
         filter_empty_gt: Leave out images without a box that isn't ignored.
         min_image_size: Leave out images of which a side is shorter, in pixels.
+        image_list: A file that lists the images to use, one a line, as the annotations call them; relative to
+            ``data_root`` unless absolute. Default: all.
         indices: Use only the first ``indices`` images (the last ones if negative), or these.
         on_bad_image: ``error`` stops at the start if files are missing, and later at the first image
             that cannot be read; ``skip`` reads all images once at the start and leaves the bad ones
@@ -82,6 +85,7 @@ class DetDataset(BaseDataset):
         ignore_classes: Sequence[str] = (),
         filter_empty_gt: bool = False,
         min_image_size: Natural = 0,
+        image_list: str = "",
         indices: int | Sequence[int] | None = None,
         on_bad_image: str = "error",
         allow_outside: bool = False,
@@ -98,6 +102,7 @@ class DetDataset(BaseDataset):
         self.ignore_classes = tuple(ignore_classes)
         self.filter_empty_gt = filter_empty_gt
         self.min_image_size = min_image_size
+        self.image_list = os.path.join(str(data_root), str(image_list)) if image_list else ""
         self.on_bad_image = on_bad_image
         self.allow_outside = allow_outside
         self._wanted = (metainfo or {}).get("classes")
@@ -112,14 +117,7 @@ class DetDataset(BaseDataset):
 
     def _ann_file_bytes(self) -> bytes:
         """Read the content of ``ann_file``. Raise :class:`DatasetError` if that is not possible."""
-        try:
-            return read_regular(self.ann_file or ".")
-        except FileNotFoundError as error:
-            raise DatasetError(f"{self.ann_file}: no such file; check ann_file and data_root") from error
-        except OSError as error:
-            raise DatasetError(
-                f"{self.ann_file or '.'} cannot be read ({why_unreadable(error)}); set ann_file to a file in data_root"
-            ) from error
+        return read_file(self.ann_file or ".", "ann_file")
 
     def _paths(self, names: Iterable[str], prefix: str) -> list[str]:
         return paths_within(names, self.data_prefix[prefix], self.data_root, self.ann_file, self.allow_outside)
@@ -128,12 +126,26 @@ class DetDataset(BaseDataset):
     def read_annotations(self) -> Annotations:
         """Read ``self.ann_file``. Raise :class:`DatasetError` if it cannot be used."""
 
+    def _wanted_annotations(self) -> Annotations:
+        annotations = self.read_annotations()
+        if not self.image_list:
+            return annotations
+        data = read_file(self.image_list, "image_list")
+        names = names_in(data, self.image_list, "images", "train.txt", LONGEST_PATH)
+        known = {image["file_name"] for image in annotations.images}
+        if unknown := [name for name in names if name not in known]:
+            raise DatasetError(
+                f"{self.image_list} lists {few(map(repr, unknown), _NAMED)}, which {self.ann_file} does not have; "
+                "write them as there, or take them off the list"
+            )
+        return annotations.only(set(names))
+
     def full_init(self) -> None:
         """Load, select, count and serialize the records."""
         if self._fully_initialized:
             return
         dropped: dict[str, int] = {}
-        annotations = self.read_annotations()
+        annotations = self._wanted_annotations()
         self._metainfo["classes"], labels = self._select_classes(annotations)
         paths = self._paths((image["file_name"] for image in annotations.images), "img")
         records, left_out, clipped = build_records(annotations, labels, paths)
@@ -184,7 +196,7 @@ class DetDataset(BaseDataset):
         evaluating on them equals evaluating on the file. ``categories`` is ordered by label:
         label i is ``categories[i]``.
         """
-        annotations = self.read_annotations()
+        annotations = self._wanted_annotations()
         kept = {self.get_data_info(i)["img_id"] for i in range(len(self))}
         return coco_ground_truth(annotations, *self._select_classes(annotations), kept)
 

@@ -5,9 +5,26 @@ from collections import Counter
 
 from rdet.coco_json import MOST
 from rdet.errors import DatasetError
+from rdet.files import read_regular, why_unreadable
 from rdet.messages import shown
 
 _LONGEST_NAME = 255  # characters, of a file
+LONGEST_PATH = 4096
+
+
+def read_file(path: str, key: str) -> bytes:
+    """Return the content of the file that a data set's ``key`` names.
+
+    Raises:
+        DatasetError: It cannot be read.
+    """
+    try:
+        return read_regular(path)
+    except FileNotFoundError as error:
+        raise DatasetError(f"{path}: no such file; check {key} and data_root") from error
+    except OSError as error:
+        reason = why_unreadable(error)
+        raise DatasetError(f"{path} cannot be read ({reason}); set {key} to a file in data_root") from error
 
 
 def text_of(data: bytes) -> str | None:

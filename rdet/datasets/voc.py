@@ -1,5 +1,6 @@
 """Annotations in Pascal VOC's xml format."""
 
+import os
 from pathlib import Path
 from typing import ClassVar
 from xml.etree import ElementTree
@@ -20,7 +21,8 @@ from rdet.registry import DATASETS
 class VocDataset(DetDataset):
     """Images with boxes in one xml file each; ``difficult`` boxes are ignored ones.
 
-    ``ann_file`` lists the split, one id a line (``ImageSets/Main/train.txt``); ``data_prefix`` has
+    ``ann_file`` lists the split, one id a line (``ImageSets/Main/train.txt``), or is a folder with an
+    xml file for each id (``Annotations``); ``data_prefix`` has
     the folders ``img`` (``JPEGImages``) and ``xml`` (``Annotations``). ``img_id`` is the id's
     line, counted from 1. The image is ``<id>`` with the extension of ``<filename>``, or ``.jpg``.
 
@@ -75,10 +77,21 @@ class VocDataset(DetDataset):
         )
 
     def _read_list(self) -> list[str]:
+        if os.path.isdir(self.ann_file):
+            return self._stems_in(Path(self.ann_file))
         data = self._ann_file_bytes()
         if Path(self.ann_file).suffix in (".json", ".xml"):
             data = b"\0"  # no list
         return names_in(data, self.ann_file, "image ids", "ImageSets/Main/train.txt")
+
+    def _stems_in(self, folder: Path) -> list[str]:
+        xml_folder = os.path.relpath(folder, self.data_prefix["xml"] or ".")
+        stems = sorted(os.path.normpath(os.path.join(xml_folder, path.stem)) for path in folder.glob("*.xml"))
+        if not stems:
+            raise DatasetError(
+                f"{folder} is a folder without xml files; set ann_file to one that has them, or to a list of ids"
+            )
+        return stems
 
     def _classes(self, in_split: set[str]) -> list[str]:
         """Return the names in the files, and the user's classes too if these cover them all."""

@@ -12,18 +12,16 @@ from mmengine.logging import print_log
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.base import DetDataset
 from rdet.datasets.images import image_size
-from rdet.datasets.values import names_in
+from rdet.datasets.values import LONGEST_PATH, names_in, read_file
 from rdet.datasets.yolo_labels import Label, read_labels
 from rdet.datasets.yolo_names import find_names_file, read_class_names
 from rdet.datasets.yolo_places import folder_of_names, images_below, label_paths, resolved
 from rdet.datasets.yolo_yaml import read_data_yaml
 from rdet.errors import BadImageError, ConfigError, DatasetError
-from rdet.files import read_regular, why_unreadable
 from rdet.messages import few
 from rdet.registry import DATASETS
 
 _YAML = (".yaml", ".yml")
-_LONGEST_PATH = 4096  # characters
 
 
 @DATASETS.register_module()
@@ -55,6 +53,10 @@ class YoloDataset(DetDataset):
         self.class_file = class_file
         self._sizes: dict[str, tuple[int, int]] = {}
         super().__init__(ann_file, **kwargs)
+
+    def _join_prefix(self) -> None:
+        super()._join_prefix()
+        self.ann_file = self.ann_file or self.data_root or "."
 
     def read_annotations(self) -> Annotations:
         """Read the label files; images are in the list's order."""
@@ -101,21 +103,15 @@ class YoloDataset(DetDataset):
             found = find_names_file(list(dict.fromkeys([root, Path(self.ann_file).parent, root / "labels"])))
             if found is None:
                 raise DatasetError(
-                    f"{self.ann_file or root}: no file names the classes; write data.yaml, obj.names or classes.txt in "
+                    f"{self.ann_file}: no file names the classes; write data.yaml, obj.names or classes.txt in "
                     f"{root}, or set class_file"
                 )
             path = str(found)
-        try:
-            return read_class_names(read_regular(path), path)
-        except FileNotFoundError as error:
-            what = "class_file" if self.class_file else "ann_file"
-            raise DatasetError(f"{path}: no such file; check {what} and data_root") from error
-        except OSError as error:
-            raise DatasetError(f"{path} cannot be read ({why_unreadable(error)}); check the file") from error
+        return read_class_names(read_file(path, "class_file" if self.class_file else "ann_file"), path)
 
     def _image_names(self) -> list[str]:
         """List the images by their paths in ``data_prefix['img']``."""
-        places = [self.ann_file or self.data_root or "."]
+        places = [self.ann_file]
         if self.ann_file.endswith(_YAML):
             yaml = read_data_yaml(self._ann_file_bytes(), self.ann_file)
             if self.split not in yaml.places:
@@ -128,7 +124,7 @@ class YoloDataset(DetDataset):
             if not os.path.isdir(place):
                 folder, names = self._listed(place)
             elif not (names := images_below(place)):
-                raise DatasetError(f"{place}: no image in this folder; name another one")
+                raise DatasetError(f"{self.ann_file}: no image in {place}; name another folder")
             prefix = os.path.relpath(folder, self.data_prefix["img"] or ".")
             found += [os.path.normpath(os.path.join(prefix, name)) for name in names]
         if len(set(found)) < len(found):
@@ -137,11 +133,7 @@ class YoloDataset(DetDataset):
         return found
 
     def _listed(self, path: str) -> tuple[str, list[str]]:
-        try:
-            data = read_regular(path) if path != self.ann_file else self._ann_file_bytes()
-        except OSError as error:
-            raise DatasetError(f"{path} cannot be read ({why_unreadable(error)}); check the file") from error
-        names = names_in(data, path, "images", "train.txt", _LONGEST_PATH)
+        names = names_in(read_file(path, "ann_file"), path, "images", "train.txt", LONGEST_PATH)
         return folder_of_names(names, path, self.data_prefix["img"] or ".")
 
     def _sizes_of(self, paths: list[str]) -> list[tuple[int, int]]:
@@ -172,11 +164,11 @@ class YoloDataset(DetDataset):
             return
         if len(missing) == images and not self.test_mode:
             raise DatasetError(
-                f"{self.ann_file or self.data_root}: none of {images} images has a label file, such as {missing[0]}; "
+                f"{self.ann_file}: none of {images} images has a label file, such as {missing[0]}; "
                 "put them there, or set test_mode=True if the images are not for training"
             )
         print_log(
-            f"{self.ann_file or self.data_root}: {len(missing)} of {images} images have no label file and count as "
+            f"{self.ann_file}: {len(missing)} of {images} images have no label file and count as "
             f"background: {few(missing, 3)}",
             "current",
             logging.WARNING,

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from rdet.datasets import CocoDataset, DatasetError, LoadReport, VocDataset
+from rdet.datasets import CocoDataset, CsvDataset, DatasetError, LoadReport
 from rdet.registry import DATASETS
 
 
@@ -269,16 +269,13 @@ def test_iscrowd(coco, write, value):
     assert CocoDataset(**write(coco)).get_data_info(0)["gt_ignore_flags"].tolist() == [bool(value)]
 
 
-@pytest.mark.parametrize("kind", [CocoDataset, VocDataset])
+@pytest.mark.parametrize("kind", [CocoDataset, CsvDataset])
 def test_folder_in_place_of_annotations(tmp_path, kind):
     (tmp_path / "ann").mkdir()
-    with pytest.raises(
-        DatasetError, match=r"ann cannot be read \(it is a folder\); set ann_file to a file in data_root$"
-    ):
+    message = r"cannot be read \(it is a folder\); set ann_file to a file in data_root$"
+    with pytest.raises(DatasetError, match=rf"ann {message}"):
         kind("ann", data_root=tmp_path)
-    with pytest.raises(
-        DatasetError, match=r"^\. cannot be read \(it is a folder\); set ann_file to a file in data_root$"
-    ):
+    with pytest.raises(DatasetError, match=rf"^\. {message}"):
         kind("", data_root=tmp_path)
 
 

@@ -259,3 +259,11 @@ def test_entities_are_not_expanded_without_end(voc):
     (voc / "Annotations/c.xml").write_text(f"<!DOCTYPE a [{entities}]><annotation>&a9;</annotation>")
     with pytest.raises(DatasetError, match=r"c\.xml is not well-formed XML \(limit on input amplification.*write it"):
         VocDataset(VAL, data_root=voc)
+
+
+def test_all_files_of_a_folder(voc, tmp_path):
+    dataset = VocDataset("Annotations", data_root=voc)
+    assert [os.path.basename(dataset.get_data_info(i)["img_path"]) for i in range(3)] == ["a.png", "b.png", "c.png"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match=r"empty is a folder without xml files; set ann_file to one that has"):
+        VocDataset("empty", data_root=voc)

@@ -163,7 +163,7 @@ BAD_YAML = [
     ("names: [cat, '']", r"data\.yaml: class 1 has the name ''; write a text"),
     ("names: [cat]\nval: images", r"data\.yaml has val, and split is 'train'; set split to one that it has"),
     ("names: [cat]\ntrain: imgs", r"data\.yaml: there is no train at .*imgs; correct train or path"),
-    ("names: [cat, dog]\ntrain: labels", r"labels: no image in this folder; name another one"),
+    ("names: [cat, dog]\ntrain: labels", r"data\.yaml: no image in .*labels; name another folder"),
     ("names: [cat, dog]\ntrain: [images, images]", r"data\.yaml has 'images/a\.png' more than once; leave one"),
 ]
 
