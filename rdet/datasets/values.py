@@ -54,10 +54,10 @@ def names_in(data: bytes, where: str, of: str, example: str, longest: int = _LON
     if text_of(data) is None or any(len(name) > longest for name in names):
         raise DatasetError(f"{where} is no list of {of} in UTF-8; name one with one a line, such as {example}")
     if not names:
-        raise DatasetError(f"{where} is empty; list {of}, one a line")
+        raise DatasetError(f"{where} is empty; write {of}, one a line")
     for name, count in Counter(names).items():
         if count > 1:
-            raise DatasetError(f"{where} lists {shown(name)} {count} times; list it once")
+            raise DatasetError(f"{where} lists {shown(name)} {count} times; leave one")
     return names
 
 

@@ -40,8 +40,8 @@ def test_voc(voc, tmp_path):
             "3.png\n4.png\n",
             r"list\.txt lists '4\.png', which .*ann\.json does not have; write them as there",
         ),
-        ("3.png\n3.png\n", r"list\.txt lists '3\.png' 2 times; list it once"),
-        ("", r"list\.txt is empty; list images, one a line"),
+        ("3.png\n3.png\n", r"list\.txt lists '3\.png' 2 times; leave one"),
+        ("", r"list\.txt is empty; write images, one a line"),
         (None, r"list\.txt: no such file; check image_list and data_root"),
     ],
 )

@@ -171,13 +171,13 @@ def test_object_without_box(voc):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("", r"val\.txt is empty; list image ids, one a line"),
+        ("", r"val\.txt is empty; write image ids, one a line"),
         (
             "\xe9\n",
             r"val\.txt is no list of image ids in UTF-8; name one with one a line, such as ImageSets/Main/train\.txt",
         ),
         ("c\0\n", r"val\.txt is no list of image ids in UTF-8"),
-        ("c\nc\n", r"val\.txt lists 'c' 2 times; list it once"),
+        ("c\nc\n", r"val\.txt lists 'c' 2 times; leave one"),
         ("z\n", r"Annotations/z\.xml: no such file; check data_prefix\['xml'\], or take the id off the list"),
     ],
 )
