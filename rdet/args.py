@@ -4,6 +4,7 @@ import argparse
 import difflib
 import math
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -82,6 +83,15 @@ def score(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{_shown(text)} must be a number from 0 to 1")
     return value
+
+
+def regular_expression(text: str) -> str:
+    """Read a regular expression."""
+    try:
+        re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} must be a regular expression ({error})") from error
+    return text
 
 
 def existing(text: str) -> str:

@@ -45,11 +45,12 @@ def select_classes(
         it is ignored.
 
     Raises:
-        DatasetError: There are none, or one of those named is not in the file, is named twice, or is both wanted
-            and ignored.
+        DatasetError: There are none, or one is named twice, or is both wanted and ignored, or is not in the file
+            although the file has classes that are not named: where all are named, others may be too.
     """
     known = tuple(dict.fromkeys(name for name in classes if name not in ignored))
-    _check_ignored(classes, wanted or (), where, ignored)
+    covered = wanted is not None and {*classes} <= {*wanted, *ignored}
+    _check_ignored(classes, wanted or (), where, ignored, covered)
     if wanted is None:
         wanted = known
     elif isinstance(wanted, str):
@@ -62,7 +63,7 @@ def select_classes(
             "'categories', VOC xml files and csv tables name them with each object: add them"
         )
     missing = [name for name in wanted if name not in known]
-    if missing:
+    if missing and not covered:
         names = ", ".join(map(repr, missing))
         raise DatasetError(f"{where} has no class {names}. {nearest(missing[0], known)}")
     repeated = sorted({name for name in wanted if list(wanted).count(name) > 1})
@@ -73,24 +74,16 @@ def select_classes(
     return tuple(wanted), np.array([label_of.get(name, OTHER) for name in classes], dtype=np.int64)
 
 
-def _check_ignored(classes: Sequence[str], wanted: Sequence[str], where: str, ignored: Sequence[str]) -> None:
+def _check_ignored(
+    classes: Sequence[str], wanted: Sequence[str], where: str, ignored: Sequence[str], covered: bool
+) -> None:
     for name in ignored:
         if name in wanted:
             raise DatasetError(f"{name!r} is in metainfo.classes and in ignore_classes; leave it out of one")
-        if name not in classes:
+        if name not in classes and not covered:
             raise DatasetError(f"{where} has no class {name!r} to ignore. {nearest(name, set(classes))}")
 
 
-def covering(found: Iterable[str], named: Iterable[str], rename: Mapping[str, str]) -> list[str]:
-    """Sort the names in files that list no classes, with those that the user names besides if these cover them all.
-
-    Args:
-        found: Names in the files.
-        named: Classes to learn or to ignore, after renaming.
-        rename: Name in the files -> name after renaming.
-    """
-    found, named = set(found), set(named)
-    covered = {rename.get(name, name) for name in found}
-    if named and covered <= named:
-        found |= named - covered
+def in_order(found: Iterable[str], rename: Mapping[str, str]) -> list[str]:
+    """Sort the names in files that list no classes, by what they are renamed to."""
     return sorted(found, key=lambda name: (rename.get(name, name), name))

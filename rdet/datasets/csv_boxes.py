@@ -4,7 +4,7 @@ import numpy as np
 
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.base import DetDataset
-from rdet.datasets.classes import covering
+from rdet.datasets.classes import in_order
 from rdet.datasets.csv_table import read_rows
 from rdet.datasets.values import check_size, number
 from rdet.errors import DatasetError
@@ -53,8 +53,7 @@ class CsvDataset(DetDataset):
             lines.append(line)
         if not images:
             raise DatasetError(f"{self.ann_file} has no row; write one for each box")
-        named = {*self._wanted, *self.ignore_classes} if self._wanted else ()
-        classes = covering(names, named, self.rename_classes)
+        classes = in_order(set(names), self.rename_classes)
         index_of = {name: i for i, name in enumerate(classes)}
         boxes = np.array(bboxes, dtype=np.float64).reshape(-1, 4)
         return Annotations(

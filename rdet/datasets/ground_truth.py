@@ -19,9 +19,7 @@ def coco_ground_truth(
         labels: Label of each of the file's classes (C,), ``OTHER`` or ``REGION``.
         kept: Ids of the images.
     """
-    category_ids = list(range(1, len(classes) + 1))
-    if annotations.category_ids is not None:  # merged classes take the id of the first of them
-        category_ids = [annotations.category_ids[np.argmax(labels == label)] for label in range(len(classes))]
+    category_ids = _category_ids(annotations.category_ids, labels, len(classes))
     image_ids = [image["id"] for image in annotations.images]
     boxes = []
     for row in range(len(annotations.box_ids)):
@@ -34,6 +32,15 @@ def coco_ground_truth(
         "annotations": boxes,
         "categories": [{"id": i, "name": name} for i, name in zip(category_ids, classes, strict=True)],
     }
+
+
+def _category_ids(ids: Sequence[int] | None, labels: np.ndarray, classes: int) -> list[int]:
+    """Return the id of each class: merged classes take that of the first of them, those not in the file new ones."""
+    if ids is None:
+        return list(range(1, classes + 1))
+    first = {label: ids[row] for row, label in reversed(list(enumerate(labels.tolist())))}
+    new = max(ids, default=0)
+    return [first[label] if label in first else (new := new + 1) for label in range(classes)]
 
 
 def _box(annotations: Annotations, row: int, box_id: int, image_id: int, category_id: int, crowd: bool = False) -> dict:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.base import DetDataset
-from rdet.datasets.classes import covering
+from rdet.datasets.classes import in_order
 from rdet.datasets.values import check_size, names_in, number
 from rdet.errors import DatasetError
 from rdet.files import read_regular, why_unreadable
@@ -101,7 +101,7 @@ class VocDataset(DetDataset):
         if wanted is None or not set(rename) <= found or not wanted <= {rename.get(n, n) for n in found}:
             for path in Path(self.data_prefix["xml"]).glob("*.xml"):
                 found |= {_text(node, "name", str(path)) for node in _parse(path).findall("object")}
-        return covering(found, wanted or (), rename)
+        return in_order(found, rename)
 
     def _bbox(self, node: ElementTree.Element, entry: str) -> tuple[float, float, float, float]:
         box = node.find("bndbox")

@@ -406,3 +406,14 @@ def test_pipe_in_place_of_annotations(tmp_path):
     os.mkfifo(tmp_path / "ann.json")
     with pytest.raises(DatasetError, match=r"ann\.json cannot be read \(it is a pipe\); set ann_file to a file"):
         CocoDataset("ann.json", data_root=tmp_path)
+
+
+def test_classes_may_cover_more_than_the_file(coco, write):
+    classes = ("fox", "yak", "cat", "dog")
+    dataset = CocoDataset(**write(coco), metainfo={"classes": classes})
+    assert dataset.metainfo["classes"] == classes
+    truth = dataset.coco_ground_truth()
+    assert [(c["id"], c["name"]) for c in truth["categories"]] == [(8, "fox"), (9, "yak"), (5, "cat"), (2, "dog")]
+    assert [a["category_id"] for a in truth["annotations"]] == [2, 5, 8, 5]
+    with pytest.raises(DatasetError, match=r"has no class 'yak'"):  # a class of the file is not named: a mistake, maybe
+        CocoDataset(**write(coco), metainfo={"classes": ("fox", "yak", "cat")})

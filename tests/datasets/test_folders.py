@@ -31,6 +31,12 @@ def coco_official(root):
         write_coco(root / f"annotations/person_keypoints_{split}.json", names)
 
 
+def coco_beside_the_folder_of_another_part(root):
+    for split, names in (("val", VAL), ("train", TRAIN)):
+        write_images(root / split, BOXES)  # the parts call their images alike
+        write_coco(root / f"annotations/{split}.json", names)
+
+
 def coco_with_paths(root):
     write_images(root / "data/images")
     write_coco(root / "all.json", prefix="images/")
@@ -101,6 +107,7 @@ LAYOUTS = [
     (coco_beside, "COCO json", {"all"}),
     (coco_roboflow, "COCO json", {"train", "val"}),
     (coco_official, "COCO json", {"train", "val"}),
+    (coco_beside_the_folder_of_another_part, "COCO json", {"train", "val"}),
     (coco_with_paths, "COCO json", {"all"}),
     (yolo_roboflow, "YOLO", {"train", "val"}),
     (yolo_folders, "YOLO", {"train", "val"}),
@@ -131,6 +138,9 @@ def test_layout(layout, kind, splits, tmp_path):
     found = look_at(str(tmp_path))
     assert (found.kind, set(found.splits)) == (kind, splits)
     parts = {split: content(found.read(split)) for split in splits}
+    for split, other in (("train", "val"), ("val", "train")):
+        folders = found.splits.get(split, {}).get("data_prefix", {}).values()
+        assert not any(other in folder for folder in folders)
     expected = {"all": tuple(BOXES), "train": TRAIN, "val": VAL}
     for split, images in parts.items():
         assert images == {

@@ -108,7 +108,7 @@ def _without_trainval(lists: dict[str, str | None]) -> dict[str, str | None]:
 def _voc(listing: Listing, folder: str, files: list[str], ann_file: str) -> dict:
     stems = {os.path.splitext(os.path.basename(file))[0] for file in files}
     names = [name for name in map(os.path.basename, listing.images) if os.path.splitext(name)[0] in stems]
-    images = listing.image_folder(names, folder) if names else None
+    images = listing.image_folder(names, os.path.join(folder, min(names))) if names else None
     if images is None:
         raise DatasetError(
             f"{listing.path(folder)}: no image has the name of an xml file, such as {min(stems)}; put the images below "

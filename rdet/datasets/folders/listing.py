@@ -71,18 +71,20 @@ class Listing:
         except OSError:
             return b""
 
-    def image_folder(self, names: Sequence[str], near: str) -> str | None:
+    def image_folder(self, names: Sequence[str], file: str) -> str | None:
         """Find the folder that the names of images are relative to.
 
         Args:
             names: As annotations have them.
-            near: The folder of the annotations, which is tried first.
+            file: The annotations.
 
         Returns:
-            The folder that has most of a sample of them; None if no folder has any.
+            The folder that has most of a sample of them; of several, one that is of the same part of the data as the
+            file (train and val often call their images alike), else that of the file. None if no folder has any.
         """
         sample = names[:: max(1, len(names) // _SAMPLE)]
-        folders = dict.fromkeys([near, "", *self.folders])
+        split = split_of(file)
+        folders = sorted(dict.fromkeys([os.path.dirname(file), "", *self.folders]), key=lambda f: split_of(f) != split)
         have = {
             folder: sum(os.path.normpath(os.path.join(folder, name)) in self._all for name in sample)
             for folder in folders
@@ -96,7 +98,7 @@ class Listing:
         Raises:
             DatasetError: No folder has any of the images.
         """
-        folder = self.image_folder(names, os.path.dirname(file))
+        folder = self.image_folder(names, file)
         if folder is None and names:
             raise DatasetError(
                 f"{self.path(file)}: none of its {len(names)} images is below {self.root}, such as {names[0]!r}; put "

@@ -55,7 +55,7 @@ def _add_object(root: ElementTree.Element, box: dict, name: str) -> None:
 
 def _element(parent: ElementTree.Element | None, tag: str, text: str | None = None) -> ElementTree.Element:
     if text is not None and not text.isprintable():
-        raise DatasetError(f"{shown(text)} cannot be written in XML; rename it in the source")
+        raise DatasetError(f"{shown(text)} cannot be written in XML; give it another name in the source")
     node = ElementTree.Element(tag) if parent is None else ElementTree.SubElement(parent, tag)
     node.text = text
     return node
