@@ -10,7 +10,8 @@ import numpy as np
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.base import DetDataset
 from rdet.datasets.classes import in_order
-from rdet.datasets.values import check_size, names_in, number
+from rdet.datasets.values import names_in, number
+from rdet.datasets.voc_images import StatedSizes, image_names, stated_size
 from rdet.errors import DatasetError
 from rdet.files import read_regular, why_unreadable
 from rdet.messages import shown
@@ -24,7 +25,9 @@ class VocDataset(DetDataset):
     ``ann_file`` lists the split, one id a line (``ImageSets/Main/train.txt``), or is a folder with an
     xml file for each id (``Annotations``); ``data_prefix`` has
     the folders ``img`` (``JPEGImages``) and ``xml`` (``Annotations``). ``img_id`` is the id's
-    line, counted from 1. The image is ``<id>`` with the extension of ``<filename>``, or ``.jpg``.
+    line, counted from 1. The image is ``<id>`` with the extension of ``<filename>``, or ``.jpg``; where
+    that is not there, ``<id>`` with another one, or ``<filename>``. A size that is missing or 0 is read
+    from the image.
 
     VOC files do not list their classes. Without ``metainfo['classes']`` they are the names in *all*
     files of the xml folder, sorted, so that every split gets the same ones. With it, a class that
@@ -43,6 +46,7 @@ class VocDataset(DetDataset):
 
     def __init__(self, ann_file: str, *, one_based: bool = True, **kwargs):
         self.one_based = one_based
+        self._sizes = StatedSizes()
         super().__init__(ann_file, **kwargs)
 
     def read_annotations(self) -> Annotations:
@@ -50,9 +54,11 @@ class VocDataset(DetDataset):
         images, names, bboxes, image_index, ignored, entries = [], [], [], [], [], []
         stems = self._read_list()
         paths = self._paths((f"{stem}.xml" for stem in stems), "xml")
-        for row, (stem, path) in enumerate(zip(stems, paths, strict=True)):
+        stated, sizes = [], []
+        for row, path in enumerate(paths):
             root = _parse(path)
-            images.append({"id": row + 1, **_image(root, stem, path)})
+            stated.append((root.findtext("filename") or "").strip())
+            sizes.append(stated_size(root, path))
             for i, node in enumerate(root.findall("object"), start=1):
                 entry = f"object {i} of {path}"
                 names.append(_text(node, "name", entry))
@@ -60,6 +66,12 @@ class VocDataset(DetDataset):
                 image_index.append(row)
                 ignored.append(_flag(node, "difficult", entry))
                 entries.append(entry)
+        files = image_names(stems, stated, self.data_prefix["img"] or ".")
+        for row, (size, xml, image) in enumerate(zip(sizes, paths, self._paths(files, "img"), strict=True)):
+            height, width = self._sizes.known(size, xml, image)
+            images.append({"id": row + 1, "file_name": files[row], "height": height, "width": width})
+        if not self._fully_initialized:
+            self._sizes.warn(self.ann_file)
         classes = self._classes(set(names))
         index_of = {name: i for i, name in enumerate(classes)}
         boxes = np.array(bboxes, dtype=np.float64).reshape(-1, 4)
@@ -126,16 +138,6 @@ def _parse(path: str | Path) -> ElementTree.Element:
         raise DatasetError(f"{path} cannot be read ({why_unreadable(error)}); check the file") from error
     except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter two of an encoding it cannot read
         raise DatasetError(f"{path} is not well-formed XML ({error}); write it again") from error
-
-
-def _image(root: ElementTree.Element, stem: str, path: str) -> dict:
-    size = root.find("size")
-    if size is None:
-        raise DatasetError(f"{path} lacks <size>; add the image's width and height in pixels")
-    width, height = (int(_number(size, tag, path)) for tag in ("width", "height"))
-    check_size(width, height, path)
-    extension = Path((root.findtext("filename") or "").strip()).suffix or ".jpg"
-    return {"file_name": stem + extension, "height": height, "width": width}
 
 
 def _text(node: ElementTree.Element, tag: str, where: str) -> str:

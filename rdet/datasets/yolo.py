@@ -2,7 +2,6 @@
 
 import logging
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -11,13 +10,13 @@ from mmengine.logging import print_log
 
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.base import DetDataset
-from rdet.datasets.images import image_size
+from rdet.datasets.image_sizes import ImageSizes
 from rdet.datasets.values import LONGEST_PATH, names_in, read_file
 from rdet.datasets.yolo_labels import Label, read_labels
 from rdet.datasets.yolo_names import find_names_file, read_class_names
 from rdet.datasets.yolo_places import folder_of_names, images_below, label_paths, resolved
 from rdet.datasets.yolo_yaml import read_data_yaml
-from rdet.errors import BadImageError, ConfigError, DatasetError
+from rdet.errors import ConfigError, DatasetError
 from rdet.messages import few
 from rdet.registry import DATASETS
 
@@ -51,7 +50,7 @@ class YoloDataset(DetDataset):
             raise ConfigError(f"split is {split!r}, but {ann_file} is no data.yaml; leave split out, or name one")
         self.split = split
         self.class_file = class_file
-        self._sizes: dict[str, tuple[int, int]] = {}
+        self._sizes = ImageSizes(skip=kwargs.get("on_bad_image") == "skip")
         super().__init__(ann_file, **kwargs)
 
     def _join_prefix(self) -> None:
@@ -63,7 +62,7 @@ class YoloDataset(DetDataset):
         classes = self._class_names()
         names = self._image_names()
         paths = self._paths(names, "img")
-        sizes = self._sizes_of(paths)
+        sizes = self._sizes.of(paths, self._missing_images)
         labels: list[Label] = []
         counts, entries, missing = [], [], []
         for path in label_paths(paths, self.data_root):
@@ -135,29 +134,6 @@ class YoloDataset(DetDataset):
     def _listed(self, path: str) -> tuple[str, list[str]]:
         names = names_in(read_file(path, "ann_file"), path, "images", "train.txt", LONGEST_PATH)
         return folder_of_names(names, path, self.data_prefix["img"] or ".")
-
-    def _sizes_of(self, paths: list[str]) -> list[tuple[int, int]]:
-        """Return height and width of each image; of one that cannot be read, and is left out later, any."""
-
-        def size(path: str) -> tuple[int, int] | BadImageError:
-            try:
-                return image_size(path)
-            except BadImageError as error:
-                return error
-
-        unknown = [path for path in paths if path not in self._sizes]
-        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            found = dict(zip(unknown, pool.map(size, unknown), strict=True))
-        bad = {path: error for path, error in found.items() if isinstance(error, BadImageError)}
-        if bad and self.on_bad_image == "error":
-            missing = [path for path, error in bad.items() if error.reason == "missing"]
-            if missing:
-                raise self._missing_images(missing, len(paths))
-            first = next(iter(bad.values()))
-            others = f" (and {len(bad) - 1} more: {few(list(bad)[1:])})" if len(bad) > 1 else ""
-            raise BadImageError(f"{first}{others}", first.reason) from first
-        self._sizes |= {path: (1, 1) if path in bad else size for path, size in found.items()}
-        return [self._sizes[path] for path in paths]
 
     def _say_missing(self, missing: list[str], images: int) -> None:
         if not missing or self._fully_initialized:  # said once
