@@ -20,8 +20,11 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8") if (HERE / "README.md").exists() else "",
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    packages=find_packages(include=["rdet", "rdet.*"]),
-    package_data={"rdet": ["py.typed"]},
+    # The configs stand beside the package in the repository, and in it once it is installed.
+    packages=[*find_packages(include=["rdet", "rdet.*"]), "rdet.configs"],
+    package_dir={"rdet.configs": "configs"},
+    package_data={"rdet": ["py.typed"], "rdet.configs": ["**/*.py"]},
+    entry_points={"console_scripts": ["rdet = rdet.__main__:main"]},
     python_requires=">=3.10",
     install_requires=requirements("runtime"),
     extras_require={name: requirements(name) for name in ("optional", "tests", "docs")},

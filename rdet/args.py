@@ -4,9 +4,12 @@ import argparse
 import difflib
 import math
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from rdet.config_files import find_config
+from rdet.errors import MissingFileError
 from rdet.signals import end_at_once_at_signals
 
 
@@ -82,6 +85,15 @@ def score(text: str) -> float:
     return value
 
 
+def regular_expression(text: str) -> str:
+    """Read a regular expression."""
+    try:
+        re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} must be a regular expression ({error})") from error
+    return text
+
+
 def existing(text: str) -> str:
     """Read the path of what is there to be read, or an address or name; a pipe would be waited for."""
     return _path(text, lambda path: path.is_dir() or path.is_file() or not path.exists(), "must be a file or a folder")
@@ -90,6 +102,15 @@ def existing(text: str) -> str:
 def file_to_read(text: str) -> str:
     """Read the path of a file; that it is not there is said by what reads it."""
     return _path(text, lambda path: path.is_file() or not path.exists(), "must be a file")
+
+
+def config_to_read(text: str) -> str:
+    """Read the path of a config, or the name of one that rdet brings; that it is not there is said by what reads it."""
+    path = file_to_read(text)
+    try:
+        return str(find_config(path))
+    except MissingFileError:
+        return path
 
 
 def file_to_write(text: str) -> str:

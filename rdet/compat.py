@@ -20,6 +20,8 @@ from mmengine.config import config
 from mmengine.fileio.handlers import yaml_handler
 from mmengine.utils import package_utils
 
+from rdet.config_files import find_config, is_of_rdet
+
 
 def ask_for_packages_without_setuptools() -> None:
     """Replace functions that import pkg_resources, gone since setuptools 82. Not needed from 0.11 on.
@@ -54,6 +56,19 @@ def read_yaml_as_data() -> None:
     mmengine's makes any Python object that a file names, and so runs what ``!!python/object/apply`` says.
     """
     yaml_handler.Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def find_bases_in_rdet() -> None:
+    """Have ``_base_ = "rdet::retinanet/r50_fpn_1x_coco.py"`` find a config of rdet. 0.11.0rc3 needs it still.
+
+    mmengine knows OpenMMLab's packages alone, and would mark the base's dicts with the package's name.
+    """
+    find = config.Config._get_cfg_path
+
+    def path_and_scope(base: str, filename: str) -> tuple[str, str | None]:
+        return (str(find_config(base)), None) if is_of_rdet(base) else find(base, filename)
+
+    config.Config._get_cfg_path = staticmethod(path_and_scope)
 
 
 def recompute_for_all_gradients() -> None:

@@ -4,7 +4,6 @@ A config is a Python file of mmengine's kind. Top-level names are keys of rdet o
 underscore, which makes them helpers of that file alone.
 """
 
-import ast
 import copy
 import inspect
 import os
@@ -16,12 +15,16 @@ from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddic
 import numpy as np
 from mmengine.config import Config, ConfigDict
 
+from rdet.compat import find_bases_in_rdet
+from rdet.config_files import bases_of, find_config, is_of_rdet
 from rdet.config_keys import ConfigKeys, Part
-from rdet.errors import ConfigError, MissingFileError, UnknownNameError
+from rdet.errors import ConfigError, UnknownNameError
 from rdet.messages import nearest, shown
 from rdet.part_keys import check_arguments
 from rdet.registry import Registry, class_of, import_custom_modules, registry_below
 from rdet.schema import check_value
+
+find_bases_in_rdet()
 
 # Key of the top level -> what it may hold.
 _KEYS = get_type_hints(ConfigKeys, include_extras=True)
@@ -32,7 +35,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     """Read a config file, apply overrides, import the user's modules and check every key and value.
 
     Args:
-        path: A Python config.
+        path: A Python config, or the name of one that rdet brings: ``retinanet/r50_fpn_1x_coco``.
         options: Dotted key -> value, as ``--cfg-options`` gives them.
 
     Raises:
@@ -80,8 +83,7 @@ def read_config(path: str | Path) -> Config:
 
     A class as ``type`` is replaced by its dotted name, which can be printed, saved and found again.
     """
-    if not Path(path).is_file():
-        raise MissingFileError(f"no config at {path}; give the path of one, such as those below configs/")
+    path = find_config(path)
     try:
         # The user's modules are imported by `load_config`, which keeps their tracebacks.
         cfg = Config.fromfile(str(path), import_custom_modules=False)
@@ -277,7 +279,7 @@ def changes(path: str | Path, cfg: Config) -> list[tuple[str, Any, Any]]:
         (dotted key, value in the bases, value now) of each difference; ``...`` where it is absent.
     """
     base: dict[str, Any] = {}
-    for parent in base_files(path):
+    for parent in base_files(find_config(path)):
         base |= read_config(parent).to_dict()  # bases of one config may not share a key
     before, after = flatten(base), flatten(cfg)
     keys = list(dict.fromkeys([*after, *before]))
@@ -286,8 +288,5 @@ def changes(path: str | Path, cfg: Config) -> list[tuple[str, Any, Any]]:
 
 def base_files(path: str | Path) -> list[Path]:
     """List the files that ``_base_`` of a config names."""
-    for node in ast.parse(Path(path).read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "_base_":
-            bases = ast.literal_eval(node.value)
-            return [Path(path).parent / base for base in ([bases] if isinstance(bases, str) else bases)]
-    return []
+    bases = bases_of(Path(path).read_text(encoding="utf-8"))
+    return [find_config(base) if is_of_rdet(base) else Path(path).parent / base for base in bases]

@@ -21,7 +21,7 @@ def nearest(name: object, valid: Iterable[object], all_valid: bool = True) -> st
         all_valid: List all of ``valid``, unless they are many and some are near; False: only the nearest, or a few
             where none is near.
     """
-    spelled = {v.lower(): v for v in sorted(printable(str(v)) for v in valid)}
+    spelled = {v.lower(): v for v in sorted(map(in_one_line, valid))}
     name = str(name)[:_LONGEST]
     close = [spelled[match] for match in difflib.get_close_matches(name.lower(), spelled, n=3, cutoff=0.5)]
     names = list(spelled.values())

@@ -1,63 +1,6 @@
 """Evaluate a checkpoint: python tools/test.py CONFIG CHECKPOINT"""
 
-from rdet.args import (
-    ArgumentParser,
-    add_cfg_options,
-    add_launcher,
-    existing,
-    file_to_read,
-    file_to_write,
-    folder_to_write,
-)
-from rdet.errors import ConfigError
-
-
-def parse_args():
-    parser = ArgumentParser("Evaluate a checkpoint")
-    parser.add_argument("config", type=file_to_read, help="path of a config file")
-    parser.add_argument("checkpoint", type=existing, help="path or address of a checkpoint")
-    parser.add_argument("--work-dir", type=folder_to_write, help="where logs go (default: work_dirs/NAME_OF_CONFIG)")
-    parser.add_argument(
-        "--out", type=file_to_write, metavar="FILE.json", help="write the detections in COCO's results format"
-    )
-    parser.add_argument(
-        "--show-dir", type=folder_to_write, metavar="DIR", help="draw truth and detections of every image"
-    )
-    parser.add_argument("--amp", action="store_true", help="bfloat16: faster where the processor has it")
-    parser.add_argument("--tta", action="store_true", help="detect in several views of each image and merge them")
-    add_cfg_options(parser)
-    add_launcher(parser)
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
-
-    from rdet.apis.cli import load_run_config, one_line_errors
-    from rdet.apis.data_cfg import evaluator_cfgs
-
-    with one_line_errors():
-        cfg = load_run_config(args.config, args.cfg_options, args.work_dir)
-        cfg.load_from = args.checkpoint
-        cfg.resume = False
-        if args.out:
-            if not args.out.endswith(".json"):
-                raise ConfigError(f"--out {args.out}: expected a path that ends in .json")
-            cfg.test_evaluator = evaluator_cfgs(cfg, "test")
-            writers = [metric for metric in cfg.test_evaluator if metric["type"] == "CocoMetric"]
-            if not writers:
-                raise ConfigError("--out needs a CocoMetric as test_evaluator, which writes the detections")
-            writers[0]["outfile_prefix"] = args.out
-        hooks = [{"type": "DrawHook", "out_dir": args.show_dir}] if args.show_dir else []
-        hooks += [{"type": "AmpTestHook"}] if args.amp else []
-        cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), *hooks]
-
-        from rdet.apis.build import build_runner
-        from rdet.engine.distributed import leave_process_group
-
-        build_runner(cfg, "test", tta=args.tta, launcher=args.launcher).test()
-        leave_process_group()
-
+from rdet.commands.test import main
 
 if __name__ == "__main__":
     main()

@@ -35,11 +35,11 @@ class Trial:
     seed: int
     folder: Path
 
-    def run(self, train_tool: Path, options: Sequence[str] = ()) -> dict[str, float]:
+    def run(self, train_command: Sequence[str], options: Sequence[str] = ()) -> dict[str, float]:
         """Train unless that was done before, continuing where an interrupted run stopped.
 
         Args:
-            train_tool: Path of ``tools/train.py``.
+            train_command: Words of the command that trains, up to the config.
             options: ``KEY=VALUE`` overrides of the config.
 
         Returns:
@@ -52,7 +52,7 @@ class Trial:
         self._claim_folder(options)
         done = self.folder / "metrics.json"
         if not done.exists():
-            command = [sys.executable, str(train_tool), str(self.config), "--work-dir", str(self.folder)]
+            command = [*train_command, str(self.config), "--work-dir", str(self.folder)]
             command += ["--seed", str(self.seed)]
             if self._has_checkpoint():  # else it would forget the config's load_from
                 command.append("--resume")
@@ -117,7 +117,7 @@ def compare(
     configs: Sequence[Path],
     seeds: Sequence[int],
     work_dir: Path,
-    train_tool: Path,
+    train_command: Sequence[str],
     options: Sequence[str] = (),
 ) -> list[dict]:
     """Train every config with every seed. What was done before is not done again.
@@ -126,7 +126,7 @@ def compare(
         configs: Paths of the configs; the first is what the others are compared with.
         seeds: Seeds of each.
         work_dir: Where runs and results are kept.
-        train_tool: Path of ``tools/train.py``.
+        train_command: Words of the command that trains, up to the config.
         options: ``KEY=VALUE`` overrides of all configs.
 
     Returns:
@@ -140,7 +140,7 @@ def compare(
     for seed in seeds:  # all configs with one seed first: an unfinished comparison is still a fair one
         for name, path in names.items():
             try:
-                result = Trial(path, seed, work_dir / name / f"seed_{seed}").run(train_tool, options)
+                result = Trial(path, seed, work_dir / name / f"seed_{seed}").run(train_command, options)
                 print(f"{name}, seed {seed}: AP {result['AP']:.3f}", flush=True)
             except ComparisonError as error:
                 result = {"failed": str(error)}

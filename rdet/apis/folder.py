@@ -6,12 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from rdet.apis.inference import inference_detector
-from rdet.datasets.images import read_image
+from rdet.datasets.images import IMAGE_SUFFIXES, read_image
 from rdet.errors import ConfigError, MissingFileError
 from rdet.files import write_text
 from rdet.visualization.draw import draw_boxes, save_image
-
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 def detect_folder(model, source: str | Path, out_dir: str | Path, score_thr: float = 0.3) -> dict:

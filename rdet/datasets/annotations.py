@@ -1,7 +1,7 @@
 """All annotations of one file, as columns."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,3 +35,21 @@ class Annotations:
     areas: np.ndarray
     ignored: np.ndarray
     entry_name: Callable[[int], str]
+
+    def only(self, names: Collection[str]) -> "Annotations":
+        """Return what the file says of the images with these names."""
+        kept = [row for row, image in enumerate(self.images) if image["file_name"] in names]
+        new_row = np.full(len(self.images), -1)
+        new_row[kept] = np.arange(len(kept))
+        boxes = np.flatnonzero(new_row[self.image_index] >= 0)
+        return replace(
+            self,
+            images=[self.images[row] for row in kept],
+            box_ids=[self.box_ids[row] for row in boxes],
+            image_index=new_row[self.image_index[boxes]],
+            class_index=self.class_index[boxes],
+            bboxes=self.bboxes[boxes],
+            areas=self.areas[boxes],
+            ignored=self.ignored[boxes],
+            entry_name=lambda row: self.entry_name(int(boxes[row])),
+        )

@@ -1,6 +1,7 @@
 """Base of the data sets of rdet: from a file's annotations to the records that a pipeline gets."""
 
 import logging
+import os
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
@@ -11,16 +12,17 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from rdet.datasets.annotations import Annotations
-from rdet.datasets.classes import renamed, select_classes
+from rdet.datasets.classes import OTHER, renamed, select_classes
 from rdet.datasets.doubts import doubts_about
+from rdet.datasets.ground_truth import coco_ground_truth
 from rdet.datasets.images import MAX_PIXELS, find_bad_images, missing_files
 from rdet.datasets.paths import paths_within
 from rdet.datasets.records import build_records
 from rdet.datasets.report import LoadReport
 from rdet.datasets.transforms.failure import failed_at
 from rdet.datasets.transforms.load import LoadImageFromFile
+from rdet.datasets.values import LONGEST_PATH, names_in, read_file
 from rdet.errors import BadImageError, ConfigError, DatasetError, RdetError, UnknownNameError
-from rdet.files import read_regular, why_unreadable
 from rdet.messages import few, nearest
 from rdet.registry import TRANSFORMS
 from rdet.schema import Natural
@@ -33,9 +35,9 @@ class DetDataset(BaseDataset):
 
     A pipeline gets one image's record: ``img_id``, ``img_path``, ``height``, ``width``,
     ``gt_bboxes`` (n, 4) float32 ``xyxy`` in pixels, ``gt_bboxes_labels`` (n,) int64 counted from 0,
-    ``gt_ignore_flags`` (n,) bool (a crowd or a difficult object, neither object nor background) and
-    ``sample_idx``. Boxes are clipped to the image; one without width or height, or wholly outside,
-    is left out, counted and named. Images without boxes are kept: they teach the background.
+    ``gt_ignore_flags`` (n,) bool (a crowd, a difficult object or one of ``ignore_classes``, neither
+    object nor background) and ``sample_idx``. Boxes are clipped to the image; one without width or
+    height, or wholly outside, is left out, counted and named. Images without boxes are kept: they teach the background.
 
     All records are held once, serialized, and shared with the workers of a data loader.
 
@@ -46,8 +48,12 @@ class DetDataset(BaseDataset):
         metainfo: ``classes`` picks some of the file's classes and sets the order of their labels;
             default is all of them, in the file's order.
         rename_classes: Class in the file -> its name here. Several may become one.
+        ignore_classes: Classes, by their name here, whose boxes are neither object nor background: no classes to
+            learn but regions to leave alone, as crowds are.
         filter_empty_gt: Leave out images without a box that isn't ignored.
         min_image_size: Leave out images of which a side is shorter, in pixels.
+        image_list: A file that lists the images to use, one a line, as the annotations call them; relative to
+            ``data_root`` unless absolute. Default: all.
         indices: Use only the first ``indices`` images (the last ones if negative), or these.
         on_bad_image: ``error`` stops at the start if files are missing, and later at the first image
             that cannot be read; ``skip`` reads all images once at the start and leaves the bad ones
@@ -77,8 +83,10 @@ class DetDataset(BaseDataset):
         data_prefix: Mapping[str, str] | None = None,
         metainfo: Mapping | None = None,
         rename_classes: Mapping[str, str] | None = None,
+        ignore_classes: Sequence[str] = (),
         filter_empty_gt: bool = False,
         min_image_size: Natural = 0,
+        image_list: str = "",
         indices: int | Sequence[int] | None = None,
         on_bad_image: str = "error",
         allow_outside: bool = False,
@@ -87,11 +95,15 @@ class DetDataset(BaseDataset):
     ):
         if on_bad_image not in ("error", "skip"):
             raise ConfigError(f"on_bad_image must be 'error' or 'skip', got {on_bad_image!r}")
+        if isinstance(ignore_classes, str):
+            raise ConfigError(f"ignore_classes is the string {ignore_classes!r}; write a list: [{ignore_classes!r}]")
         _check_keys("data_prefix", data_prefix or {}, self.PREFIXES)
         _check_keys("metainfo", metainfo or {}, ("classes",))
         self.rename_classes = dict(rename_classes or {})
+        self.ignore_classes = tuple(ignore_classes)
         self.filter_empty_gt = filter_empty_gt
         self.min_image_size = min_image_size
+        self.image_list = os.path.join(str(data_root), str(image_list)) if image_list else ""
         self.on_bad_image = on_bad_image
         self.allow_outside = allow_outside
         self._wanted = (metainfo or {}).get("classes")
@@ -106,14 +118,7 @@ class DetDataset(BaseDataset):
 
     def _ann_file_bytes(self) -> bytes:
         """Read the content of ``ann_file``. Raise :class:`DatasetError` if that is not possible."""
-        try:
-            return read_regular(self.ann_file or ".")
-        except FileNotFoundError as error:
-            raise DatasetError(f"{self.ann_file}: no such file; check ann_file and data_root") from error
-        except OSError as error:
-            raise DatasetError(
-                f"{self.ann_file or '.'} cannot be read ({why_unreadable(error)}); set ann_file to a file in data_root"
-            ) from error
+        return read_file(self.ann_file or ".", "ann_file")
 
     def _paths(self, names: Iterable[str], prefix: str) -> list[str]:
         return paths_within(names, self.data_prefix[prefix], self.data_root, self.ann_file, self.allow_outside)
@@ -122,12 +127,26 @@ class DetDataset(BaseDataset):
     def read_annotations(self) -> Annotations:
         """Read ``self.ann_file``. Raise :class:`DatasetError` if it cannot be used."""
 
+    def _wanted_annotations(self) -> Annotations:
+        annotations = self.read_annotations()
+        if not self.image_list:
+            return annotations
+        data = read_file(self.image_list, "image_list")
+        names = names_in(data, self.image_list, "images", "train.txt", LONGEST_PATH)
+        known = {image["file_name"] for image in annotations.images}
+        if unknown := [name for name in names if name not in known]:
+            raise DatasetError(
+                f"{self.image_list} lists {few(map(repr, unknown), _NAMED)}, which {self.ann_file} does not have; "
+                "write them as there, or take them off the list"
+            )
+        return annotations.only(set(names))
+
     def full_init(self) -> None:
         """Load, select, count and serialize the records."""
         if self._fully_initialized:
             return
         dropped: dict[str, int] = {}
-        annotations = self.read_annotations()
+        annotations = self._wanted_annotations()
         self._metainfo["classes"], labels = self._select_classes(annotations)
         paths = self._paths((image["file_name"] for image in annotations.images), "img")
         for doubt in doubts_about(annotations):
@@ -180,34 +199,13 @@ class DetDataset(BaseDataset):
         evaluating on them equals evaluating on the file. ``categories`` is ordered by label:
         label i is ``categories[i]``.
         """
-        annotations = self.read_annotations()
-        classes, labels = self._select_classes(annotations)
-        category_ids = list(range(1, len(classes) + 1))
-        if annotations.category_ids is not None:  # merged classes take the id of the first of them
-            category_ids = [annotations.category_ids[np.argmax(labels == label)] for label in range(len(classes))]
+        annotations = self._wanted_annotations()
         kept = {self.get_data_info(i)["img_id"] for i in range(len(self))}
-        image_ids = [image["id"] for image in annotations.images]
-        boxes = [
-            {
-                "id": annotations.box_ids[row],
-                "image_id": image_ids[annotations.image_index[row]],
-                "category_id": category_ids[labels[annotations.class_index[row]]],
-                "bbox": annotations.bboxes[row].tolist(),
-                "area": float(annotations.areas[row]),
-                "iscrowd": int(annotations.ignored[row]),
-            }
-            for row in np.flatnonzero(labels[annotations.class_index] >= 0)
-            if image_ids[annotations.image_index[row]] in kept
-        ]
-        return {
-            "images": [image for image in annotations.images if image["id"] in kept],
-            "annotations": boxes,
-            "categories": [{"id": i, "name": name} for i, name in zip(category_ids, classes, strict=True)],
-        }
+        return coco_ground_truth(annotations, *self._select_classes(annotations), kept)
 
     def _select_classes(self, annotations: Annotations) -> tuple[tuple[str, ...], np.ndarray]:
         names = renamed(annotations.classes, self.rename_classes, self.ann_file)
-        return select_classes(names, self._wanted, self.ann_file)
+        return select_classes(names, self._wanted, self.ann_file, self.ignore_classes)
 
     def _wanted_images(self, records: list[dict], dropped: dict[str, int]) -> list[dict]:
         large = [record for record in records if min(record["height"], record["width"]) >= self.min_image_size]
@@ -240,12 +238,14 @@ class DetDataset(BaseDataset):
             return
         missing = missing_files([record["img_path"] for record in self.data_list])
         if missing:
-            raise BadImageError(
-                f"{self.ann_file}: {len(missing)} of {len(self.data_list)} image files are missing: "
-                f"{few(missing, _NAMED)}; check data_root and data_prefix['img'], or set on_bad_image='skip' to leave "
-                "such images out",
-                "missing",
-            )
+            raise self._missing_images(missing, len(self.data_list))
+
+    def _missing_images(self, missing: list[str], count: int) -> BadImageError:
+        return BadImageError(
+            f"{self.ann_file}: {len(missing)} of {count} image files are missing: {few(missing, _NAMED)}; check "
+            "data_root and data_prefix['img'], or set on_bad_image='skip' to leave such images out",
+            "missing",
+        )
 
     def _loaders(self) -> list[LoadImageFromFile]:
         return [transform for transform in self.pipeline.transforms if isinstance(transform, LoadImageFromFile)]
@@ -279,7 +279,7 @@ class DetDataset(BaseDataset):
 
     def _nothing_to_learn(self, annotations: Annotations, labels: np.ndarray) -> str:
         reasons = [f"{n} {what} left out" for what, n in self.report.dropped.items()]
-        other = int((labels[annotations.class_index] < 0).sum())
+        other = int((labels[annotations.class_index] == OTHER).sum())
         if other:
             reasons.append(f"{other} boxes of other classes")
         if self.report.ignored:

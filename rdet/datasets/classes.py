@@ -1,6 +1,6 @@
 """Which classes a data set has, and in which order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -25,23 +25,32 @@ def renamed(classes: Sequence[str], rename: Mapping[str, str], where: str) -> li
     return [rename.get(name, name) for name in classes]
 
 
+# Labels that are none: of a class that is not learned, and of one whose boxes are regions to ignore.
+OTHER, REGION = -1, -2
+
+
 def select_classes(
-    classes: Sequence[str], wanted: Sequence[str] | None, where: str
+    classes: Sequence[str], wanted: Sequence[str] | None, where: str, ignored: Sequence[str] = ()
 ) -> tuple[tuple[str, ...], np.ndarray]:
     """Choose the classes to learn.
 
     Args:
         classes: Names in the file (C); equal names become one class.
-        wanted: Those to keep, in the order of their labels; None keeps all, in the file's order.
+        wanted: Those to keep, in the order of their labels; None keeps all but the ignored, in the file's order.
         where: The file, for messages.
+        ignored: Those whose boxes are regions, neither object nor background.
 
     Returns:
-        The K names, and the label of each class of the file (C,) int64, -1 if it isn't kept.
+        The K names, and the label of each class of the file (C,) int64, ``OTHER`` if it isn't kept, ``REGION`` if
+        it is ignored.
 
     Raises:
-        DatasetError: There are none, or a wanted one is not in the file or is wanted twice.
+        DatasetError: There are none, or one is named twice, or is both wanted and ignored, or is not in the file
+            although the file has classes that are not named: where all are named, others may be too.
     """
-    known = tuple(dict.fromkeys(classes))
+    known = tuple(dict.fromkeys(name for name in classes if name not in ignored))
+    covered = wanted is not None and {*classes} <= {*wanted, *ignored}
+    _check_ignored(classes, wanted or (), where, ignored, covered)
     if wanted is None:
         wanted = known
     elif isinstance(wanted, str):
@@ -50,14 +59,31 @@ def select_classes(
         raise DatasetError("metainfo.classes is empty; name a class, or leave it out to take all of the file")
     if not known:
         raise DatasetError(
-            f"{where} has no class; COCO files list them in 'categories', VOC xml files name objects: add them"
+            f"{where} has no class{' besides those of ignore_classes' if ignored else ''}; COCO files list them in "
+            "'categories', VOC xml files and csv tables name them with each object: add them"
         )
     missing = [name for name in wanted if name not in known]
-    if missing:
+    if missing and not covered:
         names = ", ".join(map(repr, missing))
         raise DatasetError(f"{where} has no class {names}. {nearest(missing[0], known)}")
     repeated = sorted({name for name in wanted if list(wanted).count(name) > 1})
     if repeated:
         raise DatasetError(f"metainfo.classes names {', '.join(map(repr, repeated))} more than once; name each once")
     label_of = {name: label for label, name in enumerate(wanted)}
-    return tuple(wanted), np.array([label_of.get(name, -1) for name in classes], dtype=np.int64)
+    label_of |= dict.fromkeys(ignored, REGION)
+    return tuple(wanted), np.array([label_of.get(name, OTHER) for name in classes], dtype=np.int64)
+
+
+def _check_ignored(
+    classes: Sequence[str], wanted: Sequence[str], where: str, ignored: Sequence[str], covered: bool
+) -> None:
+    for name in ignored:
+        if name in wanted:
+            raise DatasetError(f"{name!r} is in metainfo.classes and in ignore_classes; leave it out of one")
+        if name not in classes and not covered:
+            raise DatasetError(f"{where} has no class {name!r} to ignore. {nearest(name, set(classes))}")
+
+
+def in_order(found: Iterable[str], rename: Mapping[str, str]) -> list[str]:
+    """Sort the names in files that list no classes, by what they are renamed to."""
+    return sorted(found, key=lambda name: (rename.get(name, name), name))

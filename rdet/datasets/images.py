@@ -1,5 +1,6 @@
 """Reading image files, and finding those of a data set that cannot be read."""
 
+import contextlib
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +14,16 @@ from rdet.datasets.quiet import quiet_decoders
 from rdet.errors import BadImageError, RdetError
 from rdet.files import open_regular, why_unreadable
 
+# How the names of images end.
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
 # Decoded, so many take 300 MB, and a progressive JPEG thrice that while it is decoded.
 MAX_PIXELS = 100_000_000
 
 # Formats whose decoders may fill the missing end of a file with grey instead of failing:
 # what such a file begins with, and what stands near its end if it is whole.
 _END_MARKERS = ((b"\xff\xd8", b"\xff\xd9"), (b"\x89PNG", b"IEND"))
+_HEAD_BYTES = 2**18  # in which nearly all headers end
 _TAIL_BYTES = 64  # some cameras pad a file after its end marker
 # No picture that may be read needs a larger file: 16 bits of four channels, or any amount of notes in a small one.
 _BYTES_OF_A_PIXEL, _BYTES_OF_NOTES = 8, 2**26
@@ -62,9 +67,35 @@ def read_image(
         with quiet_decoders():
             return _decode(_content(path, max_pixels), size, max_pixels)
     except _Bad as bad:
-        alone, in_data_set = _REMEDIES[bad.reason]
-        remedy = alone if size is None else in_data_set
-        raise BadImageError(f"{path}: {bad}; {remedy}", bad.reason) from bad
+        raise _image_error(path, bad, in_data_set=size is not None) from bad
+
+
+def image_size(path: str | os.PathLike) -> tuple[int, int]:
+    """Return height and width of an image of a data set as :func:`read_image` gives it; its pixels are not decoded.
+
+    Raises:
+        BadImageError: The file is missing, unreadable or far too large.
+    """
+    try:
+        with quiet_decoders():
+            header = _header_of(path)
+            width, height = header.size
+            # Of other formats, the note may stand behind the pixels, and is as good as never there.
+            turned = header.format == "JPEG" and is_transposed(header)
+    except _Bad as bad:
+        raise _image_error(path, bad, in_data_set=True) from bad
+    return (width, height) if turned else (height, width)
+
+
+def _header_of(path: str | os.PathLike) -> Image.Image:
+    """Read a header from the beginning of a file, or from all of it where that is not enough."""
+    with contextlib.suppress(OSError, _Bad), open_regular(path) as file:
+        return _header(file.read(_HEAD_BYTES))
+    return _header(_content(path, MAX_PIXELS))
+
+
+def _image_error(path: str | os.PathLike, bad: "_Bad", in_data_set: bool) -> BadImageError:
+    return BadImageError(f"{path}: {bad}; {_REMEDIES[bad.reason][in_data_set]}", bad.reason)
 
 
 class _Bad(RdetError):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rdet.datasets.annotations import Annotations
+from rdet.datasets.classes import REGION
 
 # Pixels by which a box may pass its image's edge without being called clipped: files round to 1/100.
 ROUNDING = 0.1
@@ -17,7 +18,8 @@ def build_records(
 
     Args:
         annotations: M images and B boxes.
-        labels: Label of each of the file's classes (C,), -1 for those that are not kept.
+        labels: Label of each of the file's classes (C,), ``OTHER`` for those that are not kept; boxes of ``REGION``
+            become ignored ones, whose label says nothing.
         paths: File of each image (M).
 
     Returns:
@@ -26,7 +28,9 @@ def build_records(
         clipped, for images with such.
     """
     label_of_box = labels[annotations.class_index]  # (B,)
-    selected = label_of_box >= 0
+    region = label_of_box == REGION
+    selected = region | (label_of_box >= 0)
+    label_of_box, ignored_box = np.maximum(label_of_box, 0), annotations.ignored | region
     sizes = np.array([(image["width"], image["height"]) for image in annotations.images], dtype=np.float64)
     limits = sizes.reshape(-1, 2)[annotations.image_index]  # (B, 2)
     upper_left, extent = annotations.bboxes[:, :2], annotations.bboxes[:, 2:]
@@ -45,7 +49,7 @@ def build_records(
     rows = rows[np.argsort(annotations.image_index[rows], kind="stable")]  # image by image
     bounds = np.searchsorted(annotations.image_index[rows], np.arange(len(annotations.images) + 1)).tolist()
     bboxes = np.concatenate([first[rows], last[rows]], axis=1).astype(np.float32)
-    box_labels, ignored = label_of_box[rows], annotations.ignored[rows]
+    box_labels, ignored = label_of_box[rows], ignored_box[rows]
     reach = np.maximum(np.abs(first - upper_left), np.abs(last - (upper_left + extent))).max(axis=1)  # (B,)
     clipped = rows[(reach[rows] > ROUNDING) & ~ignored]
     image_rows, counts = np.unique(annotations.image_index[clipped], return_counts=True)

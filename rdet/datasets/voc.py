@@ -1,16 +1,17 @@
 """Annotations in Pascal VOC's xml format."""
 
-import math
-from collections import Counter
+import os
 from pathlib import Path
 from typing import ClassVar
 from xml.etree import ElementTree
 
 import numpy as np
 
-from rdet.coco_json import MOST
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.base import DetDataset
+from rdet.datasets.classes import in_order
+from rdet.datasets.values import names_in, number
+from rdet.datasets.voc_images import StatedSizes, image_names, stated_size
 from rdet.errors import DatasetError
 from rdet.files import read_regular, why_unreadable
 from rdet.messages import shown
@@ -21,9 +22,12 @@ from rdet.registry import DATASETS
 class VocDataset(DetDataset):
     """Images with boxes in one xml file each; ``difficult`` boxes are ignored ones.
 
-    ``ann_file`` lists the split, one id a line (``ImageSets/Main/train.txt``); ``data_prefix`` has
+    ``ann_file`` lists the split, one id a line (``ImageSets/Main/train.txt``), or is a folder with an
+    xml file for each id (``Annotations``); ``data_prefix`` has
     the folders ``img`` (``JPEGImages``) and ``xml`` (``Annotations``). ``img_id`` is the id's
-    line, counted from 1. The image is ``<id>`` with the extension of ``<filename>``, or ``.jpg``.
+    line, counted from 1. The image is ``<id>`` with the extension of ``<filename>``, or ``.jpg``; where
+    that is not there, ``<id>`` with another one, or ``<filename>``. A size that is missing or 0 is read
+    from the image.
 
     VOC files do not list their classes. Without ``metainfo['classes']`` they are the names in *all*
     files of the xml folder, sorted, so that every split gets the same ones. With it, a class that
@@ -42,6 +46,7 @@ class VocDataset(DetDataset):
 
     def __init__(self, ann_file: str, *, one_based: bool = True, **kwargs):
         self.one_based = one_based
+        self._sizes = StatedSizes()
         super().__init__(ann_file, **kwargs)
 
     def read_annotations(self) -> Annotations:
@@ -49,9 +54,11 @@ class VocDataset(DetDataset):
         images, names, bboxes, image_index, ignored, entries = [], [], [], [], [], []
         stems = self._read_list()
         paths = self._paths((f"{stem}.xml" for stem in stems), "xml")
-        for row, (stem, path) in enumerate(zip(stems, paths, strict=True)):
+        stated, sizes = [], []
+        for row, path in enumerate(paths):
             root = _parse(path)
-            images.append({"id": row + 1, **_image(root, stem, path)})
+            stated.append((root.findtext("filename") or "").strip())
+            sizes.append(stated_size(root, path))
             for i, node in enumerate(root.findall("object"), start=1):
                 entry = f"object {i} of {path}"
                 names.append(_text(node, "name", entry))
@@ -59,6 +66,12 @@ class VocDataset(DetDataset):
                 image_index.append(row)
                 ignored.append(_flag(node, "difficult", entry))
                 entries.append(entry)
+        files = image_names(stems, stated, self.data_prefix["img"] or ".")
+        for row, (size, xml, image) in enumerate(zip(sizes, paths, self._paths(files, "img"), strict=True)):
+            height, width = self._sizes.known(size, xml, image)
+            images.append({"id": row + 1, "file_name": files[row], "height": height, "width": width})
+        if not self._fully_initialized:
+            self._sizes.warn(self.ann_file)
         classes = self._classes(set(names))
         index_of = {name: i for i, name in enumerate(classes)}
         boxes = np.array(bboxes, dtype=np.float64).reshape(-1, 4)
@@ -76,36 +89,31 @@ class VocDataset(DetDataset):
         )
 
     def _read_list(self) -> list[str]:
-        is_list = Path(self.ann_file).suffix not in (".json", ".xml")
-        try:
-            lines = self._ann_file_bytes().decode().splitlines()
-        except UnicodeDecodeError:
-            is_list, lines = False, []
-        stems = [line.strip() for line in lines if line.strip()]
-        if not is_list or any(len(stem) > 255 or "\0" in stem for stem in stems):
-            raise DatasetError(
-                f"{self.ann_file} is no list of image ids in UTF-8; name one with an id a line, such as "
-                "ImageSets/Main/train.txt"
-            )
+        if os.path.isdir(self.ann_file):
+            return self._stems_in(Path(self.ann_file))
+        data = self._ann_file_bytes()
+        if Path(self.ann_file).suffix in (".json", ".xml"):
+            data = b"\0"  # no list
+        return names_in(data, self.ann_file, "image ids", "ImageSets/Main/train.txt")
+
+    def _stems_in(self, folder: Path) -> list[str]:
+        xml_folder = os.path.relpath(folder, self.data_prefix["xml"] or ".")
+        stems = sorted(os.path.normpath(os.path.join(xml_folder, path.stem)) for path in folder.glob("*.xml"))
         if not stems:
-            raise DatasetError(f"{self.ann_file} is empty; list the ids of the images, one a line")
-        for stem, count in Counter(stems).items():
-            if count > 1:
-                raise DatasetError(f"{self.ann_file} lists {shown(stem)} {count} times; list it once")
+            raise DatasetError(
+                f"{folder} is a folder without xml files; set ann_file to one that has them, or to a list of ids"
+            )
         return stems
 
     def _classes(self, in_split: set[str]) -> list[str]:
         """Return the names in the files, and the user's classes too if these cover them all."""
         rename = self.rename_classes
-        wanted = None if self._wanted is None else set(self._wanted)
+        wanted = None if self._wanted is None else {*self._wanted, *self.ignore_classes}
         found = set(in_split)
         if wanted is None or not set(rename) <= found or not wanted <= {rename.get(n, n) for n in found}:
             for path in Path(self.data_prefix["xml"]).glob("*.xml"):
                 found |= {_text(node, "name", str(path)) for node in _parse(path).findall("object")}
-        covered = {rename.get(n, n) for n in found}
-        if wanted is not None and covered <= wanted:
-            found |= wanted - covered
-        return sorted(found, key=lambda name: (rename.get(name, name), name))
+        return in_order(found, rename)
 
     def _bbox(self, node: ElementTree.Element, entry: str) -> tuple[float, float, float, float]:
         box = node.find("bndbox")
@@ -132,17 +140,6 @@ def _parse(path: str | Path) -> ElementTree.Element:
         raise DatasetError(f"{path} is not well-formed XML ({error}); write it again") from error
 
 
-def _image(root: ElementTree.Element, stem: str, path: str) -> dict:
-    size = root.find("size")
-    if size is None:
-        raise DatasetError(f"{path} lacks <size>; add the image's width and height in pixels")
-    width, height = (int(_number(size, tag, path)) for tag in ("width", "height"))
-    if width <= 0 or height <= 0:
-        raise DatasetError(f"{path} has the size {width}x{height}; give the image's width and height in pixels")
-    extension = Path((root.findtext("filename") or "").strip()).suffix or ".jpg"
-    return {"file_name": stem + extension, "height": height, "width": width}
-
-
 def _text(node: ElementTree.Element, tag: str, where: str) -> str:
     text = (node.findtext(tag) or "").strip()
     if not text:
@@ -151,14 +148,7 @@ def _text(node: ElementTree.Element, tag: str, where: str) -> str:
 
 
 def _number(node: ElementTree.Element, tag: str, where: str) -> float:
-    text = _text(node, tag, where)
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not abs(value) <= MOST:
-        raise DatasetError(f"{where}: <{tag}> is {shown(text)}, not a finite number of pixels; write one")
-    return value
+    return number(_text(node, tag, where), f"<{tag}>", where)
 
 
 def _flag(node: ElementTree.Element, tag: str, where: str) -> bool:

@@ -1,17 +1,14 @@
 """The config that gives a foreign detector's outputs."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
-import rdet
 from rdet.architecture import Architecture
 from rdet.config import load_config
+from rdet.config_files import CONFIGS
 from rdet.errors import CheckpointError
-
-_CONFIGS = Path(rdet.__file__).resolve().parents[1] / "configs"
 
 # What a network expects of its input: mean and deviation of the channels in its order, and whether that is RGB.
 _RGB = {"mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375], "bgr_to_rgb": True}
@@ -80,7 +77,7 @@ def torchvision_config(name: str) -> Config:
 
 def config_of_repository(path: str, options: dict[str, Any]) -> Config:
     """Load a config by its path below the repository's folder, changed by ``options``: dotted key -> value."""
-    return load_config(_CONFIGS.parent / path, options)
+    return load_config(CONFIGS / path.removeprefix("configs/"), options)
 
 
 def _backbone(style: str) -> dict[str, Any]:

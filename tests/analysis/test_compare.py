@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,10 @@ scalars.write_text(json.dumps({"loss": 1.0, "step": 1}) + "\\n" + json.dumps(met
 
 
 @pytest.fixture
-def train_tool(tmp_path):
+def train_command(tmp_path):
     path = tmp_path / "train.py"
     path.write_text(TRAIN)
-    return path
+    return [sys.executable, str(path)]
 
 
 @pytest.fixture
@@ -45,35 +46,35 @@ def child(config, tmp_path):
     return write
 
 
-def test_every_config_is_trained_once_with_every_seed(config, child, train_tool, tmp_path):
+def test_every_config_is_trained_once_with_every_seed(config, child, train_command, tmp_path):
     configs, work_dir = [Path(config), child("focus")], tmp_path / "runs"
-    rows = compare(configs, [0, 2], work_dir, train_tool, options=["train_cfg.max_iters=3"])
+    rows = compare(configs, [0, 2], work_dir, train_command, options=["train_cfg.max_iters=3"])
     assert [(row["name"], row["differs"]) for row in rows] == [("tiny", []), ("focus", ["loss_cls"])]
     assert rows[1]["seeds"][2] == {"AP": 0.5, "AP50": 0.5, "AP75": 0.25}
-    again = compare(configs, [0, 2], work_dir, train_tool, options=["train_cfg.max_iters=3"])
+    again = compare(configs, [0, 2], work_dir, train_command, options=["train_cfg.max_iters=3"])
     assert again == rows
     calls = (work_dir / "focus" / "seed_2" / "calls").read_text()
     assert calls == "--seed 2 --cfg-options train_cfg.max_iters=3\n"
 
 
-def test_a_failed_training_is_a_row_and_is_tried_again(config, child, train_tool, tmp_path, capsys):
+def test_a_failed_training_is_a_row_and_is_tried_again(config, child, train_command, tmp_path, capsys):
     configs = [Path(config), child("bad")]
-    rows = compare(configs, [0], tmp_path / "runs", train_tool)
+    rows = compare(configs, [0], tmp_path / "runs", train_command)
     assert "seed 0: training ended with code 3; see" in rows[1]["seeds"][0]["failed"]
     assert "error: " in capsys.readouterr().err
     assert "| bad | loss_cls | (1 failed) | (1 failed) |" in markdown_table(rows)
-    compare(configs, [0], tmp_path / "runs", train_tool)
+    compare(configs, [0], tmp_path / "runs", train_command)
     assert (tmp_path / "runs" / "bad" / "seed_0" / "calls").read_text().count("\n") == 2
 
 
-def test_a_run_of_other_settings_is_not_taken_for_this_one(config, child, train_tool, tmp_path):
+def test_a_run_of_other_settings_is_not_taken_for_this_one(config, child, train_command, tmp_path):
     path, work_dir = child("focus"), tmp_path / "runs"
-    compare([path], [0], work_dir, train_tool)
+    compare([path], [0], work_dir, train_command)
     child("focus", "model = dict(loss_cls=dict(gamma=3.0))")
-    (row,) = compare([path], [0], work_dir, train_tool)
+    (row,) = compare([path], [0], work_dir, train_command)
     assert "focus.py with another model.loss_cls.gamma; remove the folder" in row["seeds"][0]["failed"]
     child("focus")
-    (row,) = compare([path], [0], work_dir, train_tool, options=["train_cfg.max_iters=3"])
+    (row,) = compare([path], [0], work_dir, train_command, options=["train_cfg.max_iters=3"])
     assert "with another train_cfg.max_iters" in row["seeds"][0]["failed"]
 
 
@@ -82,26 +83,26 @@ def test_a_run_without_evaluation(tmp_path):
         last_metrics(tmp_path)
 
 
-def test_an_interrupted_training_goes_on(config, train_tool, tmp_path):
+def test_an_interrupted_training_goes_on(config, train_command, tmp_path):
     folder = tmp_path / "runs" / "tiny" / "seed_0"
-    compare([Path(config)], [0], tmp_path / "runs", train_tool)
+    compare([Path(config)], [0], tmp_path / "runs", train_command)
     (folder / "metrics.json").unlink()
     (folder / "last_checkpoint").write_text("iter_1.pth")
-    compare([Path(config)], [0], tmp_path / "runs", train_tool)
+    compare([Path(config)], [0], tmp_path / "runs", train_command)
     assert (folder / "calls").read_text() == "--seed 0\n--seed 0 --resume\n"
 
 
-def test_a_run_of_unknown_settings_is_not_taken_for_this_one(config, train_tool, tmp_path):
-    compare([Path(config)], [0], tmp_path / "runs", train_tool)
+def test_a_run_of_unknown_settings_is_not_taken_for_this_one(config, train_command, tmp_path):
+    compare([Path(config)], [0], tmp_path / "runs", train_command)
     (tmp_path / "runs" / "tiny" / "seed_0" / "settings.json").unlink()
-    (row,) = compare([Path(config)], [0], tmp_path / "runs", train_tool)
+    (row,) = compare([Path(config)], [0], tmp_path / "runs", train_command)
     assert "holds a run of" in row["seeds"][0]["failed"]
 
 
-def test_settings_of_a_failed_training_may_change(config, child, train_tool, tmp_path):
+def test_settings_of_a_failed_training_may_change(config, child, train_command, tmp_path):
     path = child("bad")
-    compare([path], [0], tmp_path / "runs", train_tool)
-    (row,) = compare([path], [0], tmp_path / "runs", train_tool, options=["train_cfg.max_iters=3"])
+    compare([path], [0], tmp_path / "runs", train_command)
+    (row,) = compare([path], [0], tmp_path / "runs", train_command, options=["train_cfg.max_iters=3"])
     assert "training ended with code 3" in row["seeds"][0]["failed"]
 
 

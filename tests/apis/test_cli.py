@@ -92,10 +92,8 @@ def test_option_without_a_value_is_an_error():
 def test_error_of_rdet_is_one_line(capsys):
     with pytest.raises(SystemExit, match="1"), one_line_errors():
         load_config("not/there.py")
-    assert (
-        capsys.readouterr().err
-        == "error: no config at not/there.py; give the path of one, such as those below configs/\n"
-    )
+    remedy = "give the path of a file, or a name that 'rdet configs' lists"
+    assert capsys.readouterr().err == f"error: no config at not/there.py; {remedy}\n"
 
 
 def test_other_errors_keep_their_traceback():

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from rdet.datasets import CocoDataset, DatasetError, LoadReport, VocDataset
+from rdet.datasets import CocoDataset, CsvDataset, DatasetError, LoadReport
 from rdet.registry import DATASETS
 
 
@@ -281,16 +281,13 @@ def test_iscrowd(coco, write, value):
     assert CocoDataset(**write(coco)).get_data_info(0)["gt_ignore_flags"].tolist() == [bool(value)]
 
 
-@pytest.mark.parametrize("kind", [CocoDataset, VocDataset])
+@pytest.mark.parametrize("kind", [CocoDataset, CsvDataset])
 def test_folder_in_place_of_annotations(tmp_path, kind):
     (tmp_path / "ann").mkdir()
-    with pytest.raises(
-        DatasetError, match=r"ann cannot be read \(it is a folder\); set ann_file to a file in data_root$"
-    ):
+    message = r"cannot be read \(it is a folder\); set ann_file to a file in data_root$"
+    with pytest.raises(DatasetError, match=rf"ann {message}"):
         kind("ann", data_root=tmp_path)
-    with pytest.raises(
-        DatasetError, match=r"^\. cannot be read \(it is a folder\); set ann_file to a file in data_root$"
-    ):
+    with pytest.raises(DatasetError, match=rf"^\. {message}"):
         kind("", data_root=tmp_path)
 
 
@@ -421,3 +418,14 @@ def test_pipe_in_place_of_annotations(tmp_path):
     os.mkfifo(tmp_path / "ann.json")
     with pytest.raises(DatasetError, match=r"ann\.json cannot be read \(it is a pipe\); set ann_file to a file"):
         CocoDataset("ann.json", data_root=tmp_path)
+
+
+def test_classes_may_cover_more_than_the_file(coco, write):
+    classes = ("fox", "yak", "cat", "dog")
+    dataset = CocoDataset(**write(coco), metainfo={"classes": classes})
+    assert dataset.metainfo["classes"] == classes
+    truth = dataset.coco_ground_truth()
+    assert [(c["id"], c["name"]) for c in truth["categories"]] == [(8, "fox"), (9, "yak"), (5, "cat"), (2, "dog")]
+    assert [a["category_id"] for a in truth["annotations"]] == [2, 5, 8, 5]
+    with pytest.raises(DatasetError, match=r"has no class 'yak'"):  # a class of the file is not named: a mistake, maybe
+        CocoDataset(**write(coco), metainfo={"classes": ("fox", "yak", "cat")})

@@ -213,7 +213,7 @@ def test_only_the_first_missing_images_are_named(coco, write):
 def test_missing_voc_images_are_found_at_the_start(voc):
     split = "ImageSets/Main/train.txt"
     assert len(VocDataset(split, data_root=voc, pipeline=LOAD)) == 2
-    (voc / "JPEGImages/a.png").rename(voc / "JPEGImages/a.jpg")
+    (voc / "JPEGImages/a.png").rename(voc / "JPEGImages/z.png")
     with pytest.raises(BadImageError, match=r"train\.txt: 1 of 2 image files are missing: \S+/JPEGImages/a\.png;"):
         VocDataset(split, data_root=voc, pipeline=LOAD)
 

@@ -94,6 +94,7 @@ def test_rename_merges(voc):
 def test_jpg_without_filename(voc):
     path = voc / "Annotations/c.xml"
     path.write_text(path.read_text().replace("<filename>c.png</filename>", ""))
+    (voc / "JPEGImages/c.png").unlink()
     assert VocDataset(VAL, data_root=voc).get_data_info(0)["img_path"].endswith("JPEGImages/c.jpg")
 
 
@@ -131,6 +132,7 @@ BROKEN = [
 @pytest.mark.parametrize(("old", "new", "message"), BROKEN)
 def test_broken_xml(voc, old, new, message):
     path = voc / "Annotations/c.xml"
+    (voc / "JPEGImages/c.png").unlink()  # from which a size that is missing would be read
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(DatasetError, match=message) as error:
@@ -171,13 +173,13 @@ def test_object_without_box(voc):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("", r"val\.txt is empty; list the ids of the images, one a line"),
+        ("", r"val\.txt is empty; write image ids, one a line"),
         (
             "\xe9\n",
-            r"val\.txt is no list of image ids in UTF-8; name one with an id a line, such as ImageSets/Main/train\.txt",
+            r"val\.txt is no list of image ids in UTF-8; name one with one a line, such as ImageSets/Main/train\.txt",
         ),
         ("c\0\n", r"val\.txt is no list of image ids in UTF-8"),
-        ("c\nc\n", r"val\.txt lists 'c' 2 times; list it once"),
+        ("c\nc\n", r"val\.txt lists 'c' 2 times; leave one"),
         ("z\n", r"Annotations/z\.xml: no such file; check data_prefix\['xml'\], or take the id off the list"),
     ],
 )
@@ -259,3 +261,45 @@ def test_entities_are_not_expanded_without_end(voc):
     (voc / "Annotations/c.xml").write_text(f"<!DOCTYPE a [{entities}]><annotation>&a9;</annotation>")
     with pytest.raises(DatasetError, match=r"c\.xml is not well-formed XML \(limit on input amplification.*write it"):
         VocDataset(VAL, data_root=voc)
+
+
+def test_all_files_of_a_folder(voc, tmp_path):
+    dataset = VocDataset("Annotations", data_root=voc)
+    assert [os.path.basename(dataset.get_data_info(i)["img_path"]) for i in range(3)] == ["a.png", "b.png", "c.png"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match=r"empty is a folder without xml files; set ann_file to one that has"):
+        VocDataset("empty", data_root=voc)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("<width>40</width>", "<width>0</width>"),
+        ("<height>30</height>", ""),
+        ("<size><width>40</width><height>30</height><depth>3</depth></size>", ""),
+    ],
+)
+def test_a_size_that_is_missing_is_read_from_the_image(voc, log, old, new):
+    path = voc / "Annotations/c.xml"
+    path.write_text(path.read_text().replace(old, new))
+    dataset = VocDataset(VAL, data_root=voc)
+    assert (dataset.get_data_info(0)["height"], dataset.get_data_info(0)["width"]) == (30, 40)
+    assert f"val.txt: 1 xml files state no size, which is taken from the image: {path}" in log.text
+
+
+@pytest.mark.parametrize("name", ["c.jpg", "c.JPG", "c.jpeg", "other.png"])
+def test_the_image_that_is_there_is_taken(voc, name):
+    """The xml file says c.png, or other.png."""
+    (voc / "JPEGImages/c.png").rename(voc / "JPEGImages" / name)
+    path = voc / "Annotations/c.xml"
+    if name == "other.png":
+        path.write_text(path.read_text().replace("<filename>c.png", "<filename>C:\\\\photos\\\\other.png"))
+    dataset = VocDataset(VAL, data_root=voc, pipeline=[{"type": "LoadImageFromFile"}])
+    assert dataset[0]["img_path"].endswith(f"JPEGImages/{name}")
+
+
+def test_a_filename_leads_nowhere_else(voc):
+    (voc / "JPEGImages/c.png").rename(voc / "c.png")
+    path = voc / "Annotations/c.xml"
+    path.write_text(path.read_text().replace("<filename>c.png", "<filename>../c.png"))
+    assert VocDataset(VAL, data_root=voc).get_data_info(0)["img_path"].endswith("JPEGImages/c.png")

@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -155,12 +155,12 @@ class Suite:
                     todo.setdefault(key, (row, seed))
         return list(todo.values())
 
-    def run(self, rows: list[Row], train_tool: Path, data_root: Path, jobs: int) -> None:
+    def run(self, rows: list[Row], train_command: Sequence[str], data_root: Path, jobs: int) -> None:
         """Train what is missing; an interrupted training goes on from its last checkpoint.
 
         Args:
             rows: Rows to train.
-            train_tool: Path of ``tools/train.py``.
+            train_command: Words of the command that trains, up to the config.
             data_root: The data set; it is made if it is not there.
             jobs: Trainings at a time.
         """
@@ -175,7 +175,7 @@ class Suite:
                 )
             failures = []
             with ThreadPoolExecutor(jobs) as pool:
-                futures = [pool.submit(self._train, row, seed, train_tool, data_root) for row, seed in todo]
+                futures = [pool.submit(self._train, row, seed, train_command, data_root) for row, seed in todo]
                 try:
                     for count, future in enumerate(as_completed(futures), 1):
                         try:
@@ -189,14 +189,14 @@ class Suite:
         if failures:
             raise ComparisonError(f"{len(failures)} of {len(todo)} trainings failed, the first: {failures[0]}")
 
-    def _train(self, row: Row, seed: int, train_tool: Path, data_root: Path) -> Outcome:
+    def _train(self, row: Row, seed: int, train_command: Sequence[str], data_root: Path) -> Outcome:
         folder = self.folder(row, seed)
         log = folder / "output.txt"
         seen = log.stat().st_size if log.exists() else 0  # earlier attempts write to the same file
         start = time.monotonic()
         diverged = False
         try:
-            metrics = Trial(self.config_of(row), seed, folder).run(train_tool, [f"data_root={data_root.resolve()}/"])
+            metrics = Trial(self.config_of(row), seed, folder).run(train_command, [f"data_root={data_root.resolve()}/"])
         except ComparisonError:
             if not (log.exists() and _DIVERGED in log.read_bytes()[seen:].decode(errors="replace")):
                 raise

@@ -36,12 +36,12 @@ scalars.write_text(json.dumps(metrics) + "\\n")
 
 
 @pytest.fixture
-def train_tool(tmp_path, monkeypatch):
+def train_command(tmp_path, monkeypatch):
     for name, value in {"TRAIN": 2, "VAL": 1, "SIZE": 64}.items():
         monkeypatch.setattr(suite_module, name, value)
     path = tmp_path / "train.py"
     path.write_text(TRAIN)
-    return path
+    return [sys.executable, str(path)]
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def suite(tmp_path):
     return Suite(ROOT / "configs/paper", tmp_path / "work", Results(tmp_path / "results" / "paper.json"))
 
 
-def run(suite, rows, train_tool, jobs=2):
-    suite.run(rows, train_tool, train_tool.parent / "data", jobs)
+def run(suite, rows, train_command, jobs=2):
+    suite.run(rows, train_command, Path(train_command[-1]).parent / "data", jobs)
 
 
 def page(suite, rows):
@@ -71,13 +71,13 @@ def test_rows_of_the_same_detector_share_their_trainings(suite):
     assert len(fingerprints) == 41 + 6  # of Figure 7
 
 
-def test_it_goes_on_where_it_stopped(suite, train_tool, tmp_path):
+def test_it_goes_on_where_it_stopped(suite, train_command, tmp_path):
     rows = [replace(row, seeds=2) for row in rows_of(["table_3/fl_star_2_1", "table_3/cross_entropy"])]
-    run(suite, rows[:1], train_tool)
-    run(suite, rows, train_tool)
+    run(suite, rows[:1], train_command)
+    run(suite, rows, train_command)
     again = Suite(suite.configs, suite.work_dir, Results(tmp_path / "results" / "paper.json"))
     assert again.missing(rows) == []
-    run(again, rows, train_tool)
+    run(again, rows, train_command)
     for row in rows:
         for seed in (0, 1):
             calls = (suite.folder(row, seed) / "calls").read_text()
@@ -93,40 +93,40 @@ def test_it_goes_on_where_it_stopped(suite, train_tool, tmp_path):
     assert suite.checkpoint(rows_of(["table_1b/gamma_0"])[0]).parent.parent.name == "alpha_75"
 
 
-def test_a_training_that_diverges_is_a_result(suite, train_tool, capsys):
+def test_a_training_that_diverges_is_a_result(suite, train_command, capsys):
     rows = rows_of(["section_5_1/no_prior"])
-    run(suite, rows, train_tool)
+    run(suite, rows, train_command)
     assert [(o.metrics["AP"], o.diverged) for o in suite.outcomes(rows[0])] == [(0.0, True)] * 3
     assert "section_5_1/no_prior, seed 1: diverged" in capsys.readouterr().out
     assert "0.0 ± 0.0 (3 diverged)" in page(suite, rows)
 
 
-def test_a_training_that_fails_otherwise_is_no_result(suite, train_tool):
+def test_a_training_that_fails_otherwise_is_no_result(suite, train_command):
     rows = rows_of(["section_5_1/hinge"])
     others = rows_of(["table_1b/gamma_5"])
     with pytest.raises(ComparisonError, match=r"^3 of 6 trainings failed, the first: .* code 1; see .*output.txt"):
-        run(suite, rows + others, train_tool, jobs=1)
+        run(suite, rows + others, train_command, jobs=1)
     assert suite.outcomes(rows[0]) == []
     assert len(suite.outcomes(others[0])) == 3
 
 
-def test_a_divergence_of_an_earlier_attempt_does_not_count(suite, train_tool):
+def test_a_divergence_of_an_earlier_attempt_does_not_count(suite, train_command):
     rows = [replace(row, seeds=1) for row in rows_of(["section_5_1/hinge"])]
     log = suite.folder(rows[0], 0) / "output.txt"
     log.parent.mkdir(parents=True)
     log.write_text("error: iteration 3: the loss is not finite (loss: nan)\n")
     with pytest.raises(ComparisonError, match="1 of 1 trainings failed"):
-        run(suite, rows, train_tool)
+        run(suite, rows, train_command)
 
 
-def test_two_runs_in_one_folder(suite, train_tool):
+def test_two_runs_in_one_folder(suite, train_command):
     with suite_module._alone(suite.work_dir), pytest.raises(RuntimeError, match="another .* is at work in"):
-        run(suite, rows_of(["table_1b/gamma_5"]), train_tool)
+        run(suite, rows_of(["table_1b/gamma_5"]), train_command)
 
 
-def test_rows_for_coco_alone_show_no_small_training(suite, train_tool):
+def test_rows_for_coco_alone_show_no_small_training(suite, train_command):
     """Their depth and scale do not carry over, which leaves the same small detector as gamma 2."""
-    run(suite, [replace(row, seeds=1) for row in rows_of(["table_1b/gamma_2"])], train_tool)
+    run(suite, [replace(row, seeds=1) for row in rows_of(["table_1b/gamma_2"])], train_command)
     text = page(suite, rows_of(["1e", "2"]))
     assert "| could not be told at this scale | not trained: " in text
     assert "**Unfinished: 2 trainings are still to do.**" in page(suite, rows_of(["table_1b/gamma_2"]))
@@ -142,7 +142,7 @@ def test_other_data_is_another_detector(suite, monkeypatch):
     assert Suite(suite.configs, suite.work_dir, suite.results).fingerprint(row) != before
 
 
-def test_results_of_another_setting_do_not_count(suite, train_tool, tmp_path):
+def test_results_of_another_setting_do_not_count(suite, train_command, tmp_path):
     rows = rows_of(["table_1b/gamma_5"])
     suite.results.add(Outcome("0123456789ab", rows[0].config, 0, {"AP": 0.9}, False, 1.0, {}))
     assert len(suite.missing(rows)) == 3
@@ -153,9 +153,9 @@ def test_a_checkpoint_that_is_not_there(suite):
         suite.checkpoint(rows_of(["table_1b/gamma_2"])[0])
 
 
-def test_report(suite, train_tool):
+def test_report(suite, train_command):
     rows = rows_of(["1a"])
-    run(suite, rows, train_tool)
+    run(suite, rows, train_command)
     text = page(suite, rows)
     assert "| CE, α = .75 | `table_1a/alpha_75.py` | 31.1 | 49.4 | 33.0 | 31.0 ± 1.0 | 50.0 ± 0.0 | 25.0" in text
     assert "\n\n21 trainings, " in text
@@ -167,22 +167,22 @@ def test_report(suite, train_tool):
     assert "| OHEM beats OHEM 1:3 | could not be told at this scale | not trained: table_1d/ohem_128_nms_5," in text
 
 
-def test_one_seed_has_no_spread(suite, train_tool):
+def test_one_seed_has_no_spread(suite, train_command):
     row = replace(rows_of(["table_1a/alpha_75"])[0], seeds=1)
-    run(suite, [row], train_tool)
+    run(suite, [row], train_command)
     assert "| 30.0 | 50.0 | 25.0 | 1 |" in page(suite, [row])
 
 
 @pytest.mark.parametrize(
     ("names", "message"), [(["1e"], "for COCO alone: table_1e/r50_400, "), (["3"], ": all is done")]
 )
-def test_nothing_to_train_is_said(suite, train_tool, capsys, names, message):
+def test_nothing_to_train_is_said(suite, train_command, capsys, names, message):
     rows = rows_of(names)
-    run(suite, rows, train_tool)
+    run(suite, rows, train_command)
     capsys.readouterr()
-    run(suite, rows, train_tool)
+    run(suite, rows, train_command)
     assert message in capsys.readouterr().out
-    assert (train_tool.parent / "data").exists() == (names == ["3"])
+    assert (Path(train_command[-1]).parent / "data").exists() == (names == ["3"])
 
 
 @pytest.mark.parametrize("content", ["{", '{"a": 1}', '[{"config": "a"}]'])
@@ -206,9 +206,9 @@ def test_figure_4_of_another_setting_does_not_count(suite, tmp_path):
         assert f"hold nearly all of their loss | {verdict} |" in report(suite, ROWS, path, "")
 
 
-def test_status(suite, train_tool):
+def test_status(suite, train_command):
     rows = rows_of(["3"])
-    run(suite, rows[:1], train_tool)
+    run(suite, rows[:1], train_command)
     assert status(suite, rows).startswith("Table 3: FL*: 3 of 12\ntrainings to do, each detector once: 9, about ")
 
 

@@ -49,6 +49,8 @@ COMMANDS = {
     ),
     "print_config": (["{config}"], {"--changes": None, "--cfg-options": "train_cfg.max_iters=3"}),
     "convert_checkpoint": (["{checkpoint}", "out.pth"], {"--from": "auto", "--to": "rdet", "--style": "caffe"}),
+    "convert": (["{data}", "converted"], {"--to": "yolo", "--from": "coco", "--link": None}),
+    "configs": (["fpn"], {}),
     "convert_config": (["{config}", "out.py"], {}),
     "fit_anchors": (
         ["{config}"],
@@ -158,6 +160,7 @@ def make(rng: Random, folder: Path) -> Case:
         "config": tiny.write_config(folder / "tiny.py"),
         "checkpoint": folder / "good.pth",
         "image": tiny.data() / "1.png",
+        "data": tiny.data(),
     }
     places["checkpoint"].write_bytes(tiny.checkpoint())
     (folder / "file").write_text("text")
@@ -181,7 +184,7 @@ def make(rng: Random, folder: Path) -> Case:
         *(word for key, value in options.items() for word in ([key] if value is None else [key, value])),
     ]
     line = [
-        word.format(**places) if "{" in word and word in ("{config}", "{checkpoint}", "{image}") else word
+        word.format(**places) if "{" in word and word in ("{config}", "{checkpoint}", "{image}", "{data}") else word
         for word in line
     ]
     return Case(lambda: _run(tool, line, folder), (), f"{tool} {' '.join(map(ascii, line))}"[:600])

@@ -51,7 +51,7 @@ def metrics(rng: Random, folder: Path) -> Case:
     trial._claim_folder(())
     text, what = odd_json(rng, METRICS)
     (folder / "trial" / "metrics.json").write_bytes(text)
-    return Case(lambda: trial.run(Path("/not/there")), ("metrics.json",), what)
+    return Case(lambda: trial.run(["/not/there"]), ("metrics.json",), what)
 
 
 def settings(rng: Random, folder: Path) -> Case:
@@ -61,7 +61,7 @@ def settings(rng: Random, folder: Path) -> Case:
     text, what = odd_json(rng, json.loads(record.read_text()))
     record.write_bytes(text)
     (folder / "trial" / "metrics.json").write_text(json.dumps(METRICS))
-    return Case(lambda: trial.run(Path("/not/there")), (str(folder / "trial"),), what)
+    return Case(lambda: trial.run(["/not/there"]), (str(folder / "trial"),), what)
 
 
 def log(rng: Random, folder: Path) -> Case:

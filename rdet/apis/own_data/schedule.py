@@ -1,0 +1,71 @@
+"""How long to train on how many images: all numbers of a schedule, from two."""
+
+from dataclasses import dataclass
+
+_ITERATIONS = 2000  # after which a detector whose backbone is trained already has learned a small set
+_EPOCHS = range(12, 201)  # COCO's schedule, and as often as a few images are worth seeing
+_SHORT = 10_000  # iterations of a run in which AdamW gets further than SGD
+_WARMUP = 500  # iterations, at most a tenth of the run
+_EVALUATIONS = 10
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The numbers of a run.
+
+    Attributes:
+        epochs: How often each image is seen.
+        iterations: Steps of an epoch.
+        warmup: Steps in which the rate rises.
+        milestones: Epochs after which the rate is divided by 10.
+        interval: Epochs between evaluations, and between checkpoints.
+    """
+
+    epochs: int
+    iterations: int
+    warmup: int
+    milestones: tuple[int, ...]
+    interval: int
+
+    @classmethod
+    def of(cls, images: int, batch_size: int, epochs: int | None = None) -> "Schedule":
+        """Derive it.
+
+        Args:
+            images: Images to train on.
+            batch_size: Images of a step, of all processes.
+            epochs: How often each is seen; None: as often as makes 2000 steps, but 12 to 200 times.
+        """
+        iterations = -(-images // batch_size)
+        if epochs is None:
+            epochs = min(max(-(-_ITERATIONS // iterations), _EPOCHS[0]), _EPOCHS[-1])
+        milestones = {round(epochs * 8 / 12), round(epochs * 11 / 12)}
+        return cls(
+            epochs,
+            iterations,
+            min(_WARMUP, epochs * iterations // 10),
+            tuple(sorted(m for m in milestones if 0 < m < epochs)),
+            max(1, epochs // _EVALUATIONS),
+        )
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole run."""
+        return self.epochs * self.iterations
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it has few steps."""
+        return self.steps < _SHORT
+
+    def describe(self) -> str:
+        """Say it in one line."""
+        lower = f", the rate / 10 after {' and '.join(map(str, self.milestones))}" if self.milestones else ""
+        return (
+            f"{_epochs(self.epochs)} of {self.iterations} iterations, {self.steps} in all; warm-up {self.warmup} "
+            f"iterations{lower}; evaluation and checkpoint after every {_epochs(self.interval)}"
+        )
+
+
+def _epochs(count: int) -> str:
+    return f"{count} epoch{'s' * (count > 1)}"

@@ -1,0 +1,78 @@
+"""What is written in annotations as text: lists of names, numbers, sizes."""
+
+import math
+from collections import Counter
+
+from rdet.coco_json import MOST
+from rdet.errors import DatasetError
+from rdet.files import read_regular, why_unreadable
+from rdet.messages import shown
+
+_LONGEST_NAME = 255  # characters, of a file
+LONGEST_PATH = 4096
+
+
+def read_file(path: str, key: str) -> bytes:
+    """Return the content of the file that a data set's ``key`` names.
+
+    Raises:
+        DatasetError: It cannot be read.
+    """
+    try:
+        return read_regular(path)
+    except FileNotFoundError as error:
+        raise DatasetError(f"{path}: no such file; check {key} and data_root") from error
+    except OSError as error:
+        reason = why_unreadable(error)
+        raise DatasetError(f"{path} cannot be read ({reason}); set {key} to a file in data_root") from error
+
+
+def text_of(data: bytes) -> str | None:
+    """Decode UTF-8, with or without a byte-order mark; None if it is something else, or has a zero byte."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text
+
+
+def names_in(data: bytes, where: str, of: str, example: str, longest: int = _LONGEST_NAME) -> list[str]:
+    """Read a list of names, one a line; lines without a name do not count.
+
+    Args:
+        data: The file.
+        where: Its path, for messages.
+        of: What the names are, ``'image ids'``.
+        example: Such a file, ``'ImageSets/Main/train.txt'``.
+        longest: Most characters of a name.
+
+    Raises:
+        DatasetError: It is no such list, empty, or has a name twice.
+    """
+    lines = (text_of(data) or "").splitlines()
+    names = [line.strip() for line in lines if line.strip()]
+    if text_of(data) is None or any(len(name) > longest for name in names):
+        raise DatasetError(f"{where} is no list of {of} in UTF-8; name one with one a line, such as {example}")
+    if not names:
+        raise DatasetError(f"{where} is empty; write {of}, one a line")
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise DatasetError(f"{where} lists {shown(name)} {count} times; leave one")
+    return names
+
+
+def number(text: str, what: str, where: str) -> float:
+    """Read a number of pixels; ``what`` is called so in the message."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not abs(value) <= MOST:
+        raise DatasetError(f"{where}: {what} is {shown(text)}, not a finite number of pixels; write one")
+    return value
+
+
+def check_size(width: int, height: int, where: str) -> None:
+    """Raise :class:`DatasetError` unless an image has pixels."""
+    if width <= 0 or height <= 0:
+        raise DatasetError(f"{where} has the size {width}x{height}; give the image's width and height in pixels")

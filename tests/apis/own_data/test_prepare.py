@@ -1,0 +1,168 @@
+"""From a folder to a config that trains: every format, what is asked for, and errors."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from rdet.apis.build import build_datasets, build_detector
+from rdet.apis.own_data import BACKBONES, Wishes, prepare
+from rdet.apis.own_data.pipeline import resized
+from rdet.commands.train import parse_args
+from rdet.config import changes, load_config
+from rdet.config_files import find_config
+from rdet.datasets.summary import classes_of
+from rdet.errors import ConfigError, DatasetError
+
+sys.path.append(str(Path(__file__).parents[2] / "datasets"))
+
+from made_sets import BOXES, CLASSES, write_coco, write_images
+from test_folders import LAYOUTS
+
+NAME = "retinanet/r50_fpn_1x_coco"
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    """Prepares a training on a layout; returns its loaded config and what was said."""
+
+    def make(layout, name: str = NAME, **wishes):
+        (tmp_path / "my data").mkdir()
+        layout(tmp_path / "my data")
+        base = find_config(name)
+        path, lines = prepare(str(base), str(tmp_path / "my data"), str(tmp_path / "run"), Wishes(**wishes))
+        return load_config(path), lines
+
+    return make
+
+
+@pytest.mark.parametrize("layout", [row[0] for row in LAYOUTS], ids=[row[0].__name__ for row in LAYOUTS])
+def test_every_layout_gives_data_to_train_and_validate_on(layout, prepared):
+    cfg, lines = prepared(layout)
+    datasets = build_datasets(cfg, ("train", "val"))
+    assert classes_of(datasets["train"]) == classes_of(datasets["val"]) == CLASSES
+    names = [
+        {Path(dataset.get_data_info(i)["img_path"]).stem for i in range(len(dataset))} for dataset in datasets.values()
+    ]
+    assert not names[0] & names[1]
+    assert names[0] | names[1] == set(BOXES)
+    assert cfg.train_dataloader.batch_size == len(names[0])  # which are fewer than 4
+    assert all("\n" not in line for line in lines)
+    said = "no part to validate on: 3 images to train on, 1 to validate on, by a hash of their names"
+    assert any(line.startswith(said) for line in lines) == (len(names[1]) == 1)
+
+
+def same_layout(root):
+    write_images(root)
+    write_coco(root / "labels.json")
+
+
+def test_what_is_asked_for(prepared):
+    cfg, lines = prepared(same_layout, epochs=7, batch_size=2, image_size=96, backbone="resnet18")
+    assert (cfg.train_cfg.max_epochs, cfg.train_dataloader.batch_size) == (7, 2)
+    assert "7 epochs of 2 iterations, 14 in all" in lines[-2]
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        assert next(step for step in loader.dataset.pipeline if step.type == "Resize").scale == (96, 96)
+    assert (cfg.model.backbone.type, cfg.model.backbone.depth) == ("ResNet", 18)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("name", [NAME, "fcos/r50_fpn_1x_coco", "gfl/r50_fpn_1x_coco"])
+def test_backbones_fit_the_detectors(name, backbone, prepared):
+    cfg, _ = prepared(same_layout, name, backbone=backbone)
+    cfg.model.backbone.weights = None
+    model = build_detector(cfg, CLASSES)
+    assert sum(p.numel() for p in model.backbone.parameters()) > 10**6
+
+
+def test_classes_without_a_box_are_left_out_and_named(prepared):
+    def layout(root):
+        same_layout(root)
+        path = root / "labels.json"
+        path.write_text(
+            path.read_text().replace('{"id": 1, "name": "cat"}', '{"id": 0, "name": "x"}, {"id": 1, "name": "cat"}')
+        )
+
+    cfg, lines = prepared(layout)
+    assert cfg.train_dataloader.dataset.metainfo.classes == CLASSES
+    assert "classes without a box are left out: x" in lines
+
+
+def test_the_config_says_all_that_it_changes(prepared, tmp_path):
+    cfg, _ = prepared(same_layout)
+    path = tmp_path / "run/data/config.py"
+    changed = {key.split(".")[0] for key, *_ in changes(path, cfg)}
+    assert changed <= {
+        *("data_root", "train_dataloader", "val_dataloader", "train_cfg", "param_scheduler", "default_hooks", "model"),
+        *("optim_wrapper", "auto_scale_lr", "val_evaluator"),
+    }
+    text = path.read_text()
+    assert '_base_ = "rdet::retinanet/r50_fpn_1x_coco.py"\n' in text
+    assert f'data_root = "{tmp_path}/my data"\n' in text
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "expected"),
+    [
+        ([{"type": "Resize", "scale": (1333, 800), "keep_ratio": True}], [{"scale": (96, 96)}]),
+        ([{"type": "RandomChoiceResize", "scales": [(1333, 400), (1333, 800)]}], [{"scales": [(96, 48), (96, 96)]}]),
+        ([{"type": "LoadImageFromFile"}, {"type": "PackDetInputs"}], [{}, {"scale": (96, 96)}, {}]),
+    ],
+)
+def test_resized(pipeline, expected):
+    found = resized(pipeline, 96)
+    assert [{key: step[key] for key in ("scale", "scales") if key in step} for step in found] == expected
+    assert all(step["keep_ratio"] for step in found if "Resize" in step["type"])
+    assert resized(pipeline, None) == pipeline
+
+
+def test_nothing_to_train_on(prepared):
+    def layout(root):
+        write_images(root)
+        write_coco(root / "val.json")
+
+    with pytest.raises(DatasetError, match="has a part val, but none to train on; name one train"):
+        prepared(layout)
+
+
+def test_a_config_that_joins_data_sets(prepared, tmp_path):
+    (tmp_path / "joined.py").write_text(
+        f'_base_ = "rdet::{NAME}.py"\n'
+        "_part = dict(type='CocoDataset', ann_file='a.json')\n"
+        "train_dataloader = dict(dataset=dict(_delete_=True, type='ConcatDataset', datasets=[_part, _part]))\n"
+    )
+    with pytest.raises(ConfigError, match="the config joins 2 data sets; give one with a single data set for --data"):
+        prepared(same_layout, str(tmp_path / "joined.py"))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--epochs", "3"], "--epochs is of a training with --data DIR; give that too"),
+        (["--image-size", "3", "--data", "."], "argument --image-size: '3' must be a whole number of 32 to 10000"),
+        (["--group-by", "(", "--data", "."], "argument --group-by: '(' must be a regular expression"),
+        (["--backbone", "vgg", "--data", "."], "argument --backbone: invalid choice: 'vgg'"),
+    ],
+)
+def test_options(words, message, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["rdet train", NAME, *words])
+    with pytest.raises(SystemExit, match="2"):
+        parse_args()
+    assert message in capsys.readouterr().err
+
+
+def test_the_command_trains(config, command, tmp_path):
+    (tmp_path / "mine").mkdir()
+    same_layout(tmp_path / "mine")
+    words = ["--data", "mine", "--epochs", "2", "--cfg-options", "log_level=ERROR", "train_dataloader.num_workers=0"]
+    process = command("train.py", config, *words)
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    assert f"{Path('mine')}: COCO json: all 4 images (labels.json)" in output.splitlines()
+    assert (tmp_path / "work_dirs/tiny_mine/data/config.py").is_file()
+    assert (tmp_path / "work_dirs/tiny_mine/epoch_2.pth").is_file()
+    lists = [(tmp_path / f"work_dirs/tiny_mine/data/{split}.txt").read_text().split() for split in ("train", "val")]
+    assert sorted(lists[0] + lists[1]) == ["a.png", "b.png", "c.png", "d.png"]
+    nothing = command("train.py", config, "--data", "nothing")
+    output, _ = nothing.communicate(timeout=200)
+    assert (nothing.returncode, output) == (1, "error: nothing is not there; give the folder of a data set\n")
