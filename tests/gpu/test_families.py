@@ -123,7 +123,6 @@ def test_a_training_step_waits_for_nothing(family, request):
     assert waits(step) == []
 
 
-@pytest.mark.xfail(reason="candidates are counted at each level of each image", strict=True)
 @pytest.mark.parametrize("family", families.FAMILIES)
 def test_inference_waits_once_for_a_batch(family):
     model = families.detector(family).cuda().eval()

@@ -8,6 +8,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.structures import InstanceData
 from small_detector import ALL_IGNORED, CONFIG, EMPTY, ONE, PRIORS, TWO, build, config, images, match, sample
 from tiny_parts import TinyBackbone
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.ops import box_iou
 
 from rdet import registry
@@ -655,6 +656,30 @@ def test_training_step_of_no_family_waits_for_the_device(family, padding):
         assert all(value.device.type == "meta" for value in losses.values())
         unused = {n for n, p in model.named_parameters() if p.requires_grad and p.grad is None}
         assert not unused
+
+
+class HostReads(TorchDispatchMode):
+    """Counts copies to the host, which get ones in place of the values that meta tensors do not have."""
+
+    count = 0
+
+    def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if operator.overloadpacket is torch.ops.aten._to_copy and kwargs.get("device") == torch.device("cpu"):
+            self.count += 1
+            return torch.ones(args[0].shape, dtype=args[0].dtype)
+        return operator(*args, **kwargs)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_inference_waits_once_for_a_batch(family):
+    """All else that asks for a value of a tensor on the meta device raises."""
+    model = build(**FAMILIES[family]).to("meta").eval()
+    samples = [sample([], [], scale_factor=(1.0, 2.0)) for _ in range(3)]
+    with torch.no_grad(), HostReads() as reads:
+        results = model(images(3).to("meta"), samples, mode="predict")
+    assert reads.count == 1
+    assert [len(result.pred_instances) for result in results] == [1, 1, 1]  # as the ones say
 
 
 # Two levels: what a CPU computes in float16, or a compiler traces, takes its time.

@@ -213,8 +213,10 @@ class OneStageDetector(BaseModel):
         predictions = predictions._replace(logits=self.criterion.loss_cls.binary_logits(predictions.logits))
         sizes = [sample.img_shape for sample in data_samples]
         detections = self.postprocess(predictions, priors, self.bbox_coder, sizes)
-        for sample, found in zip(data_samples, detections, strict=True):
-            found.bboxes = found.bboxes / found.bboxes.new_tensor(sample.scale_factor).repeat(2)
+        factors = torch.tensor([sample.scale_factor for sample in data_samples]).repeat(1, 2)
+        factors = factors.to(priors.device, torch.float32, non_blocking=True)  # (N, 4), in one copy for all images
+        for sample, found, factor in zip(data_samples, detections, factors, strict=True):
+            found.bboxes = found.bboxes / factor
             sample.pred_instances = found
         return data_samples
 
