@@ -16,6 +16,7 @@ from rdet.models.priors.point_generator import PointGenerator
 from rdet.registry import MODELS
 from rdet.structures.assignment import BACKGROUND, IGNORE
 from rdet.structures.boxes import box_coverage
+from rdet.structures.matches import Matches
 
 STRIDES, SIZES = [8, 16, 32], [(16, 20), (8, 10), (4, 5)]  # over 160 x 128 pixels
 GENERATORS = {
@@ -104,6 +105,35 @@ def test_ignored_regions_change_background_only(name, kind, threshold):
     inside = (box_coverage(offered["priors"], regions) > threshold).any(dim=0)
     assert (inside & (plain == BACKGROUND)).any()
     assert torch.equal(found, torch.where(inside & (plain == BACKGROUND), IGNORE, plain))
+
+
+@every_assigner
+@pytest.mark.parametrize("largest", [4.0, 90.0, 400.0])
+@pytest.mark.parametrize("more", [{}, {"center_sampling_radius": None}, {"strides": STRIDES}, {"topk": 2}], ids=str)
+def test_there_are_no_more_positives_than_the_limit(name, kind, largest, more):
+    assigner_class = MODELS.get(name)
+    if not set(more) <= set(inspect.signature(assigner_class).parameters):
+        return
+    assigner = assigner_class(**more)
+    for seed in range(8):
+        offered = scene(kind, 1 + 3 * seed, seed=seed, largest=largest)
+        offered["scores"][:] = 0.9
+        offered["predicted"] = offered["boxes"][torch.arange(len(offered["priors"])) % len(offered["boxes"])]
+        options = {key: offered.pop(key) for key in ("grid", "level_lengths")}
+        batch = matching.batch_of(offered.pop("priors"), [offered], **options)
+        limit = assigner.most_positives(batch)
+        assert (limit is None) == (name == "MaxIoUAssigner")
+        number = len(assigner.match(batch).prior)
+        if limit is not None:
+            assert number <= limit
+            on_a_device = Matches.from_dense(matching.dense(assigner.match(batch), batch), batch.truth.counts, limit)
+            assert int(on_a_device.counted.sum()) == number
+            assert torch.equal(on_a_device.prior[:number], assigner.match(batch).prior)
+
+
+def test_more_positives_than_an_assigner_said_are_no_silence():
+    with pytest.raises(RuntimeError, match="an assigner made more positives than its limit of 1"):
+        Matches.from_dense(torch.tensor([[0, BACKGROUND, 0]]), [1], most=1)
 
 
 @every_assigner

@@ -11,7 +11,7 @@ from rdet.models.assigners.geometry import box_centers, is_inside
 from rdet.registry import MODELS
 from rdet.schema import Count, NotNegative
 from rdet.structures.boxes import paired_iou
-from rdet.structures.match_batch import MatchImage
+from rdet.structures.match_batch import MatchBatch, MatchImage
 
 
 @MODELS.register_module()
@@ -38,6 +38,9 @@ class ATSSAssigner(ImageAssigner):
             raise ValueError(f"expected topk >= 1, got {topk}")
         self.topk = topk
         self.inside_margin = inside_margin
+
+    def most_positives(self, batch: MatchBatch) -> int:
+        return len(batch.truth.boxes) * sum(min(self.topk, length) for length in batch.predictions.level_lengths)
 
     def assign(self, image: MatchImage) -> Tensor:
         return self(image.priors, image.boxes, image.level_lengths)

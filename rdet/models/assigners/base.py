@@ -78,12 +78,21 @@ class ImageAssigner(Assigner):
     def assign(self, image: MatchImage) -> Tensor:
         """Assign the priors of one image: (A,) int64, the index of a box of the image, ``BACKGROUND`` or ``IGNORE``."""
 
+    def most_positives(self, batch: MatchBatch) -> int | None:
+        """Limit the number of positives of a batch, by what the host knows of it.
+
+        With a limit, a GPU need not tell the host how many there are. None, the default: there is no limit but the
+        number of priors; the host waits, and numbers that are no boxes of the image are an error.
+        """
+        return None
+
     @torch.no_grad()
     def match(self, batch: MatchBatch) -> Matches:
         counts = batch.truth.counts
         assigned = torch.stack([self._assign(batch, index) for index in range(len(counts))])
+        most = None if assigned.device.type == "cpu" else self.most_positives(batch)
         try:
-            return Matches.from_dense(assigned, counts)
+            return Matches.from_dense(assigned, counts, None if most is None else min(most, assigned.numel()))
         except PartError as error:
             raise PartError(f"{name_of('assigner', self)}: {error}") from None
 

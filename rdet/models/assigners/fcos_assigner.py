@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -10,7 +11,8 @@ from rdet.models.assigners.claims import Claims
 from rdet.models.assigners.geometry import box_centers, is_near, side_distances
 from rdet.registry import MODELS
 from rdet.schema import Count, NotNegative, Positive
-from rdet.structures.match_batch import MatchImage
+from rdet.structures.boxes import sides_of
+from rdet.structures.match_batch import MatchBatch, MatchImage
 
 
 @MODELS.register_module()
@@ -55,6 +57,28 @@ class FCOSAssigner(ImageAssigner):
         self.include_upper = include_upper
         self.include_lower = include_lower
         self.strides = strides
+
+    def most_positives(self, batch: MatchBatch) -> int | None:
+        """Count the points that each box can hold on the levels that it fits, from their steps."""
+        grid = batch.grid
+        if grid is None:
+            return None
+        stride = grid.size[:, 0]  # (R,)
+        if self.strides is not None:
+            cells = [height * width for height, width in batch.predictions.level_sizes]
+            lengths = batch.predictions.level_lengths
+            stride = np.repeat(self.strides, [length // count for length, count in zip(lengths, cells, strict=True)])
+        sides = sides_of(batch.truth.boxes.cpu()).numpy()  # (G, 2)
+        # The margins are for rounding. The largest distance of a point inside is half of the longer side, or more.
+        low = np.where(stride < 1.01 * stride.min(), 0, 0.99 * self.regress_range[0] * stride)
+        high = np.where(stride > 0.99 * stride.max(), np.inf, 1.01 * self.regress_range[1] * stride)
+        longer = sides.max(axis=1)[:, None]
+        fits = (longer >= low) & (longer / 2 <= high)  # (G, R)
+        reach = sides[:, None]  # (G, 1, 2)
+        if self.center_sampling_radius is not None:
+            reach = np.minimum(reach, 2 * self.center_sampling_radius * stride[:, None])  # (G, R, 2)
+        points = np.minimum(np.ceil(reach / grid.step) + 1, grid.cells).prod(axis=2)  # (G, R)
+        return int((points * fits).sum())
 
     def assign(self, image: MatchImage) -> Tensor:
         return self(image.priors, image.boxes, image.level_lengths)

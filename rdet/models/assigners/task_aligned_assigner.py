@@ -11,7 +11,7 @@ from rdet.models.assigners.claims import Claims, mark_largest
 from rdet.models.assigners.geometry import box_centers, is_inside
 from rdet.registry import MODELS
 from rdet.schema import Count, NotNegative
-from rdet.structures.match_batch import MatchImage
+from rdet.structures.match_batch import MatchBatch, MatchImage
 
 
 @MODELS.register_module()
@@ -52,6 +52,9 @@ class TaskAlignedAssigner(ImageAssigner):
             raise ValueError(f"assigner.topk_of is {topk_of!r}; valid: 'inside', 'all'")
         self.topk_of = topk_of
         self.inside_margin = inside_margin
+
+    def most_positives(self, batch: MatchBatch) -> int:
+        return len(batch.truth.boxes) * self.topk
 
     def assign(self, image: MatchImage) -> Tensor:
         return self(image.priors, image.boxes, image.labels, image.scores, image.predicted)

@@ -186,7 +186,9 @@ class OneStageDetector(BaseModel):
         """Compute the losses of the slots and of the head, each divided once (Focal Loss paper, section 4.1)."""
         truth = GroundTruth.of_samples(data_samples)
         matches = self.match(predictions, priors, truth)
-        return self.criterion(predictions, priors, matches, truth, self.bbox_coder, self.bbox_head.extra_losses)
+        extra = self.bbox_head.extra_losses
+        has_none = getattr(extra, "__func__", None) is BaseDenseHead.extra_losses
+        return self.criterion(predictions, priors, matches, truth, self.bbox_coder, None if has_none else extra)
 
     def match(self, predictions: DensePredictions, priors: Tensor, truth: GroundTruth) -> Matches:
         """Match the priors of every image to its ground truth; the matches come to the device of the priors.
