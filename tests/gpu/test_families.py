@@ -7,6 +7,8 @@ import families
 import pytest
 import torch
 
+from rdet.models.norms import GroupNorm
+
 pytestmark = pytest.mark.gpu
 
 
@@ -135,6 +137,18 @@ def test_inference_waits_once_for_a_batch(family):
     with torch.no_grad():
         model.test_step(copy.deepcopy(data))
         assert len(waits(lambda: model.test_step(data))) <= 1
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_group_normalisation_of_half_precision_is_that_of_float32(dtype):
+    norm = GroupNorm(32, 256).cuda()
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.bias)
+    maps = torch.randn(2, 256, 20, 30, device="cuda").to(dtype).contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cuda", dtype=dtype):
+        found = norm(maps)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.float(), norm(maps.float()), rtol=0.02, atol=0.02)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -19,6 +19,7 @@ from rdet.models.detectors.criterion import DenseCriterion
 from rdet.models.detectors.optimize import optimize_for_inference
 from rdet.models.detectors.phases import PhasedCriterion
 from rdet.models.losses.base import ClassificationLoss
+from rdet.models.norms import keep_half_precision
 from rdet.models.postprocess.dense_postprocess import DensePostprocess
 from rdet.models.priors.grid_priors import GridPriors
 from rdet.registry import MODELS
@@ -82,6 +83,7 @@ class OneStageDetector(BaseModel):
         for module in criterion.modules():
             if isinstance(module, DenseCriterion):
                 check_boxes(bbox_head, bbox_coder, module)
+        keep_half_precision(self)
         # Convolutions are faster so on every device, and the head's permute becomes a view.
         self.to(memory_format=torch.channels_last)
 
