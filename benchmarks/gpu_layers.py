@@ -41,6 +41,28 @@ def as_product(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return F.relu(rows).permute(0, 3, 1, 2)
 
 
+class _ProductAndReLU(torch.autograd.Function):
+    """The same product, whose kernel also cuts at 0."""
+
+    @staticmethod
+    def forward(ctx, rows, weight, bias):
+        y = torch._addmm_activation(bias, rows, weight.t())
+        ctx.save_for_backward(rows, weight, y)
+        return y
+
+    @staticmethod
+    def backward(ctx, gradient):
+        rows, weight, y = ctx.saved_tensors
+        gradient = torch.ops.aten.threshold_backward(gradient, y, 0)
+        return gradient @ weight, gradient.t() @ rows, None
+
+
+def as_product_with_relu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    maps = x.permute(0, 2, 3, 1)
+    rows = _ProductAndReLU.apply(maps.flatten(0, 2), weight.flatten(1), bias)
+    return rows.unflatten(0, maps.shape[:3]).permute(0, 3, 1, 2)
+
+
 class _Fused(torch.autograd.Function):
     """cuDNN's convolution that adds the bias and cuts at 0 before it writes."""
 
@@ -165,7 +187,7 @@ def convolutions() -> dict:
         weight = weight.contiguous(memory_format=torch.channels_last).requires_grad_()
         bias = torch.randn(out, device="cuda", dtype=torch.bfloat16)
         inputs = [_maps(IMAGES, width, side, side).requires_grad_(), weight, bias]
-        ways = [with_bias, without_bias, fused, *([as_product] if kernel == 1 else [])]
+        ways = [with_bias, without_bias, fused, *([as_product, as_product_with_relu] if kernel == 1 else [])]
         gradient = _maps(IMAGES, out, side, side)
         found[f"{width} to {out}, {kernel} x {kernel}, {side} x {side}"] = {
             way.__name__: _milliseconds(_step(way, inputs, gradient)) for way in ways

@@ -17,11 +17,14 @@ def gradients(call, inputs):
     return [found, *torch.autograd.grad((found * weights).sum(), inputs)]
 
 
-def test_a_convolution_of_one_cell_is_a_matrix_product():
+@pytest.mark.parametrize("way", [gpu_layers.as_product, gpu_layers.as_product_with_relu])
+def test_a_convolution_of_one_cell_is_a_matrix_product(way):
     torch.manual_seed(0)
-    inputs = [torch.randn(2, 6, 4, 5).contiguous(memory_format=torch.channels_last)]
-    inputs += [torch.randn(3, 6, 1, 1), torch.randn(3)]
-    found, expected = (gradients(way, inputs) for way in (gpu_layers.as_product, gpu_layers.with_bias))
+    inputs = [torch.randn(2, 6, 4, 5).contiguous(memory_format=torch.channels_last), torch.randn(3, 6, 1, 1)]
+    bias = torch.randn(3)
+    found, expected = (
+        gradients(lambda x, weight, each=each: each(x, weight, bias), inputs) for each in (way, gpu_layers.with_bias)
+    )
     torch.testing.assert_close(found, expected)
     assert found[0].is_contiguous(memory_format=torch.channels_last)
 

@@ -131,6 +131,32 @@ def test_there_are_no_more_positives_than_the_limit(name, kind, largest, more):
             assert torch.equal(on_a_device.prior[:number], assigner.match(batch).prior)
 
 
+@pytest.mark.parametrize("padding", ["background", "unmatched"])
+@pytest.mark.parametrize("chunk_size", [1, 7, 64])
+@every_assigner
+def test_images_together_are_assigned_as_each_alone(name, kind, chunk_size, padding, monkeypatch):
+    """As on a GPU; with priors that only some images have, one after the other there, too."""
+    assigner_class = MODELS.get(name)
+    images = [scene(kind, count, seed=count) for count in (5, 0, 12)]
+    images[2]["ignored"] = scene(kind, 3, seed=9)["boxes"]
+    options = {key: images[0][key] for key in ("grid", "level_lengths")}
+    batch = matching.batch_of(images[0]["priors"], images, **options, padded_sizes=[(128, 160), (128, 160), (96, 128)])
+    assigner = assigner_class(chunk_size=chunk_size, padding=padding)
+    expected = matching.dense(assigner.match(batch), batch)
+    together = []
+
+    class Together(assigners.claims.ClaimsOfImages):
+        def add(self, *args):
+            together.append(args)
+            super().add(*args)
+
+    monkeypatch.setattr(assigners.base, "ClaimsOfImages", Together)
+    monkeypatch.setattr(assigners.base, "_on_host", lambda device: False)
+    assert torch.equal(matching.dense(assigner.match(batch).without_repeats(), batch), expected)
+    is_claiming = issubclass(assigner_class, assigners.base.ClaimingAssigner)
+    assert bool(together) == (is_claiming and padding == "background")
+
+
 def test_more_positives_than_an_assigner_said_are_no_silence():
     with pytest.raises(RuntimeError, match="an assigner made more positives than its limit of 1"):
         Matches.from_dense(torch.tensor([[0, BACKGROUND, 0]]), [1], most=1)
