@@ -7,6 +7,7 @@
     inference   800 x 1333, batches of 1 and 16, bfloat16
     families    a training step of each family with its own config
     layers      other ways to compute a convolution's bias and group normalisation (gpu_layers.py)
+    ways        steps of RetinaNet and FCOS with some of these
     compiled    rdet's step of `training`, with the network compiled
 
 Each part is a process of its own, ends after its limit at the latest, and writes OUT/PART.json when it ends, so that a
@@ -27,15 +28,18 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from unittest import mock
 
 import torch
-from gpu_layers import layers
+from gpu_layers import folded_product, layers, norm_of_rows
 from side_by_side import machine, seconds_of
 from step import Batch, networks
 from torch.profiler import ProfilerActivity, profile
 
 from rdet.apis.build import build_detector
 from rdet.config import load_config
+from rdet.models.backbones import resnet
+from rdet.models.norms import GroupNorm
 from rdet.structures.ground_truth import GroundTruth
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -158,7 +162,7 @@ def training() -> dict:
     theirs.to(memory_format=torch.channels_last)
     batch = Batch(BATCH, SIDE)
     steps = {"torchvision": step_of_torchvision(theirs, batch), "rdet": step_of_rdet(ours, batch)}
-    found = {name: torch.stack(list(step().values())).float().cpu() for name, step in steps.items()}
+    found = {name: stacked(step()) for name, step in steps.items()}
     torch.testing.assert_close(found["rdet"], found["torchvision"], rtol=0.05, atol=0.01)
     rows = [measured(name, step, BATCH) for name, step in steps.items()]
     rows.append(measured("torchvision again", steps["torchvision"], BATCH, rounds=6))
@@ -260,15 +264,47 @@ def inference() -> dict:
 def families() -> dict:
     rows, waits, kernels = [], {}, {}
     batch = Batch(BATCH, SIDE)
-    for family, (name, changes) in FAMILIES.items():
-        torch.manual_seed(0)
-        config = load_config(ROOT / f"configs/{name}.py", {"model.backbone.weights": None, **changes})
-        network = build_detector(config, classes=[str(index) for index in range(80)]).cuda()
+    for family in FAMILIES:
+        network = detector(family)
         step = step_of_rdet(network, batch)
         rows.append(measured(family, step, BATCH, rounds=6))
         waits[family], kernels[family] = waits_of(step), kernels_of(step)
         del network, step
     return {"rows": rows, "waits": waits, "profile": kernels}
+
+
+def ways() -> dict:
+    rows = []
+    batch = Batch(BATCH, SIDE)
+    by_rows = mock.patch.object(GroupNorm, "forward", lambda norm, x: norm_of_rows(x, norm.weight, norm.bias))
+    by_products = mock.patch.object(resnet, "conv_norm", folded_product)
+    for name, other in (
+        ("retinanet, normalisation frozen", by_products),
+        ("retinanet", by_products),
+        ("fcos", by_rows),
+    ):
+        network = detector(name)
+        step = step_of_rdet(network, batch)
+        found = stacked(step())
+        rows.append(measured(f"{name}, as it is", step, BATCH, rounds=10))
+        with other:
+            torch.testing.assert_close(stacked(step()), found, rtol=0.05, atol=0.01)
+            rows.append(measured(f"{name}, the other way", step, BATCH, rounds=10))
+        rows.append(measured(f"{name}, as it is", step, BATCH, rounds=10))
+        del network, step
+    return {"rows": rows}
+
+
+def detector(family: str) -> torch.nn.Module:
+    """The detector of one of ``FAMILIES``."""
+    name, changes = FAMILIES[family]
+    torch.manual_seed(0)
+    config = load_config(ROOT / f"configs/{name}.py", {"model.backbone.weights": None, **changes})
+    return build_detector(config, classes=[str(index) for index in range(80)]).cuda()
+
+
+def stacked(losses: dict[str, torch.Tensor]) -> torch.Tensor:
+    return torch.stack(list(losses.values())).float().cpu()
 
 
 def tests(out: Path) -> dict:
@@ -319,7 +355,8 @@ PARTS = {
     "inference": (inference, 90),
     "families": (families, 120),
     "layers": (layers, 60),
-    "compiled": (compiled, 150),
+    "ways": (ways, 60),
+    "compiled": (compiled, 120),
 }
 # Their times are no measure of the card, so they may share it.
 TOGETHER = ("tests", "quickstart")

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from side_by_side import seconds_of
 from torch import Tensor
 
+from rdet.models.backbones.folding import conv_norm
+
 IMAGES = 16
 # Input and output channels, side of the kernel, side of the map: of a ResNet-50, and of a head's tower.
 CONVOLUTIONS = [
@@ -39,6 +41,37 @@ def as_product(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """A convolution of one cell as a matrix product, whose kernel adds the bias."""
     rows = F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias)
     return F.relu(rows).permute(0, 3, 1, 2)
+
+
+class _Product(torch.autograd.Function):
+    """The same, and what it returns may be changed in place without a copy."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias):
+        maps = x.permute(0, 2, 3, 1)
+        y = x.new_empty(len(x), len(weight), *x.shape[2:]).contiguous(memory_format=torch.channels_last)
+        rows = y.permute(0, 2, 3, 1).flatten(0, 2)  # a view, as `y` is channels last
+        torch.addmm(bias, maps.flatten(0, 2), weight.flatten(1).t(), out=rows)
+        ctx.save_for_backward(x, weight)
+        return y
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, weight = ctx.saved_tensors
+        maps = gradient.permute(0, 2, 3, 1)
+        rows = maps.flatten(0, 2)
+        of_x = (rows @ weight.flatten(1)).unflatten(0, maps.shape[:3]).permute(0, 3, 1, 2)
+        of_weight = (rows.t() @ x.permute(0, 2, 3, 1).flatten(0, 2)).view_as(weight)
+        return of_x, of_weight, rows.sum(dim=0) if ctx.needs_input_grad[2] else None
+
+
+def folded_product(conv: torch.nn.Conv2d, norm: torch.nn.Module, x: Tensor) -> Tensor:
+    """:func:`rdet.models.backbones.folding.conv_norm`, where a convolution of one cell is a matrix product."""
+    if conv.kernel_size != (1, 1) or conv.stride != (1, 1) or conv.groups != 1:
+        return conv_norm(conv, norm, x)
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    shift = norm.bias - norm.running_mean * scale
+    return _Product.apply(x, (conv.weight * scale[:, None, None, None]).to(x.dtype), shift.to(x.dtype))
 
 
 class _ProductAndReLU(torch.autograd.Function):

@@ -29,6 +29,20 @@ def test_a_convolution_of_one_cell_is_a_matrix_product(way):
     assert found[0].is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_a_folded_product_is_a_folded_convolution(kernel):
+    torch.manual_seed(0)
+    conv, norm = torch.nn.Conv2d(6, 3, kernel, bias=False), torch.nn.BatchNorm2d(3).eval()
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.running_mean)
+    x = torch.randn(2, 6, 4, 5).contiguous(memory_format=torch.channels_last).requires_grad_()
+    results = []
+    for way in (gpu_layers.folded_product, gpu_layers.conv_norm):
+        found = way(conv, norm, x).relu_()
+        results.append([found, *torch.autograd.grad(found.sum(), [x, conv.weight, norm.weight, norm.bias])])
+    torch.testing.assert_close(*results)
+
+
 @pytest.mark.parametrize("way", [gpu_layers.norm_of_rows, gpu_layers.norm_in_bfloat16])
 def test_norms_are_the_same(way):
     torch.manual_seed(0)
