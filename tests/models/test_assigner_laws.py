@@ -157,6 +157,27 @@ def test_images_together_are_assigned_as_each_alone(name, kind, chunk_size, padd
     assert bool(together) == (is_claiming and padding == "background")
 
 
+@pytest.mark.parametrize("name", ["ATSSAssigner", "FCOSAssigner", "TaskAlignedAssigner", "SimOTAAssigner"])
+def test_a_class_with_a_rule_of_its_own_is_asked_for_each_image(name, monkeypatch):
+    """On a GPU, too: what it inherits of all images together is another rule."""
+    monkeypatch.setattr(assigners.base, "_on_host", lambda device: False)
+
+    class Own(MODELS.get(name)):
+        def assign(self, image):
+            return torch.full((len(image.priors),), len(image.boxes) - 1)
+
+    images = [scene("points", 3), scene("points", 2)]
+    options = {key: images[0][key] for key in ("grid", "level_lengths")}
+    batch = matching.batch_of(images[0]["priors"], images, **options)
+    assert Own().most_positives(batch) is None
+    assert (matching.dense(Own().match(batch), batch) == torch.tensor([[2], [1]])).all()
+
+    class Renamed(MODELS.get(name)):
+        pass
+
+    assert Renamed().most_positives(batch) is not None
+
+
 def test_more_positives_than_an_assigner_said_are_no_silence():
     with pytest.raises(RuntimeError, match="an assigner made more positives than its limit of 1"):
         Matches.from_dense(torch.tensor([[0, BACKGROUND, 0]]), [1], most=1)

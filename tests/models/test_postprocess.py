@@ -151,6 +151,16 @@ def test_a_batch_at_once_gives_what_each_image_gives(name, options, more, with_q
     assert len(expected[0]) > 0
 
 
+def test_a_class_with_a_suppression_of_its_own_is_asked_for_each_image(monkeypatch):
+    class Own(MODELS.get("NMSPostprocess")):
+        def suppress(self, boxes, scores, labels):
+            return boxes[:1], scores[:1], labels[:1]
+
+    monkeypatch.setattr(DensePostprocess, "_is_host", staticmethod(lambda tensor: False))
+    found = Own()(*predictions_of(), CODER, [(64, 96)] * 2)
+    assert [len(image) for image in found] == [1, 1]
+
+
 @pytest.mark.parametrize("max_per_img", [1, 5])
 def test_a_batch_at_once_looks_at_more_candidates_where_few_of_the_best_stay(max_per_img, monkeypatch):
     monkeypatch.setattr(DensePostprocess, "_is_host", staticmethod(lambda tensor: False))

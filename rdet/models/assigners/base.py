@@ -1,6 +1,7 @@
 """Bases of assigners."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -72,12 +73,26 @@ class Assigner(ABC):
         return ignore_background(assigned, priors, regions, self.ignore_iof_thr, self.chunk_size)
 
 
+def _changes_rule(cls: type) -> bool:
+    return not {"assign", "__call__"}.isdisjoint(vars(cls))
+
+
+def _on_host(device: torch.device) -> bool:
+    return device.type == "cpu"
+
+
 class ImageAssigner(Assigner):
     """Base of rules that look at one image at a time. For the arguments see :class:`Assigner`."""
 
     @abstractmethod
     def assign(self, image: MatchImage) -> Tensor:
         """Assign the priors of one image: (A,) int64, the index of a box of the image, ``BACKGROUND`` or ``IGNORE``."""
+
+    def __init_subclass__(cls, **kwargs: Any):
+        """Forget what a class inherits for a GPU where it changes :meth:`assign`: that is of another rule."""
+        super().__init_subclass__(**kwargs)
+        if _changes_rule(cls) and "most_positives" not in vars(cls):
+            cls.most_positives = ImageAssigner.most_positives  # type: ignore[method-assign]
 
     def most_positives(self, batch: MatchBatch) -> int | None:
         """Limit the number of positives of a batch, by what the host knows of it.
@@ -114,16 +129,19 @@ class ImageAssigner(Assigner):
         return self.ignore(assigned, batch.priors, image.ignored)
 
 
-def _on_host(device: torch.device) -> bool:
-    return device.type == "cpu"
-
-
 class ClaimingAssigner(ImageAssigner):
     """Base of rules by which each box claims priors, however many other boxes there are.
 
     A GPU, which starts operators one after the other, then looks at the boxes of all images together. For the arguments
     see :class:`Assigner`.
     """
+
+    _is_together = True
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        if _changes_rule(cls):
+            cls._is_together = "claims_of" in vars(cls)
 
     @abstractmethod
     def claims_of(self, batch: MatchBatch, boxes: Tensor, labels: Tensor, image: Tensor) -> Tensor:
@@ -135,7 +153,7 @@ class ClaimingAssigner(ImageAssigner):
     def _assign_all(self, batch: MatchBatch) -> Tensor:
         counts, device = batch.truth.counts, batch.priors.device
         padded = any(self.within(batch, index) is not None for index in range(len(counts)))
-        if _on_host(device) or padded:
+        if _on_host(device) or padded or not self._is_together:
             return super()._assign_all(batch)
         numbers = torch.tensor(counts, dtype=torch.int64)
         image = torch.arange(len(counts)).repeat_interleave(numbers).to(device, non_blocking=True)  # (G,)
