@@ -1,7 +1,6 @@
 """Normalisation layers, which a ``norm_cfg`` of a config describes as mmcv takes it."""
 
 import inspect
-from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from rdet.errors import ConfigError, UnknownNameError
 from rdet.messages import nearest, shown
+from rdet.models.autocast import no_autocast
 from rdet.part_keys import keys_of
 from rdet.schema import check_value, is_default
 
@@ -25,9 +25,8 @@ class GroupNorm(nn.GroupNorm):
     def forward(self, input: Tensor) -> Tensor:
         if input.device.type == "cpu" or input.dtype not in (torch.bfloat16, torch.float16):
             return super().forward(input)
-        kind = input.device.type
         weight, bias = (self.weight.to(input.dtype), self.bias.to(input.dtype)) if self.affine else (None, None)
-        with torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext():
+        with no_autocast(input):
             return F.group_norm(input, self.num_groups, weight, bias, self.eps)
 
 

@@ -696,8 +696,10 @@ def set_epoch(model, epoch):
 
 @pytest.mark.parametrize("samples", CASES_OF_SAMPLES.values(), ids=CASES_OF_SAMPLES.keys())
 @WITH_ITS_ASSIGNER
-def test_matching_on_a_device_never_waits_for_it(family, assigner, samples):
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_matching_on_a_device_never_waits_for_it(family, assigner, deterministic, samples, monkeypatch):
     """Tensors on the meta device have no values: counting the positives would raise."""
+    monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: deterministic)
     model = with_assigner(family, assigner).to("meta")
     for epoch in (0, 1):
         set_epoch(model, epoch)

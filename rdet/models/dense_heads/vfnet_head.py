@@ -8,6 +8,7 @@ from mmcv.cnn import ConvModule, Scale
 from torch import Tensor, nn
 from torchvision.ops import DeformConv2d
 
+from rdet.models.autocast import no_autocast
 from rdet.models.dense_heads import sampling
 from rdet.models.dense_heads.dense_head import DenseHead, init_head, per_prior, sizes_of
 from rdet.registry import MODELS
@@ -127,7 +128,7 @@ def star_convolution(layer: DeformConv2d, features: Tensor, offset: Tensor) -> T
     """
     features, offset = features.to(layer.weight.dtype), offset.to(layer.weight.dtype)
     if sampling.in_one_order(features):
-        with torch.autocast(features.device.type, enabled=False):
+        with no_autocast(features):
             return sampling.deformed_convolution(features, offset, layer.weight)
     result: Tensor = layer(features, offset)
     return result
