@@ -1,58 +1,60 @@
 """rdet on a GPU: its tests, its speed beside torchvision's, and the quickstart: python benchmarks/gpu.py [PART ...]
 
-    tests       pytest -m gpu
+    tests       pytest -m gpu, in four processes
+    quickstart  the quickstart trained to its AP, beside the tests
     ceilings    what the card can do: a matrix product and a copy
     training    RetinaNet R50-FPN, 800 x 800, batches of 16, bfloat16: rdet and torchvision's
-    compiled    the same of rdet's, with the network compiled
     inference   800 x 1333, batches of 1 and 16, bfloat16
-    families    a training step of each family
-    quickstart  the quickstart trained to its AP
+    families    a training step of each family with its own config
+    layers      other ways to compute a convolution's bias and group normalisation (gpu_layers.py)
+    ways        steps of RetinaNet and FCOS with some of these
+    compiled    rdet's step of `training`, with the network compiled
 
-Each part is a process of its own and writes OUT/PART.json when it ends, so that a run that is cut has what it had.
+Each part is a process of its own, ends after its limit at the latest, and writes OUT/PART.json when it ends, so that a
+run that is cut has what it had. The last lines sum up all json files of OUT.
 """
 
 import argparse
 import copy
+import importlib.util
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from unittest import mock
 
 import torch
-from side_by_side import machine
+from gpu_layers import folded_product, layers, norm_of_rows
+from side_by_side import machine, seconds_of
 from step import Batch, networks
 from torch.profiler import ProfilerActivity, profile
 
 from rdet.apis.build import build_detector
 from rdet.config import load_config
+from rdet.models.backbones import resnet
+from rdet.models.norms import GroupNorm
 from rdet.structures.ground_truth import GroundTruth
 
 ROOT = Path(__file__).resolve().parents[1]
 SIDE, BATCH = 800, 16
 SIZE_OF_INFERENCE = (800, 1333)
-FAMILIES = ("retinanet", "fcos", "atss", "gfl", "vfnet", "tood")
+FROZEN = {"type": "BN", "requires_grad": False}
+# Name -> config, and what of it is changed.
+FAMILIES = {
+    "retinanet": ("retinanet/r50_fpn_1x_coco", {}),
+    "retinanet, normalisation frozen": ("retinanet/r50_fpn_1x_coco", {"model.backbone.norm_cfg": FROZEN}),
+    "retinanet, x50-32x4d": ("retinanet/x50_32x4d_fpn_800x800", {}),
+    **{family: (f"{family}/r50_fpn_1x_coco", {}) for family in ("fcos", "atss", "gfl", "vfnet", "tood")},
+}
 # Operations of a training image of R50 at 800 x 800, forward and backward.
 OPERATIONS = 880e9
-
-
-def seconds_of(call: Callable[[], object], rounds: int, warm_up: int = 3) -> list[float]:
-    """Seconds of each call on the device, after some that are not counted."""
-    for _ in range(warm_up):
-        call()
-    marks = [torch.cuda.Event(enable_timing=True) for _ in range(rounds + 1)]
-    torch.cuda.synchronize()
-    marks[0].record()
-    for mark in marks[1:]:
-        call()
-        mark.record()
-    torch.cuda.synchronize()
-    return [start.elapsed_time(end) / 1000 for start, end in pairwise(marks)]
 
 
 def measured(name: str, call: Callable[[], object], images: int, rounds: int = 12) -> dict:
@@ -160,7 +162,7 @@ def training() -> dict:
     theirs.to(memory_format=torch.channels_last)
     batch = Batch(BATCH, SIDE)
     steps = {"torchvision": step_of_torchvision(theirs, batch), "rdet": step_of_rdet(ours, batch)}
-    found = {name: torch.stack(list(step().values())).float().cpu() for name, step in steps.items()}
+    found = {name: stacked(step()) for name, step in steps.items()}
     torch.testing.assert_close(found["rdet"], found["torchvision"], rtol=0.05, atol=0.01)
     rows = [measured(name, step, BATCH) for name, step in steps.items()]
     rows.append(measured("torchvision again", steps["torchvision"], BATCH, rounds=6))
@@ -263,9 +265,7 @@ def families() -> dict:
     rows, waits, kernels = [], {}, {}
     batch = Batch(BATCH, SIDE)
     for family in FAMILIES:
-        torch.manual_seed(0)
-        config = load_config(ROOT / f"configs/{family}/r50_fpn_1x_coco.py", {"model.backbone.weights": None})
-        network = build_detector(config, classes=[str(index) for index in range(80)]).cuda()
+        network = detector(family)
         step = step_of_rdet(network, batch)
         rows.append(measured(family, step, BATCH, rounds=6))
         waits[family], kernels[family] = waits_of(step), kernels_of(step)
@@ -273,13 +273,51 @@ def families() -> dict:
     return {"rows": rows, "waits": waits, "profile": kernels}
 
 
+def ways() -> dict:
+    rows = []
+    batch = Batch(BATCH, SIDE)
+    by_rows = mock.patch.object(GroupNorm, "forward", lambda norm, x: norm_of_rows(x, norm.weight, norm.bias))
+    by_products = mock.patch.object(resnet, "conv_norm", folded_product)
+    for name, other in (
+        ("retinanet, normalisation frozen", by_products),
+        ("retinanet", by_products),
+        ("fcos", by_rows),
+    ):
+        network = detector(name)
+        step = step_of_rdet(network, batch)
+        found = stacked(step())
+        rows.append(measured(f"{name}, as it is", step, BATCH, rounds=10))
+        with other:
+            torch.testing.assert_close(stacked(step()), found, rtol=0.05, atol=0.01)
+            rows.append(measured(f"{name}, the other way", step, BATCH, rounds=10))
+        rows.append(measured(f"{name}, as it is", step, BATCH, rounds=10))
+        del network, step
+    return {"rows": rows}
+
+
+def detector(family: str) -> torch.nn.Module:
+    """The detector of one of ``FAMILIES``."""
+    name, changes = FAMILIES[family]
+    torch.manual_seed(0)
+    config = load_config(ROOT / f"configs/{name}.py", {"model.backbone.weights": None, **changes})
+    return build_detector(config, classes=[str(index) for index in range(80)]).cuda()
+
+
+def stacked(losses: dict[str, torch.Tensor]) -> torch.Tensor:
+    return torch.stack(list(losses.values())).float().cpu()
+
+
 def tests(out: Path) -> dict:
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "tests/gpu", "-q", "--tb=short", "-p", "no:cacheprovider"]
-    finished = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    (out / "tests.log").write_text(finished.stdout)
-    print(finished.stdout[-6000:])
-    counts = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|skipped|error)", finished.stdout)}
-    return {"counts": counts, "failed": re.findall(r"^FAILED (\S+)", finished.stdout, flags=re.MULTILINE)}
+    if importlib.util.find_spec("xdist"):  # they share the card
+        command += ["-n", "4"]
+    log = out / "tests.log"  # written while they run, so that a cut leaves it
+    with log.open("w") as stream:
+        subprocess.run([*command, "--durations=8"], cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT)
+    printed = log.read_text()
+    print(printed[-6000:])
+    counts = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|skipped|error)", printed)}
+    return {"counts": counts, "failed": re.findall(r"^FAILED (\S+)", printed, flags=re.MULTILINE)}
 
 
 def quickstart(out: Path) -> dict:
@@ -308,15 +346,68 @@ def quickstart(out: Path) -> dict:
     return {"ap": float(re.findall(r"bbox_mAP: ([\d.]+)", printed)[-1]), "seconds": seconds}
 
 
+# Name -> what it does, and seconds after which it is ended. All together they take less than eight minutes on an H200.
 PARTS = {
-    "ceilings": ceilings,
-    "training": training,
-    "inference": inference,
-    "tests": tests,
-    "quickstart": quickstart,
-    "families": families,
-    "compiled": compiled,
+    "tests": (tests, 180),
+    "quickstart": (quickstart, 180),
+    "ceilings": (ceilings, 40),
+    "training": (training, 90),
+    "inference": (inference, 90),
+    "families": (families, 120),
+    "layers": (layers, 60),
+    "ways": (ways, 60),
+    "compiled": (compiled, 120),
 }
+# Their times are no measure of the card, so they may share it.
+TOGETHER = ("tests", "quickstart")
+
+
+def run_here(part: str, out: Path) -> None:
+    """Runs a part in this process and writes its json."""
+    start = time.perf_counter()
+    call = PARTS[part][0]
+    found = call(out) if part in TOGETHER else call()
+    card = {"card": torch.cuda.get_device_name(), "cuda": torch.version.cuda, **machine()}
+    seconds = time.perf_counter() - start
+    text = json.dumps({"machine": card, "part_seconds": seconds, **found}, indent=1)
+    (out / f"{part}.json").write_text(text + "\n")
+
+
+def run_beside(parts: list[str], out: Path) -> None:
+    """Runs each part in a process of its own, all at once; ends those that are over their limit."""
+    start = time.perf_counter()
+    print(f"== {', '.join(parts)}", flush=True)
+    command = [sys.executable, __file__, "--here", "--out", str(out)]
+    started = {part: subprocess.Popen([*command, part], start_new_session=True) for part in parts}
+    for part, process in started.items():
+        try:
+            code = process.wait(max(0, start + PARTS[part][1] - time.perf_counter()))
+            how = "done" if code == 0 else "FAILED"
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # with the processes that it started
+            process.wait()
+            how = "CUT"
+        print(f"== {part}: {how} after {time.perf_counter() - start:.0f} s", flush=True)
+
+
+def summary(out: Path) -> list[str]:
+    """Lines that say what the json files of a folder have."""
+    lines = []
+    for part in PARTS:
+        path = out / f"{part}.json"
+        if not path.is_file():
+            lines.append(f"{part}: nothing")
+            continue
+        found = json.loads(path.read_text())
+        for row in found.get("rows", ()):
+            lines.append(
+                f"{part}: {row['name']}: {row['images_per_second']:.1f} images/s, "
+                f"{1000 * median(row['seconds']):.2f} ms, {row['peak_mib']:.0f} MiB"
+            )
+        facts = {key: value for key, value in found.items() if isinstance(value, int | float | str)}
+        facts |= {key: found[key] for key in ("counts", "failed", "waits", "parts", "milliseconds") if key in found}
+        lines.append(f"{part}: {json.dumps(facts)}")
+    return lines
 
 
 def main() -> None:
@@ -330,19 +421,15 @@ def main() -> None:
         raise SystemExit("no GPU is at hand: torch.cuda.is_available() is False")
     if args.here:
         (part,) = args.parts
-        start = time.perf_counter()
-        found = PARTS[part](args.out) if part in ("tests", "quickstart") else PARTS[part]()
-        seconds = time.perf_counter() - start
-        card = {"card": torch.cuda.get_device_name(), "cuda": torch.version.cuda, **machine()}
-        text = json.dumps({"machine": card, "part_seconds": seconds, **found}, indent=1)
-        (args.out / f"{part}.json").write_text(text + "\n")
+        run_here(part, args.out)
         return
-    for part in args.parts or PARTS:
-        print(f"== {part}", flush=True)
-        start = time.perf_counter()
-        command = [sys.executable, __file__, part, "--here", "--out", str(args.out)]
-        code = subprocess.run(command).returncode
-        print(f"== {part}: {'done' if code == 0 else 'FAILED'} in {time.perf_counter() - start:.0f} s", flush=True)
+    parts = args.parts or list(PARTS)
+    if beside := [part for part in parts if part in TOGETHER]:
+        run_beside(beside, args.out)
+    for part in parts:
+        if part not in TOGETHER:
+            run_beside([part], args.out)
+    print("\n".join(summary(args.out)))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -41,6 +42,20 @@ def time_in_turns(contenders: dict[str, Callable[[], object]], rounds: int) -> d
             if round_ > 0:
                 seconds[name].append(time.perf_counter() - start)
     return seconds
+
+
+def seconds_of(call: Callable[[], object], rounds: int, warm_up: int = 3) -> list[float]:
+    """Seconds of each call on the device, after some that are not counted."""
+    for _ in range(warm_up):
+        call()
+    marks = [torch.cuda.Event(enable_timing=True) for _ in range(rounds + 1)]
+    torch.cuda.synchronize()
+    marks[0].record()
+    for mark in marks[1:]:
+        call()
+        mark.record()
+    torch.cuda.synchronize()
+    return [start.elapsed_time(end) / 1000 for start, end in pairwise(marks)]
 
 
 def in_own_process(script: str, *words: str) -> list[float]:

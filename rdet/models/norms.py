@@ -2,14 +2,39 @@
 
 import inspect
 
+import torch
+import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from mmengine.registry import MODELS as ROOT_MODELS
-from torch import nn
+from torch import Tensor, nn
 
 from rdet.errors import ConfigError, UnknownNameError
 from rdet.messages import nearest, shown
+from rdet.models.autocast import no_autocast
 from rdet.part_keys import keys_of
 from rdet.schema import check_value, is_default
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group normalisation that leaves maps of half precision in it, in mixed precision on a GPU too.
+
+    There, autocast would have it in float32, and what follows, up to the next convolution; on a CPU, it leaves them.
+    Mean and variance are computed in float32 in any case.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.device.type == "cpu" or input.dtype not in (torch.bfloat16, torch.float16):
+            return super().forward(input)
+        weight, bias = (self.weight.to(input.dtype), self.bias.to(input.dtype)) if self.affine else (None, None)
+        with no_autocast(input):
+            return F.group_norm(input, self.num_groups, weight, bias, self.eps)
+
+
+def keep_half_precision(network: nn.Module) -> None:
+    """Make each group normalisation of a network, which mmcv builds, a :class:`GroupNorm`."""
+    for module in network.modules():
+        if type(module) is nn.GroupNorm:
+            module.__class__ = GroupNorm
 
 
 def build_norm(norm_cfg: dict, channels: int) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from rdet.structures.ground_truth import GroundTruth
@@ -49,5 +50,7 @@ class AllPriors:
     def quality(self) -> Tensor:
         """(N, A) float32 in [0, 1], how good each positive is; 0 elsewhere."""
         quality = self._positives.quality
+        if self._matches.counted is not None:  # repeats say the same of the first; without any, there is no positive
+            quality = torch.where(self._matches.counted[:1], quality, 0)
         index = (self._positives.image, self._positives.prior)
         return quality.new_zeros(self.labels.shape).index_put(index, quality)

@@ -64,6 +64,19 @@ class MatchBatch:
         """Decode the boxes of one image: (A, 4) xyxy, without gradient."""
         return self._decode(self.priors, self.predictions.deltas[index].detach().float())
 
+    @cached_property
+    def all_scores(self) -> Tensor:
+        """(N, A, K) float32, :meth:`scores` of all images."""
+        return self._binary_logits(self.predictions.logits.detach()).float().sigmoid()
+
+    @cached_property
+    def all_decoded(self) -> Tensor:
+        """(N, A, 4) xyxy, :meth:`decoded` of all images."""
+        deltas = self.predictions.deltas.detach().float()
+        priors = self.priors.expand(len(deltas), -1, -1).flatten(0, 1)
+        decoded: Tensor = self._decode(priors, deltas.flatten(0, 1)).unflatten(0, deltas.shape[:2])
+        return decoded
+
 
 class MatchImage:
     """One image of a :class:`MatchBatch`, on the device of the priors.

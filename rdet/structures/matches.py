@@ -15,25 +15,36 @@ class Matches(NamedTuple):
     Attributes:
         image, prior: (P,) int64, the positives, by image and then by prior.
         gt_index: (P,) int64, index of the matched box among the boxes of all images.
-        ignored: (M,) int64, ``image * A + prior`` of the priors that are neither positive nor background.
+        ignored: (M,) int64, ``image * A + prior`` of the priors that are neither positive nor background; or (N * A,)
+            bool, which they are.
+        counted: (P,) bool; None: all. The others repeat the first positive, so that P is known without waiting for the
+            device; if there is none, they are background.
     """
 
     image: Tensor
     prior: Tensor
     gt_index: Tensor
     ignored: Tensor
+    counted: Tensor | None = None
 
     @classmethod
-    def from_dense(cls, assigned: Tensor, counts: list[int]) -> "Matches":
+    def from_dense(cls, assigned: Tensor, counts: list[int], most: int | None = None) -> "Matches":
         """Read the matches from the number that each prior is assigned.
 
         Args:
             assigned: (N, A) int64, index of a box among the boxes of the image, ``BACKGROUND`` or ``IGNORE``.
             counts: Boxes of each image, N numbers.
+            most: There are no more positives. P is this number then, and nothing waits for the device. None: P is
+                their number.
 
         Raises:
-            PartError: A number is no box of the image.
+            PartError: A number is no box of the image; not with ``most``.
         """
+        first = torch.tensor([sum(counts[:index]) for index in range(len(counts))], dtype=torch.int64)
+        first = first.to(assigned.device, non_blocking=True)  # (N,)
+        flat = assigned.flatten()
+        if most is not None:
+            return cls._of_size(flat, first, most, assigned.shape[1])
         number = torch.tensor(counts, dtype=torch.int64).to(assigned.device, non_blocking=True)
         wrong = (assigned >= number[:, None]) | (assigned < IGNORE)
         if wrong.any():  # it would be a box of another image; what follows waits for the device anyway
@@ -42,19 +53,35 @@ class Matches(NamedTuple):
                 f"image {image} of the batch has {counts[image]} boxes, but prior {prior} is assigned "
                 f"{int(assigned[image, prior])}; it must be the index of a box, BACKGROUND (-1) or IGNORE (-2)"
             )
-        flat = assigned.flatten()
         foreground = (flat != BACKGROUND).nonzero().squeeze(1)  # matched or ignored
         is_match = flat[foreground] >= 0
         positive = foreground[is_match]
         image, prior = positive // assigned.shape[1], positive % assigned.shape[1]
-        first = torch.tensor([sum(counts[:index]) for index in range(len(counts))], dtype=torch.int64)
-        return cls(
-            image, prior, flat[positive] + first.to(flat.device, non_blocking=True)[image], foreground[~is_match]
-        )
+        return cls(image, prior, flat[positive] + first[image], foreground[~is_match])
+
+    @classmethod
+    def _of_size(cls, flat: Tensor, first: Tensor, size: int, num_priors: int) -> "Matches":
+        """Read ``size`` matches from (N * A,); ``first`` (N,) is the index of the first box of each image."""
+        found = (flat >= 0).cumsum(0)  # (N * A,)
+        torch._assert_async(found[-1] <= size, f"an assigner made more positives than its limit of {size}")
+        positive = torch.searchsorted(found, torch.arange(1, size + 1, device=flat.device))  # where it grows
+        counted = positive < len(flat)
+        positive = torch.where(counted, positive, positive[:1].clamp(max=len(flat) - 1))
+        image, prior = positive // num_priors, positive % num_priors
+        return cls(image, prior, (flat[positive] + first[image]).clamp(min=0), flat == IGNORE, counted)
 
     def to(self, device: torch.device) -> "Matches":
         """Copy the matches to a device, without waiting for it."""
-        return Matches(*(index.to(device, non_blocking=True) for index in self))
+        image, prior, gt_index, ignored = (index.to(device, non_blocking=True) for index in self[:4])
+        counted = None if self.counted is None else self.counted.to(device, non_blocking=True)
+        return Matches(image, prior, gt_index, ignored, counted)
+
+    def without_repeats(self) -> "Matches":
+        """Leave out what does not count, which waits for the device."""
+        if self.counted is None:
+            return self
+        image, prior, gt_index = (index[self.counted] for index in self[:3])
+        return Matches(image, prior, gt_index, self.ignored)
 
     def labels(self, gt_labels: Tensor, num_images: int, num_priors: int) -> Tensor:
         """Label every prior.
@@ -67,6 +94,12 @@ class Matches(NamedTuple):
             (N, A) int64: a class, ``BACKGROUND`` or ``IGNORE``.
         """
         labels = torch.full((num_images, num_priors), BACKGROUND, device=self.prior.device)
-        labels.view(-1).index_fill_(0, self.ignored, IGNORE)  # an assignment would copy the number, and wait
-        labels[self.image, self.prior] = gt_labels[self.gt_index]
+        if self.ignored.dtype == torch.bool:
+            labels.view(-1).masked_fill_(self.ignored, IGNORE)
+        else:
+            labels.view(-1).index_fill_(0, self.ignored, IGNORE)  # an assignment would copy the number, and wait
+        label = gt_labels[self.gt_index]
+        if self.counted is not None:  # the first counts unless there is no positive
+            label = torch.where(self.counted[:1], label, labels[self.image, self.prior])
+        labels[self.image, self.prior] = label
         return labels

@@ -28,6 +28,9 @@ class Positives:
 
     Boxes are xyxy in pixels of the network's input. The head encodes a box in D numbers.
 
+    On a GPU, P may be a limit of the number of positives instead: those that are too many repeat the first, and the
+    criterion multiplies what parts give of them by their ``weight``, 0.
+
     Args:
         predictions: Of N images and A priors.
         priors: (A, 4).
@@ -40,6 +43,7 @@ class Positives:
     Attributes:
         image, prior: (P,) int64, the image of each positive, and its index among the A priors.
         gt_index: (P,) int64, the box of each among the ``num_gt`` boxes of the ``num_images`` images.
+        weight: (P,) float32, 1; 0 of what repeats another positive to fill up.
         reader: The part that is asked, for messages.
     """
 
@@ -64,9 +68,17 @@ class Positives:
         self.image = matches.image
         self.prior = matches.prior
         self.gt_index = matches.gt_index
+        counted = matches.counted
+        self.weight = torch.ones_like(matches.prior, dtype=torch.float32) if counted is None else counted.float()
         self.num_gt = len(truth.boxes)
         self.reader = "a part"
         self.num_images = len(truth.counts)
+
+    def without_repeats(self) -> "Positives":
+        """Leave out the positives that repeat others, which waits for the device."""
+        if self._matches.counted is None:
+            return self
+        return self._with(self._predictions, self._matches.without_repeats())
 
     def of_initial_boxes(self) -> "Positives":
         """Show the same positives with the head's first set of boxes in place of the refined one.
@@ -79,8 +91,11 @@ class Positives:
                 "model.loss_bbox_initial is set, but model.bbox_head predicts one set of boxes; remove it"
             )
         predictions = self._predictions._replace(deltas=self._predictions.initial_deltas)
+        return self._with(predictions, self._matches)
+
+    def _with(self, predictions: DensePredictions, matches: Matches) -> "Positives":
         return Positives(
-            predictions, self._priors, self._matches, self._truth, self._coder, self._binary_logits, self._quality
+            predictions, self._priors, matches, self._truth, self._coder, self._binary_logits, self._quality
         )
 
     @cached_property

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.models.detection.anchor_utils import AnchorGenerator as TorchvisionAnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 
@@ -101,6 +102,36 @@ def test_cache_gives_the_same_tensor_and_stays_small():
         generator([(1, width)])
     assert len(generator._cache) == 64
     assert torch.equal(generator([(2, 3)]), first)
+
+
+def test_cache_keeps_what_was_asked_for_last():
+    generator = AnchorGenerator([8], scales_per_octave=1, ratios=[1.0])
+    first, grid = generator([(2, 3)]), generator.grid([(2, 3)])
+    for width in range(1, 100):
+        generator([(1, width)])
+        generator.grid([(1, width)])
+        assert generator([(2, 3)]) is first
+        assert generator.grid([(2, 3)]) is grid
+    assert len(generator._grids) == 64
+
+
+@pytest.mark.parametrize("rounded", [False, True])
+def test_priors_are_made_on_their_device(rounded):
+    """The meta device would refuse to be read; a copy from the host of no more than shapes is all that it gets."""
+    generator = AnchorGenerator(STRIDES, rounded=rounded)
+    sizes = [(20, 30), (10, 15), (5, 8), (3, 4), (2, 2)]
+    copied = []
+
+    class Copies(TorchDispatchMode):
+        def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+            if operator.overloadpacket is torch.ops.aten._to_copy and args[0].device.type == "cpu":
+                copied.append(args[0].numel())
+            return operator(*args, **(kwargs or {}))
+
+    with Copies():
+        on_device = generator(sizes, "meta")
+    assert on_device.shape == generator(sizes).shape
+    assert copied == [9 * 4] * 5
 
 
 def test_wrong_number_of_levels():

@@ -16,6 +16,7 @@ from rdet.models.priors.point_generator import PointGenerator
 from rdet.registry import MODELS
 from rdet.structures.assignment import BACKGROUND, IGNORE
 from rdet.structures.boxes import box_coverage
+from rdet.structures.matches import Matches
 
 STRIDES, SIZES = [8, 16, 32], [(16, 20), (8, 10), (4, 5)]  # over 160 x 128 pixels
 GENERATORS = {
@@ -104,6 +105,82 @@ def test_ignored_regions_change_background_only(name, kind, threshold):
     inside = (box_coverage(offered["priors"], regions) > threshold).any(dim=0)
     assert (inside & (plain == BACKGROUND)).any()
     assert torch.equal(found, torch.where(inside & (plain == BACKGROUND), IGNORE, plain))
+
+
+@every_assigner
+@pytest.mark.parametrize("largest", [4.0, 90.0, 400.0])
+@pytest.mark.parametrize("more", [{}, {"center_sampling_radius": None}, {"strides": STRIDES}, {"topk": 2}], ids=str)
+def test_there_are_no_more_positives_than_the_limit(name, kind, largest, more):
+    assigner_class = MODELS.get(name)
+    if not set(more) <= set(inspect.signature(assigner_class).parameters):
+        return
+    assigner = assigner_class(**more)
+    for seed in range(8):
+        offered = scene(kind, 1 + 3 * seed, seed=seed, largest=largest)
+        offered["scores"][:] = 0.9
+        offered["predicted"] = offered["boxes"][torch.arange(len(offered["priors"])) % len(offered["boxes"])]
+        options = {key: offered.pop(key) for key in ("grid", "level_lengths")}
+        batch = matching.batch_of(offered.pop("priors"), [offered], **options)
+        limit = assigner.most_positives(batch)
+        assert (limit is None) == (name == "MaxIoUAssigner")
+        number = len(assigner.match(batch).prior)
+        if limit is not None:
+            assert number <= limit
+            on_a_device = Matches.from_dense(matching.dense(assigner.match(batch), batch), batch.truth.counts, limit)
+            assert int(on_a_device.counted.sum()) == number
+            assert torch.equal(on_a_device.prior[:number], assigner.match(batch).prior)
+
+
+@pytest.mark.parametrize("padding", ["background", "unmatched"])
+@pytest.mark.parametrize("chunk_size", [1, 7, 64])
+@every_assigner
+def test_images_together_are_assigned_as_each_alone(name, kind, chunk_size, padding, monkeypatch):
+    """As on a GPU; with priors that only some images have, one after the other there, too."""
+    assigner_class = MODELS.get(name)
+    images = [scene(kind, count, seed=count) for count in (5, 0, 12)]
+    images[2]["ignored"] = scene(kind, 3, seed=9)["boxes"]
+    options = {key: images[0][key] for key in ("grid", "level_lengths")}
+    batch = matching.batch_of(images[0]["priors"], images, **options, padded_sizes=[(128, 160), (128, 160), (96, 128)])
+    assigner = assigner_class(chunk_size=chunk_size, padding=padding)
+    expected = matching.dense(assigner.match(batch), batch)
+    together = []
+
+    class Together(assigners.claims.ClaimsOfImages):
+        def add(self, *args):
+            together.append(args)
+            super().add(*args)
+
+    monkeypatch.setattr(assigners.base, "ClaimsOfImages", Together)
+    monkeypatch.setattr(assigners.base, "_on_host", lambda device: False)
+    assert torch.equal(matching.dense(assigner.match(batch).without_repeats(), batch), expected)
+    is_claiming = issubclass(assigner_class, assigners.base.ClaimingAssigner)
+    assert bool(together) == (is_claiming and padding == "background")
+
+
+@pytest.mark.parametrize("name", ["ATSSAssigner", "FCOSAssigner", "TaskAlignedAssigner", "SimOTAAssigner"])
+def test_a_class_with_a_rule_of_its_own_is_asked_for_each_image(name, monkeypatch):
+    """On a GPU, too: what it inherits of all images together is another rule."""
+    monkeypatch.setattr(assigners.base, "_on_host", lambda device: False)
+
+    class Own(MODELS.get(name)):
+        def assign(self, image):
+            return torch.full((len(image.priors),), len(image.boxes) - 1)
+
+    images = [scene("points", 3), scene("points", 2)]
+    options = {key: images[0][key] for key in ("grid", "level_lengths")}
+    batch = matching.batch_of(images[0]["priors"], images, **options)
+    assert Own().most_positives(batch) is None
+    assert (matching.dense(Own().match(batch), batch) == torch.tensor([[2], [1]])).all()
+
+    class Renamed(MODELS.get(name)):
+        pass
+
+    assert Renamed().most_positives(batch) is not None
+
+
+def test_more_positives_than_an_assigner_said_are_no_silence():
+    with pytest.raises(RuntimeError, match="an assigner made more positives than its limit of 1"):
+        Matches.from_dense(torch.tensor([[0, BACKGROUND, 0]]), [1], most=1)
 
 
 @every_assigner

@@ -1,10 +1,11 @@
 """Which descriptions of a normalisation are taken."""
 
 import pytest
+import torch
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
-from rdet.models.norms import build_norm, check_norm_cfg
+from rdet.models.norms import GroupNorm, build_norm, check_norm_cfg, keep_half_precision
 from rdet.registry import UnknownNameError
 
 
@@ -67,3 +68,19 @@ def test_unknown_names(norm_cfg, message, frn):
 def test_what_lacks_something(norm_cfg, message):
     with pytest.raises(ValueError, match=message):
         check_norm_cfg(norm_cfg, "norm_cfg")
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_group_normalisation_leaves_half_precision(affine):
+    network = nn.Sequential(nn.GroupNorm(2, 4, affine=affine))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    x = torch.randn(2, 4, 3, 3, generator=torch.Generator().manual_seed(0))
+    expected = network(x)
+    keep_half_precision(network)
+    assert type(network[0]) is GroupNorm
+    assert network.state_dict().keys() == before.keys()
+    assert torch.equal(network(x), expected)
+    network.to("meta")  # as on a GPU
+    assert network(x.to("meta")).dtype == torch.float32
+    for dtype in (torch.bfloat16, torch.float16):
+        assert network(x.to("meta", dtype)).dtype == dtype

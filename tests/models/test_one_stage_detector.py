@@ -8,6 +8,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.structures import InstanceData
 from small_detector import ALL_IGNORED, CONFIG, EMPTY, ONE, PRIORS, TWO, build, config, images, match, sample
 from tiny_parts import TinyBackbone
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.ops import box_iou
 
 from rdet import registry
@@ -18,6 +19,7 @@ from rdet.models.losses.focal_loss import FocalLoss
 from rdet.models.quality.base import Quality
 from rdet.registry import MODELS, UnknownNameError
 from rdet.structures import DensePredictions
+from rdet.structures.matches import Matches
 
 
 @pytest.fixture(scope="module")
@@ -655,6 +657,108 @@ def test_training_step_of_no_family_waits_for_the_device(family, padding):
         assert all(value.device.type == "meta" for value in losses.values())
         unused = {n for n, p in model.named_parameters() if p.requires_grad and p.grad is None}
         assert not unused
+
+
+ASSIGNERS = {
+    "atss": [{"type": "ATSSAssigner"}],
+    "fcos": [{"type": "FCOSAssigner"}, {"type": "FCOSAssigner", "center_sampling_radius": None}],
+    "gfl": [{"type": "ATSSAssigner"}, {"type": "SimOTAAssigner"}],
+    "vfnet": [{"type": "ATSSAssigner", "padding": "unmatched"}],
+    "tood, distances": [{"type": "TaskAlignedAssigner", "padding": "ignored"}],
+    "tood, corners": [{"type": "TaskAlignedAssigner", "topk_of": "all"}],
+}
+WITH_ITS_ASSIGNER = pytest.mark.parametrize(
+    ("family", "assigner"), [(family, each) for family, several in ASSIGNERS.items() for each in several], ids=str
+)
+CASES_OF_SAMPLES = {
+    "boxes": [TWO, ONE],
+    "boxes_in_one": [EMPTY, TWO],
+    "none": [EMPTY, EMPTY],
+    "crowd": [ALL_IGNORED, ONE],
+    "crowds_alone": [ALL_IGNORED, ALL_IGNORED],
+    "away": [sample([[9000, 9000, 9010, 9010]], [2]), EMPTY],
+    "padded": [sample([[8, 8, 40, 40]], [1], img_shape=(40, 60), pad_shape=(64, 64)), TWO],
+}
+
+
+def with_assigner(family, assigner):
+    changes = {**FAMILIES[family], "assigner": assigner}
+    if "initial" in changes:
+        changes["initial"] = {**changes["initial"], "assigner": {"type": "ATSSAssigner"}}
+    return build(**changes)
+
+
+def set_epoch(model, epoch):
+    for module in model.modules():
+        if hasattr(module, "set_epoch"):
+            module.set_epoch(epoch)
+
+
+@pytest.mark.parametrize("samples", CASES_OF_SAMPLES.values(), ids=CASES_OF_SAMPLES.keys())
+@WITH_ITS_ASSIGNER
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_matching_on_a_device_never_waits_for_it(family, assigner, deterministic, samples, monkeypatch):
+    """Tensors on the meta device have no values: counting the positives would raise."""
+    monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: deterministic)
+    model = with_assigner(family, assigner).to("meta")
+    for epoch in (0, 1):
+        set_epoch(model, epoch)
+        losses = model(images(2).to("meta"), samples, mode="loss")
+        sum(losses.values()).backward()
+        assert all(value.device.type == "meta" for value in losses.values())
+
+
+@pytest.mark.parametrize("samples", CASES_OF_SAMPLES.values(), ids=CASES_OF_SAMPLES.keys())
+@WITH_ITS_ASSIGNER
+def test_positives_that_fill_up_change_nothing(family, assigner, samples, monkeypatch):
+    """As on a device, where a limit takes the place of the number of positives."""
+    model = with_assigner(family, assigner)
+    exact, numbers = Matches.from_dense, []
+
+    def from_dense(assigned, counts, most=None):
+        assert most is None  # on the host
+        number = len(exact(assigned, counts).prior)
+        numbers.append(number)
+        return exact(assigned, counts, number + 3 if sum(counts) else 0)
+
+    for epoch in (0, 1):
+        set_epoch(model, epoch)
+        results = []
+        for reader in (exact, from_dense):
+            monkeypatch.setattr(Matches, "from_dense", reader)
+            model.zero_grad()
+            losses = model(images(2), samples, mode="loss")
+            sum(losses.values()).backward()
+            results.append((losses, {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}))
+        for found, expected in zip(*results, strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
+    assert len(numbers) == 2
+    if samples is not CASES_OF_SAMPLES["away"]:
+        assert (max(numbers) > 0) == any(len(s.gt_instances.bboxes) for s in samples)
+
+
+class HostReads(TorchDispatchMode):
+    """Counts copies to the host, which get ones in place of the values that meta tensors do not have."""
+
+    count = 0
+
+    def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if operator.overloadpacket is torch.ops.aten._to_copy and kwargs.get("device") == torch.device("cpu"):
+            self.count += 1
+            return torch.ones(args[0].shape, dtype=args[0].dtype)
+        return operator(*args, **kwargs)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_inference_waits_once_for_a_batch(family):
+    """All else that asks for a value of a tensor on the meta device raises."""
+    model = build(**FAMILIES[family]).to("meta").eval()
+    samples = [sample([], [], scale_factor=(1.0, 2.0)) for _ in range(3)]
+    with torch.no_grad(), HostReads() as reads:
+        results = model(images(3).to("meta"), samples, mode="predict")
+    assert reads.count == 1
+    assert [len(result.pred_instances) for result in results] == [1, 1, 1]  # as the ones say
 
 
 # Two levels: what a CPU computes in float16, or a compiler traces, takes its time.

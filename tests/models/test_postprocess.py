@@ -120,6 +120,72 @@ def test_images_do_not_mix(name, options):
 
 
 @EACH
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"class_agnostic": True},
+        {"score_thr": 0.0, "max_per_img": 3},
+        {"rank_by": "class_score", "min_box_size": 20.0},
+        {"topk_per_level": 20, "clip": False},
+        {"score_thr": 0.9},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("with_quality", [False, True])
+def test_a_batch_at_once_gives_what_each_image_gives(name, options, more, with_quality, monkeypatch):
+    """As on a GPU, where the number of candidates is not known."""
+    predictions, priors = predictions_of(images=3, with_quality=with_quality)
+    predictions.logits[1] -= 90  # nothing is found in one image
+    sizes = [(64, 96), (50, 70), (60, 80)]
+    postprocess = build(name, **{**options, **more})
+    expected = postprocess(predictions, priors, CODER, sizes)
+    monkeypatch.setattr(DensePostprocess, "_is_host", staticmethod(lambda tensor: False))
+    found = postprocess(predictions, priors, CODER, sizes)
+    assert len(found) == 3
+    for one, other in zip(found, expected, strict=True):
+        assert len(one) == len(other)
+        torch.testing.assert_close(one.bboxes, other.bboxes)
+        torch.testing.assert_close(one.scores, other.scores)
+        assert torch.equal(one.labels, other.labels)
+    assert len(expected[0]) > 0
+
+
+def test_a_class_with_a_suppression_of_its_own_is_asked_for_each_image(monkeypatch):
+    class Own(MODELS.get("NMSPostprocess")):
+        def suppress(self, boxes, scores, labels):
+            return boxes[:1], scores[:1], labels[:1]
+
+    monkeypatch.setattr(DensePostprocess, "_is_host", staticmethod(lambda tensor: False))
+    found = Own()(*predictions_of(), CODER, [(64, 96)] * 2)
+    assert [len(image) for image in found] == [1, 1]
+
+
+@pytest.mark.parametrize("max_per_img", [1, 5])
+def test_a_batch_at_once_looks_at_more_candidates_where_few_of_the_best_stay(max_per_img, monkeypatch):
+    monkeypatch.setattr(DensePostprocess, "_is_host", staticmethod(lambda tensor: False))
+    boxes = torch.tensor([[0.0, 0, 10, 10]]).repeat(100, 1)
+    boxes[60:, ::2] += 20 * torch.arange(40.0)[:, None]
+    scores, labels = torch.linspace(0.9, 0.1, 100), torch.zeros(100, dtype=torch.int64)
+    postprocess = build("NMSPostprocess", max_per_img=max_per_img)
+    (found,) = postprocess.suppress_images(boxes[None], scores[None], labels[None], torch.ones(1, 100).bool())
+    assert found[1][:max_per_img].tolist() == [scores[0].item(), *scores[61 : 60 + max_per_img].tolist()]
+
+
+def test_a_batch_at_once_decides_long_chains(monkeypatch):
+    """Each box would drop the next alone, so that every second one stays: more rounds than are made at once."""
+    monkeypatch.setattr(DensePostprocess, "_is_host", staticmethod(lambda tensor: False))
+    left = 4.0 * torch.arange(90)
+    boxes = torch.stack([left, left * 0, left + 12, left * 0 + 10], dim=1)
+    scores, labels = torch.linspace(0.9, 0.1, 90), torch.zeros(90, dtype=torch.int64)
+    images = boxes.expand(2, 90, 4), scores.expand(2, 90), labels.expand(2, 90)
+    is_real = torch.stack([scores > 0, scores > 0.8])
+    found = build("NMSPostprocess", iou_threshold=0.4).suppress_images(*images, is_real)
+    assert torch.equal(found[0][0], boxes[::2])
+    assert torch.equal(found[1][0], boxes[scores > 0.8][::2])
+
+
+@EACH
 def test_cap_keeps_the_best(name, options):
     predictions, priors = predictions_of()
     few, many = (build(name, max_per_img=n, **options)(predictions, priors, CODER, [(64, 96)] * 2) for n in (7, 60))

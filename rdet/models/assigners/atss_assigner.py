@@ -5,17 +5,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rdet.models.assigners.base import ImageAssigner
+from rdet.models.assigners.base import ClaimingAssigner
 from rdet.models.assigners.claims import Claims, mark_largest
 from rdet.models.assigners.geometry import box_centers, is_inside
 from rdet.registry import MODELS
 from rdet.schema import Count, NotNegative
 from rdet.structures.boxes import paired_iou
-from rdet.structures.match_batch import MatchImage
+from rdet.structures.match_batch import MatchBatch, MatchImage
 
 
 @MODELS.register_module()
-class ATSSAssigner(ImageAssigner):
+class ATSSAssigner(ClaimingAssigner):
     """Rule by which each box sets its own IoU threshold (ATSS, Zhang et al., CVPR 2020, Algorithm 1).
 
     Candidates of a box are the ``topk`` priors of each level whose centres are nearest to the box's
@@ -39,6 +39,9 @@ class ATSSAssigner(ImageAssigner):
         self.topk = topk
         self.inside_margin = inside_margin
 
+    def most_positives(self, batch: MatchBatch) -> int:
+        return len(batch.truth.boxes) * sum(min(self.topk, length) for length in batch.predictions.level_lengths)
+
     def assign(self, image: MatchImage) -> Tensor:
         return self(image.priors, image.boxes, image.level_lengths)
 
@@ -59,15 +62,23 @@ class ATSSAssigner(ImageAssigner):
         Returns:
             (A,) int64: index of the prior's box, or ``BACKGROUND``.
         """
-        claims, centers = Claims(priors), box_centers(priors)
+        claims = Claims(priors)
         for start in range(0, len(boxes), self.chunk_size):
             chunk = boxes[start : start + self.chunk_size]
-            candidates = self._candidates(centers, chunk, level_lengths or [len(priors)])  # (chunk, C)
-            iou = paired_iou(priors[candidates], chunk[:, None])  # (chunk, C)
-            positive = _above_threshold(iou) & is_inside(centers[candidates], chunk[:, None], self.inside_margin)
-            claim = iou.masked_fill(~positive, -torch.inf)
-            claims.add(iou.new_full((len(chunk), len(priors)), -torch.inf).scatter(1, candidates, claim), start)
+            claims.add(self._claims(priors, chunk, level_lengths or [len(priors)]), start)
         return claims.boxes
+
+    def claims_of(self, batch: MatchBatch, boxes: Tensor, labels: Tensor, image: Tensor) -> Tensor:
+        return self._claims(batch.priors, boxes, batch.predictions.level_lengths)
+
+    def _claims(self, priors: Tensor, boxes: Tensor, level_lengths: list[int]) -> Tensor:
+        """Compute the IoU (B, A) where a prior is positive for a box, else -inf."""
+        centers = box_centers(priors)
+        candidates = self._candidates(centers, boxes, level_lengths)  # (B, C)
+        iou = paired_iou(priors[candidates], boxes[:, None])  # (B, C)
+        positive = _above_threshold(iou) & is_inside(centers[candidates], boxes[:, None], self.inside_margin)
+        claim = iou.masked_fill(~positive, -torch.inf)
+        return iou.new_full((len(boxes), len(priors)), -torch.inf).scatter(1, candidates, claim)
 
     def _candidates(self, centers: Tensor, boxes: Tensor, level_lengths: list[int]) -> Tensor:
         """Find the candidates of boxes (B, 4): indices (B, C) by level, C = sum of min(``topk``, level's length)."""

@@ -28,6 +28,36 @@ class Claims:
         self.boxes = torch.where(larger, box + start, self.boxes)
 
 
+class ClaimsOfImages:
+    """The same for the boxes of N images at once.
+
+    Args:
+        num_images: N.
+        priors: (A, 4).
+
+    Attributes:
+        boxes: (N, A) int64, index of the box among those of all images, or ``BACKGROUND``.
+    """
+
+    def __init__(self, num_images: int, priors: Tensor):
+        shape = num_images, len(priors)
+        self.boxes = torch.full(shape, BACKGROUND, device=priors.device)
+        self._largest = torch.full(shape, -torch.inf, device=priors.device)
+
+    def add(self, claims: Tensor, image: Tensor, start: int) -> None:
+        """Take in the claims (B, A) of boxes ``start`` to ``start + B``, of the images (B,)."""
+        row = image[:, None].expand_as(claims)
+        nothing = torch.full_like(self._largest, -torch.inf)
+        largest = nothing.scatter_reduce(0, row, claims, "amax")  # (N, A)
+        box = torch.arange(start, start + len(claims), device=claims.device)[:, None]
+        end = start + len(claims)
+        first = torch.where(claims == largest[image], box, end)  # (B, A)
+        first = torch.full_like(self.boxes, end).scatter_reduce(0, row, first, "amin")
+        larger = largest > self._largest
+        self.boxes = torch.where(larger, first, self.boxes)
+        self._largest = torch.where(larger, largest, self._largest)
+
+
 def mark_largest(values: Tensor, limit: int, count: Tensor | None = None) -> Tensor:
     """Mark the largest values of each row; of equal values the first, which ``topk`` does not promise.
 

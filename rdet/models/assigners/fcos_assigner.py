@@ -2,19 +2,21 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from rdet.models.assigners.base import ImageAssigner
+from rdet.models.assigners.base import ClaimingAssigner
 from rdet.models.assigners.claims import Claims
 from rdet.models.assigners.geometry import box_centers, is_near, side_distances
 from rdet.registry import MODELS
 from rdet.schema import Count, NotNegative, Positive
-from rdet.structures.match_batch import MatchImage
+from rdet.structures.boxes import sides_of
+from rdet.structures.match_batch import MatchBatch, MatchImage
 
 
 @MODELS.register_module()
-class FCOSAssigner(ImageAssigner):
+class FCOSAssigner(ClaimingAssigner):
     """Rule that a point inside a box is positive if the box fits its level (FCOS, Tian et al., ICCV 2019, section 3.2).
 
     The box fits if the largest distance of the point from its four sides lies in
@@ -56,6 +58,28 @@ class FCOSAssigner(ImageAssigner):
         self.include_lower = include_lower
         self.strides = strides
 
+    def most_positives(self, batch: MatchBatch) -> int | None:
+        """Count the points that each box can hold on the levels that it fits, from their steps."""
+        grid = batch.grid
+        if grid is None:
+            return None
+        stride = grid.size[:, 0]  # (R,)
+        if self.strides is not None:
+            cells = [height * width for height, width in batch.predictions.level_sizes]
+            lengths = batch.predictions.level_lengths
+            stride = np.repeat(self.strides, [length // count for length, count in zip(lengths, cells, strict=True)])
+        sides = sides_of(batch.truth.boxes.cpu()).numpy()  # (G, 2)
+        # The margins are for rounding. The largest distance of a point inside is half of the longer side, or more.
+        low = np.where(stride < 1.01 * stride.min(), 0, 0.99 * self.regress_range[0] * stride)
+        high = np.where(stride > 0.99 * stride.max(), np.inf, 1.01 * self.regress_range[1] * stride)
+        longer = sides.max(axis=1)[:, None]
+        fits = (longer >= low) & (longer / 2 <= high)  # (G, R)
+        reach = sides[:, None]  # (G, 1, 2)
+        if self.center_sampling_radius is not None:
+            reach = np.minimum(reach, 2 * self.center_sampling_radius * stride[:, None])  # (G, R, 2)
+        points = np.minimum(np.ceil(reach / grid.step) + 1, grid.cells).prod(axis=2)  # (G, R)
+        return int((points * fits).sum())
+
     def assign(self, image: MatchImage) -> Tensor:
         return self(image.priors, image.boxes, image.level_lengths)
 
@@ -77,23 +101,30 @@ class FCOSAssigner(ImageAssigner):
         Returns:
             (A,) int64: index of the point's box, or ``BACKGROUND``.
         """
-        claims, centers = Claims(priors), box_centers(priors)
+        claims = Claims(priors)
+        for start in range(0, len(boxes), self.chunk_size):
+            claims.add(self._claims(priors, boxes[start : start + self.chunk_size], level_lengths), start)
+        return claims.boxes
+
+    def claims_of(self, batch: MatchBatch, boxes: Tensor, labels: Tensor, image: Tensor) -> Tensor:
+        return self._claims(batch.priors, boxes, batch.predictions.level_lengths)
+
+    def _claims(self, priors: Tensor, boxes: Tensor, level_lengths: list[int] | None) -> Tensor:
+        """Compute -area of each box (B, 4) where a point fits it, else -inf: (B, A)."""
+        centers = box_centers(priors)
         stride = self._stride(priors, level_lengths)
         # The margin is for rounding.
         low = torch.where(stride < 1.01 * stride.amin(), 0, self.regress_range[0] * stride)
         high = torch.where(stride > 0.99 * stride.amax(), torch.inf, self.regress_range[1] * stride)
-        for start in range(0, len(boxes), self.chunk_size):
-            chunk = boxes[start : start + self.chunk_size]
-            distances = side_distances(centers, chunk[:, None])  # (4, chunk, A)
-            farthest = distances.amax(dim=0)
-            below = farthest <= high if self.include_upper else farthest < high
-            above = farthest >= low if self.include_lower else farthest > low
-            fits = (distances.amin(dim=0) > 0) & above & below
-            if self.center_sampling_radius is not None:
-                fits &= is_near(centers, box_centers(chunk)[:, None], self.center_sampling_radius * stride)
-            area = (chunk[:, 2:] - chunk[:, :2]).prod(dim=1, keepdim=True)  # (chunk, 1)
-            claims.add(torch.where(fits, -area, -torch.inf), start)
-        return claims.boxes
+        distances = side_distances(centers, boxes[:, None])  # (4, B, A)
+        farthest = distances.amax(dim=0)
+        below = farthest <= high if self.include_upper else farthest < high
+        above = farthest >= low if self.include_lower else farthest > low
+        fits = (distances.amin(dim=0) > 0) & above & below
+        if self.center_sampling_radius is not None:
+            fits &= is_near(centers, box_centers(boxes)[:, None], self.center_sampling_radius * stride)
+        area = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1, keepdim=True)  # (B, 1)
+        return torch.where(fits, -area, -torch.inf)
 
     def _stride(self, priors: Tensor, level_lengths: list[int] | None) -> Tensor:
         """Find the stride of each prior's level: (A,) pixels."""

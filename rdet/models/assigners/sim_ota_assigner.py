@@ -11,7 +11,7 @@ from rdet.models.assigners.claims import Claims, mark_largest
 from rdet.models.assigners.geometry import box_centers, is_inside, is_near, strides_of
 from rdet.registry import MODELS
 from rdet.schema import Count, NotNegative, Positive
-from rdet.structures.match_batch import MatchImage
+from rdet.structures.match_batch import MatchBatch, MatchImage
 
 
 @MODELS.register_module()
@@ -55,6 +55,9 @@ class SimOTAAssigner(ImageAssigner):
         self.candidate_topk = candidate_topk
         self.iou_weight = iou_weight
         self.cls_weight = cls_weight
+
+    def most_positives(self, batch: MatchBatch) -> int:
+        return len(batch.truth.boxes) * self.candidate_topk
 
     def assign(self, image: MatchImage) -> Tensor:
         return self(image.priors, image.boxes, image.labels, image.scores, image.predicted, image.level_lengths)

@@ -6,16 +6,17 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from rdet.models.assigners.base import ImageAssigner
+from rdet.models.assigners.base import ClaimingAssigner
 from rdet.models.assigners.claims import Claims, mark_largest
 from rdet.models.assigners.geometry import box_centers, is_inside
 from rdet.registry import MODELS
 from rdet.schema import Count, NotNegative
-from rdet.structures.match_batch import MatchImage
+from rdet.structures.boxes import paired_iou
+from rdet.structures.match_batch import MatchBatch, MatchImage
 
 
 @MODELS.register_module()
-class TaskAlignedAssigner(ImageAssigner):
+class TaskAlignedAssigner(ClaimingAssigner):
     """Rule that gives each box the priors of best aligned predictions (TOOD, Feng et al., ICCV 2021, section 3.2).
 
     The alignment is t = s^alpha * u^beta, with the score s of the box's class and the IoU u of the
@@ -53,6 +54,9 @@ class TaskAlignedAssigner(ImageAssigner):
         self.topk_of = topk_of
         self.inside_margin = inside_margin
 
+    def most_positives(self, batch: MatchBatch) -> int:
+        return len(batch.truth.boxes) * self.topk
+
     def assign(self, image: MatchImage) -> Tensor:
         return self(image.priors, image.boxes, image.labels, image.scores, image.predicted)
 
@@ -81,9 +85,17 @@ class TaskAlignedAssigner(ImageAssigner):
         for start in range(0, len(boxes), self.chunk_size):
             chunk, classes = (values[start : start + self.chunk_size] for values in (boxes, labels))
             iou = box_iou(chunk, predicted)  # (chunk, A)
-            alignment = scores[:, classes].T.float() ** self.alpha * iou**self.beta
-            inside = is_inside(centers, chunk[:, None], self.inside_margin)
-            ranked = torch.where(inside, alignment, 0) if self.topk_of == "inside" else alignment
-            positive = mark_largest(ranked, self.topk) & (alignment > 0) & inside
-            claims.add(torch.where(positive, iou, -torch.inf), start)
+            claims.add(self._claims(centers, chunk, scores[:, classes].T, iou), start)
         return claims.boxes
+
+    def claims_of(self, batch: MatchBatch, boxes: Tensor, labels: Tensor, image: Tensor) -> Tensor:
+        iou = paired_iou(boxes[:, None], batch.all_decoded[image].float())  # (B, A)
+        return self._claims(box_centers(batch.priors), boxes, batch.all_scores[image, :, labels], iou)
+
+    def _claims(self, centers: Tensor, boxes: Tensor, scores: Tensor, iou: Tensor) -> Tensor:
+        """Return the IoU (B, A) where a prior is positive for a box, else -inf; ``scores`` (B, A) are of its class."""
+        alignment = scores.float() ** self.alpha * iou**self.beta
+        inside = is_inside(centers, boxes[:, None], self.inside_margin)
+        ranked = torch.where(inside, alignment, 0) if self.topk_of == "inside" else alignment
+        positive = mark_largest(ranked, self.topk) & (alignment > 0) & inside
+        return torch.where(positive, iou, -torch.inf)

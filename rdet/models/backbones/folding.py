@@ -28,9 +28,9 @@ def conv_norm(conv: nn.Conv2d, norm: nn.Module, x: Tensor) -> Tensor:
     scale = torch.rsqrt(norm.running_var + norm.eps)  # (C_out,)
     if norm.affine:
         scale = scale * norm.weight
-    shift = -norm.running_mean * scale
-    if norm.affine:
-        shift = shift + norm.bias
+        shift = torch.addcmul(norm.bias, norm.running_mean, scale, value=-1)  # one operator, not three
+    else:
+        shift = -norm.running_mean * scale
     return conv._conv_forward(x, conv.weight * scale[:, None, None, None], shift)
 
 

@@ -45,7 +45,8 @@ class TOODAnchorHead(TOODHead):
         self.target_stds = tuple(target_stds)
 
     def distance(self, x: Tensor, level: int) -> Tensor:
-        deltas = self.scales[level](x) * x.new_tensor(self.target_stds).view(4, 1, 1)
+        stds = torch.tensor(self.target_stds, dtype=x.dtype).to(x.device, non_blocking=True)  # `new_tensor` would wait
+        deltas = self.scales[level](x) * stds.view(4, 1, 1)
         center = deltas[:, :2] * self.base_size
         half = deltas[:, 2:].clamp(-_MAX_LOG_RATIO, _MAX_LOG_RATIO).exp() * (self.base_size / 2)
         return torch.cat([half - center, half + center], dim=1)

@@ -8,6 +8,7 @@ from mmcv.cnn import ConvModule, Scale
 from torch import Tensor, nn
 from torchvision.ops import deform_conv2d
 
+from rdet.models.dense_heads import sampling
 from rdet.models.dense_heads.base import BaseDenseHead
 from rdet.models.dense_heads.dense_head import init_head, per_prior, sizes_of
 from rdet.registry import MODELS
@@ -180,8 +181,12 @@ def displaced(distance: Tensor, offset: Tensor) -> Tensor:
     # A place outside of the map is its nearest cell; the shift below must be the real one.
     x_from = (x + offset[:, 0]).clamp(0, width - 1)  # (4 N, H, W)
     y_from = (y + offset[:, 1]).clamp(0, height - 1)
-    grid = torch.stack([2 * x_from / max(width - 1, 1) - 1, 2 * y_from / max(height - 1, 1) - 1], dim=-1)
-    sampled = F.grid_sample(distance.reshape(number * 4, 1, height, width), grid, align_corners=True)
+    maps = distance.reshape(number * 4, 1, height, width)
+    if sampling.in_one_order(maps):
+        sampled = sampling.bilinear(maps, y_from.flatten(1), x_from.flatten(1))
+    else:
+        grid = torch.stack([2 * x_from / max(width - 1, 1) - 1, 2 * y_from / max(height - 1, 1) - 1], dim=-1)
+        sampled = F.grid_sample(maps, grid, align_corners=True)
     sampled = sampled.reshape(number, 4, height, width)
     shift = torch.stack([x_from - x, y_from - y], dim=1).reshape(number, 4, 2, height, width)
     # A side that a cell to the right sees l to its left is l - 1 to the left of this cell.
@@ -207,6 +212,11 @@ def displaced_corners(distance: Tensor, offset: Tensor) -> Tensor:
     center = torch.stack([x.expand(height, width), y.expand(height, width)] * 2)  # (4, H, W)
     sides = center + sign * distance
     y_x = offset.to(distance.dtype).unflatten(1, (4, 2)).flip(2).flatten(1, 2)  # as the operator wants them
-    moved = deform_conv2d(sides, y_x, distance.new_ones(4, 1, 1, 1))  # bilinear, 0 outside of the map
+    one = distance.new_ones(4, 1, 1, 1)
+    if sampling.in_one_order(sides):
+        each = sides.flatten(0, 1)[:, None], y_x.unflatten(1, (4, 2)).flatten(0, 1)
+        moved = sampling.deformed_convolution(*each, one[:1]).reshape(sides.shape)
+    else:
+        moved = deform_conv2d(sides, y_x, one)  # bilinear, 0 outside of the map
     inverted = (moved[:, :2] > moved[:, 2:]).any(dim=1, keepdim=True)
     return sign * (torch.where(inverted, sides, moved) - center)

@@ -8,6 +8,8 @@ from mmcv.cnn import ConvModule, Scale
 from torch import Tensor, nn
 from torchvision.ops import DeformConv2d
 
+from rdet.models.autocast import no_autocast
+from rdet.models.dense_heads import sampling
 from rdet.models.dense_heads.dense_head import DenseHead, init_head, per_prior, sizes_of
 from rdet.registry import MODELS
 from rdet.schema import Count, Fraction, Natural, NotNegative, Positive
@@ -124,7 +126,11 @@ def star_convolution(layer: DeformConv2d, features: Tensor, offset: Tensor) -> T
     Autocast knows torchvision's operator on a GPU alone, where it takes float32; half precision would be too coarse for
     coordinates.
     """
-    result: Tensor = layer(features.to(layer.weight.dtype), offset.to(layer.weight.dtype))
+    features, offset = features.to(layer.weight.dtype), offset.to(layer.weight.dtype)
+    if sampling.in_one_order(features):
+        with no_autocast(features):
+            return sampling.deformed_convolution(features, offset, layer.weight)
+    result: Tensor = layer(features, offset)
     return result
 
 

@@ -125,8 +125,14 @@ def check_matches(matches: Matches, truth: GroundTruth, num_priors: int, assigne
         raise PartError(f"{who} gave a {type(matches).__name__}; it must be Matches")
     count = (len(matches.prior),)
     limits = {"image": len(truth.counts), "prior": num_priors, "gt_index": len(truth.boxes)}
-    for name, limit in {**limits, "ignored": len(truth.counts) * num_priors}.items():
+    limits["ignored"] = len(truth.counts) * num_priors
+    if matches.counted is not None:
+        checked(matches.counted, count, f"counted of {who}", "(P,)")
+    for name, limit in limits.items():
         index = getattr(matches, name)
+        if name == "ignored" and isinstance(index, Tensor) and index.dtype == torch.bool:
+            checked(index, (limit,), f"ignored of {who}", "(N * A,)")
+            continue
         checked_indices(index, (len(index),) if name == "ignored" else count, f"{name} of {who}", "(P,)")
         if index.device.type == "cpu" and len(index):
             numbers = index.numpy()

@@ -80,7 +80,7 @@ class DenseCriterion(BaseCriterion):
         """Compute the losses of a batch; see :meth:`BaseCriterion.__call__`."""
         positives = Positives(predictions, priors, matches, truth, coder, self.loss_cls.binary_logits, self._rating())
         all_priors = AllPriors(predictions, priors, matches, truth, positives)
-        divisor = self._divisor(_of_images(torch.ones_like(positives.prior, dtype=torch.float32), positives))  # (N,)
+        divisor = self._divisor(_of_images(positives.weight, positives))  # (N,)
         losses = {"loss_cls": self._classification(all_priors, positives, divisor)}
         if self.loss_bbox_initial is not None:
             initial = positives.of_initial_boxes()
@@ -88,9 +88,9 @@ class DenseCriterion(BaseCriterion):
         losses |= self._boxes({"loss_bbox": self.loss_bbox, "loss_dfl": self.loss_dfl}, positives, divisor)
         if self.loss_quality is not None:
             loss = _of_positives("loss_quality", self.loss_quality, positives)
-            losses["loss_quality"] = (loss / divisor[positives.image]).sum()
+            losses["loss_quality"] = (loss * positives.weight / divisor[positives.image]).sum()
         if extra_losses is not None:
-            losses |= _checked_extra(extra_losses(predictions, positives, divisor), losses)
+            losses |= _checked_extra(extra_losses(predictions, positives.without_repeats(), divisor), losses)
         return losses
 
     def _rating(self) -> Callable[[Positives], Tensor] | None:
@@ -104,7 +104,7 @@ class DenseCriterion(BaseCriterion):
         loss = checked(self.loss_cls.of(all_priors), shape, who, "(N, A)")
         if self.cls_mass is not None:
             mass = _of_positives("cls_mass", self.cls_mass, positives).detach()
-            divisor = self._divisor(_of_images(mass, positives), of_mass=True)
+            divisor = self._divisor(_of_images(mass * positives.weight, positives), of_mass=True)
         if self.mining is not None:
             who = name_of("mining", self.mining)
             seen = zip(loss.detach(), all_priors.labels, strict=True)
@@ -118,9 +118,9 @@ class DenseCriterion(BaseCriterion):
         self, losses: Mapping[str, PositiveLoss | None], positives: Positives, divisor: Tensor
     ) -> dict[str, Tensor]:
         """Sum losses of one set of boxes, weighted; by default divided as the positives are."""
-        weight = torch.ones_like(positives.prior, dtype=torch.float32)  # (P,)
+        weight = positives.weight  # (P,)
         if self.bbox_weight is not None:
-            weight = _of_positives("bbox_weight", self.bbox_weight, positives).detach()
+            weight = _of_positives("bbox_weight", self.bbox_weight, positives).detach() * weight
             divisor = self._divisor(_of_images(weight, positives), of_mass=True)
         return {
             name: (_of_positives(name, loss, positives) * weight / divisor[positives.image]).sum()

@@ -19,6 +19,7 @@ from rdet.models.detectors.criterion import DenseCriterion
 from rdet.models.detectors.optimize import optimize_for_inference
 from rdet.models.detectors.phases import PhasedCriterion
 from rdet.models.losses.base import ClassificationLoss
+from rdet.models.norms import keep_half_precision
 from rdet.models.postprocess.dense_postprocess import DensePostprocess
 from rdet.models.priors.grid_priors import GridPriors
 from rdet.registry import MODELS
@@ -82,6 +83,7 @@ class OneStageDetector(BaseModel):
         for module in criterion.modules():
             if isinstance(module, DenseCriterion):
                 check_boxes(bbox_head, bbox_coder, module)
+        keep_half_precision(self)
         # Convolutions are faster so on every device, and the head's permute becomes a view.
         self.to(memory_format=torch.channels_last)
 
@@ -210,7 +212,9 @@ class OneStageDetector(BaseModel):
         """Compute the losses of the slots and of the head, each divided once (Focal Loss paper, section 4.1)."""
         truth = GroundTruth.of_samples(data_samples)
         matches = self.match(predictions, priors, truth)
-        return self.criterion(predictions, priors, matches, truth, self.bbox_coder, self.bbox_head.extra_losses)
+        extra = self.bbox_head.extra_losses
+        has_none = getattr(extra, "__func__", None) is BaseDenseHead.extra_losses
+        return self.criterion(predictions, priors, matches, truth, self.bbox_coder, None if has_none else extra)
 
     def match(self, predictions: DensePredictions, priors: Tensor, truth: GroundTruth) -> Matches:
         """Match the priors of every image to its ground truth; the matches come to the device of the priors.
@@ -237,8 +241,10 @@ class OneStageDetector(BaseModel):
         predictions = predictions._replace(logits=self.criterion.loss_cls.binary_logits(predictions.logits))
         sizes = [sample.img_shape for sample in data_samples]
         detections = self.postprocess(predictions, priors, self.bbox_coder, sizes)
-        for sample, found in zip(data_samples, detections, strict=True):
-            found.bboxes = found.bboxes / found.bboxes.new_tensor(sample.scale_factor).repeat(2)
+        factors = torch.tensor([sample.scale_factor for sample in data_samples]).repeat(1, 2)
+        factors = factors.to(priors.device, torch.float32, non_blocking=True)  # (N, 4), in one copy for all images
+        for sample, found, factor in zip(data_samples, detections, factors, strict=True):
+            found.bboxes = found.bboxes / factor
             sample.pred_instances = found
         return data_samples
 

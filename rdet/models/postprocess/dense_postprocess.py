@@ -6,11 +6,13 @@ from abc import ABC, abstractmethod
 import torch
 from mmengine.structures import InstanceData
 from torch import Tensor
-from torchvision.ops import clip_boxes_to_image
 
 from rdet.schema import Count, Fraction, NotNegative
 from rdet.structures import DensePredictions
 from rdet.structures.positives import Coder
+
+# Boxes (m, 4), scores (m,) and labels (m,) of an image, best first.
+Detections = tuple[Tensor, Tensor, Tensor]
 
 
 class DensePostprocess(ABC):
@@ -68,7 +70,7 @@ class DensePostprocess(ABC):
         self.min_box_size = min_box_size
 
     @abstractmethod
-    def suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> Detections:
         """Make one box of many around the same object.
 
         Args:
@@ -80,9 +82,7 @@ class DensePostprocess(ABC):
             Boxes (m, 4), scores (m,), labels (m,), best first. At least the best ``max_per_img``.
         """
 
-    def merge_views(
-        self, boxes: Tensor, scores: Tensor, labels: Tensor, num_views: int
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def merge_views(self, boxes: Tensor, scores: Tensor, labels: Tensor, num_views: int) -> Detections:
         """Make one box of many that several views of an image found; by default as :meth:`suppress` does of one.
 
         Args:
@@ -106,56 +106,100 @@ class DensePostprocess(ABC):
         Returns:
             For each image ``bboxes`` (n, 4), ``scores`` (n,), ``labels`` (n,).
         """
-        lengths = predictions.level_lengths
-        qualities = [None] * len(image_sizes) if predictions.quality_logits is None else predictions.quality_logits
+        # A CPU is fastest image by image, with no more candidates than there are. A GPU would be waited for to tell how
+        # many there are: it gets all images at once, with as many candidates as there may be.
+        step = 1 if self._is_host(priors) else max(len(image_sizes), 1)
         detections = []
-        for logits, deltas, quality, size in zip(
-            predictions.logits, predictions.deltas, qualities, image_sizes, strict=True
-        ):
-            levels = zip(
-                logits.float().split(lengths),
-                [None] * len(lengths) if quality is None else quality.float().split(lengths),
-                deltas.float().split(lengths),
-                priors.split(lengths),
-                strict=True,
-            )
-            kept = [self._candidates(*level, coder) for level in levels]
-            boxes, scores, labels = (torch.cat(parts) for parts in zip(*kept, strict=True))
-            if self.clip:
-                boxes = clip_boxes_to_image(boxes, size)
-            if self.min_box_size is not None:
-                large = ((boxes[:, 2:] - boxes[:, :2]) > self.min_box_size).all(dim=1)
-                boxes, scores, labels = boxes[large], scores[large], labels[large]
-            boxes, scores, labels = self.suppress(boxes, scores, labels)
-            found = InstanceData(bboxes=boxes, scores=scores, labels=labels)
-            detections.append(found[: self.max_per_img])
-        return detections
+        for start in range(0, len(image_sizes), step):
+            images = slice(start, start + step)
+            candidates = self._candidates(predictions, images, priors, coder, image_sizes[images])
+            detections += self.suppress_images(*candidates)
+        results = (InstanceData(bboxes=boxes, scores=scores, labels=labels) for boxes, scores, labels in detections)
+        return [found[: self.max_per_img] for found in results]
+
+    def suppress_images(self, boxes: Tensor, scores: Tensor, labels: Tensor, is_real: Tensor) -> list[Detections]:
+        """Apply :meth:`suppress` to each image of a batch.
+
+        Args:
+            boxes: (N, C, 4) xyxy.
+            scores: (N, C).
+            labels: (N, C) int64.
+            is_real: (N, C) bool; the others only fill up.
+        """
+        return [
+            self.suppress(boxes[image][real], scores[image][real], labels[image][real])
+            for image, real in enumerate(is_real)
+        ]
+
+    @staticmethod
+    def _is_host(tensor: Tensor) -> bool:
+        """Tell whether reading a value of the tensor makes nobody wait."""
+        return tensor.device.type == "cpu"
 
     def _candidates(
+        self,
+        predictions: DensePredictions,
+        images: slice,
+        priors: Tensor,
+        coder: Coder,
+        image_sizes: list[tuple[int, int]],
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Decode the best of each level of some images: boxes (N, C, 4), scores, labels and whether real, (N, C)."""
+        lengths = predictions.level_lengths
+        quality = predictions.quality_logits
+        levels = zip(
+            predictions.logits[images].split(lengths, dim=1),
+            [None] * len(lengths) if quality is None else quality[images].split(lengths, dim=1),
+            predictions.deltas[images].split(lengths, dim=1),
+            priors.split(lengths),
+            strict=True,
+        )
+        found = [self._best_of_level(*level, coder) for level in levels]
+        boxes, scores, labels, is_real = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
+        if self.clip:
+            limits = torch.tensor([[width, height] * 2 for height, width in image_sizes], dtype=boxes.dtype)
+            boxes = boxes.clamp(min=0).minimum(limits.to(boxes.device, non_blocking=True)[:, None])
+        if self.min_box_size is not None:
+            is_real = is_real & ((boxes[..., 2:] - boxes[..., :2]) > self.min_box_size).all(dim=-1)
+        return boxes, scores, labels, is_real
+
+    def _best_of_level(
         self, logits: Tensor, quality: Tensor | None, deltas: Tensor, priors: Tensor, coder: Coder
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Decode the best of one level: logits (A_l, K), quality (A_l,) -> boxes (n, 4), scores (n,), labels (n,)."""
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Decode the best of one level: logits (N, A_l, K), quality (N, A_l) -> boxes (N, C, 4), three (N, C)."""
         num_classes = logits.shape[-1]
         if quality is None or self.rank_by == "class_score":
             # Ranked and compared as logits, so that only survivors need a sigmoid.
-            rank = logits.flatten()
+            rank = logits.flatten(1)
             threshold = math.log(self.score_thr / (1 - self.score_thr)) if self.score_thr > 0 else None
         else:
-            rank = self._combined(logits.sigmoid(), quality.sigmoid()[:, None]).flatten()
+            rank = self._combined(logits.float().sigmoid(), quality.float().sigmoid()[..., None]).flatten(1)
             threshold = self.score_thr if self.score_thr > 0 else None
-        if threshold is not None:
-            index = (rank > threshold).nonzero().squeeze(1)
-            rank = rank[index]
-        else:
-            index = torch.arange(len(rank), device=rank.device)
-        scores, order = rank.topk(min(self.topk_per_level, len(rank)))
-        index = index[order]
-        prior = index // num_classes
+        scores, index, is_real = self._largest(rank, threshold)
+        prior = index // num_classes  # (N, C)
         if quality is None:
             scores = scores.sigmoid()
         elif self.rank_by == "class_score":
-            scores = self._combined(scores.sigmoid(), quality[prior].sigmoid())
-        return coder.decode(priors[prior], deltas[prior]), scores, index % num_classes
+            scores = self._combined(scores.sigmoid(), quality.gather(1, prior).float().sigmoid())
+        image = torch.arange(len(prior), device=prior.device)[:, None]
+        chosen = priors[prior].flatten(0, 1), deltas[image, prior].float().flatten(0, 1)
+        return coder.decode(*chosen).unflatten(0, prior.shape), scores, index % num_classes, is_real
+
+    def _largest(self, rank: Tensor, threshold: float | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Find the ``topk_per_level`` largest numbers of each row (N, M): float32, index, whether above the threshold.
+
+        Shapes: (N, C). On the host, for one row, all are above.
+        """
+        if threshold is not None and self._is_host(rank):
+            (row,) = rank.float()
+            (above,) = (row > threshold).nonzero(as_tuple=True)  # topk alone would look at each number several times
+            largest, order = row[above].topk(min(self.topk_per_level, len(above)))
+            index = above[order][None]
+            return largest[None], index, torch.ones_like(index, dtype=torch.bool)
+        largest, index = rank.topk(min(self.topk_per_level, rank.shape[1]), dim=1)
+        largest = largest.float()
+        is_real = torch.ones_like(index, dtype=torch.bool) if threshold is None else largest > threshold
+        return largest, index, is_real
 
     def _combined(self, class_scores: Tensor, quality: Tensor) -> Tensor:
         product = class_scores * quality

@@ -1,5 +1,8 @@
 """The same boxes around every cell of a pyramid."""
 
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -7,6 +10,9 @@ from torch import Tensor
 from rdet.errors import ConfigError
 from rdet.schema import Count, Fraction
 from rdet.structures.prior_grid import PriorGrid
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 # Image sizes whose priors are kept: multi-scale training must not grow them without end.
 _SIZES_KEPT = 64
@@ -54,59 +60,65 @@ class GridPriors:
             ValueError: There are not as many levels as strides.
         """
         key = (tuple(level_sizes), torch.device(device))
-        if key not in self._cache:
-            if len(level_sizes) != len(self.strides):
-                raise ConfigError(f"priors for {len(self.strides)} levels {self.strides}, but {len(level_sizes)} maps")
-            if len(self._cache) >= _SIZES_KEPT:
-                self._cache.pop(next(iter(self._cache)))
-            levels = [level.reshape(-1, 4) for level in self._levels(level_sizes)]  # (H, W, P, 4) -> (HWP, 4)
-            self._cache[key] = torch.cat(levels).to(device)
-        return self._cache[key]
+        return _kept(self._cache, key, lambda: self._make(*key))
 
     def grid(self, level_sizes: list[tuple[int, int]]) -> PriorGrid:
         """Describe how the priors of these levels lie, for parts that need not look at each of them."""
-        key = tuple(level_sizes)
-        if key not in self._grids:
-            if len(self._grids) >= _SIZES_KEPT:
-                self._grids.pop(next(iter(self._grids)))
-            self._grids[key] = self._grid(level_sizes)
-        return self._grids[key]
+        return _kept(self._grids, tuple(level_sizes), lambda: self._grid(level_sizes))
 
-    def _steps(self, level_sizes: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    def _make(self, level_sizes: Sequence[tuple[int, int]], device: torch.device) -> Tensor:
+        """Make the priors (A, 4) of all levels on their device, to which the host sends only their shapes."""
+        if len(level_sizes) != len(self.strides):
+            raise ConfigError(f"priors for {len(self.strides)} levels {self.strides}, but {len(level_sizes)} maps")
+        levels = zip(level_sizes, self._steps(level_sizes), self._corners(), strict=True)
+        made = []
+        for (height, width), step, corners in levels:
+            x = (torch.arange(width, device=device) + self.center_offset) * step[0]
+            y = (torch.arange(height, device=device) + self.center_offset) * step[1]
+            centers = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)  # (H, W, 2)
+            around = centers.repeat(1, 1, 2)[:, :, None] + corners.to(device, non_blocking=True)  # (H, W, P, 4)
+            made.append(around.reshape(-1, 4))
+        return torch.cat(made)
+
+    def _corners(self) -> list[Tensor]:
+        """Compute the priors (P, 4) of each level around the point (0, 0)."""
+        corners = [torch.cat([-shapes, shapes], dim=1) / 2 for shapes in self.shapes]
+        return [corner.round() for corner in corners] if self.rounded else corners
+
+    def _steps(self, level_sizes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
         """Compute the pixels from one cell to the next of each level, x and y."""
         if not self.rounded:
             return [(stride, stride) for stride in self.strides]
         image_height, image_width = (length * self.strides[0] for length in level_sizes[0])
         return [(image_width // width, image_height // height) for height, width in level_sizes]
 
-    def _levels(self, level_sizes: list[tuple[int, int]]) -> list[Tensor]:
-        """Make the priors (H, W, P, 4) of each level."""
-        levels = []
-        for (height, width), step, shapes in zip(level_sizes, self._steps(level_sizes), self.shapes, strict=True):
-            x = (torch.arange(width) + self.center_offset) * step[0]
-            y = (torch.arange(height) + self.center_offset) * step[1]
-            centers = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)  # (H, W, 2)
-            corners = torch.cat([-shapes, shapes], dim=1) / 2  # (P, 4)
-            if self.rounded:
-                corners = corners.round()
-            levels.append(centers.repeat(1, 1, 2)[:, :, None] + corners)
-        return levels
-
     def _grid(self, level_sizes: list[tuple[int, int]]) -> PriorGrid:
-        first = torch.cat([level[0, 0] for level in self._levels(level_sizes)]).numpy()  # (R, 4)
+        steps = np.array(self._steps(level_sizes), dtype=np.float32)  # (L, 2)
         cells = np.array([(width, height) for height, width in level_sizes])  # (L, 2)
         per_cell = np.array([len(shape) for shape in self.shapes])  # (L,)
         ends = (cells.prod(axis=1) * per_cell).cumsum()
         starts = np.concatenate([[0], ends[:-1]]).repeat(per_cell)  # (R,)
+        start = starts + np.concatenate([np.arange(count) for count in per_cell])
+        priors = self(level_sizes).numpy()
+        first = priors[start]  # (R, 4), those of the first cell of each level
         return PriorGrid(
-            priors=self(level_sizes).numpy(),
+            priors=priors,
             center=(first[:, :2] + first[:, 2:]) / 2,
             size=first[:, 2:] - first[:, :2],
-            step=np.array(self._steps(level_sizes), dtype=np.float32).repeat(per_cell, axis=0),
+            step=steps.repeat(per_cell, axis=0),
             cells=cells.repeat(per_cell, axis=0),
-            start=starts + np.concatenate([np.arange(count) for count in per_cell]),
+            start=start,
             stride=per_cell.repeat(per_cell),
         )
+
+
+def _kept(cache: dict[K, V], key: K, make: Callable[[], V]) -> V:
+    """Return what a cache has, or make it; what was not asked for longest goes when the cache is full."""
+    value = cache.pop(key) if key in cache else make()
+    if len(cache) >= _SIZES_KEPT:
+        cache.pop(next(iter(cache)))
+    cache[key] = value  # at the end, as the newest
+    return value
 
 
 def _one_or_each(counts: list[int]) -> int | list[int]:

@@ -1,0 +1,70 @@
+"""Samples whose gradients are added up in one order equal those of the operators of torch and torchvision."""
+
+import pytest
+import torch
+from torchvision.ops import DeformConv2d, deform_conv2d
+
+from rdet.models.dense_heads import sampling
+from rdet.models.dense_heads.tood_head import displaced, displaced_corners
+from rdet.models.dense_heads.vfnet_head import star_convolution
+
+
+def random(*shape, scale=1.0, seed=0):
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * scale
+    return values.requires_grad_()
+
+
+def value_and_gradients(call, *inputs):
+    found = call(*inputs)
+    weights = torch.randn(found.shape, generator=torch.Generator().manual_seed(9), dtype=found.dtype)
+    return [found, *torch.autograd.grad((found * weights).sum(), inputs)]
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), (1, 1), (1, 5)])
+@pytest.mark.parametrize("scale", [0.0, 0.7, 6.0], ids=["none", "near", "also outside"])
+def test_a_deformed_convolution_is_torchvisions(kernel, scale):
+    maps, weight = random(2, 3, 5, 7), random(4, 3, *kernel, seed=1)
+    offset = random(2, 2 * kernel[0] * kernel[1], 5, 7, scale=scale, seed=2)
+    if scale == 0:  # whole places are kinks, where each has a slope of its own
+        offset = offset.detach()
+    padding = (kernel[0] // 2, kernel[1] // 2)
+    inputs = [maps, weight] if scale == 0 else [maps, weight, offset]
+    found = value_and_gradients(lambda m, w, o=offset: sampling.deformed_convolution(m, o, w), *inputs)
+    expected = value_and_gradients(lambda m, w, o=offset: deform_conv2d(m, o, w, padding=padding), *inputs)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("displace", [displaced, displaced_corners])
+def test_displaced_sides_are_the_same_in_one_order(displace, monkeypatch):
+    distance, offset = random(2, 4, 5, 7), random(2, 8, 5, 7, scale=0.9, seed=1)
+    if displace is displaced:  # it looks up its cells in float32
+        distance, offset = distance.detach().float().requires_grad_(), offset.detach().float().requires_grad_()
+    expected = value_and_gradients(displace, distance, offset)
+    monkeypatch.setattr(sampling, "in_one_order", lambda maps: True)
+    found = value_and_gradients(displace, distance, offset)
+    assert not torch.equal(found[1], expected[1])  # another way of adding up was taken
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_a_star_convolution_is_the_same_in_one_order(monkeypatch):
+    layer = DeformConv2d(3, 4, 3, padding=1, bias=False)
+    features, offset = random(2, 3, 5, 7).float(), random(2, 18, 5, 7, seed=1).float()
+    expected = star_convolution(layer, features, offset)
+    monkeypatch.setattr(sampling, "in_one_order", lambda maps: True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = star_convolution(layer, features, offset)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_it_is_for_deterministic_runs_on_a_device():
+    on_a_device = torch.zeros(1, device="meta")
+    assert not sampling.in_one_order(on_a_device)
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert sampling.in_one_order(on_a_device)
+        assert not sampling.in_one_order(torch.zeros(1))
+    finally:
+        torch.use_deterministic_algorithms(False)
