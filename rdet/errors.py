@@ -42,7 +42,7 @@ class BadImageError(DatasetError):
 
     Args:
         message: One line that names the file.
-        reason: ``missing``, ``unreadable``, ``truncated``, ``too large`` or ``of another size``.
+        reason: ``missing``, ``unreadable``, ``truncated``, ``too large``, ``too deep`` or ``of another size``.
     """
 
     # Made again from its message alone, it has no reason; hence the default.

@@ -81,11 +81,13 @@ def test_train_test_and_infer_from_another_folder(rdet, tmp_path):
     make_synthetic_coco(tmp_path / "data", 2, 1, 64, 0)
     (tmp_path / "mine.py").write_text(CONFIG.format(data=tmp_path / "data"))
     for words in (
-        ("train", "mine.py", "--work-dir", "run"),
-        ("test", "mine.py", "run/iter_1.pth", "--work-dir", "tested", "--out", "found.json"),
-        ("infer", "run/iter_1.pth", "data/val", "--out-dir", "pictures", "--device", "cpu"),
+        ("train", "mine.py", "--data", "data", "--epochs", "1", "--work-dir", "run"),
+        ("test", "run/data/config.py", "run/epoch_1.pth", "--work-dir", "tested", "--out", "found.json"),
+        ("infer", "run/epoch_1.pth", "data/val", "--out-dir", "pictures", "--device", "cpu"),
+        ("convert", "data", "yolo", "--to", "yolo"),
     ):
         done = rdet(*words)
         assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "found.json").is_file()
     assert (tmp_path / "pictures/detections.json").is_file()
+    assert (tmp_path / "yolo/data.yaml").is_file()

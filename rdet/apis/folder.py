@@ -63,7 +63,8 @@ def detect_folder(model, source: str | Path, out_dir: str | Path, score_thr: flo
                     "score": score,
                 }
             )
-        image = np.ascontiguousarray(read_image(str(path), max_pixels=height * width)[:, :, ::-1])
+        picture = read_image(str(path), max_pixels=height * width, value_range="image")
+        image = np.ascontiguousarray(picture[:, :, ::-1])
         save_image(
             out_dir / (name if path.suffix.lower() in IMAGE_SUFFIXES else f"{name}.png"),
             draw_boxes(image, detections.bboxes, detections.labels, model.classes, detections.scores),

@@ -226,7 +226,9 @@ class DetDataset(BaseDataset):
             return records
         print_log(f"{self.ann_file}: reading {len(records)} images to find bad ones", "current")
         sizes = ((record["img_path"], (record["height"], record["width"])) for record in records)
-        bad = find_bad_images(sizes, max((loader.max_pixels for loader in self._loaders()), default=MAX_PIXELS))
+        loaders = self._loaders()
+        most = max((loader.max_pixels for loader in loaders), default=MAX_PIXELS)
+        bad = find_bad_images(sizes, most, loaders[0].value_range if loaders else "image")
         for reason in sorted({error.reason for error in bad.values()}):
             paths = [records[i]["img_path"] for i, error in bad.items() if error.reason == reason]
             self._leave_out(f"images {reason}", paths, dropped)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from rdet.datasets.depth import ValueRange, as_8_bits, describe
 from rdet.datasets.image_header import is_transposed, open_header, turn_back
 from rdet.datasets.quiet import quiet_decoders
 from rdet.errors import BadImageError, RdetError
@@ -38,12 +39,19 @@ _REMEDIES = {
         "make it smaller, or raise max_pixels of LoadImageFromFile",
         f"make it smaller, raise max_pixels of LoadImageFromFile, {_SKIP}",
     ),
+    "too deep": (
+        "set value_range of LoadImageFromFile, for example to (0, 4095), or make it 8 bits",
+        f"set value_range of LoadImageFromFile, for example to (0, 4095), make it 8 bits, {_SKIP}",
+    ),
     "of another size": ("mend it", f"mend it, {_SKIP}"),
 }
 
 
 def read_image(
-    path: str | os.PathLike, size: tuple[int, int] | None = None, max_pixels: int = MAX_PIXELS
+    path: str | os.PathLike,
+    size: tuple[int, int] | None = None,
+    max_pixels: int = MAX_PIXELS,
+    value_range: ValueRange = None,
 ) -> np.ndarray:
     """Read one image file.
 
@@ -56,16 +64,22 @@ def read_image(
         path: The file.
         size: Height and width in pixels that the annotations state; None takes any.
         max_pixels: Most pixels of an image.
+        value_range: Of an image of more than 8 bits a channel, the values that become 0 and 255, or ``'image'`` for
+            the lowest and the highest of each. None refuses it.
 
     Returns:
         (H, W, 3) uint8 in BGR order.
 
     Raises:
-        BadImageError: The file is missing, unreadable, truncated, too large or of another size.
+        BadImageError: The file is missing, unreadable, truncated, too large, too deep or of another size.
     """
     try:
         with quiet_decoders():
-            return _decode(_content(path, max_pixels), size, max_pixels)
+            image = _decode(_content(path, max_pixels), size, max_pixels)
+        shallow = as_8_bits(image, value_range)
+        if shallow is None:
+            raise _Bad(f"the image has {describe(image)}, which 8 bits would cut", "too deep")
+        return shallow
     except _Bad as bad:
         raise _image_error(path, bad, in_data_set=size is not None) from bad
 
@@ -125,7 +139,7 @@ def _decode(data: bytes, size: tuple[int, int] | None, max_pixels: int) -> np.nd
     if size is not None and sorted(size) != sorted(header.size):
         raise _another_size(header, size)
     whole = all(end in data[-_TAIL_BYTES:] for start, end in _END_MARKERS if data.startswith(start))
-    image = _pixels(data, cv2.IMREAD_COLOR)
+    image = _pixels(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if not (whole and image is not None):
         # Rare and slow: ask a second decoder, which says what is wrong.
         wrong = _second_opinion(header)
@@ -138,7 +152,7 @@ def _decode(data: bytes, size: tuple[int, int] | None, max_pixels: int) -> np.nd
     if header.format == "TIFF" and is_transposed(header):
         image = turn_back(image, header)  # OpenCV applies a TIFF's orientation always
     else:
-        image = _pixels(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        image = _pixels(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None or image.shape[:2] != tuple(size):
         raise _another_size(header, size)
     return image
@@ -188,13 +202,14 @@ def _another_size(header: Image.Image, size: tuple[int, int]) -> _Bad:
 
 
 def find_bad_images(
-    images: Iterable[tuple[str, tuple[int, int]]], max_pixels: int = MAX_PIXELS
+    images: Iterable[tuple[str, tuple[int, int]]], max_pixels: int = MAX_PIXELS, value_range: ValueRange = None
 ) -> dict[int, BadImageError]:
     """Read every image once, on all cores.
 
     Args:
         images: Path, and height and width, of each image.
         max_pixels: Most pixels of an image.
+        value_range: As :func:`read_image` takes it.
 
     Returns:
         Position of each image that cannot be used -> what is wrong with it.
@@ -202,7 +217,7 @@ def find_bad_images(
 
     def problem(image: tuple[str, tuple[int, int]]) -> BadImageError | None:
         try:
-            read_image(*image, max_pixels=max_pixels)
+            read_image(*image, max_pixels=max_pixels, value_range=value_range)
         except BadImageError as error:
             return error
         return None

@@ -108,7 +108,7 @@ def test_every_error_of_a_decoder_is_a_bad_image(tmp_path, monkeypatch):
 
 def test_grey_that_opencv_keeps_grey(tmp_path):
     Image.new("F", (4, 3)).save(tmp_path / "a.ppm", "PPM")
-    assert read_image(tmp_path / "a.ppm").shape == (3, 4, 3)
+    assert read_image(tmp_path / "a.ppm", value_range=(0, 1)).shape == (3, 4, 3)
 
 
 def corrupt(kind):

@@ -1,10 +1,12 @@
 """Loading the image of a record."""
 
+from typing import Literal
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 
 from rdet.datasets.images import MAX_PIXELS, read_image
-from rdet.errors import DatasetError
+from rdet.errors import ConfigError, DatasetError
 from rdet.registry import TRANSFORMS
 from rdet.schema import Count
 
@@ -20,13 +22,23 @@ class LoadImageFromFile(BaseTransform):
         max_pixels: Most pixels of a file; the header says how many, so a larger one is never decoded. The default
             keeps what a worker holds of one image below a gigabyte. A small file may claim any number.
 
+        value_range: Of images of more than 8 bits a channel, the values that become 0 and 255, such as
+            ``(0, 4095)``; those between are scaled linearly, those outside cut. ``'image'``: the lowest and the highest
+            value of each image, which gives up what is the same in all. None refuses such images.
+
     Raises:
+        ConfigError: ``value_range`` does not rise.
         DatasetError: ``img`` is of another shape or type.
         BadImageError: The file cannot be used, or isn't of the record's ``height`` and ``width``.
     """
 
-    def __init__(self, max_pixels: Count = MAX_PIXELS):
+    def __init__(
+        self, max_pixels: Count = MAX_PIXELS, value_range: tuple[float, float] | Literal["image"] | None = None
+    ):
+        if value_range not in (None, "image") and not value_range[0] < value_range[1]:
+            raise ConfigError(f"value_range is {value_range}; write the lower value first")
         self.max_pixels = max_pixels
+        self.value_range = value_range
 
     def transform(self, results: dict) -> dict:
         """Set the keys above in ``results``."""
@@ -43,7 +55,7 @@ class LoadImageFromFile(BaseTransform):
 
     def _read(self, results: dict) -> np.ndarray:
         size = (results["height"], results["width"]) if "height" in results else None
-        return read_image(results["img_path"], size, self.max_pixels)
+        return read_image(results["img_path"], size, self.max_pixels, self.value_range)
 
     def __repr__(self) -> str:
-        return f"LoadImageFromFile(max_pixels={self.max_pixels})"
+        return f"LoadImageFromFile(max_pixels={self.max_pixels}, value_range={self.value_range})"
