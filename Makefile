@@ -27,7 +27,7 @@ $(VENV)/tests: $(VENV)/installed requirements/tests.txt
 
 demo: $(VENV)/installed
 	$(BIN)/python tools/make_quickstart.py data/quickstart
-	$(BIN)/python tools/train.py $(CONFIG) --work-dir $(WORK_DIR)
+	$(BIN)/python tools/train.py $(CONFIG) --work-dir $(WORK_DIR) --overwrite
 	$(BIN)/python tools/test.py $(CONFIG) "$$(cat $(WORK_DIR)/last_checkpoint)" --work-dir $(WORK_DIR)/test \
 		--out $(WORK_DIR)/detections.json --show-dir $(WORK_DIR)/pictures
 	@echo "Truth and detections side by side: $(WORK_DIR)/pictures"

@@ -3,11 +3,14 @@
 import copy
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from PIL import Image, ImageOps
+from torch import Tensor
 
 from rdet.apis.build import build_detector
 from rdet.apis.data_cfg import innermost, loader_cfg
@@ -108,14 +111,19 @@ def _is_checkpoint(source) -> bool:
     return isinstance(source, str | Path) and (is_name(str(source)) or str(source).endswith(CHECKPOINT_SUFFIXES))
 
 
+Picture: TypeAlias = str | Path | np.ndarray | Tensor | Image.Image
+
+
 def inference_detector(
-    model: OneStageDetector, images: str | Path | np.ndarray | Sequence[str | Path | np.ndarray]
+    model: OneStageDetector, images: Picture | Sequence[Picture]
 ) -> DetDataSample | list[DetDataSample]:
     """Detect objects in one image or several.
 
     Args:
         model: From :func:`init_detector`.
-        images: A path or a BGR array (H, W, 3) uint8, or a sequence of them, run as one batch.
+        images: A path; a BGR array (H, W, 3) uint8, as OpenCV reads it; an RGB tensor (3, H, W) uint8, as torchvision
+            reads it; or a picture of Pillow, whose EXIF orientation is applied. Or a sequence of them, which runs in
+            batches of one size.
 
     Returns:
         A sample with ``pred_instances`` in pixels of the original image, or a list of them.
@@ -124,8 +132,9 @@ def inference_detector(
         BadImageError: A file cannot be read as an image, or has more pixels than the pipeline's
             ``LoadImageFromFile`` takes.
         PipelineError: A transform failed at an image.
+        ConfigError: An array or a tensor has another shape or other numbers, or an image is none of these.
     """
-    single = isinstance(images, str | Path | np.ndarray)
+    single = isinstance(images, str | Path | np.ndarray | Tensor | Image.Image)
     records = [_record(image, index) for index, image in enumerate([images] if single else images)]
     if not records:
         return []
@@ -161,6 +170,27 @@ def test_pipeline(cfg: Config) -> list:
     return [TRANSFORMS.build(copy.deepcopy(transform), where="pipeline") for transform in dataset.pipeline]
 
 
-def _record(image: str | Path | np.ndarray, index: int) -> dict:
-    record = {"img_id": index}
-    return record | ({"img": image} if isinstance(image, np.ndarray) else {"img_path": str(image)})
+def _record(image: Picture, index: int) -> dict:
+    record: dict = {"img_id": index}
+    if isinstance(image, str | Path):
+        return record | {"img_path": str(image)}
+    return record | {"img": _as_bgr(image, index)}
+
+
+def _as_bgr(image: np.ndarray | Tensor | Image.Image, index: int) -> np.ndarray:
+    """Return an image in memory as OpenCV has it."""
+    if isinstance(image, Image.Image):
+        return np.ascontiguousarray(np.asarray(ImageOps.exif_transpose(image).convert("RGB"))[:, :, ::-1])
+    if isinstance(image, Tensor):
+        if image.dtype != torch.uint8 or image.dim() != 3 or len(image) != 3:
+            raise ConfigError(
+                f"image {index} is a tensor {tuple(image.shape)} of {image.dtype}; give RGB (3, H, W) of torch.uint8"
+            )
+        return np.ascontiguousarray(image.detach().cpu().numpy().transpose(1, 2, 0)[:, :, ::-1])
+    if not isinstance(image, np.ndarray):
+        raise ConfigError(
+            f"image {index} is of type {type(image).__name__}; give a path, an array, a tensor or a picture of Pillow"
+        )
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ConfigError(f"image {index} is an array {image.shape} of {image.dtype}; give BGR (H, W, 3) of uint8")
+    return image

@@ -1,5 +1,7 @@
 """Detect objects in pictures: rdet infer [CONFIG] CHECKPOINT IMAGE_OR_FOLDER"""
 
+import sys
+
 from rdet.args import ArgumentParser, add_cfg_options, config_to_read, existing, folder_to_write, score
 
 
@@ -41,5 +43,9 @@ def main() -> None:
         device = args.device or get_device()
         model = init_detector(args.config, args.checkpoint, device, parse_options(args.cfg_options))
         model.optimize_for_inference(torch.bfloat16 if args.amp else None)
-        found = detect_folder(model, args.input, args.out_dir, args.score_thr)
+        found = detect_folder(model, args.input, args.out_dir, args.score_thr, progress=True)
         print(f"{len(found['annotations'])} detections in {len(found['images'])} images: {args.out_dir}")
+        if failed := found["info"]["failed"]:
+            for reason in failed.values():
+                print(f"error: {reason}", file=sys.stderr)
+            sys.exit(1)

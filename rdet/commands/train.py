@@ -17,6 +17,8 @@ from rdet.args import (
     seed,
 )
 
+_LAST = "last"  # what --resume alone stands for
+
 
 def parse_args():
     parser = ArgumentParser("Train a detector")
@@ -27,10 +29,13 @@ def parse_args():
     parser.add_argument(
         "--resume",
         nargs="?",
-        const="auto",
+        const=_LAST,
         type=existing,
         metavar="PATH",
-        help="continue from PATH, or from the work dir's last checkpoint",
+        help="continue from PATH, or from the work dir's last checkpoint; 'auto' starts where there is none",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="start anew where a run is in the work dir, and remove its checkpoints"
     )
     parser.add_argument(
         "--patience",
@@ -51,6 +56,8 @@ def parse_args():
     parser.add_argument("--seed", type=seed, help="seed of weights, data order and augmentation")
     parser.add_argument("--deterministic", action="store_true", help="same seed, same bits")
     args = parser.parse_args()
+    if args.overwrite and args.resume is not None:
+        parser.error("--overwrite starts anew and --resume goes on; leave one out")
     for name in _OF_DATA:
         if getattr(args, name) is not None and args.data is None:
             parser.error(f"--{name.replace('_', '-')} is of a training with --data DIR; give that too")
@@ -95,6 +102,8 @@ def main() -> None:
         if args.data is not None:
             args.config = _config_for_data(args)
         cfg = load_run_config(args.config, args.cfg_options, args.work_dir)
+        if not cfg.get("resume"):
+            args.resume = _claimed(cfg.work_dir, args)
         if args.amp:
             cfg.setdefault("optim_wrapper", {})
             cfg.optim_wrapper.type = "AmpOptimWrapper"
@@ -105,7 +114,7 @@ def main() -> None:
             cfg.custom_hooks = [*(cfg.get("custom_hooks") or ()), early_stopping(cfg, args.patience)]
         if args.resume is not None:
             cfg.resume = True
-            cfg.load_from = None if args.resume == "auto" else args.resume
+            cfg.load_from = None if args.resume == _LAST else args.resume
         cfg.setdefault("randomness", {"seed": 0})
         if args.seed is not None:
             cfg.randomness.seed = args.seed
@@ -119,12 +128,25 @@ def main() -> None:
         leave_process_group()
 
 
+def _claimed(work_dir: str, args) -> str | None:
+    """Return from where the run goes on, if it does; else see that its work dir holds no other run."""
+    from rdet.engine.checkpoint_files import claim_work_dir, holds_checkpoint
+
+    if args.resume == "auto":
+        return _LAST if holds_checkpoint(work_dir) else None
+    if args.resume is None:
+        started_again = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"  # after checkpoints of its own
+        claim_work_dir(work_dir, args.overwrite and not started_again)
+    return args.resume
+
+
 def _config_for_data(args) -> str:
     """Write the config of a training on a folder of data, and say what was found."""
     from rdet.apis.own_data import Wishes, prepare
 
     if args.work_dir is None:
         args.work_dir = os.path.join("work_dirs", f"{Path(args.config).stem}_{Path(args.data).resolve().name}")
+    args.resume = _claimed(args.work_dir, args)
     wishes = Wishes(**{name: getattr(args, name) for name in _OF_DATA})
     rank, processes = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
     path, lines = prepare(args.config, args.data, args.work_dir, wishes, processes)

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rdet.checkpoint_file import check_whole
-from rdet.errors import CheckpointError, RdetError
+from rdet.errors import CheckpointError, ConfigError, RdetError
 from rdet.files import PART, reason_of, write_whole
+from rdet.messages import few
 
 LAST = "last_checkpoint"
 _OF_A_RUN = re.compile(r"(epoch|iter)_\d+\.pth")
+_BEST = re.compile(r"best_.+_(epoch|iter)_\d+\.pth")
 
 
 def write_checkpoint(path: str | Path, write: Callable[[Path], object]) -> None:
@@ -68,6 +70,33 @@ def newest_whole(folder: str | Path) -> tuple[Path | None, list[str]]:
         else:
             return path, passed_over
     return None, passed_over
+
+
+def claim_work_dir(folder: str | Path, overwrite: bool) -> None:
+    """See that a run that starts anew mixes with no other in its work dir.
+
+    Args:
+        folder: The work dir, which need not be there.
+        overwrite: Whether checkpoints of a run that is there are removed.
+
+    Raises:
+        ConfigError: A run is there and shall not be overwritten.
+    """
+    found = [
+        path for path in Path(folder).glob("*.pth") if _OF_A_RUN.fullmatch(path.name) or _BEST.fullmatch(path.name)
+    ]
+    if found and not overwrite:
+        raise ConfigError(
+            f"{folder} holds a run ({few([path.name for path in found], 2)}); go on with --resume, start anew "
+            "with --overwrite, which removes its checkpoints, or take another --work-dir"
+        )
+    for path in [*found, Path(folder) / LAST]:
+        path.unlink(missing_ok=True)
+
+
+def holds_checkpoint(folder: str | Path) -> bool:
+    """Tell whether a run has written a checkpoint there with which it can go on, whole or not."""
+    return any(_OF_A_RUN.fullmatch(path.name) for path in Path(folder).glob("*.pth"))
 
 
 def _named(folder: Path) -> Path | None:

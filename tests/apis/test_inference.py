@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 from pathlib import Path
 
 import cv2
@@ -9,14 +10,18 @@ import numpy as np
 import pytest
 import torch
 from mmengine.structures import InstanceData
+from PIL import Image
 from pycocotools.coco import COCO
+from torchvision.io import ImageReadMode, read_image
 
 from rdet.apis.folder import detect_folder
 from rdet.apis.inference import inference_detector, init_detector
 from rdet.config import load_config
-from rdet.errors import NonFiniteDetectionError, RdetError
+from rdet.errors import BadImageError, ConfigError, NonFiniteDetectionError, RdetError
 from rdet.evaluation.coco_results import write_results
 from rdet.registry import UnknownNameError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -45,9 +50,75 @@ def test_a_path_an_array_and_a_batch_give_the_same(config, trained, tmp_path):
     array = inference_detector(model, cv2.imread(str(path))).pred_instances
     batch = inference_detector(model, [path, tmp_path / "6.png"])
     assert len(batch) == 2
-    for other in (array, batch[0].pred_instances):
+    with Image.open(path) as opened:
+        picture = inference_detector(model, opened).pred_instances
+    tensor = inference_detector(model, read_image(str(path), ImageReadMode.RGB)).pred_instances
+    for other in (array, batch[0].pred_instances, picture, tensor):
         torch.testing.assert_close(other.bboxes, one.bboxes, atol=1e-3, rtol=0)
         assert torch.equal(other.labels, one.labels)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((8, 8), np.uint8), r"image 0 is an array \(8, 8\) of uint8; give BGR \(H, W, 3\) of uint8"),
+        (np.zeros((8, 8, 3)), r"image 0 is an array \(8, 8, 3\) of float64"),
+        (np.zeros((0, 8, 3), np.uint8), "image 0 is an array"),
+        (torch.zeros(3, 8, 8), "image 0 is a tensor .* of torch.float32; give RGB"),
+        (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), r"image 0 is a tensor \(1, 3, 8, 8\)"),
+        ([b"bytes"], "image 0 is of type bytes; give a path"),
+    ],
+)
+def test_an_image_of_another_kind_is_said(config, trained, image, message):
+    with pytest.raises(ConfigError, match=message):
+        inference_detector(init_detector(config, trained), image)
+
+
+def test_a_picture_that_a_camera_turned_is_put_upright(config, trained, tmp_path):
+    model = init_detector(config, trained)
+    turned = Image.fromarray(cv2.imread(str(tmp_path / "5.png"))[:48, :, ::-1])
+    turned.getexif()[0x0112] = 6
+    assert inference_detector(model, turned).ori_shape == (64, 48)
+
+
+def test_a_bad_image_of_a_folder_is_passed_over(config, trained, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "dir.jpg").mkdir()
+    for name in ("a.png", "c.png"):
+        cv2.imwrite(str(folder / name), np.full((40, 50, 3), 90, np.uint8))
+    (folder / "b.png").write_bytes((folder / "a.png").read_bytes()[:60])
+    words = ["infer.py", config, trained, str(folder), "--out-dir", str(tmp_path / "out"), "--score-thr", "0"]
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit, match="1"):
+        runpy.run_path(str(ROOT / "tools/infer.py"), run_name="__main__")
+    said = capsys.readouterr()
+    assert re.search(r"^\d+ detections in 2 images: ", said.out, re.MULTILINE)
+    assert re.fullmatch(r"error: .*b\.png: .*; mend or replace it\n", said.err)
+    written = json.loads((tmp_path / "out" / "detections.json").read_text())
+    assert [image["file_name"] for image in written["images"]] == ["a.png", "c.png"]
+    assert list(written["info"]["failed"]) == ["b.png"]
+    with pytest.raises(BadImageError, match=r"b\.png"):  # of one image, the error itself
+        detect_folder(init_detector(config, trained), folder / "b.png", tmp_path / "out")
+
+
+def test_what_was_found_before_an_interruption_is_written(config, trained, tmp_path, monkeypatch):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(folder / name), np.full((40, 50, 3), 90, np.uint8))
+    first = iter([True])
+
+    def detect(model, path):
+        if next(first, False):
+            return inference_detector(model, path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rdet.apis.folder.inference_detector", detect)
+    with pytest.raises(KeyboardInterrupt):
+        detect_folder(init_detector(config, trained), folder, tmp_path / "out", 0.0)
+    written = json.loads((tmp_path / "out" / "detections.json").read_text())
+    assert [image["file_name"] for image in written["images"]] == ["a.png"]
 
 
 def test_folder_gives_pictures_and_a_coco_json(config, trained, tmp_path):

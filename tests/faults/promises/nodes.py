@@ -39,7 +39,7 @@ def started_again(seed: int, cases: range) -> Outcome:
                 ended = lab.run(first, f"{name}_{case}", 2)
                 if any(ended.codes):
                     raise RuntimeError(ended.said[-3000:])
-                code, said = _torchrun(lab, ["--max-restarts", "1"], [*words, "--resume"])
+                code, said = _torchrun(lab, ["--max-restarts", "1"], [*words, "--resume", "auto"])
                 if code:
                     wrong.append(f"{name}: code {code}: {said[-6000:]}")
             if not wrong:

@@ -19,6 +19,7 @@ from rdet.apis.folder import detect_folder
 from rdet.apis.inference import inference_detector
 from rdet.datasets import CocoDataset
 from rdet.datasets.images import find_bad_images, read_image
+from rdet.errors import BadImageError
 from rdet.structures import DetDataSample
 
 _KINDS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
@@ -242,7 +243,9 @@ def detected_in(rng: Random, folder: Path) -> Case:
         if find:
             find_bad_images([(str(path), (16, 16))] * 3)
             inference_detector(_Detector(), [path, path])
-        detect_folder(_Detector(), path.parent if whole else path, folder / "out")
+        found = detect_folder(_Detector(), path.parent if whole else path, folder / "out")
+        for reason in found["info"]["failed"].values():
+            raise BadImageError(reason)
 
     return Case(read, (str(folder),), f"folder={whole} find={find} {path.name} {shown}")
 
