@@ -8,10 +8,12 @@ from mmengine.registry import DefaultScope
 
 from rdet.apis.data_cfg import evaluator_cfgs, innermost, loader_cfg
 from rdet.apis.evaluation_checks import check_metric_names, crowded
+from rdet.apis.run_summary import run_summary
 from rdet.apis.tta import untrained_scales, with_views
 from rdet.datasets.class_summary import class_table, doubtful_classes
 from rdet.datasets.summary import check_same_classes, classes_of, dataset_table, doubtful_splits
 from rdet.engine.runner import Runner
+from rdet.engine.sampling import TrainStream
 from rdet.errors import ConfigError
 from rdet.interop.convert import own_checkpoint
 from rdet.messages import few, nearest
@@ -120,7 +122,13 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False, launcher: 
         **loaders,
         **options,
     )
-    runner.logger.info(f"\n{dataset_table(datasets)}\n{class_table(datasets)}")
+    iterations = None
+    if mode == "train":
+        batch_size = loader_cfg(cfg, "train").get("batch_size", 1)
+        iterations = len(TrainStream(len(datasets["train"]), batch_size, world_size=runner.world_size))
+    runner.logger.info(
+        f"\n{run_summary(runner, cfg, model, iterations)}\n{dataset_table(datasets)}\n{class_table(datasets)}"
+    )
     for warning in (*doubtful_classes(datasets), *doubtful_splits(datasets), *crowded(datasets, model)):
         runner.logger.warning(warning)
     if tta and (scales := untrained_scales(cfg)):

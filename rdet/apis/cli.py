@@ -18,18 +18,16 @@ from rdet.signals import signals_call
 
 
 def parse_options(items: list[str]) -> dict[str, Any]:
-    """Read options: ``['a.b=1', 'c=[1,2]']`` -> ``{'a.b': 1, 'c': [1, 2]}``.
+    """Read options: ``['a.b=1', 'c=[1,2]']`` -> ``{'a.b': 1, 'c': [1, 2]}``; of one that is there twice, the last counts.
 
     Raises:
-        ConfigError: One has no ``=``, comes twice, or has a value that is not understood.
+        ConfigError: One has no ``=``, or a value that is not understood.
     """
     options: dict[str, Any] = {}
     for item in items:
         key, equals, text = item.partition("=")
         if not equals:
             raise ConfigError(f"--cfg-options {in_one_line(item)}: expected KEY=VALUE")
-        if key in options:
-            raise ConfigError(f"--cfg-options has {in_one_line(key)} twice; give it once")
         options[key] = parse_value(text, key)
     return options
 

@@ -55,5 +55,9 @@ def main() -> None:
         from rdet.apis.build import build_runner
         from rdet.engine.distributed import leave_process_group
 
-        build_runner(cfg, "test", tta=args.tta, launcher=args.launcher).test()
+        runner = build_runner(cfg, "test", tta=args.tta, launcher=args.launcher)
+        runner.test()
+        places = {"detections": args.out, "pictures": args.show_dir, "log": runner.log_dir}
+        runner.logger.info(", ".join(f"{what}: {place}" for what, place in places.items() if place))
+        del runner  # which holds what joins the processes
         leave_process_group()

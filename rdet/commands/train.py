@@ -124,7 +124,10 @@ def main() -> None:
         from rdet.apis.build import build_runner
         from rdet.engine.distributed import leave_process_group
 
-        build_runner(cfg, "train", launcher=args.launcher).train()
+        runner = build_runner(cfg, "train", launcher=args.launcher)
+        runner.train()
+        runner.logger.info(f"checkpoints: {runner.work_dir}, log: {runner.log_dir}")
+        del runner  # which holds what joins the processes
         leave_process_group()
 
 

@@ -10,7 +10,7 @@ from terminaltables import AsciiTable
 from rdet.datasets.summary import classes_of, load_report
 from rdet.messages import few
 
-_MOST_ROWS = 20
+_MOST_ROWS = 12
 _RARE = 50  # a class with so many times fewer boxes than the mean may be a misspelt name
 _ALIKE = 0.8  # of difflib's ratio
 

@@ -31,6 +31,24 @@ def end_run_if_log_is_lost(logger: logging.Logger) -> None:
             handler.handleError = _raise_of(handler.baseFilename, handler.handleError)
 
 
+# How what mmengine logs begins that a person looks up, and does not read before each run.
+_DETAILS = (
+    f"\n{'-' * 60}\nSystem environment:",
+    "Config:\n",
+    "Hooks will be executed",
+    "Distributed training is not used",
+    '"FileClient" will be deprecated',
+    '"HardDiskBackend" is the alias',
+)
+
+
+def keep_details_in_the_file(logger: logging.Logger) -> None:
+    """Have a logger show on the terminal what a person reads, unless it shows all (``log_level = "DEBUG"``)."""
+    for handler in logger.handlers:
+        if not isinstance(handler, logging.FileHandler) and handler.level > logging.DEBUG:
+            handler.addFilter(lambda record: not record.getMessage().startswith(_DETAILS))
+
+
 def _raise_of(path: str, otherwise):
     def handle(record: logging.LogRecord) -> None:
         error = sys.exc_info()[1]

@@ -25,6 +25,11 @@ def check_plan(runner: Runner) -> None:
     Raises:
         ConfigError: A part would fail before the end.
     """
+    if runner.iter >= runner.max_iters:
+        runner.logger.info(
+            f"the run is finished, its {runner.max_iters} iterations are done; a longer train_cfg goes on"
+        )
+        return
     for index, schedule in enumerate(runner.param_schedulers or ()):
         where = f"param_scheduler.{index} ({type(schedule).__name__})"
         for doubt in _doubts_about(schedule, runner):

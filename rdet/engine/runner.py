@@ -21,9 +21,10 @@ from rdet.compat import recompute_for_all_gradients
 from rdet.engine.checkpointing import CheckpointingRunner
 from rdet.engine.distributed import average_in_order, cpu_only, init_cpu_process_group, meeting_of_this_attempt
 from rdet.engine.hooks.checkpoint_hook import CheckpointHook
+from rdet.engine.hooks.progress_hook import progress_of
 from rdet.engine.interrupt import ending_at_signals, leave_interrupts_to_the_run
 from rdet.engine.loader import Loader
-from rdet.engine.log_files import GO_ON, end_run_if_log_is_lost
+from rdet.engine.log_files import GO_ON, end_run_if_log_is_lost, keep_details_in_the_file
 from rdet.engine.memory import keep_freed_memory
 from rdet.engine.optim_wrapper import check_optimizer
 from rdet.engine.sampling import SeededDataset, StridedBatches, TrainStream, sizes_of
@@ -77,6 +78,11 @@ class Runner(CheckpointingRunner):
         build = super().build_param_scheduler
         return [_building(f"param_scheduler.{i}", build)(part)[0] for i, part in enumerate(parts)]
 
+    def register_hooks(self, default_hooks=None, custom_hooks=None) -> None:
+        super().register_hooks(default_hooks, custom_hooks)
+        if is_main_process() and (progress := progress_of(self.logger)) is not None:
+            self.register_hook(progress)
+
     def register_custom_hooks(self, hooks) -> None:
         for index, hook in enumerate(hooks or ()):
             _building(f"custom_hooks.{index}", self.register_hook)(hook)
@@ -98,7 +104,27 @@ class Runner(CheckpointingRunner):
     def build_logger(self, *args, **kwargs):
         logger = super().build_logger(*args, **kwargs)
         end_run_if_log_is_lost(logger)
+        keep_details_in_the_file(logger)
         return logger
+
+    def _log_env(self, env_cfg: dict) -> None:
+        # mmengine calls each process a GPU, and NCCL what joins them.
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+        of_the_run = {
+            **{key: value for key, value in env_cfg.items() if key != "dist_cfg" or self.distributed},
+            "seed": self.seed,
+            "deterministic": self.deterministic,
+            "launcher": self.launcher,
+            "processes": self.world_size,
+            "GPU": device,
+            "threads": torch.get_num_threads(),
+        }
+        lines = [f"    {key}: {value}" for key, value in mm.runner.collect_env().items()]
+        lines += ["", "Run:", *(f"    {key}: {value}" for key, value in of_the_run.items())]
+        dashes = "-" * 60
+        self.logger.info("\n".join(["", dashes, "System environment:", *lines, dashes]))
+        if self.cfg._cfg_dict:
+            self.logger.info(f"Config:\n{self.cfg.pretty_text}")
 
     @master_only
     def dump_config(self) -> None:

@@ -78,10 +78,9 @@ def test_a_value_that_is_not_understood_is_said(text):
         parse_options([f"a.b={text}"])
 
 
-def test_options_that_are_not_clear():
+def test_the_last_of_an_option_counts():
     assert parse_options([]) == {}
-    with pytest.raises(ConfigError, match="--cfg-options has a twice; give it once"):
-        parse_options(["a=1", "a=2"])
+    assert parse_options(["a=1", "b=2", "a=3"]) == {"a": 3, "b": 2}
 
 
 def test_option_without_a_value_is_an_error():

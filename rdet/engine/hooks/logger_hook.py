@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Literal
 
+import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import LoggerHook as MMLoggerHook
 
+from rdet.engine.busy import BusyMachine
 from rdet.files import flush, writing
 from rdet.registry import HOOKS
 from rdet.schema import Count
@@ -28,6 +30,7 @@ class LoggerHook(MMLoggerHook):
         super().__init__(interval=50 if self._auto else interval, log_metric_by_epoch=log_metric_by_epoch, **kwargs)
 
     def before_train(self, runner) -> None:
+        self._busy = BusyMachine(getattr(runner.train_dataloader, "num_workers", 0))
         if self._auto:
             by_epoch = runner.log_processor.by_epoch
             self.interval = max(1, min(50, len(runner.train_dataloader) // 4 if by_epoch else runner.max_iters // 40))
@@ -38,6 +41,8 @@ class LoggerHook(MMLoggerHook):
             tag, line = runner.log_processor.get_log_after_iter(runner, batch_idx, "train")
             runner.logger.info(line)
             runner.visualizer.add_scalars(tag, step=runner.iter + 1, file_path=self.json_log_path)
+            if not torch.cuda.is_available() and (doubt := self._busy.doubt()) is not None:
+                runner.logger.warning(doubt)
 
     def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
         """Log the metrics, and have them on the disk before a checkpoint says that this evaluation is done."""
