@@ -18,7 +18,7 @@ from rdet.signals import signals_call
 
 
 def parse_options(items: list[str]) -> dict[str, Any]:
-    """Read options: ``['a.b=1', 'c=[1,2]']`` -> ``{'a.b': 1, 'c': [1, 2]}``; of one that is there twice, the last counts.
+    """Read options: ``['a.b=1', 'c=[1,2]']`` -> ``{'a.b': 1, 'c': [1, 2]}``; the last of one counts.
 
     Raises:
         ConfigError: One has no ``=``, or a value that is not understood.
