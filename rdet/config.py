@@ -13,6 +13,7 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 import numpy as np
+from mmengine import fileio
 from mmengine.config import Config, ConfigDict
 
 from rdet.compat import find_bases_in_rdet
@@ -288,5 +289,9 @@ def changes(path: str | Path, cfg: Config) -> list[tuple[str, Any, Any]]:
 
 def base_files(path: str | Path) -> list[Path]:
     """List the files that ``_base_`` of a config names."""
-    bases = bases_of(Path(path).read_text(encoding="utf-8"))
+    if Path(path).suffix == ".py":
+        bases = bases_of(Path(path).read_text(encoding="utf-8"))
+    else:  # yaml or json
+        found = fileio.load(str(path)).get("_base_", [])
+        bases = [found] if isinstance(found, str) else found
     return [find_config(base) if is_of_rdet(base) else Path(path).parent / base for base in bases]

@@ -504,6 +504,16 @@ def test_changes_of_a_child(name, options, expected):
     assert found == expected
 
 
+def test_changes_of_yaml_and_json(tmp_path):
+    (tmp_path / "base.yaml").write_text("work_dir: a\nlog_level: INFO\n")
+    (tmp_path / "child.yaml").write_text("_base_: base.yaml\nwork_dir: b\n")
+    (tmp_path / "alone.json").write_text('{"work_dir": "c"}')
+    path = tmp_path / "child.yaml"
+    assert base_files(path) == [tmp_path / "base.yaml"]
+    assert changes(path, load_config(path)) == [("work_dir", "a", "b")]
+    assert changes(tmp_path / "alone.json", load_config(tmp_path / "alone.json")) == [("work_dir", ..., "c")]
+
+
 def test_changes_of_a_config_without_bases(tmp_path):
     path = write(tmp_path, "work_dir = 'w'\n")
     assert changes(path, load_config(path)) == [("work_dir", ..., "w")]

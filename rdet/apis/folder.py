@@ -110,6 +110,8 @@ def _with_bar(paths: list[Path], progress: bool) -> Iterable[Path]:
 
 def find_images(source: Path) -> list[Path]:
     """Return an image itself, or the images below a folder, sorted."""
+    if str(source).startswith(("http:", "https:")):
+        raise MissingFileError(f"{source} is an address; download the image, and give its path")
     if not source.exists():
         raise MissingFileError(f"no image or folder at {source}; give another path")
     if not source.is_dir():

@@ -28,6 +28,7 @@ from rdet.engine.log_files import GO_ON, end_run_if_log_is_lost, keep_details_in
 from rdet.engine.memory import keep_freed_memory
 from rdet.engine.optim_wrapper import check_optimizer
 from rdet.engine.sampling import SeededDataset, StridedBatches, TrainStream, sizes_of
+from rdet.engine.vis_backends import check_packages
 from rdet.errors import ConfigError, Interrupted, NonFiniteDetectionError, interruption_behind
 from rdet.files import write_text
 from rdet.registry import LOOPS, function_named, refused_values
@@ -59,10 +60,14 @@ class Runner(CheckpointingRunner):
 
     # What mmengine's Runner calls while it sets itself up. What it builds itself is told where in the config it is.
 
-    build_visualizer = _building("visualizer", mm.Runner.build_visualizer)
     build_log_processor = _building("log_processor", mm.Runner.build_log_processor)
     build_evaluator = _building("val_evaluator", mm.Runner.build_evaluator)
     register_default_hooks = _building("default_hooks", mm.Runner.register_default_hooks)
+
+    def build_visualizer(self, visualizer=None):
+        built = _building("visualizer", super().build_visualizer)(visualizer)
+        check_packages(built)
+        return built
 
     def build_optim_wrapper(self, optim_wrapper):
         built = _building("optim_wrapper", super().build_optim_wrapper)(optim_wrapper)

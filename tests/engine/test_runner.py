@@ -1,5 +1,6 @@
 """What a run does besides training."""
 
+import importlib.util
 import json
 
 import numpy as np
@@ -27,6 +28,14 @@ def test_learning_rate_follows_the_total_batch(make_runner, overrides, factor):
     runner = make_runner(train_cfg__max_iters=1, param_scheduler=[], **overrides)
     runner.train()
     assert runner.optim_wrapper.get_lr()["lr"][0] == pytest.approx(0.02 * factor)
+
+
+def test_a_backend_of_the_log_whose_package_is_missing_is_said(make_runner, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "wandb" else find(name, *rest))
+    backends = [{"type": "LocalVisBackend"}, {"type": "WandbVisBackend"}]
+    with pytest.raises(ImportError, match="WandbVisBackend needs the package wandb, .*: pip install wandb"):
+        make_runner(visualizer={"vis_backends": backends})
 
 
 def test_a_rate_for_no_batch_is_said(make_runner):
