@@ -129,7 +129,8 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False, launcher: 
     runner.logger.info(
         f"\n{run_summary(runner, cfg, model, iterations)}\n{dataset_table(datasets)}\n{class_table(datasets)}"
     )
-    for warning in (*doubtful_classes(datasets), *doubtful_splits(datasets), *crowded(datasets, model)):
+    most = getattr(getattr(model, "postprocess", None), "max_per_img", None)
+    for warning in (*doubtful_classes(datasets), *doubtful_splits(datasets), *crowded(datasets, most)):
         runner.logger.warning(warning)
     if tta and (scales := untrained_scales(cfg)):
         runner.logger.warning(

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 
 from mmengine.config import Config
-from torch import nn
 
 from rdet.apis.data_cfg import evaluator_cfgs
 from rdet.datasets.summary import load_report
@@ -74,14 +73,13 @@ def early_stopping(cfg: Config, patience: int) -> dict[str, object]:
     }
 
 
-def crowded(datasets: Mapping[str, object], model: nn.Module) -> Iterator[str]:
+def crowded(datasets: Mapping[str, object], most: int | None) -> Iterator[str]:
     """Say of which data sets to evaluate on an image has more objects than a detector may find.
 
     Args:
         datasets: Name of each split -> its data set.
-        model: A detector, or what tests with one.
+        most: ``max_per_img`` of the postprocess; None if that is not known.
     """
-    most = getattr(getattr(model, "postprocess", None), "max_per_img", None)
     for split, dataset in datasets.items():
         fullest = load_report(dataset).fullest
         if split != "train" and most is not None and fullest > most:

@@ -1,0 +1,42 @@
+"""Read all data of a config, or of a folder, and say what is wrong: rdet check CONFIG [--data DIR]"""
+
+import sys
+import tempfile
+
+from rdet.args import ArgumentParser, add_cfg_options, config_to_read, existing
+
+
+def parse_args():
+    parser = ArgumentParser("Read all images and annotations, and say what is wrong with them")
+    parser.add_argument("config", type=config_to_read, help="config file, or a name that 'rdet configs' lists")
+    parser.add_argument(
+        "--data", type=existing, metavar="DIR", help="a folder with data of one's own, as 'rdet train' takes it"
+    )
+    parser.add_argument("--data-format", choices=["coco", "yolo", "voc", "csv"], help="where the folder has several")
+    add_cfg_options(parser)
+    args = parser.parse_args()
+    if args.data_format and args.data is None:
+        parser.error("--data-format is of --data DIR; give that too")
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+
+    from rdet.apis.check_data import check_data
+    from rdet.apis.cli import load_run_config, one_line_errors
+
+    with one_line_errors(), tempfile.TemporaryDirectory(prefix="rdet_check_") as folder:
+        config = args.config
+        if args.data is not None:
+            from rdet.apis.own_data import Wishes, prepare
+
+            path, notes = prepare(args.config, args.data, folder, Wishes(data_format=args.data_format))
+            config = str(path)
+            print(notes[0])
+        tables, doubts = check_data(load_run_config(config, args.cfg_options, None))
+        print(tables)
+        for doubt in doubts:
+            print(doubt)
+        print(f"{len(doubts)} things to look at" if doubts else "nothing is wrong")
+        sys.exit(int(bool(doubts)))
