@@ -201,17 +201,19 @@ class _Operators(TorchDispatchMode):
         return result
 
 
+@pytest.mark.parametrize("mixed_precision", [False, True])
 @pytest.mark.parametrize("images", [1, 2, 4])
-def test_a_batch_at_once_starts_few_operators_whatever_its_size(images, monkeypatch):
+def test_a_batch_at_once_starts_few_operators_whatever_its_size(images, mixed_precision, monkeypatch):
     """One image is ready on a GPU before the host has started what suppresses its boxes: 266 operators took 7 ms."""
     monkeypatch.setattr(DensePostprocess, "_is_host", staticmethod(lambda tensor: False))
     predictions, priors = predictions_of(images=images)
-    with _Operators() as operators:
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed_precision), _Operators() as operators:
         found = build("NMSPostprocess")(predictions, priors, CODER, [(64, 96)] * images)
     assert min(map(len, found)) > 20
     assert 50 < len(operators.names) <= 110
     assert "aten::_local_scalar_dense" not in operators.names
     assert "aten::nonzero" not in operators.names
+    assert operators.names.count("aten::_to_copy") <= 2  # and none in each round
 
 
 @EACH

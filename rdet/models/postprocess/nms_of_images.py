@@ -10,6 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from rdet.models.autocast import no_autocast
+
 # Pairs of boxes that are compared at once: 64 MB for each number of them.
 _PAIRS = 2**24
 
@@ -41,9 +43,10 @@ class Suppression:
 
     def go_on(self, rounds: int) -> None:
         """Decide more boxes: at least all whose chain, of boxes each of which would drop the next, is that long."""
-        for _ in range(rounds):
-            self._before = self._stays
-            self._stays = torch.bmm(self._stays, self._matrix).relu_()
+        with no_autocast(self._matrix):  # it would cast the matrix in each round
+            for _ in range(rounds):
+                self._before = self._stays
+                self._stays = torch.bmm(self._stays, self._matrix).relu_()
 
     @property
     def stays(self) -> Tensor:
