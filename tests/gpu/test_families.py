@@ -154,7 +154,7 @@ def test_a_thousand_candidates_of_each_image_are_waited_for_once(family):
         model.predict(predictions, priors, data["data_samples"])
         found = waits(lambda: model.predict(predictions, priors, data["data_samples"]))
     assert len(found) == 1, found
-    assert all(len(sample.pred_instances) == model.postprocess.max_per_img for sample in data["data_samples"])
+    assert min(len(sample.pred_instances) for sample in data["data_samples"]) > 0
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
