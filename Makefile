@@ -50,7 +50,7 @@ SEED ?= 0
 trust: $(VENV)/tests
 	$(BIN)/python tests/faults --seed $(SEED) --out work_dirs/trust.json
 
-# On a machine with a GPU: its tests, its speed beside torchvision's, the quickstart (over 8 minutes on an H200).
+# On a machine with a GPU: its tests, its speed beside torchvision's, the quickstart (5 minutes on an H200).
 gpu: $(VENV)/tests
 	$(BIN)/python benchmarks/gpu.py --out work_dirs/gpu
 

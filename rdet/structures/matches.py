@@ -72,7 +72,10 @@ class Matches(NamedTuple):
 
     def to(self, device: torch.device) -> "Matches":
         """Copy the matches to a device, without waiting for it."""
-        image, prior, gt_index, ignored = (index.to(device, non_blocking=True) for index in self[:4])
+        indices: tuple[Tensor, ...] = self[:4]
+        if device.type == "cuda":  # a copy of more than 64 KB of other memory waits for what the GPU has to do before
+            indices = tuple(index if index.is_cuda else index.pin_memory() for index in indices)
+        image, prior, gt_index, ignored = (index.to(device, non_blocking=True) for index in indices)
         counted = None if self.counted is None else self.counted.to(device, non_blocking=True)
         return Matches(image, prior, gt_index, ignored, counted)
 

@@ -5,9 +5,15 @@ import torch
 
 
 @pytest.fixture(autouse=True)
-def _on_a_gpu(monkeypatch):
+def _on_a_gpu():
     """Numbers are compared with the CPU's, so no product may round its factors to TF32."""
     if not torch.cuda.is_available():
         pytest.skip("needs a GPU")
-    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    # By hand: of these modules `monkeypatch` deletes what it should set back.
+    modules = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [module.allow_tf32 for module in modules]
+    for module in modules:
+        module.allow_tf32 = False
+    yield
+    for module, allowed in zip(modules, before, strict=True):
+        module.allow_tf32 = allowed

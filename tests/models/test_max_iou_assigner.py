@@ -1,3 +1,5 @@
+import tracemalloc
+
 import pytest
 import torch
 from matching import assign, batch_of, dense
@@ -224,6 +226,21 @@ def test_on_a_grid_and_all_images_at_once_it_is_the_same(counts, options):
     for how in (grid, None):
         batch = batch_of(PRIORS, images, grid=how)
         assert torch.equal(dense(assigner.match(batch), batch), torch.stack(expected))
+
+
+def test_on_a_grid_memory_depends_on_the_boxes_and_not_on_the_priors():
+    """Arrays with a number for each prior of each image took most of the time, too."""
+    peaks = []
+    for side in (32, 256):
+        generator, sizes = AnchorGenerator([8]), [(side, side)]
+        images = [{"boxes": boxes_of(3, seed)} for seed in range(8)]
+        batch = batch_of(generator(sizes), images, grid=generator.grid(sizes))
+        tracemalloc.start()
+        matches = MaxIoUAssigner().match(batch)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert len(matches.prior) >= 8
+    assert peaks[1] < 1.5 * peaks[0]
 
 
 def test_low_quality_match_goes_to_the_box_that_the_prior_overlaps_most_on_a_grid_too():

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.models.detection.anchor_utils import AnchorGenerator as TorchvisionAnchors
 from torchvision.models.detection.fcos import FCOS, FCOSHead
 from torchvision.ops import batched_nms
@@ -183,6 +184,36 @@ def test_a_batch_at_once_decides_long_chains(monkeypatch):
     found = build("NMSPostprocess", iou_threshold=0.4).suppress_images(*images, is_real)
     assert torch.equal(found[0][0], boxes[::2])
     assert torch.equal(found[1][0], boxes[scores > 0.8][::2])
+
+
+class _Operators(TorchDispatchMode):
+    """Names of the operators that a device would be asked to start: not those that only look at memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        aliases = [each.alias_info for each in function._schema.returns]
+        if any(alias is None or alias.is_write for alias in aliases):
+            self.names.append(function.name())
+        return result
+
+
+@pytest.mark.parametrize("mixed_precision", [False, True])
+@pytest.mark.parametrize("images", [1, 2, 4])
+def test_a_batch_at_once_starts_few_operators_whatever_its_size(images, mixed_precision, monkeypatch):
+    """One image is ready on a GPU before the host has started what suppresses its boxes: 266 operators took 7 ms."""
+    monkeypatch.setattr(DensePostprocess, "_is_host", staticmethod(lambda tensor: False))
+    predictions, priors = predictions_of(images=images)
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed_precision), _Operators() as operators:
+        found = build("NMSPostprocess")(predictions, priors, CODER, [(64, 96)] * images)
+    assert min(map(len, found)) > 20
+    assert 50 < len(operators.names) <= 110
+    assert "aten::_local_scalar_dense" not in operators.names
+    assert "aten::nonzero" not in operators.names
+    assert operators.names.count("aten::_to_copy") <= 2  # and none in each round
 
 
 @EACH

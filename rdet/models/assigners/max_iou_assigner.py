@@ -1,6 +1,6 @@
 """Assignment of priors to ground truth by overlap."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ class MaxIoUAssigner(ImageAssigner):
     above 0 and at least ``min_pos_iou``. Such a prior gets the box that *it* overlaps most, which may
     be another one; with ``reassign_low_quality``, it gets the last box that it is a match of.
 
-    On a grid the time depends on the boxes and not on the priors (:mod:`rdet.models.assigners.overlaps`), and the
+    On a grid time and memory depend on the boxes and not on the priors (:mod:`rdet.models.assigners.overlaps`), and the
     host does the work while the device is busy with the network; without one, each box is compared with each prior.
     Memory: O(A * ``chunk_size``), whatever the number of boxes.
 
@@ -145,36 +145,83 @@ class MaxIoUAssigner(ImageAssigner):
         boxes = boxes.astype(np.float32, copy=False)  # as what they are compared with
         num_priors, num_boxes = len(grid.priors), len(boxes)
         image_of_box = np.repeat(np.arange(len(counts)), counts)  # (G,)
-        best_iou = np.zeros(len(counts) * num_priors, dtype=np.float32)  # (N A,)
-        best_box = np.full(len(best_iou), num_boxes)
-        low_quality = np.full(len(best_iou), BACKGROUND)  # the last box that a prior is a low-quality match of
         reach_of_box = None if reach is None else np.stack(reach)[image_of_box]  # (G, R, 2)
+        # With a threshold of 0, a prior takes no part that overlaps nothing.
+        looked_at = np.arange(len(counts) * num_priors if self.neg_iou_thr == 0 else 0)
+        nothing = np.zeros(len(looked_at), dtype=np.float32), np.full(len(looked_at), num_boxes)
+        best = _Best(looked_at, *nothing, np.full(len(looked_at), BACKGROUND))
         for start in range(0, num_boxes, self.chunk_size * _GRID_CHUNK):
             chunk = slice(start, start + self.chunk_size * _GRID_CHUNK)
             cells = None if reach_of_box is None else reach_of_box[chunk]
             pair_box, pair_prior = overlaps.grid_pairs(boxes[chunk], grid, self.neg_iou_thr, cells)
             pair_box += start
             iou = overlaps.paired_iou_on_host(boxes[pair_box], grid.priors[pair_prior])  # (E,)
-            pair_prior += image_of_box[pair_box] * num_priors
-            iou_before = best_iou[pair_prior]
-            np.maximum.at(best_iou, pair_prior, iou)
-            better = ((iou == best_iou[pair_prior]) & (iou > iou_before)).nonzero()[0][::-1]
-            best_box[pair_prior[better]] = pair_box[better]  # the last that is written stays: of equal ones the first
+            low_quality = np.full(len(iou), BACKGROUND)
             if self.match_low_quality:
                 box_best = np.zeros(num_boxes, dtype=np.float32)
                 np.maximum.at(box_best, pair_box, iou)
                 is_best = (iou == box_best[pair_box]) & (iou > 0) & (iou >= self.min_pos_iou)
-                np.maximum.at(low_quality, pair_prior[is_best], pair_box[is_best])
+                low_quality[is_best] = pair_box[is_best]
+            pairs = _Best(pair_prior + image_of_box[pair_box] * num_priors, iou, pair_box, low_quality)
+            best = _best_of_each(best, pairs, num_boxes)
 
-        # Of these, small overlaps with other boxes are not among the pairs.
-        (weak,) = ((low_quality >= 0) & (best_iou < self.neg_iou_thr)).nonzero()
-        for part in np.array_split(weak, 1 + len(weak) * num_boxes // (num_priors * self.chunk_size)):
-            if len(part):
-                iou = overlaps.paired_iou_on_host(boxes, grid.priors[part % num_priors, None])  # (m, G)
-                best_box[part] = np.where(image_of_box == part[:, None] // num_priors, iou, -1).argmax(axis=1)
-        (found,) = ((best_iou >= self.neg_iou_thr) | (low_quality >= 0)).nonzero()  # all others are background
-        is_match = (best_iou[found] >= self.pos_iou_thr) & (best_box[found] < num_boxes) | (low_quality[found] >= 0)
-        if self.reassign_low_quality:
-            best_box[found] = np.where(low_quality[found] >= 0, low_quality[found], best_box[found])
-        positive = found[is_match]
-        return positive, best_box[positive], found[~is_match]
+        # Of these, small overlaps with other boxes of the image are not among the pairs.
+        (weak,) = ((best.low_quality >= 0) & (best.iou < self.neg_iou_thr)).nonzero()
+        for part in np.array_split(weak, 1 + len(weak) * max(counts, default=0) // (num_priors * self.chunk_size)):
+            best.box[part] = self._best_boxes(best.prior[part], boxes, counts, grid)
+        is_low_quality = best.low_quality >= 0
+        is_match = (best.iou >= self.pos_iou_thr) & (best.box < num_boxes) | is_low_quality
+        is_between = (best.iou >= self.neg_iou_thr) & ~is_match  # all others are background
+        box = np.where(is_low_quality, best.low_quality, best.box) if self.reassign_low_quality else best.box
+        return best.prior[is_match], box[is_match], best.prior[is_between]
+
+    @staticmethod
+    def _best_boxes(found: np.ndarray, boxes: np.ndarray, counts: list[int], grid: PriorGrid) -> np.ndarray:
+        """Find the box of its image that each prior overlaps most, of equal ones the first: (m,) -> (m,).
+
+        Args:
+            found: ``image * A + prior``, of images that have boxes.
+            boxes, counts, grid: As of :meth:`_match_on_grid`.
+        """
+        image, prior = np.divmod(found, len(grid.priors))
+        count = np.array(counts)
+        ends = count[image].cumsum()
+        which = np.repeat(np.arange(len(found)), count[image])  # (E,), all boxes of the image for each prior
+        box = np.arange(len(which)) + (count.cumsum()[image] - ends)[which]
+        iou = overlaps.paired_iou_on_host(boxes[box], grid.priors[prior[which]])
+        highest = np.zeros(len(found), dtype=np.float32)
+        np.fmax.at(highest, which, iou)
+        best = (iou == highest[which]).nonzero()[0][::-1]
+        best_box = np.empty(len(found), dtype=np.int64)
+        best_box[which[best]] = box[best]  # the last that is written stays
+        return best_box
+
+
+class _Best(NamedTuple):
+    """What is known of some priors. Of pairs of a prior and a box: of those priors, and a prior may come repeatedly.
+
+    Attributes:
+        prior: (T,) int64, ``image * A + prior``.
+        iou: (T,) float32, highest IoU with a box.
+        box: (T,) int64, the first box with which it has that IoU, or how many boxes there are if it is 0.
+        low_quality: (T,) int64, the last box that the prior is a low-quality match of, or ``BACKGROUND``.
+    """
+
+    prior: np.ndarray
+    iou: np.ndarray
+    box: np.ndarray
+    low_quality: np.ndarray
+
+
+def _best_of_each(best: _Best, pairs: _Best, num_boxes: int) -> _Best:
+    """Join what is known of priors with pairs of later boxes, by box: each prior once, sorted."""
+    prior, iou, box, low_quality = map(np.concatenate, zip(best, pairs, strict=True))
+    found, which = np.unique(prior, return_inverse=True)  # (T,), (E,)
+    best_iou = np.zeros(len(found), dtype=np.float32)
+    np.maximum.at(best_iou, which, iou)
+    best_box = np.full(len(found), num_boxes)
+    better = ((iou == best_iou[which]) & (iou > 0)).nonzero()[0][::-1]
+    best_box[which[better]] = box[better]  # the last that is written stays: of equal ones the first
+    last = np.full(len(found), BACKGROUND)
+    np.maximum.at(last, which, low_quality)
+    return _Best(found, best_iou, best_box, last)

@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from itertools import accumulate
 
 import torch
 from mmengine.structures import InstanceData
@@ -146,15 +147,19 @@ class DensePostprocess(ABC):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Decode the best of each level of some images: boxes (N, C, 4), scores, labels and whether real, (N, C)."""
         lengths = predictions.level_lengths
-        quality = predictions.quality_logits
+        quality, deltas = predictions.quality_logits, predictions.deltas[images]
         levels = zip(
             predictions.logits[images].split(lengths, dim=1),
             [None] * len(lengths) if quality is None else quality[images].split(lengths, dim=1),
-            predictions.deltas[images].split(lengths, dim=1),
-            priors.split(lengths),
-            strict=True,
+            accumulate([0, *lengths]),
+            strict=False,
         )
-        found = [self._best_of_level(*level, coder) for level in levels]
+        best = [self._best_of_level(*level) for level in levels]
+        if not self._is_host(priors):  # an operator of all levels takes it hardly longer than one of a level
+            rank, index, is_real = (torch.cat(parts, dim=1) for parts in zip(*best, strict=True))
+            best = [(rank, index, is_real)]
+        quality = quality if quality is None else quality[images]
+        found = [self._decoded(*level, predictions.logits.shape[-1], quality, deltas, priors, coder) for level in best]
         boxes, scores, labels, is_real = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
         if self.clip:
             limits = torch.tensor([[width, height] * 2 for height, width in image_sizes], dtype=boxes.dtype)
@@ -163,11 +168,13 @@ class DensePostprocess(ABC):
             is_real = is_real & ((boxes[..., 2:] - boxes[..., :2]) > self.min_box_size).all(dim=-1)
         return boxes, scores, labels, is_real
 
-    def _best_of_level(
-        self, logits: Tensor, quality: Tensor | None, deltas: Tensor, priors: Tensor, coder: Coder
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Decode the best of one level: logits (N, A_l, K), quality (N, A_l) -> boxes (N, C, 4), three (N, C)."""
-        num_classes = logits.shape[-1]
+    def _best_of_level(self, logits: Tensor, quality: Tensor | None, first: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Find the best of one level: logits (N, A_l, K), quality (N, A_l) -> three of (N, C).
+
+        Returns:
+            What they are ranked by, float32; ``prior * K + class``, where ``first`` is the first prior of the level;
+            and whether they are above the threshold.
+        """
         if quality is None or self.rank_by == "class_score":
             # Ranked and compared as logits, so that only survivors need a sigmoid.
             rank = logits.flatten(1)
@@ -175,12 +182,28 @@ class DensePostprocess(ABC):
         else:
             rank = self._combined(logits.float().sigmoid(), quality.float().sigmoid()[..., None]).flatten(1)
             threshold = self.score_thr if self.score_thr > 0 else None
-        scores, index, is_real = self._largest(rank, threshold)
-        prior = index // num_classes  # (N, C)
+        largest, index, is_real = self._largest(rank, threshold)
+        return largest, index + first * logits.shape[-1], is_real
+
+    def _decoded(
+        self,
+        rank: Tensor,
+        index: Tensor,
+        is_real: Tensor,
+        num_classes: int,
+        quality: Tensor | None,
+        deltas: Tensor,
+        priors: Tensor,
+        coder: Coder,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Decode what :meth:`_best_of_level` found: boxes (N, C, 4), scores, labels, and whether real, (N, C)."""
+        prior = index // num_classes
         if quality is None:
-            scores = scores.sigmoid()
+            scores = rank.sigmoid()
         elif self.rank_by == "class_score":
-            scores = self._combined(scores.sigmoid(), quality.gather(1, prior).float().sigmoid())
+            scores = self._combined(rank.sigmoid(), quality.gather(1, prior).float().sigmoid())
+        else:
+            scores = rank
         image = torch.arange(len(prior), device=prior.device)[:, None]
         chosen = priors[prior].flatten(0, 1), deltas[image, prior].float().flatten(0, 1)
         return coder.decode(*chosen).unflatten(0, prior.shape), scores, index % num_classes, is_real

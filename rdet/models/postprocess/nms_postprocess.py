@@ -7,11 +7,13 @@ from torch import Tensor
 from torchvision.ops import batched_nms
 
 from rdet.models.postprocess.dense_postprocess import DensePostprocess, Detections, checked_iou_threshold
-from rdet.models.postprocess.nms_of_images import kept_and_settled
+from rdet.models.postprocess.nms_of_images import Suppression
 from rdet.registry import MODELS
 from rdet.schema import Fraction
 
 _CANDIDATES_PER_DETECTION = 10
+# Of suppression, before the host looks whether all is decided, which it mostly is.
+_ROUNDS = 8
 
 
 @MODELS.register_module()
@@ -50,24 +52,28 @@ class NMSPostprocess(DensePostprocess):
         if self._is_host(boxes) or type(self).suppress is not NMSPostprocess.suppress:  # a class with its own rule
             return super().suppress_images(boxes, scores, labels, is_real)
         whole = boxes, scores, labels, is_real
+        most = _CANDIDATES_PER_DETECTION * self.max_per_img
+        # No score is below 0: so what is not real comes last, and its number tells it.
         ranked = scores.masked_fill(~is_real, -1).sort(dim=1, descending=True, stable=True)
-        scores, best = (part[:, : _CANDIDATES_PER_DETECTION * self.max_per_img] for part in ranked)  # (N, C)
-        boxes, labels, is_best = _rows(boxes, best), _rows(labels, best), _rows(is_real, best)
-        stays, settled = kept_and_settled(boxes, self._groups(labels), is_best, self.iou_threshold)
-        count = stays.sum(dim=1)
-        seen_all = is_best.sum(dim=1) == is_real.sum(dim=1)
-        first = (~stays).byte().sort(dim=1, stable=True).indices[:, : self.max_per_img]
-        boxes, scores, labels = _rows(boxes, first), _rows(scores, first), _rows(labels, first)
-        is_done = settled & (seen_all | (count >= self.max_per_img))
-        found = []
-        for image, (number, done) in enumerate(torch.stack([count, is_done], dim=1).tolist()):  # the only wait
-            if done:
-                found.append((boxes[image, :number], scores[image, :number], labels[image, :number]))
-            else:  # few of the best candidates stay, or boxes drop each other in long chains
-                found += super().suppress_images(*(part[image : image + 1] for part in whole))
+        scores, best = ranked.values[:, :most], ranked.indices[:, :most]  # (N, C)
+        image = torch.arange(len(boxes), device=boxes.device)[:, None]
+        boxes, labels = boxes[image, best], labels[image, best]
+        are_all = (ranked.values[:, most:] == -1).all(dim=1)  # whether no candidate is left out
+        suppression = Suppression(boxes, self._groups(labels), scores != -1, self.iou_threshold)
+        rounds, is_decided = _ROUNDS, False
+        while not is_decided:
+            suppression.go_on(rounds)
+            rounds *= 2
+            stays = suppression.stays
+            first = stays.byte().sort(dim=1, descending=True, stable=True).indices[:, : self.max_per_img]
+            kept = boxes[image, first], scores[image, first], labels[image, first]  # each (N, max_per_img, ...)
+            told = torch.stack([stays.sum(dim=1), suppression.is_decided, are_all], dim=1)
+            of_images = told.tolist()  # the only wait, unless boxes drop each other in long chains
+            is_decided = all(decided for _, decided, _ in of_images)
+        found: list[Detections] = []
+        for index, (number, _, all_seen) in enumerate(of_images):
+            if all_seen or number >= self.max_per_img:
+                found.append((kept[0][index, :number], kept[1][index, :number], kept[2][index, :number]))
+            else:  # of the best candidates few stay
+                found += super().suppress_images(*(part[index : index + 1] for part in whole))
         return found
-
-
-def _rows(values: Tensor, index: Tensor) -> Tensor:
-    """Take of each image the rows (N, m) of values (N, C, ...)."""
-    return values[torch.arange(len(index), device=index.device)[:, None], index]
