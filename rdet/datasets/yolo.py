@@ -3,7 +3,7 @@
 import logging
 import os
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from mmengine.logging import print_log
@@ -29,8 +29,9 @@ class YoloDataset(DetDataset):
 
     ``ann_file`` is a ``data.yaml``, a list of images (``train.txt``) or a folder of them (``images/train``; ``""``
     is ``data_root``). The labels of ``images/x.jpg`` are in ``labels/x.txt``, or in ``x.txt`` beside it where there is
-    no such folder. An image without a label file, or with an empty one, has no boxes. ``img_id`` is the image's place
-    in the list, counted from 1.
+    no such folder; with ``data_prefix["labels"]``, those of ``x.jpg`` in ``data_prefix["img"]`` are in ``x.txt``
+    there. An image without a label file, or with an empty one, has no boxes. ``img_id`` is the image's place in the
+    list, counted from 1.
 
     The sizes of the images are read from their headers, once.
 
@@ -43,6 +44,8 @@ class YoloDataset(DetDataset):
             ``classes.txt`` in ``data_root``, beside ``ann_file`` or in ``labels``.
     """
 
+    PREFIXES: ClassVar[dict[str, str]] = {"img": "", "labels": ""}
+
     def __init__(
         self, ann_file: str, *, split: Literal["train", "val", "test"] | None = None, class_file: str = "", **kwargs
     ):
@@ -50,6 +53,7 @@ class YoloDataset(DetDataset):
             raise ConfigError(f"split is {split!r}, but {ann_file} is no data.yaml; leave split out, or name one")
         self.split = split
         self.class_file = class_file
+        self._has_label_folder = bool((kwargs.get("data_prefix") or {}).get("labels"))
         self._sizes = ImageSizes(skip=kwargs.get("on_bad_image") == "skip")
         super().__init__(ann_file, **kwargs)
 
@@ -65,7 +69,7 @@ class YoloDataset(DetDataset):
         sizes = self._sizes.of(paths, self._missing_images)
         labels: list[Label] = []
         counts, entries, missing = [], [], []
-        for path in label_paths(paths, self.data_root):
+        for path in self._label_paths(names, paths):
             found = read_labels(path, len(classes))
             if found is None:
                 missing.append(path)
@@ -92,6 +96,11 @@ class YoloDataset(DetDataset):
             ignored=np.zeros(len(labels), dtype=bool),
             entry_name=lambda row: f"line {labels[row][0]} of {entries[row]}",
         )
+
+    def _label_paths(self, names: list[str], paths: list[str]) -> list[str]:
+        if not self._has_label_folder:
+            return label_paths(paths, self.data_root)
+        return self._paths((f"{os.path.splitext(name)[0]}.txt" for name in names), "labels")
 
     def _class_names(self) -> list[str]:
         path = self.ann_file if self.ann_file.endswith(_YAML) else ""
