@@ -23,7 +23,7 @@ class CsvDataset(DetDataset):
     without a box. ``img_id`` is the place of the image's first row among the images, counted from 1.
 
     The file does not list its classes: they are the names in it, sorted. Where splits differ in them, set
-    ``metainfo=dict(classes=...)`` on all, which may name more than a file has, if it names all of it.
+    ``metainfo=dict(classes=...)`` on all, which may name more than a file has.
 
     For the other arguments see :class:`DetDataset`.
 

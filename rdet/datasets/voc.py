@@ -30,8 +30,8 @@ class VocDataset(DetDataset):
     from the image.
 
     VOC files do not list their classes. Without ``metainfo['classes']`` they are the names in *all*
-    files of the xml folder, sorted, so that every split gets the same ones. With it, a class that
-    no file has is an error, unless your classes cover all that the files do have.
+    files of the xml folder, sorted, so that every split gets the same ones. With it, a class
+    that no file has is an error if its name is nearly one that the files have.
 
     For the other arguments see :class:`DetDataset`.
 
