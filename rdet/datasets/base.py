@@ -16,6 +16,8 @@ from rdet.datasets.classes import OTHER, renamed, select_classes
 from rdet.datasets.doubts import doubts_about
 from rdet.datasets.ground_truth import coco_ground_truth
 from rdet.datasets.images import MAX_PIXELS, find_bad_images, missing_files
+from rdet.datasets.listed import names_as_known
+from rdet.datasets.on_disk import images_called_otherwise, near
 from rdet.datasets.paths import paths_within
 from rdet.datasets.records import build_records
 from rdet.datasets.report import LoadReport
@@ -75,6 +77,7 @@ class DetDataset(BaseDataset):
     """
 
     PREFIXES: ClassVar[dict[str, str]] = {"img": ""}
+    READS_IMAGES: ClassVar[bool] = False  # for their sizes, whatever the pipeline
 
     def __init__(
         self,
@@ -123,6 +126,14 @@ class DetDataset(BaseDataset):
     def _paths(self, names: Iterable[str], prefix: str) -> list[str]:
         return paths_within(names, self.data_prefix[prefix], self.data_root, self.ann_file, self.allow_outside)
 
+    def _image_paths(self, names: Iterable[str]) -> list[str]:
+        """Return the paths of images; of one that is missing, that of the only image there that it can mean."""
+        paths = self._paths(names, "img")
+        if not (self.READS_IMAGES or self._loaders()):
+            return paths
+        other = images_called_otherwise(missing_files(paths))
+        return [other.get(path, path) for path in paths]
+
     @abstractmethod
     def read_annotations(self) -> Annotations:
         """Read ``self.ann_file``. Raise :class:`DatasetError` if it cannot be used."""
@@ -133,13 +144,13 @@ class DetDataset(BaseDataset):
             return annotations
         data = read_file(self.image_list, "image_list")
         names = names_in(data, self.image_list, "images", "train.txt", LONGEST_PATH)
-        known = {image["file_name"] for image in annotations.images}
-        if unknown := [name for name in names if name not in known]:
+        meant = names_as_known(names, [image["file_name"] for image in annotations.images])
+        if unknown := [name for name in names if name not in meant]:
             raise DatasetError(
                 f"{self.image_list} lists {few(map(repr, unknown), _NAMED)}, which {self.ann_file} does not have; "
                 "write them as there, or take them off the list"
             )
-        return annotations.only(set(names))
+        return annotations.only({*meant.values()})
 
     def full_init(self) -> None:
         """Load, select, count and serialize the records."""
@@ -148,7 +159,8 @@ class DetDataset(BaseDataset):
         dropped: dict[str, int] = {}
         annotations = self._wanted_annotations()
         self._metainfo["classes"], labels = self._select_classes(annotations)
-        paths = self._paths((image["file_name"] for image in annotations.images), "img")
+        paths = self._image_paths([image["file_name"] for image in annotations.images])
+        self._say_called_otherwise(annotations, paths)
         for doubt in doubts_about(annotations):
             print_log(f"{self.ann_file}: {doubt}", "current", logging.WARNING)
         records, left_out, clipped = build_records(annotations, labels, paths)
@@ -242,9 +254,21 @@ class DetDataset(BaseDataset):
         if missing:
             raise self._missing_images(missing, len(self.data_list))
 
+    def _say_called_otherwise(self, annotations: Annotations, paths: list[str]) -> None:
+        names = [os.path.basename(image["file_name"]) for image in annotations.images]
+        pairs = [(n, other) for n, p in zip(names, paths, strict=True) if n != (other := os.path.basename(p))]
+        if pairs:
+            print_log(
+                f"{self.ann_file}: {len(pairs)} images are called otherwise on the disk: "
+                f"{few((f'{name} is {other}' for name, other in pairs), _NAMED)}",
+                "current",
+                logging.WARNING,
+            )
+
     def _missing_images(self, missing: list[str], count: int) -> BadImageError:
         return BadImageError(
-            f"{self.ann_file}: {len(missing)} of {count} image files are missing: {few(missing, _NAMED)}; check "
+            f"{self.ann_file}: {len(missing)} of {count} image files are missing: {few(missing, _NAMED)}"
+            f"{near(missing[0])}; check "
             "data_root and data_prefix['img'], or set on_bad_image='skip' to leave such images out",
             "missing",
         )

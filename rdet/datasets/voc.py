@@ -1,17 +1,25 @@
 """Annotations in Pascal VOC's xml format."""
 
+import logging
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 from xml.etree import ElementTree
 
 import numpy as np
+from mmengine.logging import print_log
 
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.base import DetDataset
 from rdet.datasets.classes import in_order
-from rdet.datasets.values import names_in, number
-from rdet.datasets.voc_images import StatedSizes, image_names, stated_size
+from rdet.datasets.faults import Faults
+from rdet.datasets.images import missing_files
+from rdet.datasets.listed import ids_of
+from rdet.datasets.on_disk import near
+from rdet.datasets.stated_sizes import StatedSizes
+from rdet.datasets.values import check_once, names_in, number
+from rdet.datasets.voc_images import image_names, stated_size
 from rdet.errors import DatasetError
 from rdet.files import read_regular, why_unreadable
 from rdet.messages import shown
@@ -22,7 +30,8 @@ from rdet.registry import DATASETS
 class VocDataset(DetDataset):
     """Images with boxes in one xml file each; ``difficult`` boxes are ignored ones.
 
-    ``ann_file`` lists the split, one id a line (``ImageSets/Main/train.txt``), or is a folder with an
+    ``ann_file`` lists the split, one id a line (``ImageSets/Main/train.txt``; with a folder, an ending, or the number
+    of a list of a class too, ``a 1``), or is a folder with an
     xml file for each id (``Annotations``); ``data_prefix`` has
     the folders ``img`` (``JPEGImages``) and ``xml`` (``Annotations``). ``img_id`` is the id's
     line, counted from 1. The image is ``<id>`` with the extension of ``<filename>``, or ``.jpg``; where
@@ -54,22 +63,27 @@ class VocDataset(DetDataset):
         images, names, bboxes, image_index, ignored, entries = [], [], [], [], [], []
         stems = self._read_list()
         paths = self._paths((f"{stem}.xml" for stem in stems), "xml")
-        stated, sizes = [], []
+        stated, sizes = [""] * len(paths), []
+        faults = Faults(self.ann_file, "xml files")
         for row, path in enumerate(paths):
-            root = _parse(path)
-            stated.append((root.findtext("filename") or "").strip())
-            sizes.append(stated_size(root, path))
-            for i, node in enumerate(root.findall("object"), start=1):
-                entry = f"object {i} of {path}"
-                names.append(_text(node, "name", entry))
-                bboxes.append(self._bbox(node, entry))
-                image_index.append(row)
-                ignored.append(_flag(node, "difficult", entry))
-                entries.append(entry)
+            with faults.of(path):
+                root = _parse(path)
+                stated[row] = (root.findtext("filename") or "").strip()
+                sizes.append(stated_size(root, path))
+                for i, node in enumerate(root.findall("object"), start=1):
+                    entry = f"object {i} of {path}"
+                    names.append(_text(node, "name", entry))
+                    bboxes.append(self._bbox(node, entry))
+                    image_index.append(row)
+                    ignored.append(_flag(node, "difficult", entry))
+                    entries.append(entry)
+        faults.raise_any()
         files = image_names(stems, stated, self.data_prefix["img"] or ".")
-        for row, (size, xml, image) in enumerate(zip(sizes, paths, self._paths(files, "img"), strict=True)):
-            height, width = self._sizes.known(size, xml, image)
-            images.append({"id": row + 1, "file_name": files[row], "height": height, "width": width})
+        for row, (size, xml, image) in enumerate(zip(sizes, paths, self._image_paths(files), strict=True)):
+            with faults.of(xml):
+                height, width = self._sizes.known(size, xml, image)
+                images.append({"id": row + 1, "file_name": files[row], "height": height, "width": width})
+        faults.raise_any()
         if not self._fully_initialized:
             self._sizes.warn(self.ann_file)
         classes = self._classes(set(names))
@@ -94,7 +108,21 @@ class VocDataset(DetDataset):
         data = self._ann_file_bytes()
         if Path(self.ann_file).suffix in (".json", ".xml"):
             data = b"\0"  # no list
-        return names_in(data, self.ann_file, "image ids", "ImageSets/Main/train.txt")
+        names = names_in(data, self.ann_file, "image ids", "ImageSets/Main/train.txt")
+        ids, without = ids_of(names, self._with_xml)
+        if without and not self._fully_initialized:  # said once
+            print_log(
+                f"{self.ann_file} lists {len(without)} images with -1, as without its class; they are read like the "
+                "others, with all their boxes",
+                "current",
+                logging.WARNING,
+            )
+        check_once(ids, self.ann_file)
+        return ids
+
+    def _with_xml(self, ids: Iterable[str]) -> set[str]:
+        paths = {os.path.join(self.data_prefix["xml"], f"{stem}.xml"): stem for stem in ids}
+        return {*paths.values()} - {paths[path] for path in missing_files(paths)}
 
     def _stems_in(self, folder: Path) -> list[str]:
         xml_folder = os.path.relpath(folder, self.data_prefix["xml"] or ".")
@@ -133,7 +161,9 @@ def _parse(path: str | Path) -> ElementTree.Element:
     try:
         return ElementTree.fromstring(read_regular(path))
     except FileNotFoundError as error:
-        raise DatasetError(f"{path}: no such file; check data_prefix['xml'], or take the id off the list") from error
+        raise DatasetError(
+            f"{path}: no such file{near(str(path))}; check data_prefix['xml'], or take the id off the list"
+        ) from error
     except OSError as error:
         raise DatasetError(f"{path} cannot be read ({why_unreadable(error)}); check the file") from error
     except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter two of an encoding it cannot read

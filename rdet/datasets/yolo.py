@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.base import DetDataset
+from rdet.datasets.faults import Faults
 from rdet.datasets.image_sizes import ImageSizes
 from rdet.datasets.values import LONGEST_PATH, names_in, read_file
 from rdet.datasets.yolo_labels import Label, read_labels
@@ -45,6 +46,7 @@ class YoloDataset(DetDataset):
     """
 
     PREFIXES: ClassVar[dict[str, str]] = {"img": "", "labels": ""}
+    READS_IMAGES = True
 
     def __init__(
         self, ann_file: str, *, split: Literal["train", "val", "test"] | None = None, class_file: str = "", **kwargs
@@ -66,16 +68,20 @@ class YoloDataset(DetDataset):
         classes = self._class_names()
         names = self._image_names()
         paths = self._paths(names, "img")
-        sizes = self._sizes.of(paths, self._missing_images)
+        sizes = self._sizes.of(self._image_paths(names), self._missing_images)
+        faults = Faults(self.ann_file, "label files")
         labels: list[Label] = []
         counts, entries, missing = [], [], []
         for path in self._label_paths(names, paths):
-            found = read_labels(path, len(classes))
+            found = []
+            with faults.of(path):
+                found = read_labels(path, len(classes))
             if found is None:
                 missing.append(path)
             labels += found or ()
             counts.append(len(found or ()))
             entries += [path] * counts[-1]
+        faults.raise_any()
         self._say_missing(missing, len(paths))
         image_index = np.repeat(np.arange(len(paths)), counts)
         fractions = np.array([label[2:] for label in labels], dtype=np.float64).reshape(-1, 4)
