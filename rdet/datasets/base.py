@@ -20,6 +20,7 @@ from rdet.datasets.listed import names_as_known
 from rdet.datasets.on_disk import images_called_otherwise, near
 from rdet.datasets.paths import paths_within
 from rdet.datasets.records import build_records
+from rdet.datasets.remote import BackendArgs, is_address, join
 from rdet.datasets.report import LoadReport
 from rdet.datasets.transforms.failure import failed_at
 from rdet.datasets.transforms.load import LoadImageFromFile
@@ -45,7 +46,7 @@ class DetDataset(BaseDataset):
 
     Args:
         ann_file: The annotations, relative to ``data_root`` unless absolute.
-        data_root: Folder of the data set.
+        data_root: Folder of the data set, or an address, ``http://...``, ``zip://data.zip`` or ``tar://data.tar``.
         data_prefix: Folders within ``data_root``: ``img`` for the images.
         metainfo: ``classes`` picks some of the file's classes and sets the order of their labels;
             default is all of them, in the file's order.
@@ -65,6 +66,7 @@ class DetDataset(BaseDataset):
         pipeline: Transforms of a record, or their configs.
         test_mode: The data is not for training, or only background: there need not be a box to learn,
             and the annotations may be absent.
+        backend_args: Where ``ann_file`` and ``image_list`` are, as of ``LoadImageFromFile``.
 
     Attributes:
         report (LoadReport): What was kept, clipped and left out.
@@ -95,6 +97,7 @@ class DetDataset(BaseDataset):
         allow_outside: bool = False,
         pipeline: Iterable[dict | BaseTransform] = (),
         test_mode: bool = False,
+        backend_args: BackendArgs = None,
     ):
         if on_bad_image not in ("error", "skip"):
             raise ConfigError(f"on_bad_image must be 'error' or 'skip', got {on_bad_image!r}")
@@ -106,7 +109,8 @@ class DetDataset(BaseDataset):
         self.ignore_classes = tuple(ignore_classes)
         self.filter_empty_gt = filter_empty_gt
         self.min_image_size = min_image_size
-        self.image_list = os.path.join(str(data_root), str(image_list)) if image_list else ""
+        self.image_list = join(str(data_root), str(image_list)) if image_list else ""
+        self.backend_args = backend_args
         self.on_bad_image = on_bad_image
         self.allow_outside = allow_outside
         self._wanted = (metainfo or {}).get("classes")
@@ -121,7 +125,17 @@ class DetDataset(BaseDataset):
 
     def _ann_file_bytes(self) -> bytes:
         """Read the content of ``ann_file``. Raise :class:`DatasetError` if that is not possible."""
-        return read_file(self.ann_file or ".", "ann_file")
+        return read_file(self.ann_file or ".", "ann_file", self.backend_args)
+
+    def _join_prefix(self) -> None:
+        if not any(map(is_address, (self.data_root, *self.data_prefix.values()))):
+            return super()._join_prefix()
+        if self.ann_file:
+            self.ann_file = self._joined(self.ann_file)
+        self.data_prefix = {key: self._joined(prefix) for key, prefix in self.data_prefix.items()}
+
+    def _joined(self, path: str) -> str:
+        return path if is_address(path) or os.path.isabs(path) else join(self.data_root, path)
 
     def _paths(self, names: Iterable[str], prefix: str) -> list[str]:
         return paths_within(names, self.data_prefix[prefix], self.data_root, self.ann_file, self.allow_outside)
@@ -129,7 +143,8 @@ class DetDataset(BaseDataset):
     def _image_paths(self, names: Iterable[str]) -> list[str]:
         """Return the paths of images; of one that is missing, that of the only image there that it can mean."""
         paths = self._paths(names, "img")
-        if not (self.READS_IMAGES or self._loaders()):
+        loaders = self._loaders()
+        if not (self.READS_IMAGES or loaders) or any(loader.backend_args for loader in loaders):
             return paths
         other = images_called_otherwise(missing_files(paths))
         return [other.get(path, path) for path in paths]
@@ -142,7 +157,7 @@ class DetDataset(BaseDataset):
         annotations = self.read_annotations()
         if not self.image_list:
             return annotations
-        data = read_file(self.image_list, "image_list")
+        data = read_file(self.image_list, "image_list", self.backend_args)
         names = names_in(data, self.image_list, "images", "train.txt", LONGEST_PATH)
         meant = names_as_known(names, [image["file_name"] for image in annotations.images])
         if unknown := [name for name in names if name not in meant]:
@@ -240,7 +255,8 @@ class DetDataset(BaseDataset):
         sizes = ((record["img_path"], (record["height"], record["width"])) for record in records)
         loaders = self._loaders()
         most = max((loader.max_pixels for loader in loaders), default=MAX_PIXELS)
-        bad = find_bad_images(sizes, most, loaders[0].value_range if loaders else "image")
+        value_range, backend_args = (loaders[0].value_range, loaders[0].backend_args) if loaders else ("image", None)
+        bad = find_bad_images(sizes, most, value_range, backend_args)
         for reason in sorted({error.reason for error in bad.values()}):
             paths = [records[i]["img_path"] for i, error in bad.items() if error.reason == reason]
             self._leave_out(f"images {reason}", paths, dropped)
@@ -250,6 +266,8 @@ class DetDataset(BaseDataset):
         # Without a pipeline that loads, only annotations are wanted; images from elsewhere have other loaders.
         if not self._loaders():
             return
+        if any(loader.backend_args for loader in self._loaders()):
+            return  # only the backend knows
         missing = missing_files([record["img_path"] for record in self.data_list])
         if missing:
             raise self._missing_images(missing, len(self.data_list))

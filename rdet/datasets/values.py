@@ -6,22 +6,24 @@ from collections.abc import Iterable
 
 from rdet.coco_json import MOST
 from rdet.datasets.on_disk import near
+from rdet.datasets.remote import BackendArgs, open_file
 from rdet.errors import DatasetError
-from rdet.files import read_regular, why_unreadable
+from rdet.files import why_unreadable
 from rdet.messages import shown
 
 _LONGEST_NAME = 255  # characters, of a file
 LONGEST_PATH = 4096
 
 
-def read_file(path: str, key: str) -> bytes:
+def read_file(path: str, key: str, backend_args: BackendArgs = None) -> bytes:
     """Return the content of the file that a data set's ``key`` names.
 
     Raises:
         DatasetError: It cannot be read.
     """
     try:
-        return read_regular(path)
+        with open_file(path, backend_args=backend_args) as file:
+            return file.read()
     except FileNotFoundError as error:
         raise DatasetError(f"{path}: no such file{near(path)}; check {key} and data_root") from error
     except OSError as error:

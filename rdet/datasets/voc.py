@@ -17,11 +17,12 @@ from rdet.datasets.faults import Faults
 from rdet.datasets.images import missing_files
 from rdet.datasets.listed import ids_of
 from rdet.datasets.on_disk import near
+from rdet.datasets.remote import join, open_file
 from rdet.datasets.stated_sizes import StatedSizes
 from rdet.datasets.values import check_once, names_in, number
 from rdet.datasets.voc_images import image_names, stated_size
 from rdet.errors import DatasetError
-from rdet.files import read_regular, why_unreadable
+from rdet.files import why_unreadable
 from rdet.messages import shown
 from rdet.registry import DATASETS
 
@@ -67,7 +68,7 @@ class VocDataset(DetDataset):
         faults = Faults(self.ann_file, "xml files")
         for row, path in enumerate(paths):
             with faults.of(path):
-                root = _parse(path)
+                root = self._parse(path)
                 stated[row] = (root.findtext("filename") or "").strip()
                 sizes.append(stated_size(root, path))
                 for i, node in enumerate(root.findall("object"), start=1):
@@ -121,7 +122,7 @@ class VocDataset(DetDataset):
         return ids
 
     def _with_xml(self, ids: Iterable[str]) -> set[str]:
-        paths = {os.path.join(self.data_prefix["xml"], f"{stem}.xml"): stem for stem in ids}
+        paths = {join(self.data_prefix["xml"], f"{stem}.xml"): stem for stem in ids}
         return {*paths.values()} - {paths[path] for path in missing_files(paths)}
 
     def _stems_in(self, folder: Path) -> list[str]:
@@ -140,8 +141,25 @@ class VocDataset(DetDataset):
         found = set(in_split)
         if wanted is None or not set(rename) <= found or not wanted <= {rename.get(n, n) for n in found}:
             for path in Path(self.data_prefix["xml"]).glob("*.xml"):
-                found |= {_text(node, "name", str(path)) for node in _parse(path).findall("object")}
+                found |= {_text(node, "name", str(path)) for node in self._parse(path).findall("object")}
         return in_order(found, rename)
+
+    def _parse(self, path: str | Path) -> ElementTree.Element:
+        try:
+            with open_file(path, backend_args=self.backend_args) as file:
+                return ElementTree.fromstring(file.read())
+        except FileNotFoundError as error:
+            raise DatasetError(
+                f"{path}: no such file{near(str(path))}; check data_prefix['xml'], or take the id off the list"
+            ) from error
+        except OSError as error:
+            raise DatasetError(f"{path} cannot be read ({why_unreadable(error)}); check the file") from error
+        except (
+            ElementTree.ParseError,
+            LookupError,
+            ValueError,
+        ) as error:  # of an encoding, the latter
+            raise DatasetError(f"{path} is not well-formed XML ({error}); write it again") from error
 
     def _bbox(self, node: ElementTree.Element, entry: str) -> tuple[float, float, float, float]:
         box = node.find("bndbox")
@@ -155,19 +173,6 @@ class VocDataset(DetDataset):
 
 # How tools write no and yes; Pascal VOC has 0 and 1.
 _NO, _YES = {"", "0", "0.0", "false", "no", "n", "unspecified"}, {"1", "1.0", "true", "yes", "y"}
-
-
-def _parse(path: str | Path) -> ElementTree.Element:
-    try:
-        return ElementTree.fromstring(read_regular(path))
-    except FileNotFoundError as error:
-        raise DatasetError(
-            f"{path}: no such file{near(str(path))}; check data_prefix['xml'], or take the id off the list"
-        ) from error
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be read ({why_unreadable(error)}); check the file") from error
-    except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter two of an encoding it cannot read
-        raise DatasetError(f"{path} is not well-formed XML ({error}); write it again") from error
 
 
 def _text(node: ElementTree.Element, tag: str, where: str) -> str:

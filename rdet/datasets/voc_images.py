@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from rdet.datasets.images import IMAGE_SUFFIXES, missing_files
+from rdet.datasets.remote import join
 from rdet.datasets.stated_sizes import NoSizeError, size_or_error
 from rdet.datasets.values import number
 
@@ -23,11 +24,11 @@ def image_names(stems: Sequence[str], stated: Sequence[str], folder: str) -> lis
     """
     stated = [os.path.basename(name.replace("\\", "/")) for name in stated]
     names = [stem + (os.path.splitext(name)[1] or ".jpg") for stem, name in zip(stems, stated, strict=True)]
-    missing = set(missing_files([os.path.join(folder, name) for name in names]))
+    missing = set(missing_files([join(folder, name) for name in names]))
     if not missing:
         return names
     return [
-        name if os.path.join(folder, name) not in missing else _another(name, stem, file, folder)
+        name if join(folder, name) not in missing else _another(name, stem, file, folder)
         for name, stem, file in zip(names, stems, stated, strict=True)
     ]
 

@@ -12,6 +12,7 @@ from rdet.datasets.annotations import Annotations
 from rdet.datasets.base import DetDataset
 from rdet.datasets.faults import Faults
 from rdet.datasets.image_sizes import ImageSizes
+from rdet.datasets.remote import join
 from rdet.datasets.values import LONGEST_PATH, names_in, read_file
 from rdet.datasets.yolo_labels import Label, read_labels
 from rdet.datasets.yolo_names import find_names_file, read_class_names
@@ -75,7 +76,7 @@ class YoloDataset(DetDataset):
         for path in self._label_paths(names, paths):
             found = []
             with faults.of(path):
-                found = read_labels(path, len(classes))
+                found = read_labels(path, len(classes), self.backend_args)
             if found is None:
                 missing.append(path)
             labels += found or ()
@@ -111,7 +112,7 @@ class YoloDataset(DetDataset):
     def _class_names(self) -> list[str]:
         path = self.ann_file if self.ann_file.endswith(_YAML) else ""
         if self.class_file:
-            path = os.path.join(self.data_root, self.class_file)
+            path = join(self.data_root, self.class_file)
         if not path:
             root = Path(self.data_root)
             found = find_names_file(list(dict.fromkeys([root, Path(self.ann_file).parent, root / "labels"])))
@@ -121,7 +122,8 @@ class YoloDataset(DetDataset):
                     f"{root}, or set class_file"
                 )
             path = str(found)
-        return read_class_names(read_file(path, "class_file" if self.class_file else "ann_file"), path)
+        data = read_file(path, "class_file" if self.class_file else "ann_file", self.backend_args)
+        return read_class_names(data, path)
 
     def _image_names(self) -> list[str]:
         """List the images by their paths in ``data_prefix['img']``."""
@@ -147,7 +149,7 @@ class YoloDataset(DetDataset):
         return found
 
     def _listed(self, path: str) -> tuple[str, list[str]]:
-        names = names_in(read_file(path, "ann_file"), path, "images", "train.txt", LONGEST_PATH)
+        names = names_in(read_file(path, "ann_file", self.backend_args), path, "images", "train.txt", LONGEST_PATH)
         return folder_of_names(names, path, self.data_prefix["img"] or ".")
 
     def _say_missing(self, missing: list[str], images: int) -> None:
