@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
+import torch
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
@@ -60,7 +61,8 @@ class DetDataset(BaseDataset):
         indices: Use only the first ``indices`` images (the last ones if negative), or these.
         on_bad_image: ``error`` stops at the start if files are missing, and later at the first image
             that cannot be read; ``skip`` reads all images once at the start and leaves the bad ones
-            out.
+            out; ``warn`` goes on to train on the next image of the list in the place of one that is missing or cannot
+            be read, and says once which.
         allow_outside: Let annotations name files outside of ``data_root``, by ``..`` or an absolute
             path. Otherwise this is refused: a file from elsewhere could have any file read.
         pipeline: Transforms of a record, or their configs.
@@ -99,8 +101,12 @@ class DetDataset(BaseDataset):
         test_mode: bool = False,
         backend_args: BackendArgs = None,
     ):
-        if on_bad_image not in ("error", "skip"):
-            raise ConfigError(f"on_bad_image must be 'error' or 'skip', got {on_bad_image!r}")
+        if on_bad_image not in ("error", "skip", "warn"):
+            raise ConfigError(f"on_bad_image must be 'error', 'skip' or 'warn', got {on_bad_image!r}")
+        if on_bad_image == "warn" and test_mode:
+            raise ConfigError(
+                "on_bad_image is 'warn', but with test_mode=True each image has to be evaluated; set 'error' or 'skip'"
+            )
         if isinstance(ignore_classes, str):
             raise ConfigError(f"ignore_classes is the string {ignore_classes!r}; write a list: [{ignore_classes!r}]")
         _check_keys("data_prefix", data_prefix or {}, self.PREFIXES)
@@ -192,16 +198,32 @@ class DetDataset(BaseDataset):
         if not (self.report.boxes or self.test_mode):
             raise DatasetError(self._nothing_to_learn(annotations, labels))
         self.data_bytes, self.data_address = self._serialize_data()
+        # In memory that the workers of a data loader share, so that each image is said once.
+        self._said = torch.zeros(len(self.data_address), dtype=torch.bool).share_memory_()
         self._fully_initialized = True
 
     def __getitem__(self, idx: int) -> dict:
-        """Return the ``idx``-th record after the pipeline.
+        """Return the ``idx``-th record after the pipeline; with ``on_bad_image='warn'``, the next whose image is good.
 
         Raises:
             DatasetError: An image cannot be read, or the pipeline returned None. Nothing is
                 replaced by another image in silence.
             PipelineError: A transform failed; the message names the image.
         """
+        if self.on_bad_image != "warn":
+            return self._prepared(idx)
+        count = len(self)
+        for other in range(idx, idx + count):
+            try:
+                return self._prepared(other % count)
+            except BadImageError as error:
+                if not self._said[other % count]:
+                    self._said[other % count] = True
+                    problem = str(error).rpartition("; ")[0]
+                    print_log(f"{problem}; the next image is taken in its place", "current", logging.WARNING)
+        raise DatasetError(f"{self.ann_file}: none of its {count} images can be read; check them with data_root")
+
+    def _prepared(self, idx: int) -> dict:
         record = self.get_data_info(idx)
         path = record["img_path"]
         try:
@@ -249,7 +271,7 @@ class DetDataset(BaseDataset):
         return kept
 
     def _without_bad_images(self, records: list[dict], dropped: dict[str, int]) -> list[dict]:
-        if self.on_bad_image == "error":
+        if self.on_bad_image != "skip":
             return records
         print_log(f"{self.ann_file}: reading {len(records)} images to find bad ones", "current")
         sizes = ((record["img_path"], (record["height"], record["width"])) for record in records)
@@ -269,7 +291,7 @@ class DetDataset(BaseDataset):
         if any(loader.backend_args for loader in self._loaders()):
             return  # only the backend knows
         missing = missing_files([record["img_path"] for record in self.data_list])
-        if missing:
+        if missing and self.on_bad_image != "warn":
             raise self._missing_images(missing, len(self.data_list))
 
     def _say_called_otherwise(self, annotations: Annotations, paths: list[str]) -> None:

@@ -57,7 +57,7 @@ class YoloDataset(DetDataset):
         self.split = split
         self.class_file = class_file
         self._has_label_folder = bool((kwargs.get("data_prefix") or {}).get("labels"))
-        self._sizes = ImageSizes(skip=kwargs.get("on_bad_image") == "skip")
+        self._sizes = ImageSizes(skip=kwargs.get("on_bad_image") in ("skip", "warn"))
         super().__init__(ann_file, **kwargs)
 
     def _join_prefix(self) -> None:

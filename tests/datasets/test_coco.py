@@ -358,7 +358,7 @@ def test_unknown_key(coco, write, kwargs, message):
 
 
 def test_on_bad_image_has_two_values(coco, write):
-    with pytest.raises(ValueError, match="on_bad_image must be 'error' or 'skip', got 'ignore'"):
+    with pytest.raises(ValueError, match="on_bad_image must be 'error', 'skip' or 'warn', got 'ignore'"):
         CocoDataset(**write(coco), on_bad_image="ignore")
 
 
