@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from rdet.datasets.depth import ValueRange, as_8_bits, describe
-from rdet.datasets.image_header import is_transposed, open_header, turn_back
+from rdet.datasets.image_header import claims_too_much, is_transposed, open_header, turn_back
 from rdet.datasets.quiet import quiet_decoders
 from rdet.datasets.remote import BackendArgs, exists, is_address, open_file
 from rdet.errors import BadImageError, RdetError
@@ -149,7 +149,7 @@ def _decode(data: bytes, size: tuple[int, int] | None, max_pixels: int) -> np.nd
     if size is not None and sorted(size) != sorted(header.size):
         raise _another_size(header, size)
     whole = all(end in data[-_TAIL_BYTES:] for start, end in _END_MARKERS if data.startswith(start))
-    image = _pixels(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    image = None if claims_too_much(data) else _pixels(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if not (whole and image is not None):
         # Rare and slow: ask a second decoder, which says what is wrong.
         wrong = _second_opinion(header)
