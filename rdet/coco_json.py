@@ -4,6 +4,7 @@ The functions return columns, one value for each entry of a list. Each raises :c
 names file and entry.
 """
 
+import difflib
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +18,12 @@ from rdet.messages import shown
 
 MOST = 2**31  # pixels; no image is wider, so such a coordinate is a mistake
 LARGEST_AREA = 1e5**2  # COCO's evaluation counts no box of a larger one
+# What the entries of each list have at least.
+_ENTRIES = {
+    "images": {"id", "file_name"},
+    "categories": {"id", "name"},
+    "annotations": {"image_id", "category_id", "bbox"},
+}
 _LONGEST_ID = 2**53  # ids are handed on as floating-point numbers, too
 
 
@@ -45,15 +52,49 @@ def _as_dict(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
 
 def lists(content: Any, keys: Iterable[str], optional: Iterable[str], where: str) -> dict[str, list[Any]]:
     """Take the lists of a COCO file; those that are optional may be missing, and are empty then."""
-    for key in keys:
+    renamed = called_otherwise(content, (*keys, *optional))
+    content = {**content, **{key: content[other] for key, other in renamed.items()}} if renamed else content
+    for key in (*keys, *optional):
         if not isinstance(content, dict) or key not in content:
-            hint = "set test_mode=True to load images alone" if key == "annotations" else "give a COCO file"
-            raise DatasetError(f"{where} has no {key!r}; {hint}")
+            if other := _near(content, key):
+                raise DatasetError(f"{where} has no {key!r}, but {shown(other)}; call it {key!r} if it is that")
+            if key in keys:
+                hint = "set test_mode=True to load images alone" if key == "annotations" else "give a COCO file"
+                raise DatasetError(f"{where} has no {key!r}; {hint}")
     found = {key: content.get(key, []) for key in (*keys, *optional)}
     for key, value in found.items():
         if not isinstance(value, list):
             raise DatasetError(f"{where}: {key!r} is not a list but {shown(value)}; write a list of objects")
     return found
+
+
+def called_otherwise(content: Any, keys: Iterable[str]) -> dict[str, str]:
+    """Find lists that have another key, told by what all of their entries have: key -> what it is called.
+
+    A list that could be several, or several that could be one, are none.
+    """
+    if not isinstance(content, dict):
+        return {}
+    others = [key for key in content if key not in _ENTRIES]
+    found = {}
+    for key in keys:
+        fitting = [other for other in others if _has_entries(content[other], _ENTRIES[key])]
+        if key not in content and len(fitting) == 1:
+            found[key] = fitting[0]
+    return found if len(set(found.values())) == len(found) else {}
+
+
+def _has_entries(value: Any, needed: set[str]) -> bool:
+    if not isinstance(value, list) or not value:
+        return False
+    return all(isinstance(row, dict) and needed <= row.keys() for row in value)
+
+
+def _near(content: Any, key: str) -> str | None:
+    """Return the key of a list that is nearly called so."""
+    rows = content.items() if isinstance(content, dict) else ()
+    lists = [other for other, value in rows if isinstance(value, list) and other not in _ENTRIES]
+    return next(iter(difflib.get_close_matches(key, lists, n=1, cutoff=0.7)), None)
 
 
 def column(rows: list[dict[str, Any]], table: str, key: str, where: str) -> list[Any]:
@@ -67,7 +108,9 @@ def column(rows: list[dict[str, Any]], table: str, key: str, where: str) -> list
                     f"{where}: {table}[{i}] is no object but {shown(row)}; write an object or drop it"
                 ) from None
             if key not in row:
-                raise DatasetError(f"{where}: {table}[{i}] lacks {key!r}; add it or drop the entry") from None
+                like = difflib.get_close_matches(key, filter(lambda k: isinstance(k, str), row), n=1, cutoff=0.7)
+                but = f", but has {like[0]!r}" if like else ""
+                raise DatasetError(f"{where}: {table}[{i}] lacks {key!r}{but}; add it or drop the entry") from None
         raise
 
 
@@ -116,6 +159,22 @@ def names(categories: list[dict[str, Any]], where: str) -> list[str]:
                 f"{where}: category {shown(category['id'])} has the name {shown(name)}; it must be a string"
             )
     return found
+
+
+def references(
+    rows: list[dict[str, Any]], key: str, ids: Sequence[Any], entry: Callable[[int], str], where: str
+) -> np.ndarray:
+    """Return where the images (``image_id``) or categories (``category_id``) of annotations stand, (B,) int64."""
+    values = column(rows, "annotations", key, where)
+    found = positions(values, ids)
+    if None in found:
+        row = found.index(None)
+        what = "image" if key == "image_id" else "category"
+        raise DatasetError(
+            f"{where}: {entry(row)} refers to the {what} {shown(values[row])}, which the file does not have; add the "
+            f"{what} or remove the annotation"
+        )
+    return np.array(found, dtype=np.int64)
 
 
 def is_text(text: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
+import torch
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
@@ -16,8 +17,11 @@ from rdet.datasets.classes import OTHER, renamed, select_classes
 from rdet.datasets.doubts import doubts_about
 from rdet.datasets.ground_truth import coco_ground_truth
 from rdet.datasets.images import MAX_PIXELS, find_bad_images, missing_files
+from rdet.datasets.listed import names_as_known
+from rdet.datasets.on_disk import images_called_otherwise, near
 from rdet.datasets.paths import paths_within
 from rdet.datasets.records import build_records
+from rdet.datasets.remote import BackendArgs, is_address, join
 from rdet.datasets.report import LoadReport
 from rdet.datasets.transforms.failure import failed_at
 from rdet.datasets.transforms.load import LoadImageFromFile
@@ -43,7 +47,7 @@ class DetDataset(BaseDataset):
 
     Args:
         ann_file: The annotations, relative to ``data_root`` unless absolute.
-        data_root: Folder of the data set.
+        data_root: Folder of the data set, or an address, ``http://...``, ``zip://data.zip`` or ``tar://data.tar``.
         data_prefix: Folders within ``data_root``: ``img`` for the images.
         metainfo: ``classes`` picks some of the file's classes and sets the order of their labels;
             default is all of them, in the file's order.
@@ -57,12 +61,14 @@ class DetDataset(BaseDataset):
         indices: Use only the first ``indices`` images (the last ones if negative), or these.
         on_bad_image: ``error`` stops at the start if files are missing, and later at the first image
             that cannot be read; ``skip`` reads all images once at the start and leaves the bad ones
-            out.
+            out; ``warn`` goes on to train on the next image of the list in the place of one that is missing or cannot
+            be read, and says once which.
         allow_outside: Let annotations name files outside of ``data_root``, by ``..`` or an absolute
             path. Otherwise this is refused: a file from elsewhere could have any file read.
         pipeline: Transforms of a record, or their configs.
         test_mode: The data is not for training, or only background: there need not be a box to learn,
             and the annotations may be absent.
+        backend_args: Where ``ann_file`` and ``image_list`` are, as of ``LoadImageFromFile``.
 
     Attributes:
         report (LoadReport): What was kept, clipped and left out.
@@ -75,6 +81,7 @@ class DetDataset(BaseDataset):
     """
 
     PREFIXES: ClassVar[dict[str, str]] = {"img": ""}
+    READS_IMAGES: ClassVar[bool] = False  # for their sizes, whatever the pipeline
 
     def __init__(
         self,
@@ -92,9 +99,14 @@ class DetDataset(BaseDataset):
         allow_outside: bool = False,
         pipeline: Iterable[dict | BaseTransform] = (),
         test_mode: bool = False,
+        backend_args: BackendArgs = None,
     ):
-        if on_bad_image not in ("error", "skip"):
-            raise ConfigError(f"on_bad_image must be 'error' or 'skip', got {on_bad_image!r}")
+        if on_bad_image not in ("error", "skip", "warn"):
+            raise ConfigError(f"on_bad_image must be 'error', 'skip' or 'warn', got {on_bad_image!r}")
+        if on_bad_image == "warn" and test_mode:
+            raise ConfigError(
+                "on_bad_image is 'warn', but with test_mode=True each image has to be evaluated; set 'error' or 'skip'"
+            )
         if isinstance(ignore_classes, str):
             raise ConfigError(f"ignore_classes is the string {ignore_classes!r}; write a list: [{ignore_classes!r}]")
         _check_keys("data_prefix", data_prefix or {}, self.PREFIXES)
@@ -103,7 +115,8 @@ class DetDataset(BaseDataset):
         self.ignore_classes = tuple(ignore_classes)
         self.filter_empty_gt = filter_empty_gt
         self.min_image_size = min_image_size
-        self.image_list = os.path.join(str(data_root), str(image_list)) if image_list else ""
+        self.image_list = join(str(data_root), str(image_list)) if image_list else ""
+        self.backend_args = backend_args
         self.on_bad_image = on_bad_image
         self.allow_outside = allow_outside
         self._wanted = (metainfo or {}).get("classes")
@@ -118,10 +131,29 @@ class DetDataset(BaseDataset):
 
     def _ann_file_bytes(self) -> bytes:
         """Read the content of ``ann_file``. Raise :class:`DatasetError` if that is not possible."""
-        return read_file(self.ann_file or ".", "ann_file")
+        return read_file(self.ann_file or ".", "ann_file", self.backend_args)
+
+    def _join_prefix(self) -> None:
+        if not any(map(is_address, (self.data_root, *self.data_prefix.values()))):
+            return super()._join_prefix()
+        if self.ann_file:
+            self.ann_file = self._joined(self.ann_file)
+        self.data_prefix = {key: self._joined(prefix) for key, prefix in self.data_prefix.items()}
+
+    def _joined(self, path: str) -> str:
+        return path if is_address(path) or os.path.isabs(path) else join(self.data_root, path)
 
     def _paths(self, names: Iterable[str], prefix: str) -> list[str]:
         return paths_within(names, self.data_prefix[prefix], self.data_root, self.ann_file, self.allow_outside)
+
+    def _image_paths(self, names: Iterable[str]) -> list[str]:
+        """Return the paths of images; of one that is missing, that of the only image there that it can mean."""
+        paths = self._paths(names, "img")
+        loaders = self._loaders()
+        if not (self.READS_IMAGES or loaders) or any(loader.backend_args for loader in loaders):
+            return paths
+        other = images_called_otherwise(missing_files(paths))
+        return [other.get(path, path) for path in paths]
 
     @abstractmethod
     def read_annotations(self) -> Annotations:
@@ -131,15 +163,15 @@ class DetDataset(BaseDataset):
         annotations = self.read_annotations()
         if not self.image_list:
             return annotations
-        data = read_file(self.image_list, "image_list")
+        data = read_file(self.image_list, "image_list", self.backend_args)
         names = names_in(data, self.image_list, "images", "train.txt", LONGEST_PATH)
-        known = {image["file_name"] for image in annotations.images}
-        if unknown := [name for name in names if name not in known]:
+        meant = names_as_known(names, [image["file_name"] for image in annotations.images])
+        if unknown := [name for name in names if name not in meant]:
             raise DatasetError(
                 f"{self.image_list} lists {few(map(repr, unknown), _NAMED)}, which {self.ann_file} does not have; "
                 "write them as there, or take them off the list"
             )
-        return annotations.only(set(names))
+        return annotations.only({*meant.values()})
 
     def full_init(self) -> None:
         """Load, select, count and serialize the records."""
@@ -148,7 +180,8 @@ class DetDataset(BaseDataset):
         dropped: dict[str, int] = {}
         annotations = self._wanted_annotations()
         self._metainfo["classes"], labels = self._select_classes(annotations)
-        paths = self._paths((image["file_name"] for image in annotations.images), "img")
+        paths = self._image_paths([image["file_name"] for image in annotations.images])
+        self._say_called_otherwise(annotations, paths)
         for doubt in doubts_about(annotations):
             print_log(f"{self.ann_file}: {doubt}", "current", logging.WARNING)
         records, left_out, clipped = build_records(annotations, labels, paths)
@@ -165,16 +198,32 @@ class DetDataset(BaseDataset):
         if not (self.report.boxes or self.test_mode):
             raise DatasetError(self._nothing_to_learn(annotations, labels))
         self.data_bytes, self.data_address = self._serialize_data()
+        # In memory that the workers of a data loader share, so that each image is said once.
+        self._said = torch.zeros(len(self.data_address), dtype=torch.bool).share_memory_()
         self._fully_initialized = True
 
     def __getitem__(self, idx: int) -> dict:
-        """Return the ``idx``-th record after the pipeline.
+        """Return the ``idx``-th record after the pipeline; with ``on_bad_image='warn'``, the next whose image is good.
 
         Raises:
             DatasetError: An image cannot be read, or the pipeline returned None. Nothing is
                 replaced by another image in silence.
             PipelineError: A transform failed; the message names the image.
         """
+        if self.on_bad_image != "warn":
+            return self._prepared(idx)
+        count = len(self)
+        for other in range(idx, idx + count):
+            try:
+                return self._prepared(other % count)
+            except BadImageError as error:
+                if not self._said[other % count]:
+                    self._said[other % count] = True
+                    problem = str(error).rpartition("; ")[0]
+                    print_log(f"{problem}; the next image is taken in its place", "current", logging.WARNING)
+        raise DatasetError(f"{self.ann_file}: none of its {count} images can be read; check them with data_root")
+
+    def _prepared(self, idx: int) -> dict:
         record = self.get_data_info(idx)
         path = record["img_path"]
         try:
@@ -222,13 +271,14 @@ class DetDataset(BaseDataset):
         return kept
 
     def _without_bad_images(self, records: list[dict], dropped: dict[str, int]) -> list[dict]:
-        if self.on_bad_image == "error":
+        if self.on_bad_image != "skip":
             return records
         print_log(f"{self.ann_file}: reading {len(records)} images to find bad ones", "current")
         sizes = ((record["img_path"], (record["height"], record["width"])) for record in records)
         loaders = self._loaders()
         most = max((loader.max_pixels for loader in loaders), default=MAX_PIXELS)
-        bad = find_bad_images(sizes, most, loaders[0].value_range if loaders else "image")
+        value_range, backend_args = (loaders[0].value_range, loaders[0].backend_args) if loaders else ("image", None)
+        bad = find_bad_images(sizes, most, value_range, backend_args)
         for reason in sorted({error.reason for error in bad.values()}):
             paths = [records[i]["img_path"] for i, error in bad.items() if error.reason == reason]
             self._leave_out(f"images {reason}", paths, dropped)
@@ -238,13 +288,27 @@ class DetDataset(BaseDataset):
         # Without a pipeline that loads, only annotations are wanted; images from elsewhere have other loaders.
         if not self._loaders():
             return
+        if any(loader.backend_args for loader in self._loaders()):
+            return  # only the backend knows
         missing = missing_files([record["img_path"] for record in self.data_list])
-        if missing:
+        if missing and self.on_bad_image != "warn":
             raise self._missing_images(missing, len(self.data_list))
+
+    def _say_called_otherwise(self, annotations: Annotations, paths: list[str]) -> None:
+        names = [os.path.basename(image["file_name"]) for image in annotations.images]
+        pairs = [(n, other) for n, p in zip(names, paths, strict=True) if n != (other := os.path.basename(p))]
+        if pairs:
+            print_log(
+                f"{self.ann_file}: {len(pairs)} images are called otherwise on the disk: "
+                f"{few((f'{name} is {other}' for name, other in pairs), _NAMED)}",
+                "current",
+                logging.WARNING,
+            )
 
     def _missing_images(self, missing: list[str], count: int) -> BadImageError:
         return BadImageError(
-            f"{self.ann_file}: {len(missing)} of {count} image files are missing: {few(missing, _NAMED)}; check "
+            f"{self.ann_file}: {len(missing)} of {count} image files are missing: {few(missing, _NAMED)}"
+            f"{near(missing[0])}; check "
             "data_root and data_prefix['img'], or set on_bad_image='skip' to leave such images out",
             "missing",
         )

@@ -1,11 +1,14 @@
 """Which classes a data set has, and in which order."""
 
+import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from rdet.errors import DatasetError
 from rdet.messages import nearest
+
+_NEAR = 0.6  # likeness of a misspelled name, 2/3 for one letter of three
 
 
 def renamed(classes: Sequence[str], rename: Mapping[str, str], where: str) -> list[str]:
@@ -45,8 +48,9 @@ def select_classes(
         it is ignored.
 
     Raises:
-        DatasetError: There are none, or one is named twice, or is both wanted and ignored, or is not in the file
-            although the file has classes that are not named: where all are named, others may be too.
+        DatasetError: There are none, or one is named twice, or is both wanted and ignored, or none is in the file, or
+            one is not that is spelled nearly as a class of the file that is not named. Others may be missing: a part
+            of the data need not have all classes.
     """
     known = tuple(dict.fromkeys(name for name in classes if name not in ignored))
     covered = wanted is not None and {*classes} <= {*wanted, *ignored}
@@ -63,15 +67,22 @@ def select_classes(
             "'categories', VOC xml files and csv tables name them with each object: add them"
         )
     missing = [name for name in wanted if name not in known]
-    if missing and not covered:
-        names = ", ".join(map(repr, missing))
-        raise DatasetError(f"{where} has no class {names}. {nearest(missing[0], known)}")
+    if not covered and (misspelled := _misspelled(missing, [name for name in known if name not in wanted], known)):
+        raise DatasetError(f"{where} has no class {', '.join(map(repr, misspelled))}. {nearest(misspelled[0], known)}")
     repeated = sorted({name for name in wanted if list(wanted).count(name) > 1})
     if repeated:
         raise DatasetError(f"metainfo.classes names {', '.join(map(repr, repeated))} more than once; name each once")
     label_of = {name: label for label, name in enumerate(wanted)}
     label_of |= dict.fromkeys(ignored, REGION)
     return tuple(wanted), np.array([label_of.get(name, OTHER) for name in classes], dtype=np.int64)
+
+
+def _misspelled(missing: Sequence[str], unnamed: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Return those of the missing classes that probably mean another, which is there: all, if none at all is there."""
+    if len(unnamed) == len(known):
+        return list(missing)
+    lower = [name.lower() for name in unnamed]
+    return [name for name in missing if difflib.get_close_matches(name.lower(), lower, n=1, cutoff=_NEAR)]
 
 
 def _check_ignored(

@@ -1,12 +1,16 @@
 """Annotations in one csv table, a row for each box."""
 
+import os
+
 import numpy as np
 
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.base import DetDataset
 from rdet.datasets.classes import in_order
 from rdet.datasets.csv_table import read_rows
-from rdet.datasets.values import check_size, number
+from rdet.datasets.faults import Faults
+from rdet.datasets.stated_sizes import NoSizeError, StatedSizes, size_or_error
+from rdet.datasets.values import number
 from rdet.errors import DatasetError
 from rdet.messages import shown
 from rdet.registry import DATASETS
@@ -20,10 +24,11 @@ class CsvDataset(DetDataset):
 
     The first line names the columns, which may be in any order and among others; the separator is a comma, a semicolon
     or a tab. ``filename`` is relative to ``data_prefix['img']``. A row whose last five values are empty is an image
-    without a box. ``img_id`` is the place of the image's first row among the images, counted from 1.
+    without a box. A size that is empty or 0 is read from the image. ``img_id`` is the place of the image's first row
+    among the images, counted from 1.
 
     The file does not list its classes: they are the names in it, sorted. Where splits differ in them, set
-    ``metainfo=dict(classes=...)`` on all, which may name more than a file has, if it names all of it.
+    ``metainfo=dict(classes=...)`` on all, which may name more than a file has.
 
     For the other arguments see :class:`DetDataset`.
 
@@ -34,23 +39,29 @@ class CsvDataset(DetDataset):
 
     def __init__(self, ann_file: str, *, one_based: bool = False, **kwargs):
         self.one_based = one_based
+        self._sizes = StatedSizes()
         super().__init__(ann_file, **kwargs)
 
     def read_annotations(self) -> Annotations:
         """Read the table; images are in the order of their first rows."""
         images: dict[str, dict] = {}
         names, bboxes, image_index, lines = [], [], [], []
-        for line, row in read_rows(self._ann_file_bytes(), self.ann_file):
+        faults = Faults(self.ann_file, "rows")
+        for line, row in read_rows(self._ann_file_bytes(), self.ann_file, faults):
             where = f"line {line} of {self.ann_file}"
-            image = self._image(row, images, where)
-            if not any(row[key] for key in _BOX):
-                continue
-            if not row["class"]:
-                raise DatasetError(f"{where} has no class; name it, or empty the box too")
-            names.append(row["class"])
-            bboxes.append(self._bbox(row, where))
-            image_index.append(image["id"] - 1)
-            lines.append(line)
+            with faults.of(f"line {line}"):
+                image = self._image(row, images, where)
+                if not any(row[key] for key in _BOX):
+                    continue
+                if not row["class"]:
+                    raise DatasetError(f"{where} has no class; name it, or empty the box too")
+                names.append(row["class"])
+                bboxes.append(self._bbox(row, where))
+                image_index.append(image["id"] - 1)
+                lines.append(line)
+        faults.raise_any()
+        if not self._fully_initialized:
+            self._sizes.warn(self.ann_file)
         if not images:
             raise DatasetError(f"{self.ann_file} has no row; write one for each box")
         classes = in_order(set(names), self.rename_classes)
@@ -73,8 +84,12 @@ class CsvDataset(DetDataset):
         name = row["filename"]
         if not name:
             raise DatasetError(f"{where} has no filename; give the path of its image")
-        width, height = (int(number(row[key], key, where)) for key in ("width", "height"))
-        check_size(width, height, where)
+        width, height = (int(number(row[key] or "0", key, where)) for key in ("width", "height"))
+        size = size_or_error(width, height, where)
+        if isinstance(size, NoSizeError):
+            (path,) = self._paths([name], "img")
+            size = self._sizes.known(size, name, path if os.path.isfile(path) else self._image_paths([name])[0])
+        height, width = size
         image = images.setdefault(name, {"id": len(images) + 1, "file_name": name, "height": height, "width": width})
         if (image["width"], image["height"]) != (width, height):
             raise DatasetError(

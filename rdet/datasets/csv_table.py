@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterator
 
+from rdet.datasets.faults import Faults
 from rdet.datasets.values import text_of
 from rdet.errors import DatasetError
 from rdet.messages import few, nearest, shown
@@ -11,12 +12,13 @@ COLUMNS = ("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax
 _SEPARATORS = ",;\t"
 
 
-def read_rows(data: bytes, where: str) -> Iterator[tuple[int, dict[str, str]]]:
+def read_rows(data: bytes, where: str, faults: Faults | None = None) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the line and the values of each row, spaces around them removed.
 
     Args:
         data: The file; its first line names the columns, in any order, also others.
         where: Its path, for messages.
+        faults: Collects the errors of rows; None: the first is raised.
 
     Raises:
         DatasetError: It is no such table; the message names the line.
@@ -35,10 +37,14 @@ def read_rows(data: bytes, where: str) -> Iterator[tuple[int, dict[str, str]]]:
             if not any(cell.strip() for cell in row):
                 continue
             if len(row) != len(header):
-                raise DatasetError(
-                    f"line {rows.line_num} of {where} has {len(row)} values, but there are {len(header)} columns; "
-                    "correct it"
+                line = f"line {rows.line_num}"
+                error = DatasetError(
+                    f"{line} of {where} has {len(row)} values, but there are {len(header)} columns; correct it"
                 )
+                if faults is None:
+                    raise error
+                faults.add(line, error)
+                continue
             yield rows.line_num, {name: cell.strip() for name, cell in zip(header, row, strict=True)}
     except csv.Error as error:
         raise DatasetError(f"line {rows.line_num} of {where} is no row of a csv file ({error}); correct it") from error

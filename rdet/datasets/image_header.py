@@ -8,6 +8,7 @@ from PIL import Image, JpegImagePlugin
 # Those that OpenCV decodes too. Others would have Pillow try formats that nobody means, or run a program (EPS).
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "JPEG2000", "PPM", "SUN", "AVIF")
 _LONGEST_SIGNATURE = 16  # bytes, what Pillow hands to the plugins too
+_PNG = b"\x89PNG\r\n\x1a\n"
 _ORIENTATION = 0x0112  # EXIF's tag
 # Orientations that exchange width and height -> how a picture that was put upright by it is turned back.
 _TURN_BACK = {
@@ -43,6 +44,22 @@ def open_header(data: bytes) -> Image.Image | None:
             open_it = JpegImagePlugin.JpegImageFile
         return open_it(io.BytesIO(data), "")
     return None
+
+
+def claims_too_much(data: bytes) -> bool:
+    """Tell whether a PNG has a chunk that is longer than the file: OpenCV takes as much memory, 4 GB for four bytes."""
+    if not data.startswith(_PNG):
+        return False
+    at = len(_PNG)
+    while at + 8 <= len(data):
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        at += 8 + length
+        if at > len(data):
+            return True
+        if kind == b"IEND":
+            return False
+        at += 4  # the checksum
+    return False
 
 
 def is_transposed(header: Image.Image) -> bool:

@@ -10,10 +10,11 @@ import numpy as np
 from PIL import Image
 
 from rdet.datasets.depth import ValueRange, as_8_bits, describe
-from rdet.datasets.image_header import is_transposed, open_header, turn_back
+from rdet.datasets.image_header import claims_too_much, is_transposed, open_header, turn_back
 from rdet.datasets.quiet import quiet_decoders
+from rdet.datasets.remote import BackendArgs, exists, is_address, open_file
 from rdet.errors import BadImageError, RdetError
-from rdet.files import open_regular, why_unreadable
+from rdet.files import why_unreadable
 
 # How the names of images end.
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -52,6 +53,7 @@ def read_image(
     size: tuple[int, int] | None = None,
     max_pixels: int = MAX_PIXELS,
     value_range: ValueRange = None,
+    backend_args: BackendArgs = None,
 ) -> np.ndarray:
     """Read one image file.
 
@@ -66,6 +68,7 @@ def read_image(
         max_pixels: Most pixels of an image.
         value_range: Of an image of more than 8 bits a channel, the values that become 0 and 255, or ``'image'`` for
             the lowest and the highest of each. None refuses it.
+        backend_args: As :func:`~rdet.datasets.remote.open_file` takes it.
 
     Returns:
         (H, W, 3) uint8 in BGR order.
@@ -75,7 +78,7 @@ def read_image(
     """
     try:
         with quiet_decoders():
-            image = _decode(_content(path, max_pixels), size, max_pixels)
+            image = _decode(_content(path, max_pixels, backend_args), size, max_pixels)
         shallow = as_8_bits(image, value_range)
         if shallow is None:
             raise _Bad(f"the image has {describe(image)}, which 8 bits would cut", "too deep")
@@ -84,7 +87,7 @@ def read_image(
         raise _image_error(path, bad, in_data_set=size is not None) from bad
 
 
-def image_size(path: str | os.PathLike) -> tuple[int, int]:
+def image_size(path: str | os.PathLike, backend_args: BackendArgs = None) -> tuple[int, int]:
     """Return height and width of an image of a data set as :func:`read_image` gives it; its pixels are not decoded.
 
     Raises:
@@ -92,7 +95,7 @@ def image_size(path: str | os.PathLike) -> tuple[int, int]:
     """
     try:
         with quiet_decoders():
-            header = _header_of(path)
+            header = _header_of(path, backend_args)
             width, height = header.size
             # Of other formats, the note may stand behind the pixels, and is as good as never there.
             turned = header.format == "JPEG" and is_transposed(header)
@@ -101,11 +104,11 @@ def image_size(path: str | os.PathLike) -> tuple[int, int]:
     return (width, height) if turned else (height, width)
 
 
-def _header_of(path: str | os.PathLike) -> Image.Image:
+def _header_of(path: str | os.PathLike, backend_args: BackendArgs) -> Image.Image:
     """Read a header from the beginning of a file, or from all of it where that is not enough."""
-    with contextlib.suppress(OSError, _Bad), open_regular(path) as file:
+    with contextlib.suppress(OSError, _Bad), open_file(path, _HEAD_BYTES, backend_args) as file:
         return _header(file.read(_HEAD_BYTES))
-    return _header(_content(path, MAX_PIXELS))
+    return _header(_content(path, MAX_PIXELS, backend_args))
 
 
 def _image_error(path: str | os.PathLike, bad: "_Bad", in_data_set: bool) -> BadImageError:
@@ -118,12 +121,19 @@ class _Bad(RdetError):
         self.reason = reason
 
 
-def _content(path: str | os.PathLike, max_pixels: int) -> bytes:
+def _content(path: str | os.PathLike, max_pixels: int, backend_args: BackendArgs) -> bytes:
+    most = max(_BYTES_OF_A_PIXEL * max_pixels, _BYTES_OF_NOTES)
     try:
-        with open_regular(path) as file:
-            most = max(_BYTES_OF_A_PIXEL * max_pixels, _BYTES_OF_NOTES)
-            if (length := os.fstat(file.fileno()).st_size) > most:
-                raise _Bad(f"the image file has {length} bytes, those of {max_pixels} pixels are fewer", "too large")
+        with open_file(path, most, backend_args) as file:
+            length = file.seek(0, os.SEEK_END)
+            if length > most:
+                more = "over " if is_address(path) else ""  # of which no more was read
+                raise _Bad(
+                    f"the image file has {more}{min(length, most) if more else length} bytes, those of {max_pixels} "
+                    "pixels are fewer",
+                    "too large",
+                )
+            file.seek(0)
             return file.read()
     except FileNotFoundError as error:
         raise _Bad("the image file is missing", "missing") from error
@@ -139,7 +149,7 @@ def _decode(data: bytes, size: tuple[int, int] | None, max_pixels: int) -> np.nd
     if size is not None and sorted(size) != sorted(header.size):
         raise _another_size(header, size)
     whole = all(end in data[-_TAIL_BYTES:] for start, end in _END_MARKERS if data.startswith(start))
-    image = _pixels(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    image = None if claims_too_much(data) else _pixels(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if not (whole and image is not None):
         # Rare and slow: ask a second decoder, which says what is wrong.
         wrong = _second_opinion(header)
@@ -202,7 +212,10 @@ def _another_size(header: Image.Image, size: tuple[int, int]) -> _Bad:
 
 
 def find_bad_images(
-    images: Iterable[tuple[str, tuple[int, int]]], max_pixels: int = MAX_PIXELS, value_range: ValueRange = None
+    images: Iterable[tuple[str, tuple[int, int]]],
+    max_pixels: int = MAX_PIXELS,
+    value_range: ValueRange = None,
+    backend_args: BackendArgs = None,
 ) -> dict[int, BadImageError]:
     """Read every image once, on all cores.
 
@@ -210,6 +223,7 @@ def find_bad_images(
         images: Path, and height and width, of each image.
         max_pixels: Most pixels of an image.
         value_range: As :func:`read_image` takes it.
+        backend_args: As :func:`read_image` takes it.
 
     Returns:
         Position of each image that cannot be used -> what is wrong with it.
@@ -217,7 +231,7 @@ def find_bad_images(
 
     def problem(image: tuple[str, tuple[int, int]]) -> BadImageError | None:
         try:
-            read_image(*image, max_pixels=max_pixels, value_range=value_range)
+            read_image(*image, max_pixels=max_pixels, value_range=value_range, backend_args=backend_args)
         except BadImageError as error:
             return error
         return None
@@ -234,6 +248,10 @@ def missing_files(paths: Iterable[str]) -> list[str]:
     files: dict[str, set[str]] = {}
     missing = []
     for path in paths:
+        if is_address(path):
+            if not exists(path):
+                missing.append(path)
+            continue
         folder, name = os.path.split(path)
         if folder not in files:
             files[folder] = _files_in(folder)

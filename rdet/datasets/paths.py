@@ -1,8 +1,10 @@
 """Where the names in annotations lead to."""
 
 import os
+import posixpath
 from collections.abc import Iterable
 
+from rdet.datasets.remote import is_address, join, leads_out
 from rdet.errors import DatasetError
 from rdet.messages import few
 
@@ -18,7 +20,7 @@ def paths_within(
 
     Args:
         names: Relative to ``folder``, or absolute.
-        folder: Folder of the images, for example.
+        folder: Folder of the images, for example, or an address.
         data_root: Folder of the data set. If ``folder`` lies elsewhere, that one counts.
         where: The file that has the names, for messages.
         allow_outside: Let them lead anywhere.
@@ -29,8 +31,18 @@ def paths_within(
     paths: list[str] = []
     outside: list[str] = []
     roots: list[str] = []
+    remote = is_address(folder)
     for name in names:
-        path = os.path.join(folder, name)
+        path = join(folder, name)
+        if remote or is_address(name):
+            roots = [folder]
+            if leads_out(name):
+                outside.append(name)
+                path = name if is_address(name) else path
+            elif ".." in name:
+                path = join(folder, posixpath.normpath(name))
+            paths.append(path)
+            continue
         if ".." in name or os.path.isabs(name) or os.path.splitdrive(name)[0]:
             roots = roots or _roots(folder, data_root)
             # As it was compared: the system would take '..' after the links before it.

@@ -11,6 +11,8 @@ from rdet.datasets.report import LoadReport
 from rdet.errors import DatasetError
 from rdet.messages import few
 
+_MOST_LISTED = 20  # classes that a message lists
+
 
 def dataset_table(datasets: Mapping[str, object]) -> str:
     """Tabulate what was loaded, what was clipped, and what was left out and why.
@@ -93,6 +95,14 @@ def check_same_classes(train: BaseDataset, other: BaseDataset, names: tuple[str,
         i = next(i for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b)
         differences = [f"label {i} is {ours[i]!r} in {names[0]} and {theirs[i]!r} in {names[1]}"]
     raise DatasetError(
-        f"{names[0]} and {names[1]} differ in their classes: {'; '.join(differences)}; "
-        "set the same metainfo=dict(classes=...) on both"
+        f"{names[0]} and {names[1]} differ in their classes: {'; '.join(differences)}; {_remedy(ours, theirs, names)}"
     )
+
+
+def _remedy(ours: tuple[str, ...], theirs: tuple[str, ...], names: tuple[str, str]) -> str:
+    """Say which classes to set where: those of both, since a data set may lack boxes of a class."""
+    both = tuple(dict.fromkeys(ours + theirs))
+    where = " and ".join(name for name, classes in zip(names, (ours, theirs), strict=True) if classes != both)
+    if both == ours and len(ours) > _MOST_LISTED:
+        return f"set metainfo=dict(classes=...) on {where} to the {len(ours)} classes of {names[0]}, in their order"
+    return f"set metainfo=dict(classes={both!r}) on {where}"

@@ -2,26 +2,30 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 
 from rdet.coco_json import MOST
+from rdet.datasets.on_disk import near
+from rdet.datasets.remote import BackendArgs, open_file
 from rdet.errors import DatasetError
-from rdet.files import read_regular, why_unreadable
+from rdet.files import why_unreadable
 from rdet.messages import shown
 
 _LONGEST_NAME = 255  # characters, of a file
 LONGEST_PATH = 4096
 
 
-def read_file(path: str, key: str) -> bytes:
+def read_file(path: str, key: str, backend_args: BackendArgs = None) -> bytes:
     """Return the content of the file that a data set's ``key`` names.
 
     Raises:
         DatasetError: It cannot be read.
     """
     try:
-        return read_regular(path)
+        with open_file(path, backend_args=backend_args) as file:
+            return file.read()
     except FileNotFoundError as error:
-        raise DatasetError(f"{path}: no such file; check {key} and data_root") from error
+        raise DatasetError(f"{path}: no such file{near(path)}; check {key} and data_root") from error
     except OSError as error:
         reason = why_unreadable(error)
         raise DatasetError(f"{path} cannot be read ({reason}); set {key} to a file in data_root") from error
@@ -55,10 +59,15 @@ def names_in(data: bytes, where: str, of: str, example: str, longest: int = _LON
         raise DatasetError(f"{where} is no list of {of} in UTF-8; name one with one a line, such as {example}")
     if not names:
         raise DatasetError(f"{where} is empty; write {of}, one a line")
+    check_once(names, where)
+    return names
+
+
+def check_once(names: Iterable[str], where: str) -> None:
+    """Raise :class:`DatasetError` if a list has a name twice."""
     for name, count in Counter(names).items():
         if count > 1:
             raise DatasetError(f"{where} lists {shown(name)} {count} times; leave one")
-    return names
 
 
 def number(text: str, what: str, where: str) -> float:
@@ -70,9 +79,3 @@ def number(text: str, what: str, where: str) -> float:
     if not abs(value) <= MOST:
         raise DatasetError(f"{where}: {what} is {shown(text)}, not a finite number of pixels; write one")
     return value
-
-
-def check_size(width: int, height: int, where: str) -> None:
-    """Raise :class:`DatasetError` unless an image has pixels."""
-    if width <= 0 or height <= 0:
-        raise DatasetError(f"{where} has the size {width}x{height}; give the image's width and height in pixels")

@@ -1,19 +1,28 @@
 """Annotations in Pascal VOC's xml format."""
 
+import logging
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 from xml.etree import ElementTree
 
 import numpy as np
+from mmengine.logging import print_log
 
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.base import DetDataset
 from rdet.datasets.classes import in_order
-from rdet.datasets.values import names_in, number
-from rdet.datasets.voc_images import StatedSizes, image_names, stated_size
+from rdet.datasets.faults import Faults
+from rdet.datasets.images import missing_files
+from rdet.datasets.listed import ids_of
+from rdet.datasets.on_disk import near
+from rdet.datasets.remote import join, open_file
+from rdet.datasets.stated_sizes import StatedSizes
+from rdet.datasets.values import check_once, names_in, number
+from rdet.datasets.voc_images import image_names, stated_size
 from rdet.errors import DatasetError
-from rdet.files import read_regular, why_unreadable
+from rdet.files import why_unreadable
 from rdet.messages import shown
 from rdet.registry import DATASETS
 
@@ -22,7 +31,8 @@ from rdet.registry import DATASETS
 class VocDataset(DetDataset):
     """Images with boxes in one xml file each; ``difficult`` boxes are ignored ones.
 
-    ``ann_file`` lists the split, one id a line (``ImageSets/Main/train.txt``), or is a folder with an
+    ``ann_file`` lists the split, one id a line (``ImageSets/Main/train.txt``; with a folder, an ending, or the number
+    of a list of a class too, ``a 1``), or is a folder with an
     xml file for each id (``Annotations``); ``data_prefix`` has
     the folders ``img`` (``JPEGImages``) and ``xml`` (``Annotations``). ``img_id`` is the id's
     line, counted from 1. The image is ``<id>`` with the extension of ``<filename>``, or ``.jpg``; where
@@ -30,8 +40,8 @@ class VocDataset(DetDataset):
     from the image.
 
     VOC files do not list their classes. Without ``metainfo['classes']`` they are the names in *all*
-    files of the xml folder, sorted, so that every split gets the same ones. With it, a class that
-    no file has is an error, unless your classes cover all that the files do have.
+    files of the xml folder, sorted, so that every split gets the same ones. With it, a class
+    that no file has is an error if its name is nearly one that the files have.
 
     For the other arguments see :class:`DetDataset`.
 
@@ -54,22 +64,27 @@ class VocDataset(DetDataset):
         images, names, bboxes, image_index, ignored, entries = [], [], [], [], [], []
         stems = self._read_list()
         paths = self._paths((f"{stem}.xml" for stem in stems), "xml")
-        stated, sizes = [], []
+        stated, sizes = [""] * len(paths), []
+        faults = Faults(self.ann_file, "xml files")
         for row, path in enumerate(paths):
-            root = _parse(path)
-            stated.append((root.findtext("filename") or "").strip())
-            sizes.append(stated_size(root, path))
-            for i, node in enumerate(root.findall("object"), start=1):
-                entry = f"object {i} of {path}"
-                names.append(_text(node, "name", entry))
-                bboxes.append(self._bbox(node, entry))
-                image_index.append(row)
-                ignored.append(_flag(node, "difficult", entry))
-                entries.append(entry)
+            with faults.of(path):
+                root = self._parse(path)
+                stated[row] = (root.findtext("filename") or "").strip()
+                sizes.append(stated_size(root, path))
+                for i, node in enumerate(root.findall("object"), start=1):
+                    entry = f"object {i} of {path}"
+                    names.append(_text(node, "name", entry))
+                    bboxes.append(self._bbox(node, entry))
+                    image_index.append(row)
+                    ignored.append(_flag(node, "difficult", entry))
+                    entries.append(entry)
+        faults.raise_any()
         files = image_names(stems, stated, self.data_prefix["img"] or ".")
-        for row, (size, xml, image) in enumerate(zip(sizes, paths, self._paths(files, "img"), strict=True)):
-            height, width = self._sizes.known(size, xml, image)
-            images.append({"id": row + 1, "file_name": files[row], "height": height, "width": width})
+        for row, (size, xml, image) in enumerate(zip(sizes, paths, self._image_paths(files), strict=True)):
+            with faults.of(xml):
+                height, width = self._sizes.known(size, xml, image)
+                images.append({"id": row + 1, "file_name": files[row], "height": height, "width": width})
+        faults.raise_any()
         if not self._fully_initialized:
             self._sizes.warn(self.ann_file)
         classes = self._classes(set(names))
@@ -94,7 +109,21 @@ class VocDataset(DetDataset):
         data = self._ann_file_bytes()
         if Path(self.ann_file).suffix in (".json", ".xml"):
             data = b"\0"  # no list
-        return names_in(data, self.ann_file, "image ids", "ImageSets/Main/train.txt")
+        names = names_in(data, self.ann_file, "image ids", "ImageSets/Main/train.txt")
+        ids, without = ids_of(names, self._with_xml)
+        if without and not self._fully_initialized:  # said once
+            print_log(
+                f"{self.ann_file} lists {len(without)} images with -1, as without its class; they are read like the "
+                "others, with all their boxes",
+                "current",
+                logging.WARNING,
+            )
+        check_once(ids, self.ann_file)
+        return ids
+
+    def _with_xml(self, ids: Iterable[str]) -> set[str]:
+        paths = {join(self.data_prefix["xml"], f"{stem}.xml"): stem for stem in ids}
+        return {*paths.values()} - {paths[path] for path in missing_files(paths)}
 
     def _stems_in(self, folder: Path) -> list[str]:
         xml_folder = os.path.relpath(folder, self.data_prefix["xml"] or ".")
@@ -112,8 +141,25 @@ class VocDataset(DetDataset):
         found = set(in_split)
         if wanted is None or not set(rename) <= found or not wanted <= {rename.get(n, n) for n in found}:
             for path in Path(self.data_prefix["xml"]).glob("*.xml"):
-                found |= {_text(node, "name", str(path)) for node in _parse(path).findall("object")}
+                found |= {_text(node, "name", str(path)) for node in self._parse(path).findall("object")}
         return in_order(found, rename)
+
+    def _parse(self, path: str | Path) -> ElementTree.Element:
+        try:
+            with open_file(path, backend_args=self.backend_args) as file:
+                return ElementTree.fromstring(file.read())
+        except FileNotFoundError as error:
+            raise DatasetError(
+                f"{path}: no such file{near(str(path))}; check data_prefix['xml'], or take the id off the list"
+            ) from error
+        except OSError as error:
+            raise DatasetError(f"{path} cannot be read ({why_unreadable(error)}); check the file") from error
+        except (
+            ElementTree.ParseError,
+            LookupError,
+            ValueError,
+        ) as error:  # of an encoding, the latter
+            raise DatasetError(f"{path} is not well-formed XML ({error}); write it again") from error
 
     def _bbox(self, node: ElementTree.Element, entry: str) -> tuple[float, float, float, float]:
         box = node.find("bndbox")
@@ -127,17 +173,6 @@ class VocDataset(DetDataset):
 
 # How tools write no and yes; Pascal VOC has 0 and 1.
 _NO, _YES = {"", "0", "0.0", "false", "no", "n", "unspecified"}, {"1", "1.0", "true", "yes", "y"}
-
-
-def _parse(path: str | Path) -> ElementTree.Element:
-    try:
-        return ElementTree.fromstring(read_regular(path))
-    except FileNotFoundError as error:
-        raise DatasetError(f"{path}: no such file; check data_prefix['xml'], or take the id off the list") from error
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be read ({why_unreadable(error)}); check the file") from error
-    except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter two of an encoding it cannot read
-        raise DatasetError(f"{path} is not well-formed XML ({error}); write it again") from error
 
 
 def _text(node: ElementTree.Element, tag: str, where: str) -> str:

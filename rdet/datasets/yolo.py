@@ -3,14 +3,16 @@
 import logging
 import os
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from mmengine.logging import print_log
 
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.base import DetDataset
+from rdet.datasets.faults import Faults
 from rdet.datasets.image_sizes import ImageSizes
+from rdet.datasets.remote import join
 from rdet.datasets.values import LONGEST_PATH, names_in, read_file
 from rdet.datasets.yolo_labels import Label, read_labels
 from rdet.datasets.yolo_names import find_names_file, read_class_names
@@ -29,8 +31,9 @@ class YoloDataset(DetDataset):
 
     ``ann_file`` is a ``data.yaml``, a list of images (``train.txt``) or a folder of them (``images/train``; ``""``
     is ``data_root``). The labels of ``images/x.jpg`` are in ``labels/x.txt``, or in ``x.txt`` beside it where there is
-    no such folder. An image without a label file, or with an empty one, has no boxes. ``img_id`` is the image's place
-    in the list, counted from 1.
+    no such folder; with ``data_prefix["labels"]``, those of ``x.jpg`` in ``data_prefix["img"]`` are in ``x.txt``
+    there. An image without a label file, or with an empty one, has no boxes. ``img_id`` is the image's place in the
+    list, counted from 1.
 
     The sizes of the images are read from their headers, once.
 
@@ -43,6 +46,9 @@ class YoloDataset(DetDataset):
             ``classes.txt`` in ``data_root``, beside ``ann_file`` or in ``labels``.
     """
 
+    PREFIXES: ClassVar[dict[str, str]] = {"img": "", "labels": ""}
+    READS_IMAGES = True
+
     def __init__(
         self, ann_file: str, *, split: Literal["train", "val", "test"] | None = None, class_file: str = "", **kwargs
     ):
@@ -50,7 +56,8 @@ class YoloDataset(DetDataset):
             raise ConfigError(f"split is {split!r}, but {ann_file} is no data.yaml; leave split out, or name one")
         self.split = split
         self.class_file = class_file
-        self._sizes = ImageSizes(skip=kwargs.get("on_bad_image") == "skip")
+        self._has_label_folder = bool((kwargs.get("data_prefix") or {}).get("labels"))
+        self._sizes = ImageSizes(skip=kwargs.get("on_bad_image") in ("skip", "warn"))
         super().__init__(ann_file, **kwargs)
 
     def _join_prefix(self) -> None:
@@ -62,16 +69,20 @@ class YoloDataset(DetDataset):
         classes = self._class_names()
         names = self._image_names()
         paths = self._paths(names, "img")
-        sizes = self._sizes.of(paths, self._missing_images)
+        sizes = self._sizes.of(self._image_paths(names), self._missing_images)
+        faults = Faults(self.ann_file, "label files")
         labels: list[Label] = []
         counts, entries, missing = [], [], []
-        for path in label_paths(paths, self.data_root):
-            found = read_labels(path, len(classes))
+        for path in self._label_paths(names, paths):
+            found = []
+            with faults.of(path):
+                found = read_labels(path, len(classes), self.backend_args)
             if found is None:
                 missing.append(path)
             labels += found or ()
             counts.append(len(found or ()))
             entries += [path] * counts[-1]
+        faults.raise_any()
         self._say_missing(missing, len(paths))
         image_index = np.repeat(np.arange(len(paths)), counts)
         fractions = np.array([label[2:] for label in labels], dtype=np.float64).reshape(-1, 4)
@@ -93,10 +104,15 @@ class YoloDataset(DetDataset):
             entry_name=lambda row: f"line {labels[row][0]} of {entries[row]}",
         )
 
+    def _label_paths(self, names: list[str], paths: list[str]) -> list[str]:
+        if not self._has_label_folder:
+            return label_paths(paths, self.data_root)
+        return self._paths((f"{os.path.splitext(name)[0]}.txt" for name in names), "labels")
+
     def _class_names(self) -> list[str]:
         path = self.ann_file if self.ann_file.endswith(_YAML) else ""
         if self.class_file:
-            path = os.path.join(self.data_root, self.class_file)
+            path = join(self.data_root, self.class_file)
         if not path:
             root = Path(self.data_root)
             found = find_names_file(list(dict.fromkeys([root, Path(self.ann_file).parent, root / "labels"])))
@@ -106,7 +122,8 @@ class YoloDataset(DetDataset):
                     f"{root}, or set class_file"
                 )
             path = str(found)
-        return read_class_names(read_file(path, "class_file" if self.class_file else "ann_file"), path)
+        data = read_file(path, "class_file" if self.class_file else "ann_file", self.backend_args)
+        return read_class_names(data, path)
 
     def _image_names(self) -> list[str]:
         """List the images by their paths in ``data_prefix['img']``."""
@@ -132,7 +149,7 @@ class YoloDataset(DetDataset):
         return found
 
     def _listed(self, path: str) -> tuple[str, list[str]]:
-        names = names_in(read_file(path, "ann_file"), path, "images", "train.txt", LONGEST_PATH)
+        names = names_in(read_file(path, "ann_file", self.backend_args), path, "images", "train.txt", LONGEST_PATH)
         return folder_of_names(names, path, self.data_prefix["img"] or ".")
 
     def _say_missing(self, missing: list[str], images: int) -> None:

@@ -2,21 +2,23 @@
 
 import math
 
+from rdet.datasets.remote import BackendArgs, open_file
 from rdet.datasets.values import text_of
 from rdet.errors import DatasetError
-from rdet.files import read_regular, why_unreadable
+from rdet.files import why_unreadable
 from rdet.messages import shown
 
 _FARTHEST = 2  # of the image's side that a box may pass it; what lies farther was never a fraction
 Label = tuple[int, int, float, float, float, float]
 
 
-def read_labels(path: str, classes: int) -> list[Label] | None:
+def read_labels(path: str, classes: int, backend_args: BackendArgs = None) -> list[Label] | None:
     """Read the boxes of an image.
 
     Args:
         path: The label file.
         classes: How many classes there are.
+        backend_args: As :func:`~rdet.datasets.remote.open_file` takes it.
 
     Returns:
         Line, class, x and y of the upper left corner, width and height of each box, in fractions of the image's
@@ -26,7 +28,8 @@ def read_labels(path: str, classes: int) -> list[Label] | None:
         DatasetError: A line is something else; the message names it.
     """
     try:
-        data = read_regular(path)
+        with open_file(path, backend_args=backend_args) as file:
+            data = file.read()
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -5,7 +5,6 @@ from mmengine import fileio
 from rdet import coco_json
 from rdet.errors import DatasetError
 from rdet.files import read_regular, why_unreadable
-from rdet.messages import shown
 
 
 def read_truth(path: str) -> dict:
@@ -26,22 +25,22 @@ def read_truth(path: str) -> dict:
         raise DatasetError(f"{path} cannot be read ({why_unreadable(error)}); check ann_file of CocoMetric") from error
     content = coco_json.lists(coco_json.parse(text, path), ("images", "categories"), ("annotations",), path)
     images, categories, boxes = (content[key] for key in ("images", "categories", "annotations"))
-    coco_json.ids(images, "images", path, (int, str))
-    coco_json.ids(categories, "categories", path, (int, str))
+    ids = {
+        "image_id": coco_json.ids(images, "images", path, (int, str)),
+        "category_id": coco_json.ids(categories, "categories", path, (int, str)),
+    }
     coco_json.names(categories, path)
 
     def entry_name(row: int) -> str:
-        return f"annotations[{row}]"
+        box_id = boxes[row].get("id")
+        return f"annotation {box_id}" if type(box_id) in (int, str) else f"annotations[{row}]"
 
     bboxes = coco_json.bboxes(boxes, entry_name, path)
     areas, _ = coco_json.areas(boxes, bboxes, entry_name, path)
     ignored = coco_json.crowds(boxes, entry_name, path)
-    references = {key: coco_json.column(boxes, "annotations", key, path) for key in ("image_id", "category_id")}
-    for key, values in references.items():
-        for row, value in enumerate(values):
-            if type(value) not in (int, str):
-                raise DatasetError(f"{path}: {entry_name(row)} has the {key} {shown(value)}; it must be an id")
-    columns = zip(*references.values(), bboxes.tolist(), areas.tolist(), ignored.tolist(), strict=True)
+    positions = (coco_json.references(boxes, key, of, entry_name, path) for key, of in ids.items())
+    references = ([of[i] for i in found] for found, of in zip(positions, ids.values(), strict=True))
+    columns = zip(*references, bboxes.tolist(), areas.tolist(), ignored.tolist(), strict=True)
     return {
         "images": images,
         "categories": categories,

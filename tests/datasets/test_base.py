@@ -120,13 +120,25 @@ def test_reports_add_up():
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        (["cat", "dog"], "train and val differ in their classes: only train has fox; set the same metainfo"),
-        (["dog", "cat", "fox"], "train and val differ in their classes: label 0 is 'cat' in train and 'dog' in val"),
+        (["cat", "dog"], "only train has fox; set metainfo=dict(classes=('cat', 'dog', 'fox')) on val"),
+        (
+            ["dog", "cat", "fox"],
+            "label 0 is 'cat' in train and 'dog' in val; set metainfo=dict(classes=('cat', 'dog', '",
+        ),
     ],
 )
 def test_different_classes(coco, write, classes, message):
     kwargs = write(coco)
     train, val = CocoDataset(**kwargs), CocoDataset(**kwargs, metainfo={"classes": classes})
+    with pytest.raises(DatasetError, match=re.escape(f"train and val differ in their classes: {message}")):
+        check_same_classes(train, val, ("train", "val"))
+
+
+def test_many_classes_are_not_listed(coco, write):
+    coco["categories"] += [{"id": i, "name": f"class {i}"} for i in range(20, 50)]
+    kwargs = write(coco)
+    train, val = CocoDataset(**kwargs), CocoDataset(**kwargs, metainfo={"classes": ("fox",)})
+    message = "set metainfo=dict(classes=...) on val to the 33 classes of train, in their order"
     with pytest.raises(DatasetError, match=re.escape(message)):
         check_same_classes(train, val, ("train", "val"))
 

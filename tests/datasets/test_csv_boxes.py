@@ -63,7 +63,7 @@ def test_classes_may_cover_more_than_the_file(table):
         ),
         ("a.png,40,30,cat,nan,2,3,4", r"xmin is 'nan', not a finite"),
         ("a.png,40,30,cat,1,2,3,1e300", r"ymax is '1e300', not a finite"),
-        ("a.png,0,30,cat,1,2,3,4", r"line 2 of .* has the size 0x30; give the image's width and height in pixels"),
+        ("z.png,0,30,cat,1,2,3,4", r"line 2 of .* has the size 0x30; give the image's width and height in pixels"),
         (",40,30,cat,1,2,3,4", r"line 2 of .* has no filename; give the path of its image"),
         ("a.png,40,30,,1,2,3,4", r"line 2 of .* has no class; name it, or empty the box too"),
         ("a.png,40,30,cat,1,2,3,4\na.png,41,30,cat,1,2,3,4", r"line 3 of .*'a\.png' is 41x30 here, but 40x30 before"),

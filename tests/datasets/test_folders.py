@@ -72,6 +72,20 @@ def yolo_darknet(root):
         (root / f"{split}.txt").write_text("".join(f"data/obj/{name}.png\n" for name in names))
 
 
+def yolo_labels_apart(root):
+    write_images(root / "pictures")
+    write_yolo(root / "yolo")
+    (root / "classes.names").write_text("\n".join(CLASSES))
+    (root / "a.txt").write_text("a note on a\n")
+
+
+def yolo_labels_apart_in_parts(root):
+    for split, names in (("train", TRAIN), ("val", VAL)):
+        write_images(root / f"pictures/{split}", names)
+        write_yolo(root / f"boxes/{split}", names)
+    (root / "classes.txt").write_text("\n".join(CLASSES))
+
+
 def voc_official(root):
     write_images(root / "JPEGImages")
     write_voc(root / "Annotations")
@@ -113,6 +127,8 @@ LAYOUTS = [
     (yolo_folders, "YOLO", {"train", "val"}),
     (yolo_plain, "YOLO", {"all"}),
     (yolo_darknet, "YOLO", {"train", "val"}),
+    (yolo_labels_apart, "YOLO", {"all"}),
+    (yolo_labels_apart_in_parts, "YOLO", {"train", "val"}),
     (voc_official, "Pascal VOC", {"train", "val"}),
     (voc_kaggle, "Pascal VOC", {"all"}),
     (voc_roboflow, "Pascal VOC", {"train", "val"}),

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import re
+import resource
 import struct
 import threading
 import zlib
@@ -17,6 +18,7 @@ from PIL import Image
 from rdet.apis.folder import find_images
 from rdet.apis.inference import inference_detector
 from rdet.datasets import BadImageError, CocoDataset
+from rdet.datasets.image_header import claims_too_much
 from rdet.datasets.images import MAX_PIXELS, find_bad_images, read_image
 from rdet.datasets.quiet import quiet_decoders
 from rdet.datasets.transforms import LoadImageFromFile, Resize
@@ -188,3 +190,27 @@ def test_folders_named_like_images_are_none(tmp_path):
 def test_picture_that_cannot_be_written(tmp_path, name, width, said):
     with pytest.raises(RdetError, match=said):
         save_image(tmp_path / name, np.zeros((1, width, 3), np.uint8))
+
+
+@pytest.mark.parametrize("chunk", [b"IDAT", b"IHDR"])
+def test_a_chunk_that_claims_gigabytes_is_not_believed(chunk, tmp_path):
+    """Of 72 bytes, OpenCV took 4 GB."""
+    path = tmp_path / "a.png"
+    Image.new("RGB", (16, 12)).save(path)
+    data = bytearray(path.read_bytes())
+    at = data.index(chunk)
+    data[at - 4 : at] = b"\xff\xff\xff\xff"
+    path.write_bytes(data)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(BadImageError, match=r"a\.png: "):
+        read_image(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # kB
+
+
+def test_what_claims_too_much(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (16, 12)).save(path)
+    assert not claims_too_much(path.read_bytes())
+    assert not claims_too_much(path.read_bytes() + b"notes behind the end")
+    assert claims_too_much(path.read_bytes()[:50])
+    assert not claims_too_much(b"\xff\xd8 no PNG")

@@ -284,7 +284,7 @@ def test_a_size_that_is_missing_is_read_from_the_image(voc, log, old, new):
     path.write_text(path.read_text().replace(old, new))
     dataset = VocDataset(VAL, data_root=voc)
     assert (dataset.get_data_info(0)["height"], dataset.get_data_info(0)["width"]) == (30, 40)
-    assert f"val.txt: 1 xml files state no size, which is taken from the image: {path}" in log.text
+    assert f"val.txt: 1 images have no size in the annotations, which is taken from the image: {path}" in log.text
 
 
 @pytest.mark.parametrize("name", ["c.jpg", "c.JPG", "c.jpeg", "other.png"])

@@ -41,9 +41,9 @@ def test_no_area_drops_a_box(tmp_path, truth, area, through_file):
 
 def test_ids_may_be_strings(tmp_path, truth):
     truth["images"] = [{"id": "a"}, {"id": "b"}]
-    truth["annotations"][0]["image_id"] = "a"
+    truth["annotations"][0]["image_id"], truth["annotations"][1]["image_id"] = "a", "b"
     (tmp_path / "truth.json").write_text(json.dumps(truth))
-    assert [a["image_id"] for a in read_truth(str(tmp_path / "truth.json"))["annotations"]] == ["a", 2]
+    assert [a["image_id"] for a in read_truth(str(tmp_path / "truth.json"))["annotations"]] == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_ids_may_be_strings(tmp_path, truth):
         (lambda t: t.pop("categories"), "truth.json has no 'categories'; give a COCO file"),
         (lambda t: t["images"][1].update(id="b"), "truth.json: images[1] has the id 'b'; use a whole number"),
         (lambda t: t["images"][1].update(id=1), "images[0] and images[1] have the same id 1; renumber them"),
-        (lambda t: t["annotations"][0].update(image_id=[1]), "annotations[0] has the image_id [1]; it must be an id"),
-        (lambda t: t["annotations"][0].update(bbox=[1]), "annotations[0] has the bbox [1]; it must be four finite"),
+        (lambda t: t["annotations"][0].update(image_id=[1]), "annotation 1 refers to the image [1], which the file"),
+        (lambda t: t["annotations"][0].update(bbox=[1]), "annotation 1 has the bbox [1]; it must be four finite"),
         (lambda t: t["annotations"][0].pop("category_id"), "annotations[0] lacks 'category_id'; add it or drop"),
     ],
 )

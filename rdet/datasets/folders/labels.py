@@ -9,6 +9,7 @@ from rdet.datasets.yolo_places import label_paths, resolved
 from rdet.datasets.yolo_yaml import read_data_yaml
 from rdet.errors import DatasetError
 
+_FEWEST_NUMBERS = 5  # in a line of a label file
 _LISTS = ("train.txt", "val.txt", "valid.txt", "test.txt", "trainval.txt")
 
 
@@ -35,7 +36,7 @@ def find_yolo_yaml(listing: Listing) -> FoundData | None:
 
 
 def find_yolo_labels(listing: Listing) -> FoundData | None:
-    """Find label files beside images or in ``labels``, with lists of images or without."""
+    """Find label files beside images, in ``labels`` or in another folder, with lists of images or without."""
     folders = sorted({os.path.dirname(image) for image in listing.images})
     labelled = {folder: split_of(folder) for folder in folders if _has_labels(listing, folder)}
     lists = {
@@ -44,9 +45,37 @@ def find_yolo_labels(listing: Listing) -> FoundData | None:
         if os.path.basename(file) in _LISTS and _first(listing, file).lower().endswith(IMAGE_SUFFIXES)
     }
     if not labelled:
-        return None
+        return _find_labels_apart(listing, folders)
     chosen, _ = by_split(lists or labelled, listing.root, "a list of images" if lists else "a folder of images")
     return FoundData(listing.root, "YOLO", {s: {"type": "YoloDataset", "ann_file": file} for s, file in chosen.items()})
+
+
+def _find_labels_apart(listing: Listing, folders: list[str]) -> FoundData | None:
+    """Find folders of label files that are called as the images of another folder are."""
+    apart = {folder: labels for folder in folders if (labels := _folder_of_labels(listing, folder)) is not None}
+    if not apart:
+        return None
+    chosen, _ = by_split({folder: split_of(folder) for folder in apart}, listing.root, "a folder of images")
+    splits = {
+        split: {"type": "YoloDataset", "ann_file": folder, "data_prefix": {"img": folder, "labels": apart[folder]}}
+        for split, folder in chosen.items()
+    }
+    return FoundData(listing.root, "YOLO", splits)
+
+
+def _folder_of_labels(listing: Listing, images: str) -> str | None:
+    """Return the folder with most label files of the images, of several one of the same part of the data."""
+    stems = {os.path.splitext(os.path.basename(i))[0] for i in listing.images if os.path.dirname(i) == images}
+    fitting: dict[str, list[str]] = {}
+    for file in listing.files(".txt"):
+        if os.path.splitext(os.path.basename(file))[0] in stems:
+            fitting.setdefault(os.path.dirname(file), []).append(file)
+    order = sorted(fitting, key=lambda folder: (split_of(folder) != split_of(images), -len(fitting[folder])))
+    for folder in order:
+        first = next((words for file in fitting[folder] if (words := _first(listing, file).split())), [""])
+        if first[0].isdigit() and len(first) >= _FEWEST_NUMBERS:
+            return folder
+    return None
 
 
 def _has_labels(listing: Listing, folder: str) -> bool:

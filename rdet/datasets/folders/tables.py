@@ -1,22 +1,39 @@
 """COCO json and csv tables in a folder: files that name their images."""
 
 import os
+from contextlib import suppress
 
 from rdet import coco_json
 from rdet.datasets.csv_table import COLUMNS, read_rows
 from rdet.datasets.folders.found import FoundData, by_split
 from rdet.datasets.folders.listing import Listing, split_of
+from rdet.errors import DatasetError
 
-_KEYS = (b'"images"', b'"annotations"', b'"categories"')
+_LISTS = ("images", "annotations", "categories")
+_COLUMNS = (b'"file_name"', b'"image_id"', b'"category_id"', b'"bbox"')
+_KEYS = tuple(f'"{key}"'.encode() for key in _LISTS)
 
 
 def find_coco(listing: Listing) -> FoundData | None:
     """Find COCO json files of boxes."""
-    files = {file: split_of(file) for file in listing.files(".json") if all(k in listing.read(file) for k in _KEYS)}
+    files = {file: split_of(file) for file in listing.files(".json") if _is_coco(listing, file)}
     if not files:
         return None
     chosen, others = by_split(files, listing.root, "COCO json")
     return FoundData(listing.root, "COCO json", {s: _coco(listing, file) for s, file in chosen.items()}, others)
+
+
+def _is_coco(listing: Listing, file: str) -> bool:
+    """Tell whether a file has COCO's lists, under another key perhaps."""
+    data = listing.read(file)
+    if all(key in data for key in _KEYS):
+        return True
+    if not all(key in data for key in _COLUMNS):
+        return False
+    with suppress(DatasetError):
+        content = coco_json.parse(data, file)
+        return bool(coco_json.called_otherwise(content, coco_json.lists(content, _LISTS, [], file)))
+    return False
 
 
 def _coco(listing: Listing, file: str) -> dict:

@@ -6,6 +6,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from rdet.datasets.images import MAX_PIXELS, read_image
+from rdet.datasets.remote import BackendArgs
 from rdet.errors import ConfigError, DatasetError
 from rdet.registry import TRANSFORMS
 from rdet.schema import Count
@@ -25,6 +26,8 @@ class LoadImageFromFile(BaseTransform):
         value_range: Of images of more than 8 bits a channel, the values that become 0 and 255, such as
             ``(0, 4095)``; those between are scaled linearly, those outside cut. ``'image'``: the lowest and the highest
             value of each image, which gives up what is the same in all. None refuses such images.
+        backend_args: Where images are, for mmengine's ``fileio``: ``dict(backend="lmdb", db_path=...)``. None: what the
+            path says, which may be an address, ``http://``, ``zip://`` or ``tar://``.
 
     Raises:
         ConfigError: ``value_range`` does not rise.
@@ -33,12 +36,16 @@ class LoadImageFromFile(BaseTransform):
     """
 
     def __init__(
-        self, max_pixels: Count = MAX_PIXELS, value_range: tuple[float, float] | Literal["image"] | None = None
+        self,
+        max_pixels: Count = MAX_PIXELS,
+        value_range: tuple[float, float] | Literal["image"] | None = None,
+        backend_args: BackendArgs = None,
     ):
         if value_range not in (None, "image") and not value_range[0] < value_range[1]:
             raise ConfigError(f"value_range is {value_range}; write the lower value first")
         self.max_pixels = max_pixels
         self.value_range = value_range
+        self.backend_args = backend_args
 
     def transform(self, results: dict) -> dict:
         """Set the keys above in ``results``."""
@@ -55,7 +62,7 @@ class LoadImageFromFile(BaseTransform):
 
     def _read(self, results: dict) -> np.ndarray:
         size = (results["height"], results["width"]) if "height" in results else None
-        return read_image(results["img_path"], size, self.max_pixels, self.value_range)
+        return read_image(results["img_path"], size, self.max_pixels, self.value_range, self.backend_args)
 
     def __repr__(self) -> str:
         return f"LoadImageFromFile(max_pixels={self.max_pixels}, value_range={self.value_range})"

@@ -16,7 +16,7 @@ from rdet.errors import ConfigError, DatasetError
 
 sys.path.append(str(Path(__file__).parents[2] / "datasets"))
 
-from made_sets import BOXES, CLASSES, write_coco, write_images
+from made_sets import BOXES, CLASSES, write_coco, write_csv, write_images, write_voc, write_yolo
 from test_folders import LAYOUTS
 
 NAME = "retinanet/r50_fpn_1x_coco"
@@ -50,6 +50,53 @@ def test_every_layout_gives_data_to_train_and_validate_on(layout, prepared):
     assert all("\n" not in line for line in lines)
     said = "no part to validate on: 3 images to train on, 1 to validate on, by a hash of their names"
     assert any(line.startswith(said) for line in lines) == (len(names[1]) == 1)
+
+
+PARTS = {"train": ("a", "d"), "val": ("b",), "test": ("c", "b")}
+
+
+def coco_parts(root):
+    for split, names in PARTS.items():
+        write_images(root / split, names)
+        write_coco(root / f"{split}/_annotations.coco.json", names)
+
+
+def yolo_parts(root):
+    for split, names in PARTS.items():
+        write_images(root / f"images/{split}", names)
+        write_yolo(root / f"labels/{split}", names)
+    places = "".join(f"{split}: images/{split}\n" for split in PARTS)
+    (root / "data.yaml").write_text(f"{places}names: {list(CLASSES)}\n")
+
+
+def voc_parts(root):
+    write_images(root / "JPEGImages")
+    write_voc(root / "Annotations")
+    (root / "ImageSets/Main").mkdir(parents=True)
+    for split, names in PARTS.items():
+        (root / f"ImageSets/Main/{split}.txt").write_text("\n".join(names))
+
+
+def csv_parts(root):
+    write_images(root / "images")
+    for split, names in PARTS.items():
+        write_csv(root / f"{split}.csv", names)
+
+
+@pytest.mark.parametrize("layout", [coco_parts, yolo_parts, voc_parts, csv_parts])
+@pytest.mark.parametrize("own_test_loader", [False, True])
+def test_a_part_to_test_on(layout, own_test_loader, prepared, tmp_path):
+    loader = '_base_ = "rdet::{}.py"\ntest_dataloader = dict(batch_size=2, num_workers=0, dataset=dict({}))\n'
+    inner = 'type="CocoDataset", ann_file="x.json", pipeline=[dict(type="LoadImageFromFile")]'
+    (tmp_path / "tested.py").write_text(loader.format(NAME, inner))
+    cfg, _ = prepared(layout, str(tmp_path / "tested.py") if own_test_loader else NAME)
+    datasets = build_datasets(cfg, ("train", "val", "test"))
+    for split, names in PARTS.items():
+        found = [Path(datasets[split].get_data_info(i)["img_path"]).stem for i in range(len(datasets[split]))]
+        assert sorted(found) == sorted(names)
+        assert classes_of(datasets[split]) == CLASSES
+    assert cfg.test_dataloader.batch_size == 1 + own_test_loader
+    assert "_delete_" not in str(cfg.to_dict())
 
 
 def same_layout(root):
@@ -149,6 +196,24 @@ def test_options(words, message, monkeypatch, capsys):
     with pytest.raises(SystemExit, match="2"):
         parse_args()
     assert message in capsys.readouterr().err
+
+
+def test_two_commands_lead_to_pictures(config, command, tmp_path):
+    (tmp_path / "mine").mkdir()
+    voc_parts(tmp_path / "mine")
+    quick = ["--cfg-options", "log_level=ERROR", "train_dataloader.num_workers=0", "val_dataloader.num_workers=0"]
+    run = "work_dirs/tiny_mine"
+    commands = [
+        ["train.py", config, "--data", "mine", "--epochs", "1", *quick],
+        ["test.py", f"{run}/data/config.py", f"{run}/epoch_1.pth", "--cfg-options", "test_dataloader.num_workers=0"],
+        ["infer.py", f"{run}/data/config.py", f"{run}/epoch_1.pth", "mine/JPEGImages", "--out-dir", "out"],
+    ]
+    for words in commands:
+        process = command(*words)
+        output, _ = process.communicate(timeout=200)
+        assert process.returncode == 0, output
+    pictures = {path.name for path in (tmp_path / "out").iterdir()}
+    assert pictures == {"detections.json", *(f"{name}.png" for name in BOXES)}
 
 
 def test_the_command_trains(config, command, tmp_path):

@@ -1,0 +1,272 @@
+"""Data in archives and on http are read as those on the disk are, with the same limits and errors."""
+
+import io
+import os
+import tarfile
+import threading
+import zipfile
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+import torch
+from made_sets import BOXES, CLASSES, write_coco, write_csv, write_voc, write_yolo
+from mmengine import fileio
+from PIL import Image
+from tiny_run import write_tiny_run
+
+from rdet.datasets import CocoDataset, CsvDataset, VocDataset, YoloDataset
+from rdet.datasets.images import image_size, read_image
+from rdet.datasets.paths import paths_within
+from rdet.errors import BadImageError, DatasetError
+
+LOAD = [{"type": "LoadImageFromFile"}, {"type": "PackDetInputs"}]
+READERS = {
+    "coco": (CocoDataset, {"ann_file": "boxes.json", "data_prefix": {"img": "img"}}),
+    "voc": (VocDataset, {"ann_file": "list.txt", "data_prefix": {"img": "img", "xml": "xml"}}),
+    "csv": (CsvDataset, {"ann_file": "boxes.csv", "data_prefix": {"img": "img"}}),
+    "yolo": (
+        YoloDataset,
+        {"ann_file": "images.txt", "class_file": "c.names", "data_prefix": {"img": "img", "labels": "txt"}},
+    ),
+}
+
+
+class _Silent(SimpleHTTPRequestHandler):
+    def log_message(self, *words):
+        pass
+
+
+@pytest.fixture
+def served(tmp_path):
+    """Address of ``tmp_path`` on a server of this machine."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), lambda *a: _Silent(*a, directory=str(tmp_path)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Folder with one set in all formats."""
+    root = tmp_path / "data"
+    (root / "img").mkdir(parents=True)
+    for i, name in enumerate(BOXES):
+        noise = np.random.default_rng(i).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(root / f"img/{name}.png")
+    write_coco(root / "boxes.json")
+    write_voc(root / "xml")
+    write_csv(root / "boxes.csv")
+    write_yolo(root / "txt")
+    (root / "list.txt").write_text("\n".join(BOXES))
+    (root / "images.txt").write_text("\n".join(f"{name}.png" for name in BOXES))
+    (root / "c.names").write_text("\n".join(CLASSES))
+    return root
+
+
+def pack(folder, kind, packing=zipfile.ZIP_DEFLATED):
+    """Makes an archive of a folder beside it; returns its address."""
+    path = folder.with_suffix(f".{kind}")
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w", packing) as archive:
+            for file in files:
+                archive.write(file, file.relative_to(folder))
+    else:
+        with tarfile.open(path, "w") as archive:
+            archive.add(folder, arcname=".")
+    return f"{kind}://{path}"
+
+
+@pytest.fixture(params=["zip", "tar", "http"])
+def address(request, data):
+    if request.param == "http":
+        return f"{request.getfixturevalue('served')}/data"
+    return pack(data, request.param)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_the_same_as_on_the_disk(reader, address, data):
+    kind, kwargs = READERS[reader]
+    here = kind(**kwargs, data_root=str(data), pipeline=LOAD)
+    there = kind(**kwargs, data_root=address, pipeline=LOAD)
+    assert (there.metainfo, there.report) == (here.metainfo, here.report)
+    assert there.coco_ground_truth() == here.coco_ground_truth()
+    for i in range(4):
+        one, other = here[i], there[i]
+        assert torch.equal(one["inputs"], other["inputs"])
+        assert torch.equal(one["data_samples"].gt_instances.bboxes, other["data_samples"].gt_instances.bboxes)
+        assert other["data_samples"].img_path == f"{address}/img/{os.path.basename(one['data_samples'].img_path)}"
+    skipping = kind(**kwargs, data_root=address, pipeline=LOAD, on_bad_image="skip")
+    assert len(skipping) == 4
+
+
+def test_images_alone_may_be_elsewhere(address, data):
+    kind = CocoDataset
+    (data / "img/c.png").rename(data / "c.png")
+    dataset = kind("boxes.json", data_root=str(data), data_prefix={"img": f"{address}/img"}, pipeline=LOAD)
+    assert dataset[0]["inputs"].shape == (3, 30, 40)
+
+
+def test_workers_that_are_forked_do_not_disturb_each_other(data):
+    kind, kwargs = READERS["coco"]
+    for archive in ("zip", "tar"):
+        dataset = kind(**kwargs, data_root=pack(data, archive), pipeline=LOAD)
+        expected = [dataset[i]["inputs"] for i in range(4)] * 16
+        repeated = torch.utils.data.Subset(dataset, [*range(4)] * 16)
+        loader = torch.utils.data.DataLoader(repeated, num_workers=2, collate_fn=lambda rows: rows[0]["inputs"])
+        assert all(torch.equal(a, b) for a, b in zip(loader, expected, strict=True))
+
+
+def test_training_on_an_archive(make_runner, tmp_path):
+    inside = tmp_path / "packed"
+    inside.mkdir()
+    write_tiny_run(inside)
+    root = pack(inside, "zip")
+    here, there = make_runner(), make_runner(work_dir="other", data_root=root, train_dataloader__num_workers=2)
+    for runner in (here, there):
+        runner.train()
+    weights = [runner.model.state_dict() for runner in (here, there)]
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_missing_in_an_archive(kind, data):
+    (data / "img/b.png").unlink()
+    cls, kwargs = READERS["coco"]
+    with pytest.raises(BadImageError, match=rf"boxes\.json: 1 of 4 image files are missing: {kind}://\S+img/b\.png; "):
+        cls(**kwargs, data_root=pack(data, kind), pipeline=LOAD)
+    with pytest.raises(DatasetError, match=rf"{kind}://\S+/no\.json: no such file; check ann_file and data_root"):
+        cls("no.json", data_root=f"{kind}://{data}.{kind}")
+
+
+def test_missing_on_a_server(served, data):
+    (data / "img/b.png").unlink()
+    cls, kwargs = READERS["coco"]
+    dataset = cls(**kwargs, data_root=f"{served}/data", pipeline=LOAD)
+    with pytest.raises(BadImageError, match=r"http://\S+img/b\.png: the image file is missing; check data_root"):
+        dataset[1]
+    assert len(cls(**kwargs, data_root=f"{served}/data", pipeline=LOAD, on_bad_image="skip")) == 3
+    with pytest.raises(DatasetError, match=r"http://\S+/no\.json: no such file; check ann_file and data_root"):
+        cls("no.json", data_root=served)
+
+
+def test_no_server():
+    with pytest.raises(BadImageError, match=r"http://127\.0\.0\.1:9/a\.png: cannot read the image file \(.*refused\)"):
+        read_image("http://127.0.0.1:9/a.png")
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("zip://{0}/a.tar/a.png", "zip:// needs the path of a file that ends with .zip"),
+        ("tar://{0}/a.tar.gz/a.png", "a packed tar would be unpacked from its beginning for each file: make it a .tar"),
+        ("zip://{0}/broken.zip/a.png", "broken.zip is no zip archive: File is not a zip file"),
+        ("tar://{0}/broken.tar/a.png", "broken.tar is no tar archive: "),
+        ("zip://{0}/pipe.zip/a.png", "it is a pipe"),
+        ("ftpx://{0}/a.png", "mmengine has no backend 'ftpx'"),
+        ("s3://bucket/a.png", "backend_args cannot be used: Please install petrel_client"),
+    ],
+)
+def test_what_is_no_archive(path, reason, tmp_path):
+    for name in ("broken.zip", "broken.tar"):
+        (tmp_path / name).write_bytes(b"PK\3\4 not really")
+    os.mkfifo(tmp_path / "pipe.zip")
+    with pytest.raises(BadImageError) as error:
+        read_image(path.format(tmp_path))
+    assert f": cannot read the image file ({reason}" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_damaged_member(data):
+    address = pack(data, "zip")
+    path = data.with_suffix(".zip")
+    content = bytearray(path.read_bytes())
+    content[60:400] = bytes(340)
+    path.write_bytes(content)
+    names = [f"{address}/{file.relative_to(data)}" for file in data.rglob("*.*")]
+    said = []
+    for name in names:
+        try:
+            fileio.get(name)
+        except OSError as error:
+            said.append(error.strerror)
+    assert said
+    assert all(reason.startswith("it cannot be unpacked: ") for reason in said)
+
+
+@pytest.mark.parametrize("place", ["zip", "tar", "http"])
+def test_limits_hold(place, tmp_path, request):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    Image.new("L", (4000, 3000)).save(folder / "wide.png")
+    with open(folder / "long.png", "wb") as file:
+        file.truncate(2**27)
+    address = f"{request.getfixturevalue('served')}/data" if place == "http" else pack(folder, place)
+    with pytest.raises(BadImageError, match="the image has 4000x3000 pixels, more than 1000; ") as error:
+        read_image(f"{address}/wide.png", max_pixels=1000)
+    assert error.value.reason == "too large"
+    with pytest.raises(BadImageError, match="the image file has over 67108864 bytes, those of 1000 pixels are fewer"):
+        read_image(f"{address}/long.png", max_pixels=1000)
+    assert image_size(f"{address}/wide.png") == (3000, 4000)
+
+
+def test_a_tar_gives_no_links(tmp_path):
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(b"x")
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for name, kind in (("soft.png", tarfile.SYMTYPE), ("hard.png", tarfile.LNKTYPE)):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, str(secret)
+            archive.addfile(info)
+        archive.addfile(tarfile.TarInfo("plain.png"), io.BytesIO())
+    address = f"tar://{tmp_path}/a.tar"
+    assert [fileio.exists(f"{address}/{n}.png") for n in ("soft", "hard", "plain")] == [False, False, True]
+
+
+@pytest.mark.parametrize("name", ["../x.png", "a/../../x.png", "/etc/x.png", "..\\x.png", "http://there/x.png"])
+@pytest.mark.parametrize("folder", ["http://here/data/img", "zip://a.zip/img"])
+def test_names_do_not_lead_out(name, folder):
+    with pytest.raises(DatasetError, match="x: 1 of 2 files lie outside of the data set's folder, "):
+        paths_within(["a.png", name], folder, "", "x")
+    assert paths_within(["b/../a.png"], folder, "", "x") == [f"{folder}/a.png"]
+
+
+def test_an_address_in_annotations_is_not_asked_for(tmp_path):
+    with pytest.raises(DatasetError, match="1 of 1 files lie outside of the data set's folder"):
+        paths_within(["http://there/x.png"], str(tmp_path), str(tmp_path), "x")
+    assert paths_within(["http://there/x.png"], str(tmp_path), "", "x", True) == ["http://there/x.png"]
+
+
+def test_backend_args(data):
+    load = [{"type": "LoadImageFromFile", "backend_args": {"backend": "local"}}, {"type": "PackDetInputs"}]
+    cls, kwargs = READERS["coco"]
+    dataset = cls(**kwargs, data_root=str(data), pipeline=load, backend_args={"backend": "local"})
+    assert dataset[0]["inputs"].shape == (3, 30, 40)
+    assert len(cls(**kwargs, data_root=str(data), pipeline=load, on_bad_image="skip")) == 4
+    with pytest.raises(DatasetError, match=r"cannot be read \(mmengine has no backend 'none'\); set ann_file"):
+        cls(**kwargs, data_root=str(data), backend_args={"backend": "none"})
+    with pytest.raises(DatasetError, match="backend_args cannot be used: HTTPBackend"):
+        cls(**kwargs, data_root=str(data), backend_args={"backend": "http", "size": 3})
+
+
+def test_a_backend_of_ones_own(data):
+    @fileio.register_backend("rdet_test", force=True)
+    class Own(fileio.BaseStorageBackend):
+        def get(self, path):
+            if path.endswith("c.png"):
+                raise RuntimeError("down\nfor now")
+            return open(path, "rb").read()
+
+        def get_text(self, path):
+            raise NotImplementedError
+
+    load = [{"type": "LoadImageFromFile", "backend_args": {"backend": "rdet_test"}}, {"type": "PackDetInputs"}]
+    cls, kwargs = READERS["coco"]
+    dataset = cls(**kwargs, data_root=str(data), pipeline=load)
+    assert dataset[0]["inputs"].shape == (3, 30, 40)
+    with pytest.raises(BadImageError, match=r"c\.png: cannot read the image file \(RuntimeError: down for now\); mend"):
+        dataset[2]
