@@ -1,7 +1,6 @@
 """A look at all data of a config, image by image."""
 
 import copy
-import inspect
 import logging
 
 from mmengine.config import Config
@@ -12,6 +11,7 @@ from rdet.apis.data_cfg import innermost, loader_cfg
 from rdet.apis.evaluation_checks import crowded
 from rdet.datasets.class_summary import class_table, doubtful_classes
 from rdet.datasets.summary import dataset_table, doubtful_splits
+from rdet.part_keys import parameters_of
 from rdet.registry import DATASETS
 
 _SPLITS = ("train", "val", "test")
@@ -45,7 +45,7 @@ def check_data(cfg: Config) -> tuple[str, list[str]]:
     splits = tuple(split for split in _SPLITS if cfg.get(f"{split}_dataloader"))
     for split in splits:
         for dataset in innermost(loader_cfg(cfg, split).dataset):
-            if "on_bad_image" in inspect.signature(DATASETS.get(dataset.type)).parameters:
+            if "on_bad_image" in (parameters_of(DATASETS.get(dataset.type)) or ()):
                 dataset.on_bad_image = "skip"  # which has all images read, and those that are bad listed
     logger, kept = MMLogger.get_current_instance(), _Kept()
     shown = list(logger.handlers)
