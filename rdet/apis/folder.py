@@ -63,7 +63,7 @@ def detect_folder(model, source: str | Path, out_dir: str | Path, score_thr: flo
                     "score": score,
                 }
             )
-        picture = read_image(str(path), max_pixels=height * width, value_range="image")
+        picture = read_image(str(path), max_pixels=height * width, value_range="image", channels=None)
         image = np.ascontiguousarray(picture[:, :, ::-1])
         save_image(
             out_dir / (name if path.suffix.lower() in IMAGE_SUFFIXES else f"{name}.png"),
