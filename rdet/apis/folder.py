@@ -76,7 +76,7 @@ def _detect(
     sample = inference_detector(model, path)
     detections = sample.pred_instances[sample.pred_instances.scores >= score_thr].cpu()
     height, width = sample.ori_shape
-    picture = read_image(str(path), max_pixels=height * width, value_range="image")
+    picture = read_image(str(path), max_pixels=height * width, value_range="image", channels=None)
     image = np.ascontiguousarray(picture[:, :, ::-1])
     save_image(
         out_dir / (name if path.suffix.lower() in IMAGE_SUFFIXES else f"{name}.png"),

@@ -191,6 +191,6 @@ def _as_bgr(image: np.ndarray | Tensor | Image.Image, index: int) -> np.ndarray:
         raise ConfigError(
             f"image {index} is of type {type(image).__name__}; give a path, an array, a tensor or a picture of Pillow"
         )
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+    if image.dtype != np.uint8 or image.ndim != 3 or 0 in image.shape:
         raise ConfigError(f"image {index} is an array {image.shape} of {image.dtype}; give BGR (H, W, 3) of uint8")
     return image

@@ -277,8 +277,8 @@ class DetDataset(BaseDataset):
         sizes = ((record["img_path"], (record["height"], record["width"])) for record in records)
         loaders = self._loaders()
         most = max((loader.max_pixels for loader in loaders), default=MAX_PIXELS)
-        value_range, backend_args = (loaders[0].value_range, loaders[0].backend_args) if loaders else ("image", None)
-        bad = find_bad_images(sizes, most, value_range, backend_args)
+        first = loaders[0] if loaders else LoadImageFromFile(value_range="image")
+        bad = find_bad_images(sizes, most, first.value_range, first.backend_args, first.channels)
         for reason in sorted({error.reason for error in bad.values()}):
             paths = [records[i]["img_path"] for i, error in bad.items() if error.reason == reason]
             self._leave_out(f"images {reason}", paths, dropped)

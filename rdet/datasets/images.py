@@ -9,12 +9,14 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from rdet.datasets.arrays import MAGIC, array_shape, as_picture, read_array
 from rdet.datasets.depth import ValueRange, as_8_bits, describe
 from rdet.datasets.image_header import claims_too_much, is_transposed, open_header, turn_back
 from rdet.datasets.quiet import quiet_decoders
 from rdet.datasets.remote import BackendArgs, exists, is_address, open_file
 from rdet.errors import BadImageError, RdetError
 from rdet.files import why_unreadable
+from rdet.messages import in_one_line
 
 # How the names of images end.
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -44,6 +46,7 @@ _REMEDIES = {
         "set value_range of LoadImageFromFile, for example to (0, 4095), or make it 8 bits",
         f"set value_range of LoadImageFromFile, for example to (0, 4095), make it 8 bits, {_SKIP}",
     ),
+    "of other channels": ("set channels of LoadImageFromFile", f"set channels of LoadImageFromFile, {_SKIP}"),
     "of another size": ("mend it", f"mend it, {_SKIP}"),
 }
 
@@ -54,6 +57,7 @@ def read_image(
     max_pixels: int = MAX_PIXELS,
     value_range: ValueRange = None,
     backend_args: BackendArgs = None,
+    channels: int | None = 3,
 ) -> np.ndarray:
     """Read one image file.
 
@@ -69,16 +73,19 @@ def read_image(
         value_range: Of an image of more than 8 bits a channel, the values that become 0 and 255, or ``'image'`` for
             the lowest and the highest of each. None refuses it.
         backend_args: As :func:`~rdet.datasets.remote.open_file` takes it.
+        channels: How many the image has to have. Three are made of grey ones, and one of colours; of other numbers, the
+            orientation is not applied. None: three, to look at, of whatever the file has.
 
     Returns:
-        (H, W, 3) uint8 in BGR order.
+        (H, W, channels) uint8; of three, in BGR order.
 
     Raises:
         BadImageError: The file is missing, unreadable, truncated, too large, too deep or of another size.
     """
     try:
         with quiet_decoders():
-            image = _decode(_content(path, max_pixels, backend_args), size, max_pixels)
+            data = _content(path, max_pixels, backend_args, channels or 3)
+            image = (_array if data.startswith(MAGIC) else _decode)(data, size, max_pixels, channels)
         shallow = as_8_bits(image, value_range)
         if shallow is None:
             raise _Bad(f"the image has {describe(image)}, which 8 bits would cut", "too deep")
@@ -96,6 +103,8 @@ def image_size(path: str | os.PathLike, backend_args: BackendArgs = None) -> tup
     try:
         with quiet_decoders():
             header = _header_of(path, backend_args)
+            if isinstance(header, tuple):
+                return header
             width, height = header.size
             # Of other formats, the note may stand behind the pixels, and is as good as never there.
             turned = header.format == "JPEG" and is_transposed(header)
@@ -104,10 +113,11 @@ def image_size(path: str | os.PathLike, backend_args: BackendArgs = None) -> tup
     return (width, height) if turned else (height, width)
 
 
-def _header_of(path: str | os.PathLike, backend_args: BackendArgs) -> Image.Image:
-    """Read a header from the beginning of a file, or from all of it where that is not enough."""
-    with contextlib.suppress(OSError, _Bad), open_file(path, _HEAD_BYTES, backend_args) as file:
-        return _header(file.read(_HEAD_BYTES))
+def _header_of(path: str | os.PathLike, backend_args: BackendArgs) -> Image.Image | tuple[int, int]:
+    """Read a header from the beginning of a file, or from all of it where that is not enough; of an array, its size."""
+    with contextlib.suppress(OSError, _Bad, ValueError), open_file(path, _HEAD_BYTES, backend_args) as file:
+        data = file.read(_HEAD_BYTES)
+        return array_shape(data)[0][:2] if data.startswith(MAGIC) else _header(data)
     return _header(_content(path, MAX_PIXELS, backend_args))
 
 
@@ -121,8 +131,9 @@ class _Bad(RdetError):
         self.reason = reason
 
 
-def _content(path: str | os.PathLike, max_pixels: int, backend_args: BackendArgs) -> bytes:
-    most = max(_BYTES_OF_A_PIXEL * max_pixels, _BYTES_OF_NOTES)
+def _content(path: str | os.PathLike, max_pixels: int, backend_args: BackendArgs, channels: int = 3) -> bytes:
+    most = max(_BYTES_OF_A_PIXEL * max(1, channels / 4) * max_pixels, _BYTES_OF_NOTES)
+    most = int(most)
     try:
         with open_file(path, most, backend_args) as file:
             length = file.seek(0, os.SEEK_END)
@@ -141,7 +152,39 @@ def _content(path: str | os.PathLike, max_pixels: int, backend_args: BackendArgs
         raise _Bad(f"cannot read the image file ({why_unreadable(error)})") from error
 
 
-def _decode(data: bytes, size: tuple[int, int] | None, max_pixels: int) -> np.ndarray:
+def _array(data: bytes, size: tuple[int, int] | None, max_pixels: int, channels: int | None) -> np.ndarray:
+    try:
+        (height, width, *_), _, _ = array_shape(data)
+        if height * width > max_pixels:
+            raise _Bad(f"the image has {width}x{height} pixels, more than {max_pixels}", "too large")
+        if size is not None and (height, width) != tuple(size):
+            raise _Bad(
+                f"the image is {width}x{height} pixels, its annotations say {size[1]}x{size[0]}", "of another size"
+            )
+        image = read_array(data)
+    except (ValueError, EOFError, MemoryError) as error:
+        if isinstance(error, RdetError):
+            raise
+        raise _Bad(f"not an array that is an image ({in_one_line(error)})") from error
+    return as_picture(image) if channels is None else _of_channels(image, channels)
+
+
+def _of_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    image = image[:, :, None] if image.ndim == 2 else image
+    if image.shape[2] != channels:
+        raise _Bad(
+            f"the image has {image.shape[2]} channels, not the {channels} that are asked for", "of other channels"
+        )
+    return image
+
+
+def _flags(channels: int | None) -> int:
+    if channels in (None, 3):
+        return cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+    return cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH if channels == 1 else cv2.IMREAD_UNCHANGED
+
+
+def _decode(data: bytes, size: tuple[int, int] | None, max_pixels: int, channels: int | None) -> np.ndarray:
     header = _header(data)
     width, height = header.size
     if width * height > max_pixels:
@@ -149,7 +192,7 @@ def _decode(data: bytes, size: tuple[int, int] | None, max_pixels: int) -> np.nd
     if size is not None and sorted(size) != sorted(header.size):
         raise _another_size(header, size)
     whole = all(end in data[-_TAIL_BYTES:] for start, end in _END_MARKERS if data.startswith(start))
-    image = None if claims_too_much(data) else _pixels(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    image = None if claims_too_much(data) else _pixels(data, _flags(channels))
     if not (whole and image is not None):
         # Rare and slow: ask a second decoder, which says what is wrong.
         wrong = _second_opinion(header)
@@ -157,15 +200,21 @@ def _decode(data: bytes, size: tuple[int, int] | None, max_pixels: int) -> np.nd
             raise _Bad(f"the image file is truncated ({len(data)} bytes)", "truncated")
         if image is None:
             raise _unknown(data)
+    if channels in (None, 3):  # a few formats stay grey
+        image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image
+    else:
+        image = _of_channels(image, channels)
     if size is None or image.shape[:2] == tuple(size):
         return image
     if header.format == "TIFF" and is_transposed(header):
         image = turn_back(image, header)  # OpenCV applies a TIFF's orientation always
     else:
-        image = _pixels(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION)
+        image = _pixels(data, _flags(channels) | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None or image.shape[:2] != tuple(size):
         raise _another_size(header, size)
-    return image
+    if image.ndim == 2 and channels in (None, 3):
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    return image if channels is None else _of_channels(image, channels)
 
 
 def _header(data: bytes) -> Image.Image:
@@ -182,11 +231,9 @@ def _header(data: bytes) -> Image.Image:
 
 def _pixels(data: bytes, flags: int) -> np.ndarray | None:
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except (cv2.error, MemoryError):
         return None
-    # A few formats stay grey.
-    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image is not None and image.ndim == 2 else image
 
 
 def _second_opinion(header: Image.Image) -> str | None:
@@ -216,6 +263,7 @@ def find_bad_images(
     max_pixels: int = MAX_PIXELS,
     value_range: ValueRange = None,
     backend_args: BackendArgs = None,
+    channels: int = 3,
 ) -> dict[int, BadImageError]:
     """Read every image once, on all cores.
 
@@ -223,7 +271,7 @@ def find_bad_images(
         images: Path, and height and width, of each image.
         max_pixels: Most pixels of an image.
         value_range: As :func:`read_image` takes it.
-        backend_args: As :func:`read_image` takes it.
+        backend_args, channels: As :func:`read_image` takes them.
 
     Returns:
         Position of each image that cannot be used -> what is wrong with it.
@@ -231,7 +279,9 @@ def find_bad_images(
 
     def problem(image: tuple[str, tuple[int, int]]) -> BadImageError | None:
         try:
-            read_image(*image, max_pixels=max_pixels, value_range=value_range, backend_args=backend_args)
+            read_image(
+                *image, max_pixels=max_pixels, value_range=value_range, backend_args=backend_args, channels=channels
+            )
         except BadImageError as error:
             return error
         return None

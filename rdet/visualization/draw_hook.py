@@ -29,7 +29,7 @@ class DrawHook(Hook):
         classes = runner.test_dataloader.dataset.metainfo["classes"]
         for sample in outputs:
             pixels = sample.ori_shape[0] * sample.ori_shape[1]  # it was loaded before, so it is not too large
-            picture = read_image(sample.img_path, sample.ori_shape, pixels, value_range="image")
+            picture = read_image(sample.img_path, sample.ori_shape, pixels, value_range="image", channels=None)
             image = np.ascontiguousarray(picture[:, :, ::-1])
             truth, found = sample.gt_instances, sample.pred_instances
             scale = truth.bboxes.new_tensor(sample.scale_factor).repeat(2)  # truth is in pixels of the network's input

@@ -199,17 +199,18 @@ def test_a_damaged_member(data):
 
 
 @pytest.mark.parametrize("place", ["zip", "tar", "http"])
-def test_limits_hold(place, tmp_path, request):
+def test_limits_hold(place, tmp_path, request, monkeypatch):
+    monkeypatch.setattr("rdet.datasets.images._BYTES_OF_NOTES", 2**20)
     folder = tmp_path / "data"
     folder.mkdir()
     Image.new("L", (4000, 3000)).save(folder / "wide.png")
     with open(folder / "long.png", "wb") as file:
-        file.truncate(2**27)
+        file.truncate(2**21)
     address = f"{request.getfixturevalue('served')}/data" if place == "http" else pack(folder, place)
     with pytest.raises(BadImageError, match="the image has 4000x3000 pixels, more than 1000; ") as error:
         read_image(f"{address}/wide.png", max_pixels=1000)
     assert error.value.reason == "too large"
-    with pytest.raises(BadImageError, match="the image file has over 67108864 bytes, those of 1000 pixels are fewer"):
+    with pytest.raises(BadImageError, match="the image file has over 1048576 bytes, those of 1000 pixels are fewer"):
         read_image(f"{address}/long.png", max_pixels=1000)
     assert image_size(f"{address}/wide.png") == (3000, 4000)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rdet.datasets.transforms.crop import crop_boxes
-from rdet.errors import ConfigError
+from rdet.errors import ConfigError, DatasetError
 
 COLUMNS = ("gt_bboxes", "gt_bboxes_labels", "gt_ignore_flags")  # what a record says of its boxes
 PAD_VAL = 114  # the grey of YOLO
@@ -18,11 +18,18 @@ def new_canvas(size: tuple[int, int], pad_val: tuple[float, ...]) -> np.ndarray:
     return canvas
 
 
+def check_three_channels(image: np.ndarray, what: str) -> None:
+    """Raise DatasetError unless an image has three channels, which ``what`` needs."""
+    if image.shape[2] != 3:
+        raise DatasetError(f"{what} takes images of 3 channels, not of {image.shape[2]}; leave it out of the pipeline")
+
+
 def put(canvas: np.ndarray, image: np.ndarray, corner: tuple[int, int]) -> None:
     """Copy ``image`` (h, w, 3) into ``canvas`` (H, W, 3), its upper left pixel to ``corner`` (x, y).
 
     What does not fit on the canvas is cut off.
     """
+    check_three_channels(image, "Mosaic, MixUp or LargeScaleJitter")
     x, y = corner
     left, top = max(x, 0), max(y, 0)
     right, bottom = min(x + image.shape[1], canvas.shape[1]), min(y + image.shape[0], canvas.shape[0])

@@ -45,7 +45,7 @@ class RandomFlip(BaseTransform):
         results["flip_direction"] = self.directions[chosen] if results["flip"] else None
         if results["flip"]:
             code, axes = _DIRECTIONS[results["flip_direction"]]
-            results["img"] = cv2.flip(results["img"], code)
+            results["img"] = cv2.flip(results["img"], code).reshape(results["img"].shape)
             if "gt_bboxes" in results:
                 results["gt_bboxes"] = _flip_boxes(results["gt_bboxes"], results["img"].shape[1::-1], axes)
         return results

@@ -18,7 +18,7 @@ from rdet.structures import DetDataSample
 class PackDetInputs(BaseTransform):
     """Packs a record into ``dict(inputs=..., data_samples=...)``.
 
-    ``inputs`` is the image, (3, H, W) uint8; ``data_samples`` a :class:`DetDataSample` with
+    ``inputs`` is the image, (N, H, W) uint8; ``data_samples`` a :class:`DetDataSample` with
     ``gt_instances`` and ``ignored_instances`` (if the record has boxes) and the meta information.
 
     Args:
@@ -58,6 +58,6 @@ class PackDetInputs(BaseTransform):
 
 
 def _to_tensor(image: np.ndarray) -> torch.Tensor:
-    planes = np.empty((3, *image.shape[:2]), dtype=image.dtype)
+    planes = np.empty((image.shape[2], *image.shape[:2]), dtype=image.dtype)
     cv2.split(image, list(planes))  # several times faster than a transposing copy
     return torch.from_numpy(planes)

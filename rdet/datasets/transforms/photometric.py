@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from rdet.datasets.transforms.canvas import check_three_channels
 from rdet.registry import TRANSFORMS
 from rdet.schema import Limits, Range
 
@@ -38,6 +39,7 @@ class PhotoMetricDistortion(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Change ``img`` (H, W, 3), which stays uint8 BGR."""
+        check_three_channels(results["img"], "PhotoMetricDistortion")
         do_brightness, do_contrast, contrast_last, do_saturation, do_hue = np.random.random(5) < 0.5
         brightness = np.random.uniform(-self.brightness_delta, self.brightness_delta) if do_brightness else 0.0
         contrast = np.random.uniform(*self.contrast_range) if do_contrast else 1.0

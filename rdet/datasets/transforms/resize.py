@@ -29,7 +29,8 @@ def resize(results: dict, scale: Scale, keep_ratio: bool) -> dict:
     """
     height, width = results["img"].shape[:2]
     size = mmcv.rescale_size((width, height), tuple(scale)) if keep_ratio else scale
-    results["img"] = mmcv.imresize(results["img"], tuple(max(1, side) for side in size))
+    resized = mmcv.imresize(results["img"], tuple(max(1, side) for side in size))
+    results["img"] = resized.reshape(*resized.shape[:2], -1)  # OpenCV leaves the axis of one channel out
     results["img_shape"] = results["img"].shape[:2]
     factor = results["img_shape"][1] / width, results["img_shape"][0] / height
     before = results.get("scale_factor", (1.0, 1.0))

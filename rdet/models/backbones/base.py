@@ -4,10 +4,20 @@ import logging
 from collections.abc import Sequence
 
 from mmengine.logging import print_log
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from rdet.schema import Natural
+
+
+def adapted(weight: Tensor, channels: int) -> Tensor:
+    """Make the weight of a first convolution (C, 3, h, w), of three channels, one of ``channels`` channels.
+
+    As timm does it: the sum for one channel; for others the three in turn, times 3 / channels.
+    """
+    if channels == 1:
+        return weight.sum(dim=1, keepdim=True)
+    return weight[:, [i % 3 for i in range(channels)]] * (3 / channels)
 
 
 class Backbone(nn.Module):
@@ -63,6 +73,20 @@ class Backbone(nn.Module):
         for layer in frozen:
             layer.requires_grad_(False)
         self.train()
+
+    def take_channels(self, channels: int) -> None:
+        """Make the first convolution one of ``channels`` channels; see :func:`adapted`.
+
+        Raises:
+            ValueError: There is no convolution of three channels.
+        """
+        if channels == 3:
+            return
+        first = next((m for m in self.modules() if isinstance(m, nn.Conv2d) and m.in_channels == 3), None)
+        if first is None or first.groups != 1:
+            raise ValueError(f"in_channels is {channels}, but this network has no convolution of 3 channels; use 3")
+        first.in_channels = channels
+        first.weight = nn.Parameter(adapted(first.weight.detach(), channels))
 
     def train(self, mode: bool = True) -> "Backbone":
         super().train(mode)

@@ -71,6 +71,8 @@ class ResNet(Backbone):
         norm_cfg: Normalisation, as mmcv's ``build_norm_layer`` takes it, for example
             ``dict(type='GN', num_groups=32)`` or ``dict(type='BN', requires_grad=False)``.
         frozen_stages, norm_eval, weights: See :class:`Backbone`.
+        in_channels: Of the images; the first convolution is adapted, that of pretrained weights too
+            (:func:`~rdet.models.backbones.base.adapted`).
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class ResNet(Backbone):
         frozen_stages: Natural = 1,
         norm_eval: bool = True,
         weights: str | None = None,
+        in_channels: Count = 3,
     ):
         super().__init__(frozen_stages, norm_eval, weights)
         if depth not in _DEPTHS:
@@ -104,6 +107,7 @@ class ResNet(Backbone):
         self.out_channels = [64 * 2**i * block.expansion for i in out_indices]
         self.strides = [4 * 2**i for i in out_indices]
         self.left_out = frozenset(net.state_dict()) - set(self.state_dict())
+        self.take_channels(in_channels)
         self.freeze()
 
     def stages(self) -> list[list[nn.Module]]:

@@ -14,7 +14,7 @@ from rdet.models.backbones.base import Backbone
 from rdet.models.backbones.dry_run import dry_run, is_channels_last, stage_of, stride_of, unused_parameters
 from rdet.models.backbones.weights import canonical
 from rdet.registry import MODELS
-from rdet.schema import Fraction, Natural
+from rdet.schema import Count, Fraction, Natural
 
 # What lets a transformer take images of any size, under the names that timm has for it.
 _ANY_SIZE = {"strict_img_size": False, "dynamic_img_size": True, "dynamic_img_pad": True}
@@ -37,6 +37,8 @@ class TimmBackbone(Backbone):
         autocast: Whether to follow the run's mixed precision. On CPUs, the backward pass of
             depthwise convolutions is two to six times slower in bfloat16 than in float32.
         frozen_stages, norm_eval, weights: See :class:`Backbone`.
+        in_channels: Of the images; the first convolution is adapted, that of pretrained weights too
+            (:func:`~rdet.models.backbones.base.adapted`).
 
     Raises:
         ValueError: timm has no such network, the network has no such maps, or it takes images of
@@ -52,6 +54,7 @@ class TimmBackbone(Backbone):
         frozen_stages: Natural = 0,
         norm_eval: bool = True,
         weights: str | None = None,
+        in_channels: Count = 3,
     ):
         super().__init__(frozen_stages, norm_eval, weights)
         try:
@@ -100,6 +103,7 @@ class TimmBackbone(Backbone):
             raise ValueError(f"frozen_stages is {frozen_stages}, but where {model_name}'s stages end is unknown; use 0")
         for name in unused_parameters(self.net):  # DistributedDataParallel would wait for their gradients
             self.net.get_parameter(name).requires_grad_(False)
+        self.take_channels(in_channels)
         self.freeze()
 
     def stages(self) -> list[list[nn.Module]]:

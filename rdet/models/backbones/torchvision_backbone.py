@@ -17,7 +17,7 @@ from rdet.models.backbones.base import Backbone
 from rdet.models.backbones.dry_run import forward_on_meta, is_channels_last, stage_of, stride_of
 from rdet.models.backbones.folding import fold_norms
 from rdet.registry import MODELS
-from rdet.schema import Natural
+from rdet.schema import Count, Natural
 
 
 @MODELS.register_module()
@@ -51,6 +51,8 @@ class TorchvisionBackbone(Backbone):
         autocast: Whether to follow the run's mixed precision. On CPUs, the backward pass of
             depthwise convolutions is two to six times slower in bfloat16 than in float32.
         frozen_stages, norm_eval, weights: See :class:`Backbone`.
+        in_channels: Of the images; the first convolution is adapted, that of pretrained weights too
+            (:func:`~rdet.models.backbones.base.adapted`).
         act_cfg: What takes the place of each ReLU, such as ``dict(type='LeakyReLU', negative_slope=0.1)``; None: it
             stays.
 
@@ -67,6 +69,7 @@ class TorchvisionBackbone(Backbone):
         norm_eval: bool = True,
         weights: str | None = None,
         act_cfg: dict[str, Any] | None = None,
+        in_channels: Count = 3,
     ):
         super().__init__(frozen_stages, norm_eval, weights)
         names = torchvision.models.list_models(module=torchvision.models)
@@ -115,6 +118,7 @@ class TorchvisionBackbone(Backbone):
             replace_relu(self, act_cfg, "model.backbone.act_cfg")
         self.left_out = frozenset(whole.state_dict()) - set(self.state_dict())
         self.autocast = autocast
+        self.take_channels(in_channels)
         self.freeze()
 
     def stages(self) -> list[list[nn.Module]]:

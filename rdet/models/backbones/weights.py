@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from rdet.checkpoint import load_weights_into, read_checkpoint, weights_in
 from rdet.errors import CheckpointError, ConfigError, DownloadError, MissingFileError, MissingModuleError
 from rdet.messages import nearest
+from rdet.models.backbones.base import adapted
 
 # Layers of classifiers, which a feature extractor does not have.
 _CLASSIFIER = ("fc.", "classifier.", "head.", "conv_head.", "bn2.", "aux")
@@ -54,7 +55,15 @@ def load_weights(backbone: nn.Module, source: str) -> None:
             for name, value in renamed.items()
             if name in wanted or not (name.startswith(_CLASSIFIER) or canonical(name) in left_out)
         }
+    kept = {name: _of_channels(value, wanted.get(name)) for name, value in kept.items()}
     load_weights_into(target, kept, source)
+
+
+def _of_channels(value: Tensor, wanted: Tensor | None) -> Tensor:
+    """Adapt the weight of a first convolution to images of other channels; all else stays."""
+    if wanted is None or value.ndim != 4 or value.shape[1] != 3 or value.shape[::2] != wanted.shape[::2]:
+        return value
+    return value if wanted.shape[1] == 3 else adapted(value, wanted.shape[1])
 
 
 def canonical(name: str) -> str:

@@ -18,8 +18,8 @@ class DetDataPreprocessor(BaseDataPreprocessor):
     """Normalisation of images, and padding with zeros, at the right and the bottom, to one size.
 
     Args:
-        mean, std: Of the three channels, in grey levels, in the order the network sees them.
-        bgr_to_rgb: Whether images come as BGR (OpenCV) and the network expects RGB.
+        mean, std: Of each of the N channels, in grey levels, in the order the network sees them.
+        bgr_to_rgb: Whether images come as BGR (OpenCV) and the network expects RGB; only of three channels.
         pad_size_divisor: Height and width of the batch are multiples of it.
         train_size: Least width and height of a batch to train on; None: as large as its images.
     """
@@ -29,28 +29,32 @@ class DetDataPreprocessor(BaseDataPreprocessor):
 
     def __init__(
         self,
-        mean: tuple[float, float, float] = (123.675, 116.28, 103.53),
-        std: tuple[Positive, Positive, Positive] = (58.395, 57.12, 57.375),
+        mean: tuple[float, ...] = (123.675, 116.28, 103.53),
+        std: tuple[Positive, ...] = (58.395, 57.12, 57.375),
         bgr_to_rgb: bool = True,
         pad_size_divisor: Count = 32,
         train_size: tuple[Count, Count] | None = None,
     ):
         super().__init__(non_blocking=True)
+        if len(mean) != len(std) or not mean:
+            raise ValueError(f"mean has {len(mean)} values and std {len(std)}; write one for each channel")
+        if bgr_to_rgb and len(mean) != 3:
+            raise ValueError(f"bgr_to_rgb is of 3 channels, but mean has {len(mean)} values; set bgr_to_rgb=False")
         self.bgr_to_rgb = bgr_to_rgb
         self.pad_size_divisor = pad_size_divisor
         self.train_size = train_size
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Make one batch of what the data loader collected.
 
         Args:
-            data: ``inputs``, N uint8 images (3, H_i, W_i); ``data_samples``, N samples or None.
+            data: ``inputs``, N uint8 images (C, H_i, W_i); ``data_samples``, N samples or None.
             training: Whether the batch is one to train on.
 
         Returns:
-            ``inputs`` (N, 3, H, W) float32 in channels-last memory on the model's device;
+            ``inputs`` (N, C, H, W) float32 in channels-last memory on the model's device;
             ``data_samples``, which learn their ``pad_shape``: (height, width) of each image padded by itself. Their
             boxes stay where they are: what matches them on the host need not wait for the device.
 
@@ -65,7 +69,14 @@ class DetDataPreprocessor(BaseDataPreprocessor):
         height, width = (max(sides) for sides in zip(*sizes, strict=True))
         if training and self.train_size is not None:
             width, height = max(width, self.train_size[0]), max(height, self.train_size[1])
-        batch = torch.zeros(len(images), 3, height, width, device=self.mean.device)
+        channels = len(self.mean)
+        for image in images:
+            if image.shape[0] != channels:
+                raise PipelineError(
+                    f"an image has {image.shape[0]} channels, but data_preprocessor.mean {channels} values; set mean, "
+                    "std and backbone.in_channels to those of the images, or channels of LoadImageFromFile"
+                )
+        batch = torch.zeros(len(images), channels, height, width, device=self.mean.device)
         batch = batch.contiguous(memory_format=torch.channels_last)
         for padded, image in zip(batch, images, strict=True):
             image = image.flip(0) if self.bgr_to_rgb else image
