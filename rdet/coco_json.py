@@ -154,9 +154,9 @@ def names(categories: list[dict[str, Any]], where: str) -> list[str]:
     """Return the names of categories."""
     found = column(categories, "categories", "name", where)
     for category, name in zip(categories, found, strict=True):
-        if not isinstance(name, str) or not is_text(name):
+        if not isinstance(name, str) or not name.strip() or not is_text(name):
             raise DatasetError(
-                f"{where}: category {shown(category['id'])} has the name {shown(name)}; it must be a string"
+                f"{where}: category {shown(category['id'])} has the name {shown(name)}; it must be a text"
             )
     return found
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from rdet.schema import Ascending, Count, Fraction, Limits, Natural, NotNegative, Positive
 
-_Average = Annotated[float, Limits(above=0, most=1)]
+_Average = Annotated[float, Limits(above=0, below=1)]
 
 # Class -> key -> what it may hold. A key holds for a class that has it, and for its children.
 KEYS: dict[str, dict[str, Any]] = {

@@ -28,6 +28,7 @@ class Limits:
         least: The smallest of them.
         most: The largest of them.
         above: What they are all greater than.
+        below: What they are all less than.
         finite: Whether infinity is none of them.
     """
 
@@ -35,12 +36,16 @@ class Limits:
     most: float = math.inf
     above: float = -math.inf
     finite: bool = True
+    below: float = math.inf
 
     def hold(self, number: float) -> bool:
         """Tell whether a number is one of them."""
-        return self.least <= number <= self.most and number > self.above
+        is_below = number < self.below or self.below == math.inf
+        return self.least <= number <= self.most and self.above < number and is_below
 
     def __str__(self) -> str:
+        if self.below < math.inf:
+            return f" above {self.above} and below {self.below}"
         if self.above > self.least:
             return f" above {self.above}" + (f" and of {self.most} or less" if self.most < math.inf else "")
         if self.most == math.inf:

@@ -6,7 +6,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from rdet.apis.data_cfg import evaluator_cfgs, innermost, loader_cfg
+from rdet.apis.data_cfg import check_test_pipeline, evaluator_cfgs, innermost, loader_cfg
 from rdet.apis.evaluation_checks import check_metric_names, crowded
 from rdet.apis.run_summary import run_summary
 from rdet.apis.tta import untrained_scales, with_views
@@ -33,6 +33,9 @@ def build_datasets(cfg: Config, splits: tuple[str, ...]) -> dict:
             if "dataset" not in loader:
                 raise ConfigError(f"the config's {split}_dataloader has no dataset")
             dataset = copy.deepcopy(loader.dataset)
+            if split != "train":
+                for inner in innermost(dataset):
+                    check_test_pipeline(inner.get("pipeline") or (), f"{split}_dataloader.dataset.pipeline")
             if cfg.get("data_root"):
                 _set_data_root(dataset, cfg.data_root)
             with DefaultScope.overwrite_default_scope("rdet"):  # where mmcv's transforms look up those they hold

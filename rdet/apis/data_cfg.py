@@ -1,6 +1,6 @@
 """Where a config says its data, and how they are evaluated."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mmengine.config import Config
 
@@ -23,6 +23,21 @@ def evaluator_cfgs(cfg: Config, split: str) -> list[dict]:
             raise ConfigError(f"{key} is empty; leave it out for CocoMetric, or set {split}_dataloader=None")
     value = cfg.get(f"{split}_evaluator") or cfg.get("val_evaluator") or {}
     return [{"type": "CocoMetric", **metric} for metric in (value if isinstance(value, list | tuple) else [value])]
+
+
+# Transforms that move boxes, and detections are mapped back to the image from resizing alone.
+_MOVING = ("RandomFlip", "RandomCrop", "CenterCrop", "LargeScaleJitter", "Mosaic", "MixUp", "CopyPaste")
+
+
+def check_test_pipeline(pipeline: Iterable[dict], where: str) -> None:
+    """Raise ConfigError if an image is evaluated otherwise than as it is, so that its detections are elsewhere."""
+    for index, step in enumerate(pipeline):
+        name = str(step["type"]).rpartition(".")[2]
+        if name in _MOVING and step.get("prob", 1.0) != 0:
+            raise ConfigError(
+                f"{where}.{index}: {name} moves objects, and what is detected is not moved back; leave it out of the "
+                "pipeline that is evaluated with (for views of an image: --tta)"
+            )
 
 
 def innermost(dataset: dict) -> Iterator[dict]:

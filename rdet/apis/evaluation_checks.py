@@ -32,23 +32,28 @@ def check_metric_names(cfg: Config) -> None:
         for prefix, evaluator in zip(prefixes, evaluators, strict=True)
         for key in metric_keys(evaluator.get("max_dets", MAX_DETS))
     ]
-    for where, name in _names_waited_for(cfg):
+    for where, name, rule in _names_waited_for(cfg):
         if name not in given:
             raise ConfigError(f"{where} is {name!r}. {nearest(name, given)}")
+        if rule == "less":
+            raise ConfigError(
+                f"{where} is {name!r}, of which more is better, but its rule is 'less'; set rule='greater'"
+            )
 
 
-def _names_waited_for(cfg: Config) -> Iterator[tuple[str, str]]:
-    best = ((cfg.get("default_hooks") or {}).get("checkpoint") or {}).get("save_best")
+def _names_waited_for(cfg: Config) -> Iterator[tuple[str, str, str | None]]:
+    checkpoint = (cfg.get("default_hooks") or {}).get("checkpoint") or {}
+    best = checkpoint.get("save_best")
     for name in [best] if isinstance(best, str) else best or ():
         if name != "auto":
-            yield "default_hooks.checkpoint.save_best", name
+            yield "default_hooks.checkpoint.save_best", name, checkpoint.get("rule")
     for index, hook in enumerate(cfg.get("custom_hooks") or ()):
         if hook["type"] == "EarlyStoppingHook":
-            yield f"custom_hooks.{index}.monitor", hook["monitor"]
+            yield f"custom_hooks.{index}.monitor", hook["monitor"], hook.get("rule")
     schedules = cfg.get("param_scheduler") or ()
     for index, schedule in enumerate([schedules] if isinstance(schedules, dict) else schedules):
         if str(schedule["type"]).startswith("ReduceOnPlateau"):
-            yield f"param_scheduler.{index}.monitor", schedule.get("monitor", "loss")
+            yield f"param_scheduler.{index}.monitor", schedule.get("monitor", "loss"), schedule.get("rule", "less")
 
 
 def early_stopping(cfg: Config, patience: int) -> dict[str, object]:

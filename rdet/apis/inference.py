@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from rdet.apis.build import build_detector
-from rdet.apis.data_cfg import innermost, loader_cfg
+from rdet.apis.data_cfg import check_test_pipeline, innermost, loader_cfg
 from rdet.checkpoint import classes_in, load_weights_into, meta_in, origin_in, weights_in
 from rdet.config import load_config, override
 from rdet.datasets.transforms.failure import failed_at
@@ -167,6 +167,7 @@ def test_pipeline(cfg: Config) -> list:
             "the config has neither a test_dataloader nor a val_dataloader, whose pipeline is used; add one"
         )
     dataset = next(innermost(loader.dataset))
+    check_test_pipeline(dataset.pipeline, "the pipeline of the test data")
     return [TRANSFORMS.build(copy.deepcopy(transform), where="pipeline") for transform in dataset.pipeline]
 
 

@@ -25,7 +25,7 @@ from rdet.datasets.remote import BackendArgs, is_address, join
 from rdet.datasets.report import LoadReport
 from rdet.datasets.transforms.failure import failed_at
 from rdet.datasets.transforms.load import LoadImageFromFile
-from rdet.datasets.values import LONGEST_PATH, names_in, read_file
+from rdet.datasets.values import LONGEST_PATH, names_in, names_in_json, read_file
 from rdet.errors import BadImageError, ConfigError, DatasetError, RdetError, UnknownNameError
 from rdet.messages import few, nearest
 from rdet.registry import TRANSFORMS
@@ -56,8 +56,8 @@ class DetDataset(BaseDataset):
             learn but regions to leave alone, as crowds are.
         filter_empty_gt: Leave out images without a box that isn't ignored.
         min_image_size: Leave out images of which a side is shorter, in pixels.
-        image_list: A file that lists the images to use, one a line, as the annotations call them; relative to
-            ``data_root`` unless absolute. Default: all.
+        image_list: A file that lists the images to use as the annotations call them, one a line or, of ``.json``, a
+            list; relative to ``data_root`` unless absolute. Default: all.
         indices: Use only the first ``indices`` images (the last ones if negative), or these.
         on_bad_image: ``error`` stops at the start if files are missing, and later at the first image
             that cannot be read; ``skip`` reads all images once at the start and leaves the bad ones
@@ -164,7 +164,10 @@ class DetDataset(BaseDataset):
         if not self.image_list:
             return annotations
         data = read_file(self.image_list, "image_list", self.backend_args)
-        names = names_in(data, self.image_list, "images", "train.txt", LONGEST_PATH)
+        if self.image_list.endswith(".json"):
+            names = names_in_json(data, self.image_list)
+        else:
+            names = names_in(data, self.image_list, "images", "train.txt", LONGEST_PATH)
         meant = names_as_known(names, [image["file_name"] for image in annotations.images])
         if unknown := [name for name in names if name not in meant]:
             raise DatasetError(

@@ -8,7 +8,7 @@ from mmengine.dataset import BaseDataset
 from terminaltables import AsciiTable
 
 from rdet.datasets.summary import classes_of, load_report
-from rdet.messages import few
+from rdet.messages import few, printable
 
 _MOST_ROWS = 12
 _RARE = 50  # a class with so many times fewer boxes than the mean may be a misspelt name
@@ -28,7 +28,7 @@ def class_table(datasets: Mapping[str, BaseDataset]) -> str:
     if len(names) > _MOST_ROWS:
         names = sorted(names, key=first.__getitem__)[:_MOST_ROWS]
         title[0] = f"class ({_MOST_ROWS} of {len(first)}, those with the fewest boxes)"
-    rows = [[name, *(str(of_split[name]) for of_split in counts.values())] for name in names]
+    rows = [[printable(name), *(str(of_split[name]) for of_split in counts.values())] for name in names]
     return AsciiTable([title, *rows]).table
 
 

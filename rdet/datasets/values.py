@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 
-from rdet.coco_json import MOST
+from rdet.coco_json import MOST, parse
 from rdet.datasets.on_disk import near
 from rdet.datasets.remote import BackendArgs, open_file
 from rdet.errors import DatasetError
@@ -59,6 +59,15 @@ def names_in(data: bytes, where: str, of: str, example: str, longest: int = _LON
         raise DatasetError(f"{where} is no list of {of} in UTF-8; name one with one a line, such as {example}")
     if not names:
         raise DatasetError(f"{where} is empty; write {of}, one a line")
+    check_once(names, where)
+    return names
+
+
+def names_in_json(data: bytes, where: str) -> list[str]:
+    """Read a json list of names, which may hold any characters; raise :class:`DatasetError` if it is none."""
+    names = parse(data, where)
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise DatasetError(f"{where} is no json list of names; write one, with the names as texts")
     check_once(names, where)
     return names
 

@@ -82,9 +82,8 @@ def claim_work_dir(folder: str | Path, overwrite: bool) -> None:
     Raises:
         ConfigError: A run is there and shall not be overwritten.
     """
-    found = [
-        path for path in Path(folder).glob("*.pth") if _OF_A_RUN.fullmatch(path.name) or _BEST.fullmatch(path.name)
-    ]
+    files = sorted(Path(folder).glob("*.pth"))
+    found = [path for path in files if _OF_A_RUN.fullmatch(path.name) or _BEST.fullmatch(path.name)]
     if found and not overwrite:
         raise ConfigError(
             f"{folder} holds a run ({few([path.name for path in found], 2)}); go on with --resume, start anew "

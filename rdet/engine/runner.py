@@ -58,6 +58,8 @@ class Runner(CheckpointingRunner):
     processes without a GPU can train together.
     """
 
+    _lr_factor = 1.0  # by which rates are scaled to the total batch
+
     # What mmengine's Runner calls while it sets itself up. What it builds itself is told where in the config it is.
 
     build_log_processor = _building("log_processor", mm.Runner.build_log_processor)
@@ -79,9 +81,20 @@ class Runner(CheckpointingRunner):
         for index, part in enumerate(parts):
             if isinstance(part, dict):  # one that begins after the run is no error, and the run says so
                 length = self.max_epochs if part.get("by_epoch", True) else self.max_iters
-                parts[index] = {"end": max(length, part.get("begin", 0) + 1), **part}
+                parts[index] = {"end": max(length, part.get("begin", 0) + 1), **self._with_scaled_rates(part)}
         build = super().build_param_scheduler
         return [_building(f"param_scheduler.{i}", build)(part)[0] for i, part in enumerate(parts)]
+
+    def _with_scaled_rates(self, schedule: dict) -> dict:
+        """Scale the rates that a schedule names itself as that of the optimizer is scaled."""
+        if not str(schedule["type"]).endswith("LR"):
+            return schedule
+        named = {key: schedule[key] for key in ("eta_min", "eta_max", "min_value") if schedule.get(key)}
+        scaled = {
+            key: [v * self._lr_factor for v in value] if isinstance(value, list | tuple) else value * self._lr_factor
+            for key, value in named.items()
+        }
+        return {**schedule, **scaled}
 
     def register_hooks(self, default_hooks=None, custom_hooks=None) -> None:
         super().register_hooks(default_hooks, custom_hooks)
@@ -161,6 +174,7 @@ class Runner(CheckpointingRunner):
             options["batch_sampler"] = StridedBatches(sizes, batch_size, rank, world_size)
         if not options.get("num_workers"):
             options.pop("persistent_workers", None)  # torch refuses it without workers
+            options.pop("timeout", None)  # nobody is waited for
         for key in ("collate_fn", "worker_init_fn"):
             if isinstance(options.get(key), str):
                 options[key] = function_named(options[key], key)
@@ -275,8 +289,9 @@ class Runner(CheckpointingRunner):
         counts = optim_wrapper._accumulative_counts
         batch = self.train_dataloader.batch_sampler.batch_size
         total, base = batch * self.world_size * counts, auto_scale_lr["base_batch_size"]
+        self._lr_factor = total / base
         for group in optim_wrapper.optimizer.param_groups:
-            group["lr"] *= total / base
+            group["lr"] *= self._lr_factor
         self.logger.info(
             f"learning rate x {total / base:g}: the total batch is {total} ({self.world_size} process(es) x {batch} "
             f"image(s) x {counts} accumulated) and the config's rate is for {base}; --no-auto-scale-lr turns this off"

@@ -243,6 +243,26 @@ def test_pipeline_of_a_wrapped_data_set(config, trained, tmp_path):
             r"custom_hooks\.0\.monitor is 'mAP'",
         ),
         ("train", {"param_scheduler": [{"type": "ReduceOnPlateauLR"}]}, r"param_scheduler\.0\.monitor is 'loss'"),
+        (
+            "train",
+            {"default_hooks__checkpoint__save_best": "coco/bbox_mAP", "default_hooks__checkpoint__rule": "less"},
+            "save_best is 'coco/bbox_mAP', of which more is better, but its rule is 'less'",
+        ),
+        (
+            "train",
+            {"val_dataloader__dataset__pipeline": [{"type": "LoadImageFromFile"}, {"type": "RandomFlip", "prob": 1.0}]},
+            r"val_dataloader\.dataset\.pipeline\.1: RandomFlip moves objects, .*; leave it out",
+        ),
+        (
+            "test",
+            {"val_dataloader__dataset__pipeline": [{"type": "RandomCrop", "crop_size": (8, 8)}]},
+            r"test_dataloader\.dataset\.pipeline\.0: RandomCrop moves objects",
+        ),
+        (
+            "train",
+            {"custom_hooks": [{"type": "EMAHook", "momentum": 1.0}]},
+            "momentum is 1.0; it must be a number above 0 and below 1",
+        ),
         ("train", {"val_evaluator": [{}, {}]}, "2 metrics with the prefix 'coco'.*; give each its own"),
         ("train", {"val_evaluator": []}, "val_evaluator is empty; leave it out"),
         ("train", {"load_from": ""}, "no checkpoint at ''; give the path"),

@@ -221,8 +221,15 @@ BROKEN = [
     (lambda c: c["annotations"][1].update(iscrowd="0"), "ann.json: annotation 12 has the iscrowd '0'; it must be 0 or"),
     (lambda c: c["annotations"][1].update(iscrowd=2), "ann.json: annotation 12 has the iscrowd 2; it must be 0 or 1"),
     (lambda c: c["annotations"][1].update(iscrowd=[]), "ann.json: annotation 12 has the iscrowd []; it must be 0 or 1"),
-    (lambda c: c["categories"][1].update(name=7), "ann.json: category 2 has the name 7; it must be a string"),
-    (lambda c: c["categories"][1].update(name=None), "ann.json: category 2 has the name None; it must be a string"),
+    (
+        lambda c: c["categories"][1].update(name=7),
+        "ann.json: category 2 has the name 7; it must be a text",
+    ),
+    (
+        lambda c: c["categories"][1].update(name=None),
+        "ann.json: category 2 has the name None; it must be a text",
+    ),
+    (lambda c: c["categories"][1].update(name=" "), "ann.json: category 2 has the name ' '; it must be a text"),
     (lambda c: c["categories"][1].update(name="\ud800"), "ann.json: category 2 has the name '\\ud800'; it must be"),
     (lambda c: c["images"][0].update(file_name="\ud800"), "entry 7 has the file_name '\\ud800'; give the path"),
     (lambda c: c["images"][0].update(file_name="a\0.png"), "entry 7 has the file_name 'a\\x00.png'; give the path"),

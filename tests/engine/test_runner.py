@@ -30,6 +30,20 @@ def test_learning_rate_follows_the_total_batch(make_runner, overrides, factor):
     assert runner.optim_wrapper.get_lr()["lr"][0] == pytest.approx(0.02 * factor)
 
 
+@pytest.mark.parametrize("enable", [True, False])
+def test_rates_that_a_schedule_names_follow_the_total_batch_too(make_runner, enable):
+    schedules = [
+        {"type": "OneCycleLR", "by_epoch": False, "eta_max": 0.08, "end": 6},
+        {"type": "CosineAnnealingLR", "by_epoch": False, "eta_min": 0.008},
+        {"type": "CosineAnnealingMomentum", "by_epoch": False, "eta_min": 0.5},
+    ]
+    runner = make_runner(train_cfg__max_iters=1, param_scheduler=schedules, auto_scale_lr__enable=enable)
+    runner.train()
+    factor = 2 / 16 if enable else 1
+    cycle, cosine, momentum = runner.param_schedulers
+    assert (cycle.eta_max, cosine.eta_min, momentum.eta_min) == pytest.approx((0.08 * factor, 0.008 * factor, 0.5))
+
+
 def test_a_backend_of_the_log_whose_package_is_missing_is_said(make_runner, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "wandb" else find(name, *rest))

@@ -60,7 +60,8 @@ def test_memory_format_and_samples():
 
 
 def test_samples_learn_the_size_of_each_image_padded_by_itself():
-    samples = [DetDataSample(), DetDataSample()]
+    metainfo = {"img_shape": (1, 1), "scale_factor": (1.0, 1.0)}
+    samples = [DetDataSample(metainfo=metainfo), DetDataSample(metainfo=metainfo)]
     DetDataPreprocessor()({"inputs": [image(5, 40), image(33, 7)], "data_samples": samples})
     assert [sample.pad_shape for sample in samples] == [(32, 64), (64, 32)]
 

@@ -6,12 +6,13 @@ import pytest
 import torch
 from mmengine.optim import OptimWrapper
 from mmengine.structures import InstanceData
-from small_detector import ALL_IGNORED, CONFIG, EMPTY, ONE, PRIORS, TWO, build, config, images, match, sample
+from small_detector import ALL_IGNORED, CONFIG, EMPTY, ONE, PRIORS, SIZE, TWO, build, config, images, match, sample
 from tiny_parts import TinyBackbone
 from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.ops import box_iou
 
 from rdet import registry
+from rdet.errors import NonFiniteDetectionError
 from rdet.models.assigners.base import ImageAssigner
 from rdet.models.detectors.criterion import DenseCriterion
 from rdet.models.losses.base import ClassificationLoss, HardTargetLoss, PositiveLoss, SoftTargetLoss
@@ -798,6 +799,15 @@ def test_losses_of_a_compiled_network_are_those_of_the_plain_one(family):
         torch.testing.assert_close(losses, expected)
         for (name, parameter), other in zip(plain.named_parameters(), compiled.parameters(), strict=True):
             torch.testing.assert_close(other.grad, parameter.grad, rtol=1e-4, atol=1e-7, msg=name)
+
+
+def test_a_network_that_gives_no_numbers_is_said():
+    model = build().eval()
+    with torch.no_grad():
+        model.bbox_head.conv_cls.bias.fill_(torch.nan)
+        data = {"inputs": [torch.zeros(3, *SIZE, dtype=torch.uint8)], "data_samples": [sample(img_path="a.png")]}
+        with pytest.raises(NonFiniteDetectionError, match=r"^a\.png: the network gives numbers that are not finite"):
+            model.test_step(data)
 
 
 def test_what_is_found_does_not_depend_on_the_images_of_the_batch():

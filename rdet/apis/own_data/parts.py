@@ -1,5 +1,6 @@
 """The parts of somebody's data: read, divided where there is nothing to validate on, and their classes."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,14 +59,14 @@ def read_parts(found: FoundData, folder: Path, group_by: str | None) -> Parts:
         names = [image["file_name"] for image in datasets[source].coco_ground_truth()["images"]]
         lists = dict(zip(("train", "val"), divide(names, group_by, found.root), strict=True))
         for split, listed in lists.items():
-            path = (folder / f"{split}.txt").absolute()
-            write_text(path, "".join(f"{name}\n" for name in listed))
+            path = (folder / f"{split}.json").absolute()  # in which any name of a file can stand
+            write_text(path, json.dumps(listed, indent=0))
             cfgs[split] = {**found.splits[source], "image_list": str(path)}
             images[split] = len(listed)
         grouped = f", grouped by {group_by}" if group_by else ""
         notes.append(
             f"no part to validate on: {images['train']} images to train on, {images['val']} to validate on, by a hash "
-            f"of their names{grouped} ({folder}/train.txt, val.txt)"
+            f"of their names{grouped} ({folder}/train.json, val.json)"
         )
     classes, unused = _classes(datasets)
     if unused:

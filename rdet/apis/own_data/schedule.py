@@ -43,7 +43,7 @@ class Schedule:
         return cls(
             epochs,
             iterations,
-            min(_WARMUP, epochs * iterations // 10),
+            _warmup(epochs * iterations),
             tuple(sorted(m for m in milestones if 0 < m < epochs)),
             max(1, epochs // _EVALUATIONS),
         )
@@ -65,6 +65,11 @@ class Schedule:
             f"{_epochs(self.epochs)} of {self.iterations} iterations, {self.steps} in all; warm-up {self.warmup} "
             f"iterations{lower}; evaluation and checkpoint after every {_epochs(self.interval)}"
         )
+
+
+def _warmup(steps: int) -> int:
+    """Return the steps of the warm-up of a run; one step is none, as the rate would stay where it begins."""
+    return min(_WARMUP, steps // 10) if steps >= 20 else 0
 
 
 def _epochs(count: int) -> str:

@@ -9,7 +9,7 @@ import torch.distributed as dist
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from rdet.errors import PartError
+from rdet.errors import NonFiniteDetectionError, PartError
 from rdet.models.assigners.base import Assigner
 from rdet.models.coders.base import BBoxCoder
 from rdet.models.dense_heads.base import BaseDenseHead
@@ -237,13 +237,22 @@ class OneStageDetector(BaseModel):
     def predict(
         self, predictions: DensePredictions, priors: Tensor, data_samples: list[DetDataSample]
     ) -> list[DetDataSample]:
-        """Add ``pred_instances``, in pixels of the original image, to the samples."""
+        """Add ``pred_instances``, in pixels of the original image, to the samples.
+
+        Raises:
+            NonFiniteDetectionError: Nothing is found in an image, since the network gives it no numbers.
+        """
         predictions = predictions._replace(logits=self.criterion.loss_cls.binary_logits(predictions.logits))
         sizes = [sample.img_shape for sample in data_samples]
         detections = self.postprocess(predictions, priors, self.bbox_coder, sizes)
         factors = torch.tensor([sample.scale_factor for sample in data_samples]).repeat(1, 2)
         factors = factors.to(priors.device, torch.float32, non_blocking=True)  # (N, 4), in one copy for all images
-        for sample, found, factor in zip(data_samples, detections, factors, strict=True):
+        for sample, found, factor, logits in zip(data_samples, detections, factors, predictions.logits, strict=True):
+            if not len(found) and not logits.isfinite().all():  # NaN exceeds no threshold
+                name = sample.get("img_path", sample.get("img_id"))
+                raise NonFiniteDetectionError(
+                    f"{name}: the network gives numbers that are not finite; take another checkpoint"
+                )
             found.bboxes = found.bboxes / factor
             sample.pred_instances = found
         return data_samples

@@ -1,8 +1,12 @@
 """From a folder to a config that trains: every format, what is asked for, and errors."""
 
+import json
+import os
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from rdet.apis.build import build_datasets, build_detector
@@ -226,8 +230,31 @@ def test_the_command_trains(config, command, tmp_path):
     assert f"{Path('mine')}: COCO json: all 4 images (labels.json)" in output.splitlines()
     assert (tmp_path / "work_dirs/tiny_mine/data/config.py").is_file()
     assert (tmp_path / "work_dirs/tiny_mine/epoch_2.pth").is_file()
-    lists = [(tmp_path / f"work_dirs/tiny_mine/data/{split}.txt").read_text().split() for split in ("train", "val")]
+    folder = tmp_path / "work_dirs/tiny_mine/data"
+    lists = [json.loads((folder / f"{split}.json").read_text()) for split in ("train", "val")]
     assert sorted(lists[0] + lists[1]) == ["a.png", "b.png", "c.png", "d.png"]
     nothing = command("train.py", config, "--data", "nothing")
     output, _ = nothing.communicate(timeout=200)
     assert (nothing.returncode, output) == (1, "error: nothing is not there; give the folder of a data set\n")
+
+
+def test_images_of_any_name_are_divided(tmp_path):
+    """Names with spaces at their ends, line breaks, or bytes that are no UTF-8 are found in the list again."""
+    names = [" a.png", "b .png", "c\n.png", "d\u2028.png", os.fsdecode(b"\xff.png"), "e.png", "f.png ", "\x85g.png"]
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name in names:
+        cv2.imwrite(str(tmp_path / "plain.png"), np.zeros((30, 40, 3), np.uint8))
+        (tmp_path / "plain.png").rename(mine / name)
+    truth = {
+        "images": [{"id": i, "file_name": name, "width": 40, "height": 30} for i, name in enumerate(names)],
+        "annotations": [
+            {"id": i, "image_id": i, "category_id": 1, "bbox": [1, 1, 9, 9], "iscrowd": 0} for i in range(len(names))
+        ],
+        "categories": [{"id": 1, "name": "cell"}],
+    }
+    (mine / "truth.json").write_text(json.dumps(truth))
+    path, _ = prepare(str(find_config(NAME)), str(mine), str(tmp_path / "run"), Wishes())
+    datasets = build_datasets(load_config(path), ("train", "val"))
+    found = [datasets[split].get_data_info(i)["img_id"] for split in datasets for i in range(len(datasets[split]))]
+    assert sorted(found) == list(range(len(names)))

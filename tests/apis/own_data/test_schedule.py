@@ -16,6 +16,7 @@ from rdet.apis.own_data.schedule import Schedule
         (200, 4, 1, Schedule(1, 50, 5, (), 1)),
         (200, 4, 2, Schedule(2, 50, 10, (1,), 1)),
         (3, 4, 1, Schedule(1, 1, 0, (), 1)),
+        (40, 4, 1, Schedule(1, 10, 0, (), 1)),  # a warm-up of one step would never end
     ],
 )
 def test_numbers(images, batch_size, epochs, expected):
@@ -29,6 +30,7 @@ def test_what_must_fit_together_does(images, batch_size, epochs):
     schedule = Schedule.of(images, batch_size, epochs)
     assert schedule.epochs == epochs or epochs is None
     assert 0 <= schedule.warmup <= schedule.steps / 10
+    assert schedule.warmup != 1
     assert all(0 < milestone < schedule.epochs for milestone in schedule.milestones)
     assert list(schedule.milestones) == sorted(set(schedule.milestones))
     assert 1 <= schedule.interval <= schedule.epochs
