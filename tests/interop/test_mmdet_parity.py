@@ -39,6 +39,12 @@ ROUNDED = {
         "backbone.layer3.0.bn2.weight": (1.3e-4, 2e-8),
         "bbox_head.reg_convs.0.conv.weight": (1.0e-4, 6e-8),
     },
+    "fcos_first_head": {
+        "backbone.layer2.0.conv1.weight": (1.7e-4, 2e-8),
+        "backbone.layer2.0.conv2.weight": (1.0e-4, 2e-8),
+        "backbone.layer2.0.conv3.weight": (1.1e-4, 2e-8),
+        "backbone.layer2.0.downsample.0.weight": (1.1e-4, 2e-8),
+    },
     "fcos_second_head": {
         "bbox_head.reg_convs.0.gn.weight": (1.2e-4, 1e-8),
         "neck.fpn_convs.3.conv.bias": (5.1e-4, 1e-8),
