@@ -194,6 +194,9 @@ class Runner(CheckpointingRunner):
             with ending_at_signals(self._has_no_open_step) as self.interruption:
                 try:
                     return super().train()
+                except NonFiniteDetectionError as error:
+                    begun = f", begun from {self._load_from}" if self._load_from else ""
+                    raise NonFiniteDetectionError(f"iteration {self.iter}{begun}: {error}") from None
                 except (Interrupted, Exception) as error:
                     if (ended := interruption_behind(error)) is not None:
                         raise Interrupted(ended.number, f"{ended} {self._save_where_it_stopped()}") from None

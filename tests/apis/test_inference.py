@@ -321,6 +321,12 @@ def test_a_checkpoint_that_finds_no_numbers_is_named(make_runner, trained):
     runner.model.test_step = detect
     with pytest.raises(NonFiniteDetectionError, match=f"^{re.escape(str(trained))}: image 1 has a detection whose box"):
         runner.test()
+    runner = make_runner(train_cfg__max_iters=1, load_from=trained)
+    runner.model.val_step = detect
+    with pytest.raises(
+        NonFiniteDetectionError, match=f"^iteration 1, begun from {re.escape(str(trained))}: image 1 has"
+    ):
+        runner.train()
 
 
 def test_more_objects_than_may_be_found_are_said_first(make_runner, capsys):
