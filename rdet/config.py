@@ -233,7 +233,10 @@ def _with(node: Any, below: list[str], value: Any, place: str) -> Any:
         if not (isinstance(value, dict) and isinstance(node, dict)):
             return value
         merged = Config({"node": node})
-        merged.merge_from_dict({"node": value})
+        try:
+            merged.merge_from_dict({"node": value})
+        except (TypeError, KeyError) as error:  # a dict where the config has something else
+            raise ConfigError(f"--cfg-options: {place} cannot be merged ({error}); give the whole of it") from error
         return merged.node
     key, *below = below
     if isinstance(node, list | tuple):

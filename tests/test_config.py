@@ -356,6 +356,13 @@ def test_values_of_python_code_are_plain_or_refused():
             load_config(R50, {"model.anchor_generator.ratios": value})
 
 
+def test_what_cannot_be_merged_is_said():
+    with pytest.raises(ConfigError, match=r"pipeline\.1 cannot be merged \(.*; give the whole of it"):
+        load_config(R50, {"train_dataloader.dataset.pipeline.1": {"type": {"type": "Resize"}}})
+    with pytest.raises(UnknownNameError, match="no normalisation is called ''"):
+        load_config(R50, {"model.bbox_head.norm_cfg": {"type": ""}})
+
+
 def test_option_changes_only_its_own_key():
     before, after = (
         flatten(load_config(R50)),

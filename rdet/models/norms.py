@@ -58,7 +58,7 @@ def check_norm_cfg(norm_cfg: dict, where: str) -> None:
             f"{where} is {shown(norm_cfg)}; it must be None or a dict with a type, such as dict(type='BN')"
         )
     name = norm_cfg["type"]
-    layer = ROOT_MODELS.get(name) if isinstance(name, str) else name
+    layer = name if not isinstance(name, str) else ROOT_MODELS.get(name) if name.strip() else None
     if not callable(layer):
         known = {name for name, cls in ROOT_MODELS.module_dict.items() if "Norm" in getattr(cls, "__name__", "")}
         raise UnknownNameError(f"{where}: no normalisation is called {shown(name)}. {nearest(name, known)}")

@@ -63,7 +63,9 @@ class Backbone(nn.Module):
         """
         stages = self.stages()
         if not 0 <= self.frozen_stages < len(stages):
-            raise ValueError(f"frozen_stages is {self.frozen_stages}, but there are stages 0 to {len(stages) - 1}")
+            raise ValueError(
+                f"frozen_stages is {self.frozen_stages}, but there are stages 0 to {len(stages) - 1}; lower it"
+            )
         frozen = self._frozen_layers()
         if self.frozen_stages and not frozen:
             first = next(index for index, stage in enumerate(stages) if stage)
