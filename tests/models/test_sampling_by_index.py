@@ -61,10 +61,12 @@ def test_a_star_convolution_is_the_same_in_one_order(monkeypatch):
 
 def test_it_is_for_deterministic_runs_on_a_device():
     on_a_device = torch.zeros(1, device="meta")
-    assert not sampling.in_one_order(on_a_device)
-    torch.use_deterministic_algorithms(True)
+    before = torch.are_deterministic_algorithms_enabled()  # a run of another test may have left it on
     try:
+        torch.use_deterministic_algorithms(False)
+        assert not sampling.in_one_order(on_a_device)
+        torch.use_deterministic_algorithms(True)
         assert sampling.in_one_order(on_a_device)
         assert not sampling.in_one_order(torch.zeros(1))
     finally:
-        torch.use_deterministic_algorithms(False)
+        torch.use_deterministic_algorithms(before)
