@@ -41,6 +41,8 @@ def detect_folder(
         ConfigError: ``out_dir`` lies in the folder of the images: they would be written over, or the pictures be
             taken for images the next time.
     """
+    if str(source).startswith(("http://", "https://")):
+        raise MissingFileError(f"{source} is an address; download the image, and give its path")
     source, out_dir = Path(source), Path(out_dir)
     paths = find_images(source)
     root = source if source.is_dir() else source.parent
@@ -110,8 +112,6 @@ def _with_bar(paths: list[Path], progress: bool) -> Iterable[Path]:
 
 def find_images(source: Path) -> list[Path]:
     """Return an image itself, or the images below a folder, sorted."""
-    if str(source).startswith(("http:", "https:")):
-        raise MissingFileError(f"{source} is an address; download the image, and give its path")
     if not source.exists():
         raise MissingFileError(f"no image or folder at {source}; give another path")
     if not source.is_dir():

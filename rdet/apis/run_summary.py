@@ -50,7 +50,7 @@ def operations_of(model: nn.Module, size: tuple[int, int]) -> int | None:
     try:
         network = copy.deepcopy(model).to("meta").eval()
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            network(torch.empty(1, 3, *size, device="meta"))
+            network(torch.empty(1, len(model.data_preprocessor.mean), *size, device="meta"))
     except Exception:  # of a part of the user's, which may look at values
         return None
     return counter.get_total_flops()

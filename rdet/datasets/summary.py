@@ -37,8 +37,9 @@ def dataset_table(datasets: Mapping[str, object]) -> str:
 def doubtful_splits(datasets: Mapping[str, BaseDataset]) -> Iterator[str]:
     """Say which images are in the first split and in another: those are evaluated on what was learnt."""
     (first, dataset), *others = datasets.items()
+    paths = _paths(dataset) if others else set()
     for name, other in others:
-        if shared := sorted(_paths(dataset) & _paths(other)):
+        if shared := sorted(paths & _paths(other)):
             yield f"{first} and {name} share {len(shared)} images: {few(shared, 3)}; AP on them says little"
 
 

@@ -13,9 +13,11 @@ import pytest
 import torch
 from tiny_run import ROOT
 
+from rdet.apis.run_summary import operations_of
 from rdet.engine import busy
 from rdet.engine.busy import BusyMachine
 from rdet.engine.log_files import keep_details_in_the_file
+from rdet.models.detectors.data_preprocessor import DetDataPreprocessor
 
 
 def test_a_run_begins_with_less_than_forty_lines(command, config, tmp_path):
@@ -113,3 +115,11 @@ def test_a_busy_machine_is_said_once(monkeypatch, load, use, threads, workers, s
     assert [doubt is not None for doubt in doubts] == [said, False, False]
     assert not said or "OMP_NUM_THREADS=1" in doubts[0]
     assert busy._FEWEST_SECONDS < 10
+
+
+def test_operations_are_counted_for_as_many_channels_as_the_images_have(make_runner):
+    grey = {"mean": [0.0], "std": [1.0], "bgr_to_rgb": False}
+    model = make_runner("test").model
+    assert operations_of(model, (64, 64)) > 0
+    model.data_preprocessor = DetDataPreprocessor(**grey)
+    assert operations_of(model, (64, 64)) is None  # its first convolution takes three
