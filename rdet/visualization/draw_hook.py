@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 from mmengine.hooks import Hook
 
 from rdet.datasets.images import read_image
@@ -13,7 +12,7 @@ from rdet.visualization.draw import draw_comparison, save_image
 
 @HOOKS.register_module()
 class DrawHook(Hook):
-    """Draws the truth, left, and the detections, right, of every image that is tested.
+    """Draws the truth, left, and the detections, right, of every image that is tested, with what is missed and false.
 
     Args:
         out_dir: Where the pictures go, under the ids and names of the images.
@@ -30,12 +29,12 @@ class DrawHook(Hook):
         for sample in outputs:
             pixels = sample.ori_shape[0] * sample.ori_shape[1]  # it was loaded before, so it is not too large
             picture = read_image(sample.img_path, sample.ori_shape, pixels, value_range="image", channels=None)
-            image = np.ascontiguousarray(picture[:, :, ::-1])
             truth, found = sample.gt_instances, sample.pred_instances
             scale = truth.bboxes.new_tensor(sample.scale_factor).repeat(2)  # truth is in pixels of the network's input
+            ignored = (sample.ignored_instances.bboxes / scale).cpu() if "ignored_instances" in sample else None
             picture = draw_comparison(
-                image,
-                {"bboxes": (truth.bboxes / scale).cpu(), "labels": truth.labels.cpu()},
+                picture[:, :, ::-1],
+                {"bboxes": (truth.bboxes / scale).cpu(), "labels": truth.labels.cpu(), "ignored": ignored},
                 {"bboxes": found.bboxes.cpu(), "labels": found.labels.cpu(), "scores": found.scores.cpu()},
                 classes,
                 self.score_thr,
