@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+_READABLE = 300  # pixels of the longer side on which labels have room
+
 
 def as_rgb(image: np.ndarray) -> np.ndarray:
     """Return an image as (H, W, 3) uint8 to draw on, which is a copy.
@@ -22,6 +24,18 @@ def as_rgb(image: np.ndarray) -> np.ndarray:
     values = np.nan_to_num(image.astype(np.float64), posinf=0, neginf=0)
     low, high = (values.min(), values.max()) if values.size else (0.0, 1.0)
     return np.round((values - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)
+
+
+def enlargement(height: int, width: int) -> int:
+    """Return by which whole number a small image is enlarged where a picture need not be of its size, so that what is
+    written on it can be read.
+    """
+    return max(1, math.ceil(_READABLE / max(height, width, 1)))
+
+
+def enlarged(image: np.ndarray, factor: int) -> np.ndarray:
+    """Repeat each pixel of an image (H, W, N) ``factor`` times in both directions."""
+    return image if factor == 1 else image.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def line_width(height: int, width: int) -> int:

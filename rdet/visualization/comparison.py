@@ -11,7 +11,7 @@ import torch
 from torchvision.ops import box_iou
 
 from rdet.structures.boxes import box_coverage
-from rdet.visualization.canvas import text_size
+from rdet.visualization.canvas import as_rgb, enlarged, enlargement, text_size
 from rdet.visualization.colors import GREY, class_color
 from rdet.visualization.fonts import writable_names
 from rdet.visualization.marks import Mark, paint
@@ -72,23 +72,27 @@ def draw_comparison(
         score_thr: Detections of a lower score are left out.
 
     Returns:
-        (H + h, 2 W + gap, 3) uint8 RGB: the titles of both halves, the two, and the rule by which they are matched.
+        (H + h, 2 W + gap, 3) uint8 RGB: the titles of both halves, the two, and the rule by which they are matched. An
+        image below 300 pixels is enlarged by a whole number.
     """
+    image = as_rgb(image)
+    factor = enlargement(*image.shape[:2])
+    image = enlarged(image, factor)
     shown = np.asarray(predictions["scores"], dtype=np.float64).reshape(-1) >= score_thr
     found = {key: np.asarray(predictions[key])[shown] for key in ("bboxes", "labels", "scores")}
     outcome = match_by_class(truth, found)
     names = writable_names(classes)
-    regions = [Mark(tuple(box), GREY, hatched=True, dashed=True) for box in boxes_of(truth.get("ignored"))]
+    regions = [Mark(tuple(box), GREY, hatched=True, dashed=True) for box in factor * boxes_of(truth.get("ignored"))]
     objects = [
         _mark(box, label, names[label], "", "" if is_found else "missed")
         for box, label, is_found in zip(
-            boxes_of(truth["bboxes"]), np.asarray(truth["labels"]).astype(int), outcome.found, strict=True
+            factor * boxes_of(truth["bboxes"]), np.asarray(truth["labels"]).astype(int), outcome.found, strict=True
         )
     ]
     detected = [
         _mark(box, label, names[label], f" {score:.2f}", "" if right or ignored else "false", dashed=bool(ignored))
         for box, label, score, right, ignored in zip(
-            boxes_of(found["bboxes"]),
+            factor * boxes_of(found["bboxes"]),
             found["labels"].astype(int),
             found["scores"],
             outcome.right,

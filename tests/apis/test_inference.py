@@ -20,6 +20,7 @@ from rdet.config import load_config
 from rdet.errors import BadImageError, ConfigError, NonFiniteDetectionError, RdetError
 from rdet.evaluation.coco_results import write_results
 from rdet.registry import UnknownNameError
+from rdet.visualization.colors import class_color
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -157,7 +158,11 @@ def test_pictures_of_a_test_run(trained, make_runner, tmp_path):
     assert pictures == sorted(f"{i}_{i}.png" for i in range(1, 14))
     drawn, plain = (cv2.imread(str(path)) for path in (tmp_path / "drawn" / "1_1.png", tmp_path / "1.png"))
     assert drawn.shape[1] >= 2 * plain.shape[1]
-    assert (drawn[:, : plain.shape[1]] != plain).any()  # the truth is drawn on the left half
+    left, right = (half[:, :, ::-1] for half in np.array_split(drawn, 2, axis=1))
+    truth = json.loads((tmp_path / "truth.json").read_text())["annotations"][0]  # of the first image
+    color = class_color(truth["category_id"] - 1)
+    assert (left == color).all(-1).sum() > 4 * truth["bbox"][2]  # enlarged
+    assert (left != right).any()
 
 
 def test_data_root_of_the_config_reaches_wrapped_data_sets(make_runner, tmp_path):

@@ -35,7 +35,7 @@ def test_the_best_detection_of_the_class_finds_an_object_once():
 def test_any_image_with_or_without_objects(truth, found, shape):
     out = draw_comparison(np.full(shape, 90, np.uint8), truth, found, ("cell",))
     assert out.dtype == np.uint8
-    assert out.shape[1:] == (2 * 100 + 4, 3)
+    assert out.shape[1:] == (2 * 300 + 4, 3)  # three times as large
     assert (out != 90).any()
 
 
