@@ -11,6 +11,7 @@ COMMANDS = {
     "train": "train a detector",
     "test": "evaluate a checkpoint",
     "infer": "detect objects in pictures",
+    "browse": "look at data as the network gets them, with boxes and assigned priors",
     "check": "read all images and annotations, and say what is wrong with them",
     "convert": "convert a data set to COCO, Pascal VOC or YOLO",
     "configs": "list the configs that rdet brings, or copy one",

@@ -4,9 +4,8 @@ import json
 import runpy
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
+from made_folder import write_yolo_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,15 +44,7 @@ def test_what_is_wrong_with_the_data_of_a_config(check, config, tmp_path):
 
 
 def test_a_folder_that_is_fine(check, tmp_path):
-    rng = np.random.default_rng(0)
-    for part, names in {"train": "abcdefgh", "val": "ijkl"}.items():
-        for kind in ("images", "labels"):
-            (tmp_path / kind / part).mkdir(parents=True)
-        for name in names:
-            picture = rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)
-            cv2.imwrite(str(tmp_path / "images" / part / f"{name}.png"), picture)
-            (tmp_path / "labels" / part / f"{name}.txt").write_text("0 0.5 0.5 0.2 0.3\n")
-    (tmp_path / "data.yaml").write_text("train: images/train\nval: images/val\nnames: [cell]\n")
+    write_yolo_folder(tmp_path)
     code, said = check("retinanet/r50_fpn_1x_coco", "--data", str(tmp_path))
     assert code == 0, said
     assert "nothing is wrong\n" in said
