@@ -10,6 +10,7 @@ from rdet import __version__
 COMMANDS = {
     "train": "train a detector",
     "test": "evaluate a checkpoint",
+    "report": "show in one page how good detections are and where they fail",
     "infer": "detect objects in pictures",
     "browse": "look at data as the network gets them, with boxes and assigned priors",
     "check": "read all images and annotations, and say what is wrong with them",

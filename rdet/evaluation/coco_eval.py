@@ -135,8 +135,8 @@ def evaluate_coco(
     names = [category["name"] for category in ground_truth["categories"]]
     if len(set(names)) < len(names):
         raise EvaluationError(f"two categories have the same name: {few(names)}; rename one")
-    dataset, image_numbers, category_numbers = _renumber(ground_truth)
-    detections = _as_rows(results, image_numbers, category_numbers)
+    dataset, image_numbers, category_numbers = renumber(ground_truth)
+    detections = as_rows(results, image_numbers, category_numbers)
     run = _run_hotcoco if backend == "hotcoco" else _run_pycocotools
     with contextlib.redirect_stdout(io.StringIO()):  # both print their progress and the summary
         stats, precision = run(dataset, detections, [1, 10, max_dets])
@@ -147,7 +147,7 @@ def evaluate_coco(
     return CocoScores(np.asarray(stats, np.float64), by_class, backend, max_dets)
 
 
-def _renumber(ground_truth: dict) -> tuple[dict, dict, dict]:
+def renumber(ground_truth: dict) -> tuple[dict, dict, dict]:
     """Give images, annotations and categories of the ground truth numbers from 1; return it, and the numbers by id.
 
     hotcoco takes no strings as ids, and pycocotools counts a match with annotation 0 as a miss.
@@ -183,7 +183,7 @@ def _renumber(ground_truth: dict) -> tuple[dict, dict, dict]:
     return dataset, image_numbers, category_numbers
 
 
-def _as_rows(results, image_numbers: dict, category_numbers: dict) -> np.ndarray:
+def as_rows(results, image_numbers: dict, category_numbers: dict) -> np.ndarray:
     """Return detections as (N, 7) float64: image number, x, y, width, height, score, category number."""
     if not isinstance(results, Mapping):
         by_image: dict = {}

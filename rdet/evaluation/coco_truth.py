@@ -7,11 +7,12 @@ from rdet.errors import DatasetError
 from rdet.files import read_regular, why_unreadable
 
 
-def read_truth(path: str) -> dict:
+def read_truth(path: str, remedy: str = "check ann_file of CocoMetric") -> dict:
     """Read and check a COCO file to evaluate against.
 
     Args:
         path: A file, or an address that mmengine's ``fileio`` reads.
+        remedy: What to do if it cannot be read.
 
     Returns:
         A COCO dict; annotations have ``image_id``, ``category_id``, ``bbox``, ``area`` and ``iscrowd``.
@@ -22,7 +23,7 @@ def read_truth(path: str) -> dict:
     try:
         text = fileio.get(path) if "://" in path else read_regular(path)
     except OSError as error:
-        raise DatasetError(f"{path} cannot be read ({why_unreadable(error)}); check ann_file of CocoMetric") from error
+        raise DatasetError(f"{path} cannot be read ({why_unreadable(error)}); {remedy}") from error
     content = coco_json.lists(coco_json.parse(text, path), ("images", "categories"), ("annotations",), path)
     images, categories, boxes = (content[key] for key in ("images", "categories", "annotations"))
     ids = {

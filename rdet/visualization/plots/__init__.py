@@ -1,0 +1,12 @@
+"""Plots as matplotlib figures of plain numbers; ``save_plot`` writes them.
+
+Letters in shapes: K classes, R points of recall, S thresholds of the score.
+"""
+
+from rdet.visualization.plots.bars import plot_bars
+from rdet.visualization.plots.confusion_matrix import plot_confusion_matrix
+from rdet.visualization.plots.curves import plot_curves
+from rdet.visualization.plots.reliability import plot_reliability
+from rdet.visualization.plots.save import save_plot
+
+__all__ = ["plot_bars", "plot_confusion_matrix", "plot_curves", "plot_reliability", "save_plot"]
