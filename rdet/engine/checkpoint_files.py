@@ -1,6 +1,8 @@
 """Checkpoint files of a run: each is there as a whole or not at all, whenever the run is killed."""
 
+import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +12,9 @@ from rdet.files import PART, reason_of, write_whole
 from rdet.messages import few
 
 LAST = "last_checkpoint"
+BEST = "best.pth"  # the best weights under a name that stays
 _OF_A_RUN = re.compile(r"(epoch|iter)_\d+\.pth")
-_BEST = re.compile(r"best_.+_(epoch|iter)_\d+\.pth")
+_BEST = re.compile(r"best(_.+_(epoch|iter)_\d+)?\.pth")
 
 
 def write_checkpoint(path: str | Path, write: Callable[[Path], object]) -> None:
@@ -31,6 +34,25 @@ def write_checkpoint(path: str | Path, write: Callable[[Path], object]) -> None:
             f"cannot write {path} ({reason_of(error)}); checkpoints that were written before are whole: make room and "
             "go on with --resume"
         ) from error
+
+
+def name_best(folder: str | Path, name: str) -> None:
+    """Give a checkpoint of a folder the name ``best.pth`` as well, without a second copy where the disk can do that.
+
+    Raises:
+        CheckpointError: The folder cannot be written to.
+    """
+    source, target = Path(folder) / name, Path(folder) / BEST
+    if not source.is_file() or (target.is_file() and target.samefile(source)):
+        return
+
+    def link(part: Path) -> None:
+        try:
+            os.link(source, part)
+        except OSError:  # a file system without a second name for a file
+            shutil.copyfile(source, part)
+
+    write_checkpoint(target, link)
 
 
 def remove_leftovers(folder: str | Path) -> None:

@@ -218,10 +218,10 @@ def test_a_run_removes_only_what_it_wrote(make_runner, tmp_path):
     """Resumed elsewhere, or from a file that names others, it leaves the first run's checkpoints alone."""
     make_runner(work_dir="first", **SAVES).train()
     before = sorted(path.name for path in (tmp_path / "first").iterdir() if path.suffix == ".pth")
-    assert len(before) == 2
+    assert len(before) == 3
     checkpoint = torch.load(tmp_path / "first/iter_4.pth", weights_only=False)
     info = checkpoint["message_hub"]["runtime_info"]
-    info["best_checkpoints"] = {"coco/bbox_mAP": [-1.0, f"../first/{before[0]}"]}
+    info["best_checkpoints"] = {"coco/bbox_mAP": [-1.0, f"../first/{before[1]}"]}
     info["saved_checkpoints"] = {
         "folder": str((tmp_path / "second").resolve()),
         "names": ["../first/iter_4.pth", "..", 3],

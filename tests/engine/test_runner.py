@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from mmengine.optim import AmpOptimWrapper as MMAmpOptimWrapper
 from torch import nn
 
+from rdet.apis.inference import inference_detector, init_detector
 from rdet.checkpoint import read_checkpoint
 from rdet.engine.hooks.logger_hook import LoggerHook
 from rdet.engine.optim_wrapper import AmpOptimWrapper
@@ -140,7 +142,31 @@ def test_best_and_last_checkpoints_are_kept(make_runner, tmp_path):
     ).train()
     names = sorted(path.name for path in (tmp_path / "run").glob("*.pth"))
     assert [name for name in names if name.startswith("iter")] == ["iter_3.pth", "iter_4.pth"]
-    assert len([name for name in names if name.startswith("best_coco_bbox_mAP_iter")]) == 1
+    (best,) = [name for name in names if name.startswith("best_coco_bbox_mAP_iter")]
+    assert (tmp_path / "run" / "best.pth").samefile(tmp_path / "run" / best)
+    image = next(tmp_path.glob("*.png"))
+    found = [
+        inference_detector(init_detector(checkpoint=tmp_path / "run" / name), image).pred_instances.scores
+        for name in ("best.pth", best)
+    ]
+    assert torch.equal(*found)
+    assert len(found[0])
+
+
+def test_best_is_named_again_after_a_kill_and_where_files_have_one_name(make_runner, tmp_path, monkeypatch):
+    options = {"train_cfg__val_interval": 2, "default_hooks__checkpoint__save_best": "coco/bbox_mAP"}
+    make_runner(train_cfg__max_iters=2, **options).train()
+    (best,) = (tmp_path / "run").glob("best_*")
+    content = best.read_bytes()
+    (tmp_path / "run" / "best.pth").unlink()
+
+    def no_link(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_link)
+    make_runner(train_cfg__max_iters=2, resume=True, **options).train()
+    assert (tmp_path / "run" / "best.pth").read_bytes() == content
+    assert not list((tmp_path / "run").glob(".*"))
 
 
 @pytest.mark.parametrize(

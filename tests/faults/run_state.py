@@ -24,7 +24,7 @@ def state_of(folder: Path) -> dict[str, object]:
     last = Path((folder / "last_checkpoint").read_text()).name
     state: dict[str, object] = {"last": last}
     _flatten(read_checkpoint(folder / last), "", state)
-    for path in folder.glob("best_*.pth"):
+    for path in folder.glob("best*.pth"):
         _flatten(read_checkpoint(path)["state_dict"], f"{path.name}.", state)
     for step, metrics in evaluations(folder).items():
         state[f"evaluation {step}"] = metrics

@@ -10,7 +10,7 @@ from mmengine.runner import IterBasedTrainLoop
 from torch import Tensor
 
 from rdet.engine.accumulation import GRADIENTS, gradients_of_an_open_step
-from rdet.engine.checkpoint_files import LAST, remove_leftovers, write_checkpoint
+from rdet.engine.checkpoint_files import LAST, name_best, remove_leftovers, write_checkpoint
 from rdet.errors import ConfigError
 from rdet.messages import nearest
 from rdet.registry import HOOKS
@@ -34,7 +34,8 @@ class CheckpointHook(Hook):
         max_keep_ckpts: How many are kept; -1: all.
         save_last: Whether the last of the run is written, whatever the interval.
         save_best: Metric by which a checkpoint is the best, such as ``coco/bbox_mAP``, or a list of them; ``'auto'``:
-            the first metric of the evaluation. None: none.
+            the first metric of the evaluation. None: none. The best by the first of them is ``best.pth`` as well:
+            weights, classes and config, as inference takes them.
         rule: ``'greater'`` or ``'less'``, which is better; None: ``'less'`` for metrics with ``loss`` in their name.
         save_begin: Epochs or iterations before the first.
         by_epoch: Whether ``interval`` counts epochs; None: as the run does. False has a run of epochs write checkpoints
@@ -102,6 +103,7 @@ class CheckpointHook(Hook):
         }
         if is_main_process():
             remove_leftovers(self._folder)
+        self._name_best()
         self._remove_outdated()  # a kill may have come before
 
     def after_train_epoch(self, runner) -> None:
@@ -207,8 +209,15 @@ class CheckpointHook(Hook):
         only_weights = {"save_optimizer": False, "save_param_scheduler": False}
         runner.save_checkpoint(str(self._folder), name, meta=meta, by_epoch=False, **only_weights)
         runner.logger.info(f"{metric} {score:.4f} is the best so far: {name}")
+        self._name_best()
         if name_before not in ("", name):
             self._outdated.append(name_before)
+
+    def _name_best(self) -> None:
+        """Have ``best.pth`` be what is best by the first metric; a kill may have come before."""
+        _, name = next(iter(self._best.values()), (0, ""))
+        if name and is_main_process():
+            name_best(self._folder, name)
 
     def _remove_outdated(self) -> None:
         """Remove what newer files supersede, once they are there, but never what is in use again."""
