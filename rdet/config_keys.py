@@ -122,6 +122,10 @@ class DefaultHooks(TypedDict, total=False):
     param_scheduler: Hook | None
     checkpoint: Hook | None
     loss_check: Hook | None
+    results: Hook | None
+    labels: Hook | None
+    batches: Hook | None
+    curves: Hook | None
 
 
 def _optim_wrapper_keys(cfg: Mapping[str, Any]) -> dict[str, Any]:

@@ -299,7 +299,7 @@ MODELS = Registry("model part", root.MODELS, ("rdet.models",), fallback=("mmengi
 DATASETS = Registry("dataset", root.DATASETS, ("rdet.datasets",), fallback=("mmengine.dataset",))
 TRANSFORMS = Registry("transform", root.TRANSFORMS, ("rdet.datasets",), fallback=("mmcv.transforms",))
 METRICS = Registry("metric", root.METRICS, ("rdet.evaluation",), fallback=("mmengine.evaluator",))
-HOOKS = Registry("hook", root.HOOKS, ("rdet.engine", "rdet.visualization"), fallback=("mmengine.hooks",))
+HOOKS = Registry("hook", root.HOOKS, ("rdet.engine", "rdet.report.hooks"), fallback=("mmengine.hooks",))
 LOOPS = Registry("loop", root.LOOPS, ("rdet.engine",), fallback=("mmengine.runner",))
 LOG_PROCESSORS = Registry("log processor", root.LOG_PROCESSORS, ("rdet.engine",), fallback=("mmengine.runner",))
 OPTIM_WRAPPERS = Registry("optimizer wrapper", root.OPTIM_WRAPPERS, ("rdet.engine",), fallback=("mmengine.optim",))

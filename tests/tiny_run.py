@@ -42,7 +42,10 @@ val_dataloader = dict(batch_size=2, num_workers=0, dataset=dict(
 train_cfg = dict(by_epoch=False, max_iters=6, val_interval=1000)
 optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.02, momentum=0.9))
 param_scheduler = [dict(type="LinearLR", start_factor=0.1, by_epoch=False, begin=0, end=4)]
-default_hooks = dict(checkpoint=dict(interval=5, by_epoch=False, save_best=None, max_keep_ckpts=-1))
+default_hooks = dict(
+    checkpoint=dict(interval=5, by_epoch=False, save_best=None, max_keep_ckpts=-1),
+    results=None, labels=None, batches=None, curves=None,
+)
 randomness = dict(seed=3, deterministic=True)
 log_level = "WARNING"
 """

@@ -21,7 +21,7 @@ def class_table(datasets: Mapping[str, BaseDataset]) -> str:
     Args:
         datasets: Name of each split -> its data set; all have the same classes.
     """
-    counts = {split: _counts(dataset) for split, dataset in datasets.items()}
+    counts = {split: counts_by_class(dataset) for split, dataset in datasets.items()}
     first, *_ = counts.values()
     names = list(first)
     title = ["class", *counts]
@@ -38,7 +38,7 @@ def doubtful_classes(datasets: Mapping[str, BaseDataset]) -> Iterator[str]:
     Args:
         datasets: Name of each split -> its data set; all have the same classes. The first is looked at for names.
     """
-    counts = {split: _counts(dataset) for split, dataset in datasets.items()}
+    counts = {split: counts_by_class(dataset) for split, dataset in datasets.items()}
     first, *_ = counts.values()
     for rare, common in _alike(first):
         yield (
@@ -52,7 +52,8 @@ def doubtful_classes(datasets: Mapping[str, BaseDataset]) -> Iterator[str]:
             yield f"{split} has no box of {few(lacking)}; such classes {what}"
 
 
-def _counts(dataset: BaseDataset) -> dict[str, int]:
+def counts_by_class(dataset: BaseDataset) -> dict[str, int]:
+    """Return how many boxes each class has, in the order of the labels."""
     by_class = load_report(dataset).by_class
     return {name: by_class[label] if label < len(by_class) else 0 for label, name in enumerate(classes_of(dataset))}
 

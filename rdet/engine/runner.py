@@ -35,6 +35,8 @@ from rdet.registry import LOOPS, function_named, refused_values
 
 recompute_for_all_gradients()
 
+_HOOKS_OF_MMENGINE = ("runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint")
+
 
 def _building(key: str, build: Callable[..., Any]) -> Callable[..., Any]:
     """Have what a method of mmengine raises, for a key of the config, name that key."""
@@ -97,7 +99,9 @@ class Runner(CheckpointingRunner):
         return {**schedule, **scaled}
 
     def register_hooks(self, default_hooks=None, custom_hooks=None) -> None:
-        super().register_hooks(default_hooks, custom_hooks)
+        # mmengine knows of None, for a hook that is left out, at its own alone.
+        known = {k: v for k, v in (default_hooks or {}).items() if v is not None or k in _HOOKS_OF_MMENGINE}
+        super().register_hooks(known, custom_hooks)
         if is_main_process() and (progress := progress_of(self.logger)) is not None:
             self.register_hook(progress)
 

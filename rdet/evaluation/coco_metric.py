@@ -50,6 +50,10 @@ class CocoMetric(BaseMetric):
         max_dets: How many detections of an image and a class count, those of the highest scores. COCO's rule is 100;
             with more objects than that, no detector can find all. The names of recalls have it: ``coco/bbox_AR@100``.
 
+    Attributes:
+        judged: On the main process, the truth and the detections of the last evaluation: a COCO dict, and image id ->
+            (n, 6) of ``x, y, width, height, score, category_id``; None before there was one.
+
     Raises:
         ConfigError: An option has no valid value, or ``format_only`` is set without ``outfile_prefix``.
         MissingFileError: ``ann_file`` does not exist.
@@ -88,6 +92,7 @@ class CocoMetric(BaseMetric):
         self.max_dets = max_dets
         self.format_only = format_only
         self.outfile_prefix = outfile_prefix
+        self.judged: tuple[dict, dict[int | str, np.ndarray]] | None = None
         self._dataset = None
         self._gloo_group = None
 
@@ -181,6 +186,7 @@ class CocoMetric(BaseMetric):
             )
         if self.format_only:
             return {}
+        self.judged = truth, detections
         self._warn_of_crowded_images(truth)
         scores = evaluate_coco(truth, detections, self.backend, self.max_dets)
         if scores.stats[0] == -1:

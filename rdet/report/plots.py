@@ -9,6 +9,7 @@ from rdet.analysis.detections.curves import precision_at_recall
 from rdet.analysis.detections.diagnosis import Diagnosis
 from rdet.analysis.detections.mistakes import TIDE_KINDS
 from rdet.report.charts import chart
+from rdet.report.figures import precision_recall_figure
 from rdet.visualization.plots import plot_bars, plot_confusion_matrix, plot_curves, plot_reliability
 from rdet.visualization.plots.curves import mean_of
 from rdet.visualization.plots.style import NO_FONT
@@ -55,11 +56,9 @@ def _plots(models: Sequence[Diagnosis]) -> dict[str, list[Markup]]:
 
 
 def _curves_of_one(model: Diagnosis) -> dict[str, list[Markup]]:
-    recalls, precision = precision_at_recall(model.evaluated)
     names = {i: row.name for i, row in enumerate(model.classes) if row.objects}
     best = {f"best: {model.best.threshold:.2f}": (model.best.threshold, model.best.f1)} if names else None
-    rows = {i: f"{name} {model.classes[i].ap50:.2f}" for i, name in names.items()}
-    pr = plot_curves(recalls, {label: precision[:, i] for i, label in rows.items()})
+    pr = precision_recall_figure(model.evaluated, model.classes)
     f1 = plot_curves(
         model.curves.thresholds, {n: model.curves.f1[i] for i, n in names.items()}, None, ("threshold", "F1"), mark=best
     )

@@ -17,6 +17,8 @@ from rdet.schema import Count
 class LoggerHook(MMLoggerHook):
     """mmengine's hook with an interval that suits the length of the run.
 
+    What it logs goes on to the ``after_log(runner, step, values)`` of other hooks.
+
     Args:
         interval: Iterations between two lines. ``'auto'``: a quarter of an epoch, or a fortieth
             of a run that counts iterations, at most 50.
@@ -41,12 +43,14 @@ class LoggerHook(MMLoggerHook):
             tag, line = runner.log_processor.get_log_after_iter(runner, batch_idx, "train")
             runner.logger.info(line)
             runner.visualizer.add_scalars(tag, step=runner.iter + 1, file_path=self.json_log_path)
+            runner.call_hook("after_log", step=runner.iter + 1, values=tag)
             if not torch.cuda.is_available() and (doubt := self._busy.doubt()) is not None:
                 runner.logger.warning(doubt)
 
     def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
         """Log the metrics, and have them on the disk before a checkpoint says that this evaluation is done."""
         super().after_val_epoch(runner, metrics)
+        runner.call_hook("after_log", step=runner.iter, values=metrics or {})
         if is_main_process():
             for path in Path(runner.log_dir).glob("vis_data/*.json"):
                 flush(path)

@@ -1,7 +1,7 @@
 """What all plots share: colours, fonts, bare axes."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from matplotlib import font_manager
@@ -43,12 +43,17 @@ def new_axes(width: float, height: float, texts: Iterable[str] = ()) -> tuple[Fi
     families = fonts_for(texts)
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
+    bare(axes, families)
+    return figure, axes
+
+
+def bare(axes: Axes, families: Sequence[str] = ("DejaVu Sans",)) -> None:
+    """Take from a plot what is not needed to read it, and write its ticks in fonts of these families."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GRID)
-    axes.tick_params(colors=MUTED, labelsize=9, length=0, labelfontfamily=families)
+    axes.tick_params(colors=MUTED, labelsize=9, length=0, labelfontfamily=[*families])
     axes.grid(color=GRID, linewidth=0.7)
     axes.set_axisbelow(True)
-    return figure, axes
 
 
 def label_axes(axes: Axes, x: str = "", y: str = "", title: str = "") -> None:

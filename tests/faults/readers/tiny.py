@@ -37,7 +37,8 @@ param_scheduler = [
     dict(type="LinearLR", start_factor=0.1, by_epoch=False, begin=0, end=4),
     dict(type="MultiStepLR", by_epoch=False, begin=0, end=9, milestones=[5]),
 ]
-default_hooks = dict(checkpoint=dict(interval=2, by_epoch=False, save_best=None, max_keep_ckpts=-1))
+default_hooks = dict(checkpoint=dict(interval=2, by_epoch=False, save_best=None, max_keep_ckpts=-1),
+    results=None, labels=None, batches=None, curves=None)
 {more}
 log_level = "ERROR"
 """

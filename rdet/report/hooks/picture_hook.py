@@ -1,0 +1,54 @@
+"""Base of the hooks that draw a run."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+
+from rdet.errors import message_of
+
+_SHARE = 0.004  # of the run's time that one hook may take before the run ends
+_FIRST = 2.0  # seconds that a first picture may take, as it loads what it is drawn with
+
+
+class PictureHook(Hook):
+    """Base of hooks that draw into the work dir, on the first process, without holding up the run.
+
+    A picture is no reason to end a training: what goes wrong with one is said once, and the hook then leaves the run
+    alone.
+    """
+
+    priority = "LOWEST"
+
+    def before_run(self, runner) -> None:
+        """Begin to measure which share of the time pictures take."""
+        self._begun = time.monotonic()
+        self._spent, self._longest = 0.0, _FIRST
+        self._is_off = not is_main_process()
+
+    def has_time(self) -> bool:
+        """Tell whether one more picture leaves the run nearly all of its time."""
+        return not self._is_off and self._spent + self._longest < _SHARE * (time.monotonic() - self._begun)
+
+    def draw(self, runner, name: str, draw: Callable[[Path], object]) -> None:
+        """Draw a file of the work dir.
+
+        Args:
+            runner: Of the run.
+            name: Of the file.
+            draw: Writes to the path that it is given.
+        """
+        if self._is_off:
+            return
+        begun = time.monotonic()
+        try:
+            draw(Path(runner.work_dir) / name)
+        except Exception as error:
+            self._is_off = True
+            runner.logger.warning(f"{name} cannot be drawn ({message_of(error)}); the run goes on without it")
+        took = time.monotonic() - begun
+        # What the first one loaded is there for all others.
+        self._longest = took if self._spent == 0 else max(took, self._longest if self._longest != _FIRST else 0)
+        self._spent += took

@@ -1,0 +1,111 @@
+"""What a run leaves in its work dir to be looked at."""
+
+import csv
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rdet.report.hooks.batches_hook import BatchesHook
+from rdet.report.hooks.picture_hook import PictureHook
+
+HOOKS = {
+    f"default_hooks__{name}": {"type": f"{name.title()}Hook"} for name in ("results", "labels", "batches", "curves")
+}
+PICTURES = ["confusion_matrix.png", "labels.png", "pr_curves.png", "results.png"]
+BATCHES = [f"{part}_batch{i}.jpg" for part in ("train", "val") for i in range(3)]
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / "results.csv").read_text().splitlines()))
+
+
+def pictures_of(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.suffix in (".png", ".jpg"))
+
+
+def test_a_run_and_its_continuation(make_runner, tmp_path):
+    run = tmp_path / "run"
+    options = {**HOOKS, "train_cfg__val_interval": 2, "default_hooks__checkpoint__interval": 2}
+    make_runner(train_cfg__max_iters=4, **options).train()
+    assert pictures_of(run) == sorted([*PICTURES, *BATCHES])
+    for name in pictures_of(run):
+        with Image.open(run / name) as picture:
+            assert min(picture.size) > 100
+            assert np.asarray(picture.convert("L")).std() > 5  # something is on it
+    rows = rows_of(run)
+    assert [row["iter"] for row in rows] == ["1", "2", "3", "4"]
+    assert [bool(row["coco/bbox_mAP"]) for row in rows] == [False, True, False, True]
+    (log,) = run.glob("*/vis_data/scalars.json")
+    for line in map(json.loads, log.read_text().splitlines()):
+        row = rows[line["step"] - 1]
+        for name in set(line) & {"loss", "loss_cls", "lr", "coco/bbox_mAP", "coco/bbox_AR@100"}:
+            assert float(row[name]) == pytest.approx(line[name], rel=1e-6)
+
+    # A run that was killed after its last checkpoint: rows of steps that come again are written again.
+    (run / "iter_4.pth").unlink()
+    before = (run / "train_batch0.jpg").read_bytes()
+    make_runner(train_cfg__max_iters=5, resume=True, **options).train()
+    again = rows_of(run)
+    assert [row["iter"] for row in again] == ["1", "2", "3", "4", "5"]
+    assert again[:2] == rows[:2]
+    assert again[3]["loss"] == rows[3]["loss"]
+    assert (run / "train_batch0.jpg").read_bytes() == before  # of the first batches of the run
+    assert not [path for path in run.iterdir() if path.name.startswith(".")]
+
+
+def test_what_is_turned_off_is_not_written(make_runner, tmp_path):
+    make_runner(train_cfg__max_iters=2, train_cfg__val_interval=2).train()
+    assert pictures_of(tmp_path / "run") == []
+    assert not (tmp_path / "run/results.csv").exists()
+
+
+def test_a_picture_that_cannot_be_drawn_ends_no_run(make_runner, tmp_path, monkeypatch, capfd):
+    def broken(*_):
+        raise OSError(28, "No space left on device", "sheet.jpg")
+
+    monkeypatch.setattr(BatchesHook, "_inputs", broken)
+    runner = make_runner(train_cfg__max_iters=3, default_hooks__batches={"type": "BatchesHook"})
+    runner.train()
+    said = capfd.readouterr().out + capfd.readouterr().err
+    assert runner.iter == 3
+    assert said.count("cannot be drawn") <= 1
+    assert "train_batch0.jpg cannot be drawn (sheet.jpg: No space left on device" in said
+
+
+def test_without_hotcoco_curves_are_left_out(make_runner, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    runner = make_runner(
+        train_cfg__max_iters=2,
+        train_cfg__val_interval=2,
+        val_evaluator={"type": "CocoMetric", "backend": "pycocotools"},
+        default_hooks__curves={"type": "CurvesHook"},
+    )
+    runner.train()
+    assert pictures_of(tmp_path / "run") == []
+
+
+def test_pictures_take_a_small_share_of_the_time(monkeypatch):
+    class Run:
+        work_dir = "."
+        logger = logging.getLogger("nobody")
+
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    hook = PictureHook()
+    hook.before_run(Run)
+
+    def slow(_):
+        now[0] += 3.0
+
+    assert not hook.has_time()
+    spent = 0
+    for step in range(100_000):
+        now[0] = max(now[0], step * 0.1)
+        if hook.has_time():
+            hook.draw(Run, "picture.png", slow)
+            spent += 1
+    assert 10 <= spent <= 0.005 * now[0] / 3.0 + 1
