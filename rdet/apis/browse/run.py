@@ -121,7 +121,7 @@ def _figures(looks: list[Look], classes: tuple[str, ...], side: int) -> Iterator
 
 def _side(look: Look, most: int) -> int:
     """Return the longer side of a picture: the image's own, or that of which labels can be read."""
-    return min(most, max(400, *look.sample.inputs.shape[1:]))
+    return min(most, max(640, *look.sample.inputs.shape[1:]))
 
 
 def _detector(cfg: Config, classes: tuple[str, ...], checkpoint: str | None):
