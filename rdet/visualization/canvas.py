@@ -40,7 +40,7 @@ def enlarged(image: np.ndarray, factor: int) -> np.ndarray:
 
 def line_width(height: int, width: int) -> int:
     """Return the width of a line, in pixels, that is seen when the whole image is looked at."""
-    return max(1, round(math.sqrt(height * width) / 350))
+    return max(1, round(0.0233 * math.sqrt(height * width) ** 0.7))
 
 
 def text_size(height: int, width: int) -> int:

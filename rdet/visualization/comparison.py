@@ -118,7 +118,7 @@ def draw_comparison(
     titles = [np.concatenate([np.repeat(t[:1], tallest - len(t), axis=0), t]) for t in titles]
     head = np.concatenate([titles[0], np.full((tallest, gap.shape[1], 3), 255, np.uint8), titles[1]], axis=1)
     halves = np.concatenate([left, gap, right], axis=1)
-    return np.concatenate([head, halves, strip(_rule(bool(regions)), halves.shape[1], max(9, round(0.8 * size)))])
+    return np.concatenate([head, halves, strip(_rule(bool(regions)), halves.shape[1], size)])
 
 
 def _count(number: int, what: str) -> str:

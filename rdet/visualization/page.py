@@ -28,7 +28,7 @@ figcaption { padding: .25rem 0; color: var(--pale); font-size: .85rem; overflow-
 .close { display: none }
 figure:target { position: fixed; inset: 0; z-index: 1; padding: 2.5rem 1rem 1rem; overflow: auto;
   background: var(--paper) }
-figure:target img { width: auto; max-width: none; margin: auto; cursor: zoom-out }
+figure:target img { width: auto; min-width: min(100%, 900px); max-width: none; margin: auto; cursor: zoom-out }
 figure:target .open { pointer-events: none }
 figure:target .close { display: block; position: fixed; inset: 0; padding: .5rem 1rem; color: var(--ink);
   text-align: right; text-decoration: none; font-size: 1.1rem }
@@ -41,7 +41,7 @@ def picture_page(
     classes: Sequence[str],
     pictures: Iterable[tuple[str, np.ndarray]],
     bad: Sequence[str] = (),
-    width: int = 420,
+    width: int = 320,
 ) -> str:
     """Write a page in which each picture is enlarged when it is chosen.
 

@@ -6,14 +6,18 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from rdet.visualization.texts import strip
+from rdet.visualization.texts import strip, text_extent
 
 _PAPER = (245, 245, 245)
 _GAP = 8  # pixels
+_SHOWS_PIXELS = 3
+_CAPTION, _SMALL_CAPTION = 15, 11  # size of letters
 
 
 def fitted(image: np.ndarray, side: int) -> tuple[np.ndarray, float]:
-    """Resize an image so that its longer side has ``side`` pixels; a small one by a whole number, at least once.
+    """Resize an image so that its longer side has ``side`` pixels.
+
+    A very small one is enlarged by a whole number, so that its pixels are seen.
 
     Args:
         image: (H, W, 3) uint8.
@@ -24,18 +28,21 @@ def fitted(image: np.ndarray, side: int) -> tuple[np.ndarray, float]:
     """
     height, width = image.shape[:2]
     factor = side / max(height, width, 1)
-    if factor >= 1:
+    if factor >= _SHOWS_PIXELS:
         times = math.floor(factor)
         return image.repeat(times, axis=0).repeat(times, axis=1), float(times)
     size = max(1, round(width * factor)), max(1, round(height * factor))
-    return np.array(Image.fromarray(image).resize(size, Image.Resampling.BOX, reducing_gap=2.0)), factor
+    how = Image.Resampling.BOX if factor < 1 else Image.Resampling.BICUBIC
+    return np.array(Image.fromarray(image).resize(size, how)), factor
 
 
-def captioned(picture: np.ndarray, caption: str, size: int = 15, least: int = 160) -> np.ndarray:
+def captioned(picture: np.ndarray, caption: str, least: int = 160) -> np.ndarray:
     """Put a caption above a picture, which gets a margin if it is narrower than ``least`` pixels."""
     if picture.shape[1] < least:
         picture = _on_paper(picture, picture.shape[0], least)
-    return np.concatenate([strip(caption, picture.shape[1], size), picture])
+    sizes = range(_CAPTION, _SMALL_CAPTION, -1)
+    fits = (size for size in sizes if text_extent(caption, size)[0] <= picture.shape[1])
+    return np.concatenate([strip(caption, picture.shape[1], next(fits, _SMALL_CAPTION)), picture])
 
 
 def sheet(pictures: Sequence[np.ndarray], columns: int | None = None) -> np.ndarray:

@@ -35,9 +35,13 @@ def plate(text: str, size: int, paper: Color = BLACK, ink: Color = WHITE) -> np.
 
 
 def shortened(text: str, size: int, width: int) -> str:
-    """Cut a text so that it is at most ``width`` pixels wide."""
+    """Cut a text so that it is at most ``width`` pixels wide; a number at its end, such as a score, stays."""
     if text_extent(text, size)[0] <= width:
         return text
+    head, _, tail = text.rpartition(" ")
+    if head and tail.replace(".", "", 1).isdecimal():
+        head = shortened(head, size, width - text_extent(f" {tail}", size)[0])
+        return f"{head} {tail}" if head else ""
     low, high = 0, len(text)
     while low < high:  # the most letters that fit
         middle = (low + high + 1) // 2

@@ -59,6 +59,10 @@ def test_text_is_as_large_as_it_says():
     short = shortened("a very long name of a class", 20, 100)
     assert short.endswith("…")
     assert text_extent(short, 20)[0] <= 100
+    short = shortened("a very long name of a class 0.93", 20, 160)
+    assert short.endswith("… 0.93")
+    assert text_extent(short, 20)[0] <= 160
+    assert shortened("a very long name 0.93", 20, 10) == ""
     assert strip("several words that take several lines", 80, 12).shape[0] > 3 * 12
 
 

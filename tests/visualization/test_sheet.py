@@ -9,7 +9,7 @@ from rdet.visualization.sheet import captioned, fitted, sheet
 
 @pytest.mark.parametrize(
     ("shape", "side", "size"),
-    [((60, 100), 400, (240, 400)), ((3000, 1500), 400, (400, 200)), ((9, 300), 500, (9, 300))],
+    [((60, 100), 400, (240, 400)), ((3000, 1500), 400, (400, 200)), ((9, 300), 500, (15, 500))],
 )
 def test_images_are_fitted_into_a_square(shape, side, size):
     image = np.full((*shape, 3), 7, np.uint8)

@@ -121,7 +121,7 @@ def _figures(looks: list[Look], classes: tuple[str, ...], side: int) -> Iterator
 
 def _side(look: Look, most: int) -> int:
     """Return the longer side of a picture: the image's own, or that of which labels can be read."""
-    return min(most, max(400, *look.sample.inputs.shape[1:]))
+    return min(most, max(640, *look.sample.inputs.shape[1:]))
 
 
 def _detector(cfg: Config, classes: tuple[str, ...], checkpoint: str | None):
@@ -162,7 +162,7 @@ def _prior_notes(looks: list[Look], matcher: PriorMatcher | None, options: Optio
     if len(counts):
         some = counts[counts > 0]
         rest = f"; the others have {int(np.median(some))} (median)" if len(some) else ""
-        yield f"{len(counts) - len(some)} of {len(counts)} objects have no positive prior{rest}"
+        yield f"{len(counts) - len(some)} of {len(counts)} objects without a positive prior{rest}"
     for levels in zip(*(look.levels or [] for look in looks), strict=True):
         positive, ignored = (sum(len(getattr(level, key)) for level in levels) for key in ("positives", "ignored"))
         yield f"stride {levels[0].stride}: {positive} positive, {ignored} ignored"
