@@ -1,7 +1,7 @@
 """Batch normalisation as part of the convolution before it."""
 
 from itertools import pairwise
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple, TypeGuard, cast
 
 import torch
 from torch import Tensor, nn
@@ -50,18 +50,21 @@ def forget_folded(network: nn.Module) -> None:
 
 def _kept(conv: nn.Conv2d, norm: _BatchNorm, device_type: str) -> tuple[Tensor, Tensor] | None:
     """Return weight and shift that were computed before, in the precision of this pass; None if they may change."""
+    if torch.compiler.is_compiling() or torch.is_inference_mode_enabled():  # what it makes is no use in training
+        return None
     found = (conv.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var)
     sources = tuple(value for value in found if value is not None)
     if any(value.requires_grad or value.is_inference() for value in sources):
-        return None
-    if torch.compiler.is_compiling() or torch.is_inference_mode_enabled():  # what it makes is no use in training
         return None
     mixed = torch.is_autocast_enabled(device_type) and conv.weight.dtype != torch.float64  # which autocast leaves
     dtype = torch.get_autocast_dtype(device_type) if mixed else conv.weight.dtype
     kept: _Kept | None = conv.__dict__.get("_kept_fold")
     versions = tuple(value._version for value in sources)
-    is_same = kept is not None and kept.versions == versions and kept.dtype == dtype
-    if not is_same or any(one is not other for one, other in zip(kept.sources, sources, strict=True)):
+    if (
+        kept is None
+        or (kept.versions, kept.dtype) != (versions, dtype)
+        or any(one is not other for one, other in zip(kept.sources, sources, strict=True))
+    ):
         weight, shift = _folded(conv, norm)
         kept = _Kept(sources, versions, dtype, weight.to(dtype), shift.to(dtype))
         conv.__dict__["_kept_fold"] = kept
@@ -70,12 +73,13 @@ def _kept(conv: nn.Conv2d, norm: _BatchNorm, device_type: str) -> tuple[Tensor, 
 
 def _folded(conv: nn.Conv2d, norm: _BatchNorm) -> tuple[Tensor, Tensor]:
     """Compute weight and shift, (C_out,), of one convolution that does what both do."""
-    scale = torch.rsqrt(norm.running_var + norm.eps)  # (C_out,)
+    mean, variance = cast("Tensor", norm.running_mean), cast("Tensor", norm.running_var)
+    scale = torch.rsqrt(variance + norm.eps)  # (C_out,)
     if norm.affine:
         scale = scale * norm.weight
-        shift = torch.addcmul(norm.bias, norm.running_mean, scale, value=-1)  # one operator, not three
+        shift = torch.addcmul(norm.bias, mean, scale, value=-1)  # one operator, not three
     else:
-        shift = -norm.running_mean * scale
+        shift = -mean * scale
     return conv.weight * scale[:, None, None, None], shift
 
 
