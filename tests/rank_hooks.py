@@ -61,3 +61,21 @@ class IsSlow(Hook):
             time.sleep(self.seconds)
 
     before_val_iter = before_train_iter
+
+
+@HOOKS.register_module()
+class LosesItsLoss(Hook):
+    """Has the loss of a process be no number in one step."""
+
+    def __init__(self, rank: int, iteration: int):
+        self.rank, self.iteration = rank, iteration
+
+    def before_train(self, runner) -> None:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        loss = model.loss
+
+        def broken(*args):
+            here = (runner.rank, runner.iter + 1) == (self.rank, self.iteration)
+            return {name: value * float("nan") if here else value for name, value in loss(*args).items()}
+
+        model.loss = broken

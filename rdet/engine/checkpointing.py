@@ -88,8 +88,12 @@ class CheckpointingRunner(Runner):
                 check_fit(model.state_dict(), checkpoint["state_dict"], f"cannot resume {filename}: its state_dict")
                 check_fit(averages.state_dict(), found, f"cannot resume {filename}: its ema_state_dict")
 
+    def save_checkpoint(self, *args, **kwargs) -> None:
+        self.call_hook("look_at_steps")  # in all processes, which may end here
+        self._save_whole(*args, **kwargs)
+
     @master_only
-    def save_checkpoint(self, out_dir: str, filename: str, *args, meta: dict | None = None, **kwargs) -> None:
+    def _save_whole(self, out_dir: str, filename: str, *args, meta: dict | None = None, **kwargs) -> None:
         meta = {**(meta or {}), "data_order": self.data_order}
         if isinstance(self.log_processor, LogProcessor):
             self.log_processor.forget(self.message_hub, len(self.train_dataloader))

@@ -5,13 +5,33 @@ from contextlib import contextmanager
 
 import torch
 from mmengine.device import get_device
-from mmengine.optim import OptimWrapper
+from mmengine.optim import OptimWrapper as MMOptimWrapper
 from torch import Tensor, nn
 from torch.optim import Optimizer, SparseAdam
 
 from rdet.errors import ConfigError
 from rdet.registry import OPTIM_WRAPPERS
 from rdet.schema import Positive
+
+
+@OPTIM_WRAPPERS.register_module()
+class OptimWrapper(MMOptimWrapper):
+    """mmengine's wrapper, which leaves the norm of clipped gradients on their device until it is logged."""
+
+    _clipped: dict[str, Tensor] | None = None
+
+    def _clip_grad(self) -> None:
+        groups = self.optimizer.param_groups
+        parameters = [p for group in groups for p in group["params"] if p.requires_grad and p.grad is not None]
+        if parameters:
+            norm = self.clip_func(parameters, **self.clip_grad_kwargs)
+            if norm is not None:  # as of values
+                self._clipped = {self.grad_name: norm}
+
+    def take_clipped(self) -> dict[str, Tensor]:
+        """Return the norm that the last step clipped, under its name in the log; empty if it was told, or is none."""
+        clipped, self._clipped = self._clipped, None
+        return clipped or {}
 
 
 @OPTIM_WRAPPERS.register_module()

@@ -1,6 +1,7 @@
 """One image's annotations and detections."""
 
 from mmengine.structures import BaseDataElement
+from torch import Tensor
 
 
 class DetDataSample(BaseDataElement):
@@ -19,3 +20,16 @@ class DetDataSample(BaseDataElement):
     Meta information: ``img_id``, ``img_path``, ``ori_shape`` (h, w), ``img_shape`` (h, w) of the
     network's input before padding, ``scale_factor`` (w, h), ``flip``, ``flip_direction``.
     """
+
+    def pin_memory(self) -> "DetDataSample":
+        """Return it with all tensors in memory that a GPU reads while both work; a loader with ``pin_memory`` asks."""
+        _pin(self)
+        return self
+
+
+def _pin(element: BaseDataElement) -> None:
+    for name, value in element.items():
+        if isinstance(value, BaseDataElement):
+            _pin(value)
+        elif isinstance(value, Tensor):
+            element.set_field(value.pin_memory(), name)

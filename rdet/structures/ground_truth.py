@@ -33,15 +33,23 @@ class GroundTruth:
 
     @classmethod
     def of_samples(cls, samples: Sequence[DetDataSample]) -> "GroundTruth":
-        """Join the annotations of samples, which have ``gt_instances``, ``ignored_instances`` and ``img_shape``."""
+        """Join the annotations of samples, which have ``gt_instances``, ``ignored_instances`` and ``img_shape``.
+
+        Pinned ones give pinned ones, whose copy to a GPU is not waited for.
+        """
         truths = [sample.gt_instances for sample in samples]
         ignored = [sample.ignored_instances.bboxes for sample in samples]
         return cls(
-            boxes=torch.cat([truth.bboxes for truth in truths]),
-            labels=torch.cat([truth.labels for truth in truths]),
+            boxes=_joined([truth.bboxes for truth in truths]),
+            labels=_joined([truth.labels for truth in truths]),
             counts=[len(truth.bboxes) for truth in truths],
-            ignored=torch.cat(ignored),
+            ignored=_joined(ignored),
             ignored_counts=[len(regions) for regions in ignored],
             image_sizes=[sample.img_shape for sample in samples],
             padded_sizes=[sample.get("pad_shape", sample.img_shape) for sample in samples],
         )
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    joined = torch.cat(list(parts))
+    return joined.pin_memory() if any(part.is_pinned() for part in parts) else joined

@@ -102,6 +102,22 @@ def test_evaluation_equals_that_of_one_process(command, config, make_runner, tmp
     assert metrics_of(output_of_two) == pytest.approx(metrics_of(output_of_one), abs=1e-9)
 
 
+def test_a_loss_that_is_no_number_in_one_process_ends_all_before_a_checkpoint(command, config, tmp_path):
+    options = ["--cfg-options", "train_cfg.max_iters=9", "default_hooks.checkpoint.interval=3"]
+    options += ["default_hooks.runtime_info.type=RuntimeInfoHook", "default_hooks.runtime_info.interval=20"]
+    options += ["default_hooks.logger.interval=100", "custom_imports.imports=[tiny_parts,rank_hooks]"]
+    options += ["custom_hooks=[{'type':'LosesItsLoss','rank':1,'iteration':5}]"]
+    run = command("dist_train.sh", config, "2", "--work-dir", "run", *options, shell_script=True)
+    output, _ = run.communicate(timeout=200)
+    assert run.returncode != 0
+    (batch,) = (tmp_path / "run").glob("nonfinite_*")  # of the process whose loss it was, and of the step
+    assert batch.name == "nonfinite_iter_5_rank_1.pth"
+    assert "iteration 5: the loss of another process is not finite" in output
+    assert "iteration 5: the loss is not finite (loss nan" in output
+    assert "NonFiniteLossError" not in output  # a line, no traceback of ours
+    assert [path.name for path in (tmp_path / "run").glob("iter_*")] == ["iter_3.pth"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the threads' names from /proc")
 def test_run_ends_with_its_threads_joined(command, config, tmp_path):
     # One that outlives Python aborts the process now and then, after the run itself has succeeded.

@@ -114,22 +114,40 @@ def test_mixed_precision_of_the_device():
     assert AmpOptimWrapper(optimizer=optimizer, dtype="auto").dtype == expected
 
 
-def test_loss_that_is_no_number_stops_the_run(make_runner, tmp_path):
-    runner = make_runner(train_cfg__max_iters=6, default_hooks__checkpoint__interval=1)
-    loss = runner.model.loss
+@pytest.mark.parametrize("steps_at_once", [1, 20])
+def test_loss_that_is_no_number_stops_the_run(make_runner, tmp_path, steps_at_once):
+    """Where the losses of many steps are read at once, that is before a checkpoint, and of the first that is none."""
+    runner = make_runner(
+        train_cfg__max_iters=9,
+        default_hooks__checkpoint__interval=3,
+        default_hooks__runtime_info={"type": "RuntimeInfoHook", "interval": steps_at_once},
+        default_hooks__logger__interval=100,
+    )
+    loss, step, seen = runner.model.loss, runner.model.train_step, {}
 
     def broken(*args):
         losses = loss(*args)
-        return {k: v * (float("nan") if runner.iter == 3 and k == "loss_bbox" else 1) for k, v in losses.items()}
+        return {k: v * (float("nan") if runner.iter >= 3 and k == "loss_bbox" else 1) for k, v in losses.items()}
 
-    runner.model.loss = broken
-    with pytest.raises(FloatingPointError, match=r"iteration 4: the loss is not finite .*loss_bbox nan.*\.png"):
+    def train_step(data, optim_wrapper):
+        seen[runner.iter + 1] = data
+        return step(data, optim_wrapper)
+
+    runner.model.loss, runner.model.train_step = broken, train_step
+    with pytest.raises(
+        FloatingPointError, match=r"iteration 4: the loss is not finite .*loss_bbox nan.*\.png"
+    ) as error:
         runner.train()
+    assert max(seen) == (4 if steps_at_once == 1 else 6)
+    images = [sample.img_path for sample in seen[4]["data_samples"]]
+    assert f"images: {', '.join(images)}." in str(error.value)
     batch = torch.load(tmp_path / "run" / "nonfinite_iter_4_rank_0.pth", weights_only=True)
-    assert [image.shape for image in batch["inputs"]] == [(3, 64, 64)] * 2
-    assert len(batch["img_paths"]) == len(batch["bboxes"]) == 2
+    assert batch["img_paths"] == images
+    for found, of_the_step in zip(batch["inputs"], seen[4]["inputs"], strict=True):
+        assert torch.equal(found, of_the_step)
+    assert len(batch["bboxes"]) == 2
     assert (tmp_path / "run" / "last_checkpoint").read_text().endswith("iter_3.pth")
-    assert not (tmp_path / "run" / "iter_4.pth").exists()
+    assert not (tmp_path / "run" / "iter_6.pth").exists()
 
 
 def test_best_and_last_checkpoints_are_kept(make_runner, tmp_path):

@@ -1,8 +1,13 @@
+from typing import ClassVar
+
 import pytest
 import torch
+from mmengine.structures import InstanceData
+from torch.utils.data._utils.pin_memory import pin_memory
 
 from rdet.models.detectors.data_preprocessor import DetDataPreprocessor
 from rdet.structures import DetDataSample
+from rdet.structures.ground_truth import GroundTruth
 
 
 def image(height, width, value=(10, 20, 30)):
@@ -75,3 +80,48 @@ def test_a_batch_to_train_on_has_a_least_size(size, training, shape):
     batch = DetDataPreprocessor(train_size=size)(data, training)["inputs"]
     assert batch.shape == (1, 3, *shape)
     assert not batch[:, :, 5:].any()
+
+
+class Recorded(torch.Tensor):
+    """What a loader and a detector ask of a tensor on its way to a GPU, where there is none."""
+
+    pinned = False
+    pins: ClassVar[list] = []
+    copies: ClassVar[list] = []
+
+    def pin_memory(self):
+        self.pins.append(tuple(self.shape))
+        found = self.clone()
+        found.pinned = True
+        return found
+
+    def is_pinned(self):
+        return self.pinned
+
+    def to(self, *args, **kwargs):
+        self.copies.append((self.pinned, kwargs.get("non_blocking")))
+        return super().to(*args, **kwargs)
+
+
+def test_images_and_boxes_are_pinned_and_copied_without_a_wait(monkeypatch):
+    monkeypatch.setattr(Recorded, "pins", [])
+    monkeypatch.setattr(Recorded, "copies", [])
+    boxes = torch.tensor([[1.0, 1, 20, 20], [5.0, 5, 30, 30]]).as_subclass(Recorded)
+    labels = torch.tensor([0, 1]).as_subclass(Recorded)
+    one = DetDataSample(metainfo={"img_shape": (32, 32)})
+    one.gt_instances = InstanceData(bboxes=boxes, labels=labels)
+    one.ignored_instances = InstanceData(bboxes=boxes[:1])
+    data = {"inputs": [image(32, 32).as_subclass(Recorded)], "data_samples": [one]}
+    pinned = pin_memory(data)  # as the loader's thread does
+    assert sorted(Recorded.pins) == [(1, 4), (2,), (2, 4), (3, 32, 32)]
+    (sample,) = pinned["data_samples"]
+    assert sample.gt_instances.bboxes.is_pinned()
+    assert sample.img_shape == (32, 32)
+    assert torch.equal(sample.gt_instances.bboxes, boxes)
+    assert torch.equal(sample.gt_instances.labels, labels)
+
+    truth = GroundTruth.of_samples([sample, sample])
+    assert all(joined.is_pinned() for joined in (truth.boxes, truth.labels, truth.ignored))
+    assert torch.equal(truth.boxes, torch.cat([boxes, boxes]))
+    DetDataPreprocessor()(pinned, training=True)
+    assert Recorded.copies == [(True, True)]

@@ -217,6 +217,33 @@ def test_a_batch_at_once_starts_few_operators_whatever_its_size(images, mixed_pr
 
 
 @EACH
+@pytest.mark.parametrize("images", [1, 3])
+def test_a_batch_at_once_is_read_once_whatever_its_size(name, options, images, monkeypatch):
+    """Of soft suppression too, which took turns with the device for each image."""
+    predictions, priors = predictions_of(images=images)
+    options = {"max_per_img": 20, **options}
+    expected = build(name, **options)(predictions, priors, CODER, [(64, 96)] * images)
+    reads = []
+    tolist, to_cpu = torch.Tensor.tolist, torch.Tensor.cpu
+    monkeypatch.setattr(DensePostprocess, "_is_host", staticmethod(lambda tensor: False))
+    monkeypatch.setattr(torch.Tensor, "tolist", lambda tensor: (reads.append("tolist"), tolist(tensor))[1])
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: (reads.append("cpu"), to_cpu(tensor))[1])
+    with _Operators() as operators:
+        found = build(name, **options)(predictions, priors, CODER, [(64, 96)] * images)
+    if name == "WBFPostprocess":  # one copy to the host, where it goes on
+        assert reads == ["cpu", "tolist", *["cpu", "cpu"] * images]
+    else:
+        assert reads == ["tolist"]
+        waits = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::is_nonzero"}
+        assert not waits & {*operators.names}
+    for one, other in zip(found, expected, strict=True):
+        assert len(one) == 20
+        torch.testing.assert_close(one.bboxes, other.bboxes)
+        torch.testing.assert_close(one.scores, other.scores)
+        assert torch.equal(one.labels, other.labels)
+
+
+@EACH
 def test_cap_keeps_the_best(name, options):
     predictions, priors = predictions_of()
     few, many = (build(name, max_per_img=n, **options)(predictions, priors, CODER, [(64, 96)] * 2) for n in (7, 60))

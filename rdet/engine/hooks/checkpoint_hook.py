@@ -153,6 +153,7 @@ class CheckpointHook(Hook):
 
     def _save(self, runner, name: str, meta: dict[str, int]) -> None:
         """Write a checkpoint, name it as the last, and remove those that are too many."""
+        runner.call_hook("look_at_steps")  # weights that a loss without a number has broken are not written
         self._saved = [*(known for known in self._saved if known != name), name]
         too_many = self._saved[: -self.max_keep_ckpts] if self.max_keep_ckpts > 0 else []
         self._saved = self._saved[len(too_many) :]

@@ -40,6 +40,7 @@ class LoggerHook(MMLoggerHook):
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         # Unlike mmengine's, without the experiment's name after every epoch.
         if self.every_n_inner_iters(batch_idx, self.interval):
+            runner.call_hook("look_at_steps")
             tag, line = runner.log_processor.get_log_after_iter(runner, batch_idx, "train")
             runner.logger.info(line)
             runner.visualizer.add_scalars(tag, step=runner.iter + 1, file_path=self.json_log_path)

@@ -1,12 +1,13 @@
 """What all backbones share: frozen stages and the mode of their normalisation layers."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from rdet.models.backbones.folding import forget_folded
 from rdet.schema import Natural
 
 
@@ -90,8 +91,13 @@ class Backbone(nn.Module):
         first.in_channels = channels
         first.weight = nn.Parameter(adapted(first.weight.detach(), channels))
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Backbone":
+        forget_folded(self)  # another device or precision
+        return super()._apply(fn, recurse)
+
     def train(self, mode: bool = True) -> "Backbone":
         super().train(mode)
+        forget_folded(self)  # an average of the weights may have taken their place
         if mode:
             for layer in self._frozen_layers():
                 if isinstance(layer, nn.Module):

@@ -1,7 +1,7 @@
 """Batch normalisation as part of the convolution before it."""
 
 from itertools import pairwise
-from typing import TypeGuard
+from typing import NamedTuple, TypeGuard, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,9 @@ def conv_norm(conv: nn.Conv2d, norm: nn.Module, x: Tensor) -> Tensor:
     neither computed nor kept for the backward pass. Kept instead is a copy of the weights, which is
     less for all but the smallest pictures.
 
+    Where neither weights nor normalisation are trained, the product is computed once and kept with the
+    convolution, until one of its factors changes or :func:`forget_folded` is called.
+
     Args:
         conv: Without a bias.
         norm: Any normalisation; folded if it is batch normalisation with statistics, in eval mode.
@@ -25,13 +28,59 @@ def conv_norm(conv: nn.Conv2d, norm: nn.Module, x: Tensor) -> Tensor:
     """
     if not _is_fixed(norm) or norm.running_mean is None or norm.running_var is None:
         return norm(conv(x))
-    scale = torch.rsqrt(norm.running_var + norm.eps)  # (C_out,)
+    weight, shift = _kept(conv, norm, x.device.type) or _folded(conv, norm)
+    return conv._conv_forward(x, weight, shift)
+
+
+class _Kept(NamedTuple):
+    """The product of a convolution and a normalisation that do not change, beside what it was made of."""
+
+    sources: tuple[Tensor, ...]
+    versions: tuple[int, ...]
+    dtype: torch.dtype
+    weight: Tensor
+    shift: Tensor
+
+
+def forget_folded(network: nn.Module) -> None:
+    """Forget the products that convolutions keep: for changes that torch does not count, such as those of ``.data``."""
+    for module in network.modules():
+        module.__dict__.pop("_kept_fold", None)
+
+
+def _kept(conv: nn.Conv2d, norm: _BatchNorm, device_type: str) -> tuple[Tensor, Tensor] | None:
+    """Return weight and shift that were computed before, in the precision of this pass; None if they may change."""
+    if torch.compiler.is_compiling() or torch.is_inference_mode_enabled():  # what it makes is no use in training
+        return None
+    found = (conv.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    sources = tuple(value for value in found if value is not None)
+    if any(value.requires_grad or value.is_inference() for value in sources):
+        return None
+    mixed = torch.is_autocast_enabled(device_type) and conv.weight.dtype != torch.float64  # which autocast leaves
+    dtype = torch.get_autocast_dtype(device_type) if mixed else conv.weight.dtype
+    kept: _Kept | None = conv.__dict__.get("_kept_fold")
+    versions = tuple(value._version for value in sources)
+    if (
+        kept is None
+        or (kept.versions, kept.dtype) != (versions, dtype)
+        or any(one is not other for one, other in zip(kept.sources, sources, strict=True))
+    ):
+        weight, shift = _folded(conv, norm)
+        kept = _Kept(sources, versions, dtype, weight.to(dtype), shift.to(dtype))
+        conv.__dict__["_kept_fold"] = kept
+    return kept.weight, kept.shift
+
+
+def _folded(conv: nn.Conv2d, norm: _BatchNorm) -> tuple[Tensor, Tensor]:
+    """Compute weight and shift, (C_out,), of one convolution that does what both do."""
+    mean, variance = cast("Tensor", norm.running_mean), cast("Tensor", norm.running_var)
+    scale = torch.rsqrt(variance + norm.eps)  # (C_out,)
     if norm.affine:
         scale = scale * norm.weight
-        shift = torch.addcmul(norm.bias, norm.running_mean, scale, value=-1)  # one operator, not three
+        shift = torch.addcmul(norm.bias, mean, scale, value=-1)  # one operator, not three
     else:
-        shift = -norm.running_mean * scale
-    return conv._conv_forward(x, conv.weight * scale[:, None, None, None], shift)
+        shift = -mean * scale
+    return conv.weight * scale[:, None, None, None], shift
 
 
 def _is_fixed(norm: nn.Module) -> TypeGuard[_BatchNorm]:

@@ -5,7 +5,6 @@ from operator import add
 from typing import Any, cast
 
 import torch
-import torch.distributed as dist
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
@@ -258,20 +257,17 @@ class OneStageDetector(BaseModel):
         return data_samples
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Add up the losses, and average the values to log over all processes.
+        """Add up the losses.
 
         The total is the sum of the values whose name contains ``loss``, as everywhere in mmengine; the others are only
-        logged. If the loss of one process is not finite, all processes therefore log that, and all stop.
+        logged. Values to log are of this process; a run averages them after the step, since to do it here would hold up
+        the backward pass.
 
         Args:
             losses: Name -> scalar.
 
         Returns:
-            The total of this process, to differentiate; and name -> mean over all processes, ``loss`` for the total.
+            The total, to differentiate; and name -> value without gradient, ``loss`` for the total.
         """
         total = reduce(add, [value for name, value in losses.items() if "loss" in name])
-        logged = torch.stack([total.detach(), *(value.detach() for value in losses.values())])
-        if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(logged)
-            logged /= dist.get_world_size()
-        return total, dict(zip(["loss", *losses], logged.unbind(), strict=True))
+        return total, {"loss": total.detach(), **{name: value.detach() for name, value in losses.items()}}

@@ -127,9 +127,15 @@ class DensePostprocess(ABC):
             labels: (N, C) int64.
             is_real: (N, C) bool; the others only fill up.
         """
+        if self._is_host(boxes):
+            chosen = list(is_real)
+        else:  # what is real first, so that the numbers are all that is waited for
+            first = is_real.byte().sort(dim=1, descending=True, stable=True).indices
+            numbers = is_real.sum(dim=1).tolist()
+            chosen = [index[:number] for index, number in zip(first, numbers, strict=True)]
         return [
-            self.suppress(boxes[image][real], scores[image][real], labels[image][real])
-            for image, real in enumerate(is_real)
+            self.suppress(boxes[image][which], scores[image][which], labels[image][which])
+            for image, which in enumerate(chosen)
         ]
 
     @staticmethod

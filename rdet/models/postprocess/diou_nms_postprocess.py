@@ -5,14 +5,14 @@ from typing import Any
 from torch import Tensor
 from torchvision.ops import distance_box_iou
 
-from rdet.models.postprocess.dense_postprocess import DensePostprocess, checked_iou_threshold
-from rdet.models.postprocess.greedy import take_best_first
+from rdet.models.postprocess.dense_postprocess import checked_iou_threshold
+from rdet.models.postprocess.greedy import GreedyPostprocess
 from rdet.registry import MODELS
 from rdet.schema import Fraction
 
 
 @MODELS.register_module()
-class DIoUNMSPostprocess(DensePostprocess):
+class DIoUNMSPostprocess(GreedyPostprocess):
     """Suppression in which a box drops the weaker ones whose DIoU with it exceeds a threshold.
 
     Zheng et al., "Distance-IoU Loss: Faster and Better Learning for Bounding Box Regression", AAAI
@@ -33,14 +33,6 @@ class DIoUNMSPostprocess(DensePostprocess):
         super().__init__(**options)
         self.iou_threshold = checked_iou_threshold(iou_threshold)
 
-    def suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Keep the best ``max_per_img`` boxes that no better one drops, best first.
-
-        Shapes: (n, 4), (n,), (n,) -> (m, 4), (m,), (m,).
-        """
-        index, scores = take_best_first(boxes, scores, self._groups(labels), self._rescore, self.max_per_img)
-        return boxes[index], scores, labels[index]
-
-    def _rescore(self, box: Tensor, boxes: Tensor, scores: Tensor) -> Tensor:
+    def rescore(self, box: Tensor, boxes: Tensor, scores: Tensor) -> Tensor:
         # NaN, of two boxes without area, does not exceed the threshold.
         return scores.masked_fill(distance_box_iou(box, boxes)[0] > self.iou_threshold, -1.0)

@@ -5,8 +5,8 @@ from typing import Any
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from rdet.models.postprocess.dense_postprocess import DensePostprocess, checked_iou_threshold
-from rdet.models.postprocess.greedy import take_best_first
+from rdet.models.postprocess.dense_postprocess import checked_iou_threshold
+from rdet.models.postprocess.greedy import GreedyPostprocess
 from rdet.registry import MODELS
 from rdet.schema import Fraction, Positive
 
@@ -14,7 +14,7 @@ _METHODS = ("linear", "gaussian")
 
 
 @MODELS.register_module()
-class SoftNMSPostprocess(DensePostprocess):
+class SoftNMSPostprocess(GreedyPostprocess):
     """Suppression in which a box lowers the scores of those that overlap it instead of dropping them.
 
     Bodla et al., "Soft-NMS -- Improving Object Detection With One Line of Code", ICCV 2017,
@@ -53,17 +53,7 @@ class SoftNMSPostprocess(DensePostprocess):
         self.sigma = 0.5 if sigma is None else sigma
         self.min_score = min_score
 
-    def suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Keep the best ``max_per_img`` boxes with their lowered scores, best first.
-
-        Shapes: (n, 4), (n,), (n,) -> (m, 4), (m,), (m,).
-        """
-        index, scores = take_best_first(boxes, scores, self._groups(labels), self._rescore, self.max_per_img)
-        enough = scores >= self.min_score
-        index = index[enough]
-        return boxes[index], scores[enough], labels[index]
-
-    def _rescore(self, box: Tensor, boxes: Tensor, scores: Tensor) -> Tensor:
+    def rescore(self, box: Tensor, boxes: Tensor, scores: Tensor) -> Tensor:
         iou: Tensor = box_iou(box, boxes)[0].nan_to_num()  # (n,); boxes without area overlap nothing
         if self.method == "gaussian":
             return scores * (-(iou**2) / self.sigma).exp()

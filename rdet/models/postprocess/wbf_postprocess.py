@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rdet.models.postprocess.dense_postprocess import DensePostprocess, checked_iou_threshold
+from rdet.models.postprocess.dense_postprocess import DensePostprocess, Detections, checked_iou_threshold
 from rdet.registry import MODELS
 from rdet.schema import Fraction
 
@@ -48,6 +48,22 @@ class WBFPostprocess(DensePostprocess):
     def suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Fuse (n, 4), (n,), (n,) of one view into one box a cluster, best first."""
         return self.merge_views(boxes, scores, labels, num_views=1)
+
+    def suppress_images(self, boxes: Tensor, scores: Tensor, labels: Tensor, is_real: Tensor) -> list[Detections]:
+        if self._is_host(boxes):
+            return super().suppress_images(boxes, scores, labels, is_real)
+        numbers = [part.double() for part in (boxes, scores[..., None], labels[..., None], is_real[..., None])]
+        *corners, score, label, real = torch.cat(numbers, dim=2).cpu().unbind(dim=2)  # the only wait, of all images
+        on_host = torch.stack(corners, dim=2).to(boxes.dtype), score.to(scores.dtype), label.to(labels.dtype)
+        found = super().suppress_images(*on_host, real.bool())
+        return [
+            (
+                kept.to(boxes.device, non_blocking=True),
+                values.to(boxes.device, non_blocking=True),
+                classes.to(boxes.device, non_blocking=True),
+            )
+            for kept, values, classes in found
+        ]
 
     def merge_views(
         self, boxes: Tensor, scores: Tensor, labels: Tensor, num_views: int

@@ -1,0 +1,36 @@
+"""A step reads nothing from a GPU: the twin, for any machine, of what tests/gpu asks of a card."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from pretended_gpu import pretended_gpu
+from torch._subclasses.fake_tensor import DataDependentOutputException
+
+sys.path.append(str(Path(__file__).parents[1] / "gpu"))
+import families
+
+SIZE = {"height": 96, "width": 128}
+
+
+@pytest.mark.parametrize("family", [*families.FAMILIES, "tood/r50_fpn_1x_coco at first"])
+def test_losses_are_computed_without_a_wait(family, monkeypatch):
+    family, _, at_first = family.partition(" ")
+    model, data = families.detector(family, 0 if at_first else families.LATE), families.batch(**SIZE)
+    monkeypatch.setattr(torch.backends.cudnn, "enabled", False)  # whose sampling asks for a driver
+    with pretended_gpu(monkeypatch):
+        found = families.losses(model.to("cuda"), data)
+    assert {"loss_cls", "loss_bbox"} <= found.keys()
+    for value in found.values():
+        assert value.is_cuda
+        assert value.requires_grad
+
+
+def test_who_looks_is_caught(monkeypatch):
+    with pretended_gpu(monkeypatch):
+        values = torch.ones(3).to("cuda") * torch.ones(3, device="cuda")
+        assert values.is_cuda
+        with pytest.raises(DataDependentOutputException):
+            values.sum().item()
+    assert (torch.ones(2) + 1).tolist() == [2, 2]  # on the host numbers are numbers
