@@ -21,7 +21,6 @@ from rdet.datasets.listed import names_as_known
 from rdet.datasets.on_disk import images_called_otherwise, near
 from rdet.datasets.paths import paths_within
 from rdet.datasets.records import build_records
-from rdet.datasets.remote import BackendArgs, is_address, join
 from rdet.datasets.report import LoadReport
 from rdet.datasets.transforms.failure import failed_at
 from rdet.datasets.transforms.load import LoadImageFromFile
@@ -29,6 +28,7 @@ from rdet.datasets.values import LONGEST_PATH, names_in, names_in_json, read_fil
 from rdet.errors import BadImageError, ConfigError, DatasetError, RdetError, UnknownNameError
 from rdet.messages import few, nearest
 from rdet.registry import TRANSFORMS
+from rdet.remote import BackendArgs, is_address, join
 from rdet.schema import Natural
 
 _NAMED = 3  # entries that a message names before it only counts

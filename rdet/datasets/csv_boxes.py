@@ -8,10 +8,10 @@ from rdet.datasets.annotations import Annotations
 from rdet.datasets.base import DetDataset
 from rdet.datasets.classes import in_order
 from rdet.datasets.csv_table import read_rows
-from rdet.datasets.faults import Faults
 from rdet.datasets.stated_sizes import NoSizeError, StatedSizes, size_or_error
 from rdet.datasets.values import number
 from rdet.errors import DatasetError
+from rdet.faults import Faults
 from rdet.messages import shown
 from rdet.registry import DATASETS
 

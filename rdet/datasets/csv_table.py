@@ -3,9 +3,9 @@
 import csv
 from collections.abc import Iterator
 
-from rdet.datasets.faults import Faults
 from rdet.datasets.values import text_of
 from rdet.errors import DatasetError
+from rdet.faults import Faults
 from rdet.messages import few, nearest, shown
 
 COLUMNS = ("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax")

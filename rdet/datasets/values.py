@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from rdet.coco_json import MOST, parse
 from rdet.datasets.on_disk import near
-from rdet.datasets.remote import BackendArgs, open_file
 from rdet.errors import DatasetError
 from rdet.files import why_unreadable
 from rdet.messages import shown
+from rdet.remote import BackendArgs, open_file
 
 _LONGEST_NAME = 255  # characters, of a file
 LONGEST_PATH = 4096

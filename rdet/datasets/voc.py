@@ -13,18 +13,18 @@ from mmengine.logging import print_log
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.base import DetDataset
 from rdet.datasets.classes import in_order
-from rdet.datasets.faults import Faults
 from rdet.datasets.images import missing_files
 from rdet.datasets.listed import ids_of
 from rdet.datasets.on_disk import near
-from rdet.datasets.remote import join, open_file
 from rdet.datasets.stated_sizes import StatedSizes
 from rdet.datasets.values import check_once, names_in, number
 from rdet.datasets.voc_images import image_names, stated_size
 from rdet.errors import DatasetError
+from rdet.faults import Faults
 from rdet.files import why_unreadable
 from rdet.messages import shown
 from rdet.registry import DATASETS
+from rdet.remote import join, open_file
 
 
 @DATASETS.register_module()

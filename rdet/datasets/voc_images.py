@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from rdet.datasets.images import IMAGE_SUFFIXES, missing_files
-from rdet.datasets.remote import join
 from rdet.datasets.stated_sizes import NoSizeError, size_or_error
 from rdet.datasets.values import number
+from rdet.remote import join
 
 _ENDINGS = (*IMAGE_SUFFIXES, *map(str.upper, IMAGE_SUFFIXES))
 

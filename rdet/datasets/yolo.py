@@ -10,17 +10,17 @@ from mmengine.logging import print_log
 
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.base import DetDataset
-from rdet.datasets.faults import Faults
 from rdet.datasets.image_sizes import ImageSizes
-from rdet.datasets.remote import join
 from rdet.datasets.values import LONGEST_PATH, names_in, read_file
 from rdet.datasets.yolo_labels import Label, read_labels
 from rdet.datasets.yolo_names import find_names_file, read_class_names
 from rdet.datasets.yolo_places import folder_of_names, images_below, label_paths, resolved
 from rdet.datasets.yolo_yaml import read_data_yaml
 from rdet.errors import ConfigError, DatasetError
+from rdet.faults import Faults
 from rdet.messages import few
 from rdet.registry import DATASETS
+from rdet.remote import join
 
 _YAML = (".yaml", ".yml")
 

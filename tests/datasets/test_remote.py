@@ -18,7 +18,8 @@ from tiny_run import write_tiny_run
 from rdet.datasets import CocoDataset, CsvDataset, VocDataset, YoloDataset
 from rdet.datasets.images import image_size, read_image
 from rdet.datasets.paths import paths_within
-from rdet.errors import BadImageError, DatasetError
+from rdet.errors import BadImageError, DatasetError, MissingFileError
+from rdet.evaluation.coco_metric import CocoMetric
 
 LOAD = [{"type": "LoadImageFromFile"}, {"type": "PackDetInputs"}]
 READERS = {
@@ -226,6 +227,15 @@ def test_a_tar_gives_no_links(tmp_path):
         archive.addfile(tarfile.TarInfo("plain.png"), io.BytesIO())
     address = f"tar://{tmp_path}/a.tar"
     assert [fileio.exists(f"{address}/{n}.png") for n in ("soft", "hard", "plain")] == [False, False, True]
+
+
+@pytest.mark.parametrize("place", ["zip", "http"])
+def test_truth_of_an_evaluation(place, data, request):
+    address = f"{request.getfixturevalue('served')}/data" if place == "http" else pack(data, place)
+    metric = CocoMetric(ann_file=f"{address}/boxes.json")
+    assert metric._load_ground_truth() == CocoMetric(ann_file=str(data / "boxes.json"))._load_ground_truth()
+    with pytest.raises(MissingFileError, match=r"ann_file '\S+/no\.json' cannot be read \(.*no such file"):
+        CocoMetric(ann_file=f"{address}/no.json")
 
 
 @pytest.mark.parametrize("name", ["../x.png", "a/../../x.png", "/etc/x.png", "..\\x.png", "http://there/x.png"])
