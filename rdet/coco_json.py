@@ -55,7 +55,10 @@ def lists(content: Any, keys: Iterable[str], optional: Iterable[str], where: str
     for key in (*keys, *optional):
         if not isinstance(content, dict) or key not in content:
             if other := _near(content, key):
-                raise DatasetError(f"{where} has no {key!r}, but {shown(other)}; call it {key!r} if it is that")
+                lacking = next(iter(_lacking(content[other][0], key)), "") if content[other] else ""
+                raise DatasetError(
+                    f"{where} has no {key!r}, but {shown(other)}{lacking}; call it {key!r} if it is that"
+                )
             if key in keys:
                 hint = "set test_mode=True to load images alone" if key == "annotations" else "give a COCO file"
                 raise DatasetError(f"{where} has no {key!r}; {hint}")
@@ -88,11 +91,21 @@ def _has_entries(value: Any, needed: set[str]) -> bool:
     return all(isinstance(row, dict) and needed <= row.keys() for row in value)
 
 
+def _lacking(row: Any, table: str) -> Iterable[str]:
+    """Say which keys the entries of a list lack, and what they have in their place."""
+    for key in sorted(_ENTRIES[table] - row.keys()) if isinstance(row, dict) else ():
+        name = next((name for name in _CALLED.get(key, ()) if name in row), None)
+        yield f" whose entries lack {key!r}" + (f" but have {name!r}" if name else "")
+
+
 def _near(content: Any, key: str) -> str | None:
-    """Return the key of a list that is nearly called so."""
-    rows = content.items() if isinstance(content, dict) else ()
-    lists = [other for other, value in rows if isinstance(value, list) and other not in _ENTRIES]
-    return next(iter(difflib.get_close_matches(key, lists, n=1, cutoff=0.7)), None)
+    """Return the key of a list that is nearly called so, or whose entries have most of what it needs."""
+    rows = content if isinstance(content, dict) else {}
+    lists = [other for other, value in rows.items() if isinstance(value, list) and other not in _ENTRIES]
+    close = difflib.get_close_matches(key, lists, n=1, cutoff=0.7)
+    needed = _ENTRIES[key]
+    alike = [name for name in lists if _has_entries(rows[name][:1], needed - {"bbox", "name", "file_name"})]
+    return next(iter(close or alike), None)
 
 
 def column(rows: list[dict[str, Any]], table: str, key: str, where: str, faults: Faults | None = None) -> list[Any]:

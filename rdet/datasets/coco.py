@@ -46,7 +46,8 @@ class CocoDataset(DetDataset):
         classes = coco_json.names(categories, where)
         image_ids = coco_json.ids(images, "images", where)
         images = self._images(images)
-        box_ids = coco_json.ids(boxes, "annotations", where)
+        has_ids = any(isinstance(row, dict) and "id" in row for row in boxes)
+        box_ids = coco_json.ids(boxes, "annotations", where) if has_ids else list(range(1, len(boxes) + 1))
 
         def entry_name(row: int) -> str:
             return f"annotation {box_ids[row]}"

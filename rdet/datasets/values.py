@@ -1,5 +1,6 @@
 """What is written in annotations as text: lists of names, numbers, sizes."""
 
+import codecs
 import math
 from collections import Counter
 from collections.abc import Iterable
@@ -32,9 +33,10 @@ def read_file(path: str, key: str, backend_args: BackendArgs = None) -> bytes:
 
 
 def text_of(data: bytes) -> str | None:
-    """Decode UTF-8, with or without a byte-order mark; None if it is something else, or has a zero byte."""
+    """Decode UTF-8, or what its byte-order mark says; None if it is something else, or has a zero byte."""
+    marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # as Windows' programs save "Unicode"
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-16" if marked else "utf-8-sig")
     except UnicodeDecodeError:
         return None
     return None if "\0" in text else text

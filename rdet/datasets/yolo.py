@@ -13,7 +13,7 @@ from rdet.datasets.base import DetDataset
 from rdet.datasets.image_sizes import ImageSizes
 from rdet.datasets.values import LONGEST_PATH, names_in, read_file
 from rdet.datasets.yolo_labels import Label, read_labels
-from rdet.datasets.yolo_names import find_names_file, read_class_names
+from rdet.datasets.yolo_names import find_names_file, not_names, read_class_names
 from rdet.datasets.yolo_places import folder_of_names, images_below, label_paths, resolved
 from rdet.datasets.yolo_yaml import read_data_yaml
 from rdet.errors import ConfigError, DatasetError
@@ -69,7 +69,7 @@ class YoloDataset(DetDataset):
         classes = self._class_names()
         names = self._image_names()
         paths = self._paths(names, "img")
-        sizes = self._sizes.of(self._image_paths(names), self._missing_images)
+        sizes = self._sizes.of(self._image_paths(names), self.bad_images.missing)
         faults = Faults(self.ann_file, "label files")
         labels: list[Label] = []
         counts, entries, missing = [], [], []
@@ -115,11 +115,12 @@ class YoloDataset(DetDataset):
             path = join(self.data_root, self.class_file)
         if not path:
             root = Path(self.data_root)
-            found = find_names_file(list(dict.fromkeys([root, Path(self.ann_file).parent, root / "labels"])))
+            folders = list(dict.fromkeys([root, Path(self.ann_file).parent, root / "labels"]))
+            found = find_names_file(folders)
             if found is None:
                 raise DatasetError(
-                    f"{self.ann_file}: no file names the classes; write data.yaml, obj.names or classes.txt in "
-                    f"{root}, or set class_file"
+                    f"{self.ann_file}: no file names the classes{not_names(folders)}; write data.yaml, obj.names or "
+                    f"classes.txt in {root}, or set class_file"
                 )
             path = str(found)
         data = read_file(path, "class_file" if self.class_file else "ann_file", self.backend_args)

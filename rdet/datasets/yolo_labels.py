@@ -45,8 +45,8 @@ def _label(words: list[str], line: int, path: str, classes: int) -> Label:
     where = f"line {line} of {path}"
     if len(words) != 5 and (len(words) < 7 or len(words) % 2 == 0):
         raise DatasetError(
-            f"{where} has {len(words)} numbers; write class, x, y, width and height, or a class and the corners of a "
-            "polygon"
+            f"{where} has {len(words)} numbers; write class, x, y, width and height, separated by spaces, or a class "
+            "and the corners of a polygon"
         )
     label = _class(words[0], classes, where)
     values = [_fraction(word, where) for word in words[1:]]

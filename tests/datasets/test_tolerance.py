@@ -250,7 +250,7 @@ def test_a_list_that_is_not_told_is_named(test_mode, tmp_path):
     path.write_text(path.read_text().replace('"bbox"', '"box"'))
     with_keys(path, annotations="annotation")
     with pytest.raises(
-        DatasetError, match=r"has no 'annotations', but 'annotation'; call it 'annotations' if it is that"
+        DatasetError, match=r"no 'annotations', but 'annotation' whose entries lack 'bbox' but have 'box'; call it"
     ):
         read(made, tmp_path, test_mode=test_mode)
     with_keys(path, annotation="annotations")
