@@ -34,6 +34,11 @@ def join(folder: str, name: str) -> str:
     return f"{folder.rstrip('/')}/{name}".rstrip("/") if name not in ("", ".") else folder
 
 
+def is_remote_folder(path: str) -> bool:
+    """Tell whether an address is called as a folder is, which cannot be listed there."""
+    return is_address(path) and not posixpath.splitext(path.rpartition("/")[2])[1]
+
+
 def leads_out(name: str) -> bool:
     """Tell whether a name leads out of any address that it is joined to."""
     return name.startswith("/") or "\\" in name or is_address(name) or posixpath.normpath(name).startswith("..")

@@ -24,7 +24,7 @@ from rdet.faults import Faults
 from rdet.files import why_unreadable
 from rdet.messages import shown
 from rdet.registry import DATASETS
-from rdet.remote import join, open_file
+from rdet.remote import is_remote_folder, join, open_file
 
 
 @DATASETS.register_module()
@@ -111,6 +111,11 @@ class VocDataset(DetDataset):
     def _read_list(self) -> list[str]:
         if os.path.isdir(self.ann_file):
             return self._stems_in(Path(self.ann_file))
+        if is_remote_folder(self.ann_file):
+            raise DatasetError(
+                f"{self.ann_file}: folders at addresses are not listed; set ann_file to a list of ids, such as "
+                "ImageSets/Main/train.txt"
+            )
         data = self._ann_file_bytes()
         if Path(self.ann_file).suffix in (".json", ".xml"):
             data = b"\0"  # no list

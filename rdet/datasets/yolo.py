@@ -20,7 +20,7 @@ from rdet.errors import ConfigError, DatasetError
 from rdet.faults import Faults
 from rdet.messages import few
 from rdet.registry import DATASETS
-from rdet.remote import join
+from rdet.remote import is_address, is_remote_folder, join
 
 _YAML = (".yaml", ".yml")
 
@@ -66,6 +66,7 @@ class YoloDataset(DetDataset):
 
     def read_annotations(self) -> Annotations:
         """Read the label files; images are in the list's order."""
+        self._check_is_listed()
         classes = self._class_names()
         names = self._image_names()
         paths = self._paths(names, "img")
@@ -108,6 +109,20 @@ class YoloDataset(DetDataset):
         if not self._has_label_folder:
             return label_paths(paths, self.data_root)
         return self._paths((f"{os.path.splitext(name)[0]}.txt" for name in names), "labels")
+
+    def _check_is_listed(self) -> None:
+        """Raise DatasetError unless images and classes at an address are named: nothing can be looked for there."""
+        if not is_address(self.ann_file):
+            return
+        if self.ann_file.endswith(_YAML) or is_remote_folder(self.ann_file):
+            raise DatasetError(
+                f"{self.ann_file}: folders at addresses are not listed; set ann_file to a list of images, such as "
+                "train.txt, with class_file and data_prefix=dict(labels=...)"
+            )
+        if not (self.class_file and self._has_label_folder):
+            raise DatasetError(
+                f"{self.ann_file}: nothing is looked for at an address; set class_file and data_prefix=dict(labels=...)"
+            )
 
     def _class_names(self) -> list[str]:
         path = self.ann_file if self.ann_file.endswith(_YAML) else ""

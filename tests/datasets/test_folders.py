@@ -326,7 +326,7 @@ UNREADABLE = [
     (no_data, r"is no data set that rdet reads: it has 1 images, index\.json \(keys frames, info\); put COCO json"),
     (two_jsons, r"COCO json of one part is there 2 times: labels\.json, more\.json; remove"),
     (images_elsewhere, r"train\.json: none of its 4 images is below .*, such as 'a\.png'; put them there"),
-    (xml_without_images, r"Annotations: no image has the name of an xml file, such as a, or of its <filename>; put the"),
+    (xml_without_images, r"Annotations: no image has the name of an xml file, such as a, or of its <filename>; put"),
     (yaml_that_leads_nowhere, r"data\.yaml: there is no train at .*images/train; correct train or path"),
     (no_list_of_boxes, r"labels\.json has no 'annotations', so there is nothing to learn; write its boxes"),
     (boxes_of_other_keys, r"no 'annotations', but 'objects' whose entries lack 'bbox' but have 'bndbox'; call it 'ann"),
