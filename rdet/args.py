@@ -52,6 +52,20 @@ def add_launcher(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
 
 
+def add_data_format(parser: argparse._ActionsContainer) -> None:
+    """Add how the data of ``--data`` are read."""
+    parser.add_argument("--data-format", choices=["coco", "yolo", "voc", "csv"], help="where the folder has several")
+    parser.add_argument(
+        "--value-range",
+        type=value_range,
+        metavar="LOW,HIGH",
+        help="of images of more than 8 bits, the values that become black and white; 'image': those of each image",
+    )
+    parser.add_argument(
+        "--channels", type=between(1, 1000), help="of the images (default: 3, also of grey ones, which are repeated)"
+    )
+
+
 # Types of options: each takes the text of an option, and argparse names the option and what its value must be.
 
 
@@ -83,6 +97,19 @@ def score(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{_shown(text)} must be a number from 0 to 1")
     return value
+
+
+def value_range(text: str) -> tuple[float, float] | str:
+    """Read two numbers that rise, LOW,HIGH, or the word ``image``."""
+    if text == "image":
+        return text
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        low = high = math.nan
+    if not (low < high and math.isfinite(high - low)):
+        raise argparse.ArgumentTypeError(f"{_shown(text)} must be LOW,HIGH, such as 0,4095, or 'image'")
+    return low, high
 
 
 def regular_expression(text: str) -> str:

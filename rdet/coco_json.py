@@ -1,29 +1,27 @@
 """COCO's json format, read from a file that anyone may have written.
 
-The functions return columns, one value for each entry of a list. Each raises :class:`~rdet.errors.DatasetError` that
-names file and entry.
+Here are the file, its lists, and the columns of images and categories; those of annotations are in
+:mod:`rdet.coco_boxes`. Each function raises :class:`~rdet.errors.DatasetError` that names the file and the entries.
 """
 
 import difflib
 import json
-import math
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from rdet.errors import DatasetError
+from rdet.faults import Faults
 from rdet.messages import shown
 
 MOST = 2**31  # pixels; no image is wider, so such a coordinate is a mistake
-LARGEST_AREA = 1e5**2  # COCO's evaluation counts no box of a larger one
 # What the entries of each list have at least.
 _ENTRIES = {
     "images": {"id", "file_name"},
     "categories": {"id", "name"},
     "annotations": {"image_id", "category_id", "bbox"},
 }
+# What tools call a key, where it is not told by a likeness.
+_CALLED = {"bbox": ("bndbox", "box", "rect", "bounding_box"), "file_name": ("filename", "image", "path", "name")}
 _LONGEST_ID = 2**53  # ids are handed on as floating-point numbers, too
 
 
@@ -57,7 +55,10 @@ def lists(content: Any, keys: Iterable[str], optional: Iterable[str], where: str
     for key in (*keys, *optional):
         if not isinstance(content, dict) or key not in content:
             if other := _near(content, key):
-                raise DatasetError(f"{where} has no {key!r}, but {shown(other)}; call it {key!r} if it is that")
+                lacking = next(iter(_lacking(content[other][0], key)), "") if content[other] else ""
+                raise DatasetError(
+                    f"{where} has no {key!r}, but {shown(other)}{lacking}; call it {key!r} if it is that"
+                )
             if key in keys:
                 hint = "set test_mode=True to load images alone" if key == "annotations" else "give a COCO file"
                 raise DatasetError(f"{where} has no {key!r}; {hint}")
@@ -90,28 +91,57 @@ def _has_entries(value: Any, needed: set[str]) -> bool:
     return all(isinstance(row, dict) and needed <= row.keys() for row in value)
 
 
+def _lacking(row: Any, table: str) -> Iterable[str]:
+    """Say which keys the entries of a list lack, and what they have in their place."""
+    for key in sorted(_ENTRIES[table] - row.keys()) if isinstance(row, dict) else ():
+        name = next((name for name in _CALLED.get(key, ()) if name in row), None)
+        yield f" whose entries lack {key!r}" + (f" but have {name!r}" if name else "")
+
+
 def _near(content: Any, key: str) -> str | None:
-    """Return the key of a list that is nearly called so."""
-    rows = content.items() if isinstance(content, dict) else ()
-    lists = [other for other, value in rows if isinstance(value, list) and other not in _ENTRIES]
-    return next(iter(difflib.get_close_matches(key, lists, n=1, cutoff=0.7)), None)
+    """Return the key of a list that is nearly called so, or whose entries have most of what it needs."""
+    rows = content if isinstance(content, dict) else {}
+    lists = [other for other, value in rows.items() if isinstance(value, list) and other not in _ENTRIES]
+    close = difflib.get_close_matches(key, lists, n=1, cutoff=0.7)
+    needed = _ENTRIES[key]
+    alike = [name for name in lists if _has_entries(rows[name][:1], needed - {"bbox", "name", "file_name"})]
+    return next(iter(close or alike), None)
 
 
-def column(rows: list[dict[str, Any]], table: str, key: str, where: str) -> list[Any]:
-    """Return the value of ``key`` of each row."""
+def column(rows: list[dict[str, Any]], table: str, key: str, where: str, faults: Faults | None = None) -> list[Any]:
+    """Return the value of ``key`` of each row.
+
+    Args:
+        rows: Of a list of the file.
+        table: What the list is called.
+        key: The key.
+        where: The file, for messages.
+        faults: Collects what is wrong, and None stands for a value that is not there. None: it is raised.
+    """
     try:
         return [row[key] for row in rows]
     except (KeyError, TypeError, IndexError):
+        mine = Faults(where, table, len(rows)) if faults is None else faults
         for i, row in enumerate(rows):
             if not isinstance(row, dict):
-                raise DatasetError(
-                    f"{where}: {table}[{i}] is no object but {shown(row)}; write an object or drop it"
-                ) from None
-            if key not in row:
-                like = difflib.get_close_matches(key, filter(lambda k: isinstance(k, str), row), n=1, cutoff=0.7)
-                but = f", but has {like[0]!r}" if like else ""
-                raise DatasetError(f"{where}: {table}[{i}] lacks {key!r}{but}; add it or drop the entry") from None
-        raise
+                message = f"{where}: {table}[{i}] is no object but {shown(row)}; write an object or drop it"
+                mine.add(f"{table}[{i}]", DatasetError(message))
+            elif key not in row:
+                message = f"{where}: {table}[{i}] lacks {key!r}{_but(key, row)}"
+                mine.add(f"{table}[{i}]", DatasetError(message))
+        if faults is None:
+            mine.raise_any()
+        return [row.get(key) if isinstance(row, dict) else None for row in rows]
+
+
+def _but(key: str, row: dict[str, Any]) -> str:
+    """Say what a row has in place of a key, and what to do."""
+    like = difflib.get_close_matches(key, filter(lambda k: isinstance(k, str), row), n=1, cutoff=0.7)
+    other = like or [name for name in _CALLED.get(key, ()) if name in row]
+    if not other:
+        return "; add it or drop the entry"
+    is_that = f"; call it {key!r} if it is " + ("x, y, width, height" if key == "bbox" else "that")
+    return f", but has {other[0]!r}{is_that}"
 
 
 def ids(rows: list[dict[str, Any]], table: str, where: str, kinds: tuple[type, ...] = (int,)) -> list[Any]:
@@ -122,17 +152,20 @@ def ids(rows: list[dict[str, Any]], table: str, where: str, kinds: tuple[type, .
         for row, value in zip(rows, values, strict=True):
             row["id"] = value
     kind = next((kind for kind in kinds if values and type(values[0]) is kind), kinds[0])
+    faults = Faults(where, table, len(rows))
     for i, value in enumerate(values):
         if type(value) is not kind or (isinstance(value, int) and abs(value) > _LONGEST_ID):
             of = "use a whole number" if kind is int else "use strings for all ids, or whole numbers"
-            raise DatasetError(f"{where}: {table}[{i}] has the id {shown(value)}; {of}{_below(value)}")
+            message = f"{where}: {table}[{i}] has the id {shown(value)}; {of}{_below(value)}"
+            faults.add(f"{table}[{i}]", DatasetError(message))
+    faults.raise_any()
     if len(set(values)) < len(values):
         first: dict[Any, int] = {}
-        i = next(i for i, value in enumerate(values) if first.setdefault(value, i) != i)
-        raise DatasetError(
-            f"{where}: {table}[{first[values[i]]}] and {table}[{i}] have the same id {shown(values[i])}; "
-            "renumber them or remove one"
-        )
+        for i, value in enumerate(values):
+            if (before := first.setdefault(value, i)) != i:
+                message = f"{where}: {table}[{before}] and {table}[{i}] have the same id {shown(value)}"
+                faults.add(f"{table}[{i}]", DatasetError(f"{message}; renumber them or remove one"))
+        faults.raise_any()
     return values
 
 
@@ -153,28 +186,13 @@ def _below(value: Any) -> str:
 def names(categories: list[dict[str, Any]], where: str) -> list[str]:
     """Return the names of categories."""
     found = column(categories, "categories", "name", where)
+    faults = Faults(where, "categories", len(found))
     for category, name in zip(categories, found, strict=True):
         if not isinstance(name, str) or not name.strip() or not is_text(name):
-            raise DatasetError(
-                f"{where}: category {shown(category['id'])} has the name {shown(name)}; it must be a text"
-            )
+            entry = f"category {shown(category['id'])}"
+            faults.add(entry, DatasetError(f"{where}: {entry} has the name {shown(name)}; it must be a text"))
+    faults.raise_any()
     return found
-
-
-def references(
-    rows: list[dict[str, Any]], key: str, ids: Sequence[Any], entry: Callable[[int], str], where: str
-) -> np.ndarray:
-    """Return where the images (``image_id``) or categories (``category_id``) of annotations stand, (B,) int64."""
-    values = column(rows, "annotations", key, where)
-    found = positions(values, ids)
-    if None in found:
-        row = found.index(None)
-        what = "image" if key == "image_id" else "category"
-        raise DatasetError(
-            f"{where}: {entry(row)} refers to the {what} {shown(values[row])}, which the file does not have; add the "
-            f"{what} or remove the annotation"
-        )
-    return np.array(found, dtype=np.int64)
 
 
 def is_text(text: str) -> bool:
@@ -186,68 +204,3 @@ def is_text(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def bboxes(rows: list[dict[str, Any]], entry: Callable[[int], str], where: str) -> np.ndarray:
-    """Return x, y, width and height of annotations, (B, 4) float64; ``entry`` names the i-th of them."""
-    values = column(rows, "annotations", "bbox", where)
-    if not values:
-        return np.zeros((0, 4))
-    if kinds_of(values) == {list} and kinds_of(chain.from_iterable(values)) <= {int, float}:
-        try:
-            found = np.array(values, dtype=np.float64)
-            if found.shape[1:] == (4,) and (np.abs(found) <= MOST).all():
-                return found
-        except (ValueError, OverflowError):  # of unequal lengths, or whole numbers beyond float
-            pass
-    i = next(i for i, value in enumerate(values) if not _is_bbox(value))
-    raise DatasetError(
-        f"{where}: {entry(i)} has the bbox {shown(values[i])}; it must be four finite numbers of at most {MOST}: "
-        "x, y, width, height"
-    )
-
-
-def _is_bbox(value: Any) -> bool:
-    return (
-        isinstance(value, list) and len(value) == 4 and all(type(v) in (int, float) and abs(v) <= MOST for v in value)
-    )
-
-
-def crowds(rows: list[dict[str, Any]], entry: Callable[[int], str], where: str) -> np.ndarray:
-    """Return which annotations are crowds, (B,) bool; None and nothing at all mean no, False and True are 0 and 1."""
-    stated = [row.get("iscrowd") for row in rows]
-    for i, value in enumerate(stated):
-        if value not in (0, 1, None):
-            raise DatasetError(f"{where}: {entry(i)} has the iscrowd {shown(value)}; it must be 0 or 1")
-    return np.array(stated, dtype=bool)
-
-
-def areas(
-    rows: list[dict[str, Any]], boxes: np.ndarray, entry: Callable[[int], str], where: str
-) -> tuple[np.ndarray, list[int]]:
-    """Return the areas that annotations state, (B,) float64, and the rows of those that are not usable.
-
-    COCO's evaluation counts no box whose area is negative, infinite or not a number: such an area is replaced by the
-    box's, as one is that is not stated.
-    """
-    stated = [row.get("area") for row in rows]
-    for i, value in enumerate(stated):
-        if value is not None and type(value) not in (int, float):
-            raise DatasetError(f"{where}: {entry(i)} has the area {shown(value)}; it must be a number")
-    replaced = [i for i, value in enumerate(stated) if value is not None and not is_area(value)]
-    found = np.array([value if is_area(value) else math.nan for value in stated], dtype=np.float64)
-    return np.where(np.isnan(found), np.minimum(boxes[:, 2] * boxes[:, 3], LARGEST_AREA), found), replaced
-
-
-def is_area(value: float | None) -> bool:
-    """Tell whether COCO's evaluation counts a box of this area."""
-    return value is not None and 0 <= value <= LARGEST_AREA
-
-
-def positions(values: Sequence[Any], of: Sequence[Any]) -> list[int | None]:
-    """Return where each value stands in ``of``; None where it does not, or is True or False."""
-    position = {value: i for i, value in enumerate(of)}
-    kinds = kinds_of(values)
-    if kinds <= {int, str}:
-        return list(map(position.get, values))
-    return [position.get(value) if type(value) in (int, float, str) else None for value in values]

@@ -13,9 +13,7 @@ from rdet.errors import BadImageError, RdetError
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, RdetError)]
-_LIKE_A_LIBRARY = tuple(
-    f"rdet/{name}.py" for name in ("compat", "datasets/archives", "datasets/arrays", "datasets/remote")
-)
+_LIKE_A_LIBRARY = tuple(f"rdet/{name}.py" for name in ("compat", "archives", "datasets/arrays", "remote"))
 FILES = [
     path.relative_to(ROOT)
     for folder in ("rdet", "tools")

@@ -78,6 +78,9 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False, launcher: 
         raise ConfigError("the config has no optim_wrapper.optimizer")
     if tta:
         cfg = with_views(cfg)
+    for key in ("runtime_info", "timer"):
+        if key in cfg.get("default_hooks", {}) and cfg.default_hooks[key] is None:
+            raise ConfigError(f"default_hooks.{key} is None, but the log is made of what it notes; leave it out")
     datasets = build_datasets(cfg, ("train", "val") if mode == "train" else ("test",))
     loaders = {
         f"{split}_dataloader": {**loader_cfg(cfg, split), "dataset": dataset} for split, dataset in datasets.items()

@@ -25,19 +25,38 @@ def evaluator_cfgs(cfg: Config, split: str) -> list[dict]:
     return [{"type": "CocoMetric", **metric} for metric in (value if isinstance(value, list | tuple) else [value])]
 
 
-# Transforms that move boxes, and detections are mapped back to the image from resizing alone.
-_MOVING = ("RandomFlip", "RandomCrop", "CenterCrop", "LargeScaleJitter", "Mosaic", "MixUp", "CopyPaste")
+# Transforms that move boxes and cannot be undone; detections are mapped back from resizing, and from flips of views.
+_NOT_UNDONE = ("RandomCrop", "CenterCrop", "LargeScaleJitter", "Mosaic", "MixUp", "CopyPaste")
+
+
+def name_of(step: dict) -> str:
+    """Return the name of a transform's class."""
+    return str(step["type"]).rpartition(".")[2]
+
+
+def not_undone(steps: Iterable[dict]) -> str | None:
+    """Return the first transform after which detections cannot be mapped back to the image, flips aside."""
+    return next((name for name in map(name_of, steps) if name in _NOT_UNDONE), None)
 
 
 def check_test_pipeline(pipeline: Iterable[dict], where: str) -> None:
     """Raise ConfigError if an image is evaluated otherwise than as it is, so that its detections are elsewhere."""
     for index, step in enumerate(pipeline):
-        name = str(step["type"]).rpartition(".")[2]
-        if name in _MOVING and step.get("prob", 1.0) != 0:
+        name = name_of(step)
+        if (name == "RandomFlip" or name in _NOT_UNDONE) and step.get("prob", 1.0) != 0:
             raise ConfigError(
                 f"{where}.{index}: {name} moves objects, and what is detected is not moved back; leave it out of the "
                 "pipeline that is evaluated with (for views of an image: --tta)"
             )
+
+
+def images_of(cfg: Config, split: str) -> dict:
+    """Return ``backend_args``, where the images of a split are read by some; else nothing."""
+    for dataset in innermost(loader_cfg(cfg, split).dataset) if loader_cfg(cfg, split) else ():
+        for step in dataset.get("pipeline") or ():
+            if step.get("backend_args"):
+                return {"backend_args": step["backend_args"]}
+    return {}
 
 
 def innermost(dataset: dict) -> Iterator[dict]:

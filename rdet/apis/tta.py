@@ -4,7 +4,7 @@ import copy
 
 from mmengine.config import Config
 
-from rdet.apis.data_cfg import innermost, loader_cfg
+from rdet.apis.data_cfg import innermost, loader_cfg, name_of, not_undone
 from rdet.errors import ConfigError
 
 
@@ -30,11 +30,9 @@ def with_views(cfg: Config) -> Config:
 def _check_views(pipeline: list[dict]) -> None:
     """Raise ConfigError if a view is made in a way that cannot be mapped back to the original image."""
     stages = [*([step] for step in pipeline[:-1]), *pipeline[-1]["transforms"]]
-    names = [{str(step["type"]).rpartition(".")[2] for step in stage} for stage in stages]
-    for name in ("RandomCrop", "LargeScaleJitter"):
-        if any(name in stage for stage in names):
-            raise ConfigError(f"tta_pipeline: {name} cannot be undone; take views by Resize and RandomFlip")
-    if sum("RandomFlip" in stage for stage in names) > 1:
+    if (name := not_undone(step for stage in stages for step in stage)) is not None:
+        raise ConfigError(f"tta_pipeline: {name} cannot be undone; take views by Resize and RandomFlip")
+    if sum("RandomFlip" in map(name_of, stage) for stage in stages) > 1:
         raise ConfigError("tta_pipeline: only one RandomFlip of a view can be undone; put all flips into one stage")
 
 
@@ -90,4 +88,4 @@ def _times(scale: int | tuple[int, int], factor: float) -> int | tuple[int, ...]
 
 
 def _is_type(step: dict, name: str) -> bool:
-    return str(step["type"]).rpartition(".")[2] == name
+    return name_of(step) == name

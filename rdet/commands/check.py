@@ -3,7 +3,9 @@
 import sys
 import tempfile
 
-from rdet.args import ArgumentParser, add_cfg_options, config_to_read, existing
+from rdet.args import ArgumentParser, add_cfg_options, add_data_format, config_to_read, existing
+
+_OF_DATA = ("data_format", "value_range", "channels")
 
 
 def parse_args():
@@ -12,11 +14,12 @@ def parse_args():
     parser.add_argument(
         "--data", type=existing, metavar="DIR", help="a folder with data of one's own, as 'rdet train' takes it"
     )
-    parser.add_argument("--data-format", choices=["coco", "yolo", "voc", "csv"], help="where the folder has several")
+    add_data_format(parser)
     add_cfg_options(parser)
     args = parser.parse_args()
-    if args.data_format and args.data is None:
-        parser.error("--data-format is of --data DIR; give that too")
+    for name in _OF_DATA:
+        if getattr(args, name) is not None and args.data is None:
+            parser.error(f"--{name.replace('_', '-')} is of --data DIR; give that too")
     return args
 
 
@@ -31,7 +34,8 @@ def main() -> None:
         if args.data is not None:
             from rdet.apis.own_data import Wishes, prepare
 
-            path, notes = prepare(args.config, args.data, folder, Wishes(data_format=args.data_format))
+            wishes = Wishes(**{name: getattr(args, name) for name in _OF_DATA})
+            path, notes = prepare(args.config, args.data, folder, wishes)
             config = str(path)
             print(notes[0])
         tables, doubts = check_data(load_run_config(config, args.cfg_options, None))

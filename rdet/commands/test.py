@@ -34,7 +34,7 @@ def main() -> None:
     args = parse_args()
 
     from rdet.apis.cli import load_run_config, one_line_errors
-    from rdet.apis.data_cfg import evaluator_cfgs
+    from rdet.apis.data_cfg import evaluator_cfgs, images_of
 
     with one_line_errors():
         cfg = load_run_config(args.config, args.cfg_options, args.work_dir)
@@ -48,7 +48,7 @@ def main() -> None:
             if not writers:
                 raise ConfigError("--out needs a CocoMetric as test_evaluator, which writes the detections")
             writers[0]["outfile_prefix"] = args.out
-        hooks = [{"type": "DrawHook", "out_dir": args.show_dir}] if args.show_dir else []
+        hooks = [{"type": "DrawHook", "out_dir": args.show_dir, **images_of(cfg, "test")}] if args.show_dir else []
         hooks += [{"type": "AmpTestHook"}] if args.amp else []
         cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), *hooks]
 

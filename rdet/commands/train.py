@@ -7,6 +7,7 @@ from pathlib import Path
 from rdet.args import (
     ArgumentParser,
     add_cfg_options,
+    add_data_format,
     add_launcher,
     between,
     config_to_read,
@@ -64,7 +65,7 @@ def parse_args():
     return args
 
 
-_OF_DATA = ("epochs", "batch_size", "image_size", "backbone", "group_by", "data_format")
+_OF_DATA = ("epochs", "batch_size", "image_size", "backbone", "group_by", "data_format", "value_range", "channels")
 
 
 def _add_data_options(parser: ArgumentParser) -> None:
@@ -72,7 +73,7 @@ def _add_data_options(parser: ArgumentParser) -> None:
     data.add_argument(
         "--data", type=existing, metavar="DIR", help="a folder with COCO json, YOLO labels, Pascal VOC xml or a csv"
     )
-    data.add_argument("--data-format", choices=["coco", "yolo", "voc", "csv"], help="where the folder has several")
+    add_data_format(data)
     data.add_argument("--epochs", type=count, help="how often each image is seen (default: by their number)")
     data.add_argument("--batch-size", type=count, help="images of a step (default: 4)")
     data.add_argument("--image-size", type=between(32, 10_000), help="longer side in pixels (default: the config's)")

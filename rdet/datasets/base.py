@@ -7,28 +7,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
-import torch
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from rdet.datasets.annotations import Annotations
+from rdet.datasets.bad_images import BadImages
 from rdet.datasets.classes import OTHER, renamed, select_classes
 from rdet.datasets.doubts import doubts_about
 from rdet.datasets.ground_truth import coco_ground_truth
-from rdet.datasets.images import MAX_PIXELS, find_bad_images, missing_files
+from rdet.datasets.images import missing_files
 from rdet.datasets.listed import names_as_known
-from rdet.datasets.on_disk import images_called_otherwise, near
+from rdet.datasets.on_disk import images_called_otherwise
 from rdet.datasets.paths import paths_within
 from rdet.datasets.records import build_records
-from rdet.datasets.remote import BackendArgs, is_address, join
 from rdet.datasets.report import LoadReport
 from rdet.datasets.transforms.failure import failed_at
 from rdet.datasets.transforms.load import LoadImageFromFile
 from rdet.datasets.values import LONGEST_PATH, names_in, names_in_json, read_file
-from rdet.errors import BadImageError, ConfigError, DatasetError, RdetError, UnknownNameError
+from rdet.errors import ConfigError, DatasetError, RdetError, UnknownNameError
 from rdet.messages import few, nearest
 from rdet.registry import TRANSFORMS
+from rdet.remote import BackendArgs, is_address, join
 from rdet.schema import Natural
 
 _NAMED = 3  # entries that a message names before it only counts
@@ -101,8 +101,6 @@ class DetDataset(BaseDataset):
         test_mode: bool = False,
         backend_args: BackendArgs = None,
     ):
-        if on_bad_image not in ("error", "skip", "warn"):
-            raise ConfigError(f"on_bad_image must be 'error', 'skip' or 'warn', got {on_bad_image!r}")
         if on_bad_image == "warn" and test_mode:
             raise ConfigError(
                 "on_bad_image is 'warn', but with test_mode=True each image has to be evaluated; set 'error' or 'skip'"
@@ -149,8 +147,8 @@ class DetDataset(BaseDataset):
     def _image_paths(self, names: Iterable[str]) -> list[str]:
         """Return the paths of images; of one that is missing, that of the only image there that it can mean."""
         paths = self._paths(names, "img")
-        loaders = self._loaders()
-        if not (self.READS_IMAGES or loaders) or any(loader.backend_args for loader in loaders):
+        wanted = self.READS_IMAGES or self._loaders or os.path.isdir(self.data_prefix["img"] or ".")
+        if not wanted or any(loader.backend_args for loader in self._loaders):
             return paths
         other = images_called_otherwise(missing_files(paths))
         return [other.get(path, path) for path in paths]
@@ -180,6 +178,8 @@ class DetDataset(BaseDataset):
         """Load, select, count and serialize the records."""
         if self._fully_initialized:
             return
+        self._loaders = [step for step in self.pipeline.transforms if isinstance(step, LoadImageFromFile)]
+        self.bad_images = BadImages(self.on_bad_image, self.ann_file, self._loaders)
         dropped: dict[str, int] = {}
         annotations = self._wanted_annotations()
         self._metainfo["classes"], labels = self._select_classes(annotations)
@@ -195,14 +195,13 @@ class DetDataset(BaseDataset):
             self.data_list = self._take(self._indices)
         if not self.data_list:
             raise DatasetError(self._nothing_kept(annotations, dropped))
-        self._check_files()
+        self.bad_images.check_files(self.data_list)
         clipped_boxes = sum(clipped.get(record["img_id"], 0) for record in self.data_list)
         self.report = LoadReport.of(self.data_list, dropped, clipped_boxes)
         if not (self.report.boxes or self.test_mode):
             raise DatasetError(self._nothing_to_learn(annotations, labels))
         self.data_bytes, self.data_address = self._serialize_data()
-        # In memory that the workers of a data loader share, so that each image is said once.
-        self._said = torch.zeros(len(self.data_address), dtype=torch.bool).share_memory_()
+        self.bad_images.begin(len(self.data_address))
         self._fully_initialized = True
 
     def __getitem__(self, idx: int) -> dict:
@@ -213,18 +212,7 @@ class DetDataset(BaseDataset):
                 replaced by another image in silence.
             PipelineError: A transform failed; the message names the image.
         """
-        if self.on_bad_image != "warn":
-            return self._prepared(idx)
-        count = len(self)
-        for other in range(idx, idx + count):
-            try:
-                return self._prepared(other % count)
-            except BadImageError as error:
-                if not self._said[other % count]:
-                    self._said[other % count] = True
-                    problem = str(error).rpartition("; ")[0]
-                    print_log(f"{problem}; the next image is taken in its place", "current", logging.WARNING)
-        raise DatasetError(f"{self.ann_file}: none of its {count} images can be read; check them with data_root")
+        return self.bad_images.next_good(idx, self._prepared)
 
     def _prepared(self, idx: int) -> dict:
         record = self.get_data_info(idx)
@@ -274,28 +262,11 @@ class DetDataset(BaseDataset):
         return kept
 
     def _without_bad_images(self, records: list[dict], dropped: dict[str, int]) -> list[dict]:
-        if self.on_bad_image != "skip":
-            return records
-        print_log(f"{self.ann_file}: reading {len(records)} images to find bad ones", "current")
-        sizes = ((record["img_path"], (record["height"], record["width"])) for record in records)
-        loaders = self._loaders()
-        most = max((loader.max_pixels for loader in loaders), default=MAX_PIXELS)
-        first = loaders[0] if loaders else LoadImageFromFile(value_range="image")
-        bad = find_bad_images(sizes, most, first.value_range, first.backend_args, first.channels)
+        bad = self.bad_images.among(records)
         for reason in sorted({error.reason for error in bad.values()}):
             paths = [records[i]["img_path"] for i, error in bad.items() if error.reason == reason]
             self._leave_out(f"images {reason}", paths, dropped)
         return [record for i, record in enumerate(records) if i not in bad]
-
-    def _check_files(self) -> None:
-        # Without a pipeline that loads, only annotations are wanted; images from elsewhere have other loaders.
-        if not self._loaders():
-            return
-        if any(loader.backend_args for loader in self._loaders()):
-            return  # only the backend knows
-        missing = missing_files([record["img_path"] for record in self.data_list])
-        if missing and self.on_bad_image != "warn":
-            raise self._missing_images(missing, len(self.data_list))
 
     def _say_called_otherwise(self, annotations: Annotations, paths: list[str]) -> None:
         names = [os.path.basename(image["file_name"]) for image in annotations.images]
@@ -307,17 +278,6 @@ class DetDataset(BaseDataset):
                 "current",
                 logging.WARNING,
             )
-
-    def _missing_images(self, missing: list[str], count: int) -> BadImageError:
-        return BadImageError(
-            f"{self.ann_file}: {len(missing)} of {count} image files are missing: {few(missing, _NAMED)}"
-            f"{near(missing[0])}; check "
-            "data_root and data_prefix['img'], or set on_bad_image='skip' to leave such images out",
-            "missing",
-        )
-
-    def _loaders(self) -> list[LoadImageFromFile]:
-        return [transform for transform in self.pipeline.transforms if isinstance(transform, LoadImageFromFile)]
 
     def _take(self, indices: int | Sequence[int]) -> list[dict]:
         try:
@@ -338,8 +298,8 @@ class DetDataset(BaseDataset):
         if self._indices is not None:
             reasons.append(f"indices is {self._indices}")
         kept = f"{self.ann_file}: 0 of {len(annotations.images)} images kept"
-        if "images missing" in dropped and self._indices is None:
-            return f"{kept} ({', '.join(reasons)}); check data_root and data_prefix['img']"
+        if self._indices is None and (remedy := self.bad_images.remedy(dropped)) is not None:
+            return f"{kept} {remedy}"
         return (
             f"{kept} ({', '.join(reasons) or 'it lists none'}); "
             f"your classes are {few(self._metainfo['classes'])}, "

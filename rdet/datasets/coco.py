@@ -6,11 +6,12 @@ import os
 from mmengine.logging import print_log
 
 from rdet import coco_json
+from rdet.coco_boxes import CocoBoxes
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.base import DetDataset
-from rdet.datasets.faults import Faults
 from rdet.datasets.stated_sizes import NoSizeError, StatedSizes
 from rdet.errors import DatasetError
+from rdet.faults import Faults
 from rdet.messages import few, shown
 from rdet.registry import DATASETS
 
@@ -45,16 +46,19 @@ class CocoDataset(DetDataset):
         classes = coco_json.names(categories, where)
         image_ids = coco_json.ids(images, "images", where)
         images = self._images(images)
-        box_ids = coco_json.ids(boxes, "annotations", where)
+        has_ids = any(isinstance(row, dict) and "id" in row for row in boxes)
+        box_ids = coco_json.ids(boxes, "annotations", where) if has_ids else list(range(1, len(boxes) + 1))
 
         def entry_name(row: int) -> str:
             return f"annotation {box_ids[row]}"
 
-        bboxes = coco_json.bboxes(boxes, entry_name, where)
-        areas, replaced = coco_json.areas(boxes, bboxes, entry_name, where)
-        if replaced and not self._fully_initialized:  # said once, though the file is read again for an evaluation
+        columns = CocoBoxes.of(boxes, image_ids, category_ids, entry_name, where)
+        if (
+            columns.replaced and not self._fully_initialized
+        ):  # said once, though the file is read again for an evaluation
             print_log(
-                f"{where}: {len(replaced)} areas are negative or not finite: {few(map(entry_name, replaced), _NAMED)}; "
+                f"{where}: {len(columns.replaced)} areas are negative or not finite: "
+                f"{few(map(entry_name, columns.replaced), _NAMED)}; "
                 "those of the boxes are taken, correct the file if areas matter",
                 "current",
                 logging.WARNING,
@@ -64,11 +68,11 @@ class CocoDataset(DetDataset):
             category_ids=category_ids,
             images=images,
             box_ids=box_ids,
-            image_index=coco_json.references(boxes, "image_id", image_ids, entry_name, where),
-            class_index=coco_json.references(boxes, "category_id", category_ids, entry_name, where),
-            bboxes=bboxes,
-            areas=areas,
-            ignored=coco_json.crowds(boxes, entry_name, where),
+            image_index=columns.image_index,
+            class_index=columns.class_index,
+            bboxes=columns.bboxes,
+            areas=columns.areas,
+            ignored=columns.crowds,
             entry_name=entry_name,
         )
 
@@ -96,8 +100,11 @@ class CocoDataset(DetDataset):
     def _images(self, rows: list[dict]) -> list[dict]:
         """Return what is needed of the images; a size that the file does not state is read from the image."""
         coco_json.column(rows, "images", "file_name", self.ann_file)
+        faults = Faults(self.ann_file, "images", len(rows))
         for image in rows:
-            self._check_name(image)
+            with faults.of(f"images entry {image['id']}"):
+                self._check_name(image)
+        faults.raise_any()
         sizes = [self._stated_size(row, image) for row, image in enumerate(rows)]
         without = [row for row, size in enumerate(sizes) if isinstance(size, NoSizeError)]
         names = [rows[row]["file_name"] for row in without]

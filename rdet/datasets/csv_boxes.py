@@ -1,17 +1,20 @@
 """Annotations in one csv table, a row for each box."""
 
+import logging
 import os
 
 import numpy as np
+from mmengine.logging import print_log
 
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.base import DetDataset
 from rdet.datasets.classes import in_order
-from rdet.datasets.csv_table import read_rows
-from rdet.datasets.faults import Faults
+from rdet.datasets.csv_columns import NEEDED, is_size, known_columns, taken
+from rdet.datasets.csv_table import header_of, read_rows
 from rdet.datasets.stated_sizes import NoSizeError, StatedSizes, size_or_error
 from rdet.datasets.values import number
 from rdet.errors import DatasetError
+from rdet.faults import Faults
 from rdet.messages import shown
 from rdet.registry import DATASETS
 
@@ -23,7 +26,9 @@ class CsvDataset(DetDataset):
     """Images with boxes in a csv file: ``filename,width,height,class,xmin,ymin,xmax,ymax``.
 
     The first line names the columns, which may be in any order and among others; the separator is a comma, a semicolon
-    or a tab. ``filename`` is relative to ``data_prefix['img']``. A row whose last five values are empty is an image
+    or a tab. Tools' other names for them are told and said (``image,label,x1,y1,x2,y2``; ``x,y,w,h`` for the upper left
+    corner and the size of the box), and the size of the image may be left out. ``filename`` is relative to
+    ``data_prefix['img']``. A row whose last five values are empty is an image
     without a box. A size that is empty or 0 is read from the image. ``img_id`` is the place of the image's first row
     among the images, counted from 1.
 
@@ -47,7 +52,9 @@ class CsvDataset(DetDataset):
         images: dict[str, dict] = {}
         names, bboxes, image_index, lines = [], [], [], []
         faults = Faults(self.ann_file, "rows")
-        for line, row in read_rows(self._ann_file_bytes(), self.ann_file, faults):
+        data = self._ann_file_bytes()
+        self._say_other_names(data)
+        for line, row in read_rows(data, self.ann_file, faults):
             where = f"line {line} of {self.ann_file}"
             with faults.of(f"line {line}"):
                 image = self._image(row, images, where)
@@ -80,6 +87,14 @@ class CsvDataset(DetDataset):
             entry_name=lambda row: f"line {lines[row]} of {self.ann_file}",
         )
 
+    def _say_other_names(self, data: bytes) -> None:
+        """Say by which names columns were told, and note which of them are sizes of boxes."""
+        header = header_of(data)
+        columns = known_columns(header)
+        self._are_sizes = {column for column, name in columns.items() if is_size(column, name)}
+        if (other := taken(columns)) and columns.keys() >= {*NEEDED} and not self._fully_initialized:
+            print_log(f"{self.ann_file}: the column {other}", "current", logging.WARNING)
+
     def _image(self, row: dict[str, str], images: dict[str, dict], where: str) -> dict:
         name = row["filename"]
         if not name:
@@ -99,7 +114,11 @@ class CsvDataset(DetDataset):
         return image
 
     def _bbox(self, row: dict[str, str], where: str) -> tuple[float, float, float, float]:
-        xmin, ymin, xmax, ymax = (number(row[key], key, where) for key in _BOX[1:])
+        xmin, ymin, *ends = (number(row[key], key, where) for key in _BOX[1:])
         if self.one_based:
             xmin, ymin = xmin - 1, ymin - 1
-        return xmin, ymin, xmax - xmin, ymax - ymin
+        width, height = (
+            end if column in self._are_sizes else end - start
+            for column, start, end in zip(("xmax", "ymax"), (xmin, ymin), ends, strict=True)
+        )
+        return xmin, ymin, width, height

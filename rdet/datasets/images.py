@@ -13,10 +13,10 @@ from rdet.datasets.arrays import MAGIC, array_shape, as_picture, read_array
 from rdet.datasets.depth import ValueRange, as_8_bits, describe
 from rdet.datasets.image_header import claims_too_much, is_transposed, open_header, turn_back
 from rdet.datasets.quiet import quiet_decoders
-from rdet.datasets.remote import BackendArgs, exists, is_address, open_file
 from rdet.errors import BadImageError, RdetError
 from rdet.files import why_unreadable
 from rdet.messages import in_one_line
+from rdet.remote import BackendArgs, exists, is_address, open_file
 
 # How the names of images end.
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -72,7 +72,7 @@ def read_image(
         max_pixels: Most pixels of an image.
         value_range: Of an image of more than 8 bits a channel, the values that become 0 and 255, or ``'image'`` for
             the lowest and the highest of each. None refuses it.
-        backend_args: As :func:`~rdet.datasets.remote.open_file` takes it.
+        backend_args: As :func:`~rdet.remote.open_file` takes it.
         channels: How many the image has to have. Three are made of grey ones, and one of colours; of other numbers, the
             orientation is not applied. None: three, to look at, of whatever the file has.
 

@@ -4,9 +4,9 @@ import os
 import posixpath
 from collections.abc import Iterable
 
-from rdet.datasets.remote import is_address, join, leads_out
 from rdet.errors import DatasetError
 from rdet.messages import few
+from rdet.remote import is_address, join, leads_out
 
 _NAMED = 3  # names that a message has before it only counts
 

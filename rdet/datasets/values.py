@@ -1,15 +1,16 @@
 """What is written in annotations as text: lists of names, numbers, sizes."""
 
+import codecs
 import math
 from collections import Counter
 from collections.abc import Iterable
 
 from rdet.coco_json import MOST, parse
 from rdet.datasets.on_disk import near
-from rdet.datasets.remote import BackendArgs, open_file
 from rdet.errors import DatasetError
 from rdet.files import why_unreadable
 from rdet.messages import shown
+from rdet.remote import BackendArgs, open_file
 
 _LONGEST_NAME = 255  # characters, of a file
 LONGEST_PATH = 4096
@@ -32,9 +33,10 @@ def read_file(path: str, key: str, backend_args: BackendArgs = None) -> bytes:
 
 
 def text_of(data: bytes) -> str | None:
-    """Decode UTF-8, with or without a byte-order mark; None if it is something else, or has a zero byte."""
+    """Decode UTF-8, or what its byte-order mark says; None if it is something else, or has a zero byte."""
+    marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # as Windows' programs save "Unicode"
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-16" if marked else "utf-8-sig")
     except UnicodeDecodeError:
         return None
     return None if "\0" in text else text

@@ -13,18 +13,18 @@ from mmengine.logging import print_log
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.base import DetDataset
 from rdet.datasets.classes import in_order
-from rdet.datasets.faults import Faults
 from rdet.datasets.images import missing_files
 from rdet.datasets.listed import ids_of
 from rdet.datasets.on_disk import near
-from rdet.datasets.remote import join, open_file
 from rdet.datasets.stated_sizes import StatedSizes
 from rdet.datasets.values import check_once, names_in, number
-from rdet.datasets.voc_images import image_names, stated_size
+from rdet.datasets.voc_images import image_names, stated_size, xml_files
 from rdet.errors import DatasetError
+from rdet.faults import Faults
 from rdet.files import why_unreadable
 from rdet.messages import shown
 from rdet.registry import DATASETS
+from rdet.remote import is_remote_folder, join, open_file
 
 
 @DATASETS.register_module()
@@ -33,7 +33,8 @@ class VocDataset(DetDataset):
 
     ``ann_file`` lists the split, one id a line (``ImageSets/Main/train.txt``; with a folder, an ending, or the number
     of a list of a class too, ``a 1``), or is a folder with an
-    xml file for each id (``Annotations``); ``data_prefix`` has
+    xml file for each id (``Annotations``; in folders below it, where it has none itself; ``""`` is ``data_root``);
+    ``data_prefix`` has
     the folders ``img`` (``JPEGImages``) and ``xml`` (``Annotations``). ``img_id`` is the id's
     line, counted from 1. The image is ``<id>`` with the extension of ``<filename>``, or ``.jpg``; where
     that is not there, ``<id>`` with another one, or ``<filename>``. A size that is missing or 0 is read
@@ -58,6 +59,10 @@ class VocDataset(DetDataset):
         self.one_based = one_based
         self._sizes = StatedSizes()
         super().__init__(ann_file, **kwargs)
+
+    def _join_prefix(self) -> None:
+        super()._join_prefix()
+        self.ann_file = self.ann_file or self.data_root or "."
 
     def read_annotations(self) -> Annotations:
         """Read the xml files of the split; images are in the list's order."""
@@ -106,6 +111,11 @@ class VocDataset(DetDataset):
     def _read_list(self) -> list[str]:
         if os.path.isdir(self.ann_file):
             return self._stems_in(Path(self.ann_file))
+        if is_remote_folder(self.ann_file):
+            raise DatasetError(
+                f"{self.ann_file}: folders at addresses are not listed; set ann_file to a list of ids, such as "
+                "ImageSets/Main/train.txt"
+            )
         data = self._ann_file_bytes()
         if Path(self.ann_file).suffix in (".json", ".xml"):
             data = b"\0"  # no list
@@ -126,8 +136,8 @@ class VocDataset(DetDataset):
         return {*paths.values()} - {paths[path] for path in missing_files(paths)}
 
     def _stems_in(self, folder: Path) -> list[str]:
-        xml_folder = os.path.relpath(folder, self.data_prefix["xml"] or ".")
-        stems = sorted(os.path.normpath(os.path.join(xml_folder, path.stem)) for path in folder.glob("*.xml"))
+        xml_folder = self.data_prefix["xml"] or "."
+        stems = sorted(os.path.splitext(os.path.relpath(path, xml_folder))[0] for path in xml_files(folder))
         if not stems:
             raise DatasetError(
                 f"{folder} is a folder without xml files; set ann_file to one that has them, or to a list of ids"
@@ -140,7 +150,7 @@ class VocDataset(DetDataset):
         wanted = None if self._wanted is None else {*self._wanted, *self.ignore_classes}
         found = set(in_split)
         if wanted is None or not set(rename) <= found or not wanted <= {rename.get(n, n) for n in found}:
-            for path in Path(self.data_prefix["xml"]).glob("*.xml"):
+            for path in xml_files(Path(self.data_prefix["xml"])):
                 found |= {_text(node, "name", str(path)) for node in self._parse(path).findall("object")}
         return in_order(found, rename)
 

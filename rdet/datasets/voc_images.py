@@ -2,14 +2,20 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from xml.etree import ElementTree
 
 from rdet.datasets.images import IMAGE_SUFFIXES, missing_files
-from rdet.datasets.remote import join
 from rdet.datasets.stated_sizes import NoSizeError, size_or_error
 from rdet.datasets.values import number
+from rdet.remote import join
 
 _ENDINGS = (*IMAGE_SUFFIXES, *map(str.upper, IMAGE_SUFFIXES))
+
+
+def xml_files(folder: Path) -> list[Path]:
+    """List the xml files of a folder; where it has none itself, those in the folders below it."""
+    return sorted(folder.glob("*.xml")) or sorted(folder.rglob("*.xml"))
 
 
 def image_names(stems: Sequence[str], stated: Sequence[str], folder: str) -> list[str]:
@@ -34,8 +40,12 @@ def image_names(stems: Sequence[str], stated: Sequence[str], folder: str) -> lis
 
 
 def _another(name: str, stem: str, stated: str, folder: str) -> str:
-    candidates = [*(f"{stem}{end}" for end in _ENDINGS), os.path.join(os.path.dirname(stem), stated)]
-    return next((c for c in candidates if os.path.isfile(os.path.join(folder, c))), name)
+    inner, base = os.path.split(stem)
+    candidates = [*(f"{stem}{end}" for end in _ENDINGS), os.path.join(inner, stated)]
+    if inner:  # the images may lie together, though the xml files do not
+        candidates += [*(f"{base}{end}" for end in _ENDINGS), stated]
+    there = (c for c in candidates if os.path.basename(c) and os.path.isfile(os.path.join(folder, c)))
+    return next(there, name)
 
 
 def stated_size(root: ElementTree.Element, xml: str) -> tuple[int, int] | NoSizeError:

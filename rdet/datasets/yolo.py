@@ -10,17 +10,17 @@ from mmengine.logging import print_log
 
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.base import DetDataset
-from rdet.datasets.faults import Faults
 from rdet.datasets.image_sizes import ImageSizes
-from rdet.datasets.remote import join
 from rdet.datasets.values import LONGEST_PATH, names_in, read_file
 from rdet.datasets.yolo_labels import Label, read_labels
-from rdet.datasets.yolo_names import find_names_file, read_class_names
+from rdet.datasets.yolo_names import find_names_file, not_names, read_class_names
 from rdet.datasets.yolo_places import folder_of_names, images_below, label_paths, resolved
 from rdet.datasets.yolo_yaml import read_data_yaml
 from rdet.errors import ConfigError, DatasetError
+from rdet.faults import Faults
 from rdet.messages import few
 from rdet.registry import DATASETS
+from rdet.remote import is_address, is_remote_folder, join
 
 _YAML = (".yaml", ".yml")
 
@@ -66,10 +66,11 @@ class YoloDataset(DetDataset):
 
     def read_annotations(self) -> Annotations:
         """Read the label files; images are in the list's order."""
+        self._check_is_listed()
         classes = self._class_names()
         names = self._image_names()
         paths = self._paths(names, "img")
-        sizes = self._sizes.of(self._image_paths(names), self._missing_images)
+        sizes = self._sizes.of(self._image_paths(names), self.bad_images.missing)
         faults = Faults(self.ann_file, "label files")
         labels: list[Label] = []
         counts, entries, missing = [], [], []
@@ -109,17 +110,32 @@ class YoloDataset(DetDataset):
             return label_paths(paths, self.data_root)
         return self._paths((f"{os.path.splitext(name)[0]}.txt" for name in names), "labels")
 
+    def _check_is_listed(self) -> None:
+        """Raise DatasetError unless images and classes at an address are named: nothing can be looked for there."""
+        if not is_address(self.ann_file):
+            return
+        if self.ann_file.endswith(_YAML) or is_remote_folder(self.ann_file):
+            raise DatasetError(
+                f"{self.ann_file}: folders at addresses are not listed; set ann_file to a list of images, such as "
+                "train.txt, with class_file and data_prefix=dict(labels=...)"
+            )
+        if not (self.class_file and self._has_label_folder):
+            raise DatasetError(
+                f"{self.ann_file}: nothing is looked for at an address; set class_file and data_prefix=dict(labels=...)"
+            )
+
     def _class_names(self) -> list[str]:
         path = self.ann_file if self.ann_file.endswith(_YAML) else ""
         if self.class_file:
             path = join(self.data_root, self.class_file)
         if not path:
             root = Path(self.data_root)
-            found = find_names_file(list(dict.fromkeys([root, Path(self.ann_file).parent, root / "labels"])))
+            folders = list(dict.fromkeys([root, Path(self.ann_file).parent, root / "labels"]))
+            found = find_names_file(folders)
             if found is None:
                 raise DatasetError(
-                    f"{self.ann_file}: no file names the classes; write data.yaml, obj.names or classes.txt in "
-                    f"{root}, or set class_file"
+                    f"{self.ann_file}: no file names the classes{not_names(folders)}; write data.yaml, obj.names or "
+                    f"classes.txt in {root}, or set class_file"
                 )
             path = str(found)
         data = read_file(path, "class_file" if self.class_file else "ann_file", self.backend_args)

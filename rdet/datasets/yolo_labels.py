@@ -2,11 +2,11 @@
 
 import math
 
-from rdet.datasets.remote import BackendArgs, open_file
 from rdet.datasets.values import text_of
 from rdet.errors import DatasetError
 from rdet.files import why_unreadable
 from rdet.messages import shown
+from rdet.remote import BackendArgs, open_file
 
 _FARTHEST = 2  # of the image's side that a box may pass it; what lies farther was never a fraction
 Label = tuple[int, int, float, float, float, float]
@@ -18,7 +18,7 @@ def read_labels(path: str, classes: int, backend_args: BackendArgs = None) -> li
     Args:
         path: The label file.
         classes: How many classes there are.
-        backend_args: As :func:`~rdet.datasets.remote.open_file` takes it.
+        backend_args: As :func:`~rdet.remote.open_file` takes it.
 
     Returns:
         Line, class, x and y of the upper left corner, width and height of each box, in fractions of the image's
@@ -45,8 +45,8 @@ def _label(words: list[str], line: int, path: str, classes: int) -> Label:
     where = f"line {line} of {path}"
     if len(words) != 5 and (len(words) < 7 or len(words) % 2 == 0):
         raise DatasetError(
-            f"{where} has {len(words)} numbers; write class, x, y, width and height, or a class and the corners of a "
-            "polygon"
+            f"{where} has {len(words)} numbers; write class, x, y, width and height, separated by spaces, or a class "
+            "and the corners of a polygon"
         )
     label = _class(words[0], classes, where)
     values = [_fraction(word, where) for word in words[1:]]

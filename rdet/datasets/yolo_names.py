@@ -37,6 +37,14 @@ def find_names_file(folders: list[Path]) -> Path | None:
     return None
 
 
+def not_names(folders: list[Path]) -> str:
+    """Say what a file is that should name the classes, in brackets after a space; nothing where there is none."""
+    for path in (path for folder in folders for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])):
+        kind = "a folder" if path.is_dir() else "no file" if not path.is_file() else "without 'names'"
+        return f" ({path} is {kind})"
+    return ""
+
+
 def _has_names(path: Path) -> bool:
     """Tell whether a file is there, and, of a YAML file of any kind, whether it is YOLO's."""
     try:

@@ -35,9 +35,12 @@ def resolved(yaml: DataYaml, split: str, where: str) -> list[str]:
         while inner.startswith("../"):
             inner = inner[3:]
         tried = list(dict.fromkeys([folder / yaml.root / place, folder / place, folder / inner]))
-        there = next((path for path in tried if path.exists()), None)
+        parts = Path(inner).parts  # the path of another machine ends as it does here: in images/train
+        ends = [folder.joinpath(*parts[cut:]) for cut in range(1, len(parts) - 1)]
+        there = next((path for path in [*tried, *ends] if path.exists()), None)
         if there is None:
-            raise DatasetError(f"{where}: there is no {split} at {few(tried)}; correct {split} or path")
+            without = "" if split == "train" else f", or leave {split} out"
+            raise DatasetError(f"{where}: there is no {split} at {few(tried)}; correct {split} or path{without}")
         found.append(str(there))
     return found
 

@@ -30,10 +30,10 @@ def write_checkpoint(path: str | Path, write: Callable[[Path], object]) -> None:
     try:
         write_whole(path, write)
     except (OSError, RuntimeError) as error:  # torch's writer turns the system's errors into RuntimeErrors
-        raise CheckpointError(
-            f"cannot write {path} ({reason_of(error)}); checkpoints that were written before are whole: make room and "
-            "go on with --resume"
-        ) from error
+        then = "start again"
+        if holds_checkpoint(Path(path).parent):
+            then = "go on with --resume: checkpoints that were written before are whole"
+        raise CheckpointError(f"cannot write {path} ({reason_of(error)}); make room and {then}") from error
 
 
 def name_best(folder: str | Path, name: str) -> None:

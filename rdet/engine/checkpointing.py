@@ -1,6 +1,7 @@
 """What a run reads from checkpoints and writes into them."""
 
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import master_only
@@ -17,13 +18,31 @@ from rdet.engine.log_processor import LogProcessor
 from rdet.engine.resumed_state import check_meta, check_states
 from rdet.errors import CheckpointError, MissingFileError, message_of
 from rdet.literal_config import literal_config
-from rdet.messages import few, in_one_line
+from rdet.messages import few, in_one_line, shown
 
 # What a resumed run cannot have changed.
 _KEPT_SETTINGS = (
     ("optim_wrapper.optimizer.type", lambda cfg: cfg.optim_wrapper.optimizer.type),
     ("number of param_scheduler", lambda cfg: len(cfg.get("param_scheduler") or ())),
 )
+
+
+# What a resumed run goes on with as its config says now, and what of it changes no result.
+_COMPARED = ("model.", "train_dataloader.", "optim_wrapper.clip_grad.", "optim_wrapper.type", "train_cfg.by_epoch")
+_OF_THE_MACHINE = ("weights", "num_workers", "persistent_workers", "pin_memory", "prefetch_factor", "data_root")
+_NOTHING = "nothing"
+
+
+def _differ(before: Any, now: Any) -> bool:
+    """Tell whether two values of configs differ; objects and classes, which a saved config has as texts, do not."""
+    if isinstance(before, list | tuple) and isinstance(now, list | tuple):
+        return len(before) != len(now) or any(map(_differ, before, now))
+    plain = (str, int, float, bool, list, tuple, dict, type(None))
+    return isinstance(before, plain) and isinstance(now, plain) and before != now
+
+
+def _said(value: Any) -> str:
+    return _NOTHING if value is _NOTHING else shown(value)
 
 
 class CheckpointingRunner(Runner):
@@ -166,6 +185,15 @@ class CheckpointingRunner(Runner):
             self.logger.warning(
                 f"{filename} is resumed with its own optimizer and schedulers: the config's {few(changed)} "
                 "differ from them and are not used; start anew with load_from to use them"
+            )
+
+        others = [key for key in {**old, **new} if key.startswith(_COMPARED) and not key.endswith(_OF_THE_MACHINE)]
+        other = [key for key in others if _differ(old.get(key, _NOTHING), new.get(key, _NOTHING))]
+        if other:
+            said = (f"{key} ({_said(old.get(key, _NOTHING))} -> {_said(new.get(key, _NOTHING))})" for key in other)
+            self.logger.warning(
+                f"{filename} was trained with another config, {len(other)} keys differ: {few(said)}; the run goes on "
+                "with this one's"
             )
 
     @property

@@ -1,8 +1,39 @@
 """The data loader of a run, whose workers can be told to end."""
 
 import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from torch.utils.data import DataLoader
+
+from rdet.errors import ConfigError
+from rdet.messages import in_one_line
+from rdet.registry import refused_values
+
+
+class Collate:
+    """A function that makes a batch of samples, whose place in the config is said where it cannot.
+
+    Args:
+        function: Of the config.
+
+    Raises:
+        ConfigError: It takes no list of samples; an error in a function of the user keeps its traceback.
+    """
+
+    def __init__(self, function: Callable[[Sequence[Any]], Any]):
+        self.function = function
+
+    def __call__(self, samples: Sequence[Any]) -> Any:
+        try:
+            return self.function(samples)
+        except Exception as error:
+            name = getattr(self.function, "__qualname__", type(self.function).__name__)
+            why = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            if refused_values(error, "collate_fn", name) is not None:
+                message = f"collate_fn: {name} makes no batch of the samples ({in_one_line(why)}); leave it out"
+                raise ConfigError(message) from error
+            raise
 
 
 class Loader(DataLoader):

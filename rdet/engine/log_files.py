@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from mmengine.visualization import LocalVisBackend as MMLocalVisBackend
@@ -9,26 +10,37 @@ from mmengine.visualization import LocalVisBackend as MMLocalVisBackend
 from rdet.files import write_text, writing
 from rdet.registry import VISBACKENDS
 
-GO_ON = "then go on with --resume"
+GO_ON, AGAIN = "then go on with --resume", "then start again"
 
 
 @VISBACKENDS.register_module()
 class LocalVisBackend(MMLocalVisBackend):
-    """mmengine's, which has ``scalars.json`` and the config."""
+    """mmengine's, which has ``scalars.json`` and the config.
+
+    Attributes:
+        then: Says what to do when the disk is no longer full; the Runner sets it.
+    """
+
+    then: Callable[[], str] = staticmethod(lambda: AGAIN)
 
     def add_config(self, config, **kwargs) -> None:
-        write_text(Path(self.experiment._config_save_file), config.pretty_text, GO_ON)
+        write_text(Path(self.experiment._config_save_file), config.pretty_text, self.then())
 
     def _dump(self, value_dict: dict, file_path: str, file_format: str) -> None:
-        with writing(file_path, GO_ON):
+        with writing(file_path, self.then()):
             super()._dump(value_dict, file_path, file_format)
 
 
-def end_run_if_log_is_lost(logger: logging.Logger) -> None:
-    """Have a logger raise when its file cannot be written; Python's prints a traceback and goes on."""
+def end_run_if_log_is_lost(logger: logging.Logger, then: Callable[[], str]) -> None:
+    """Have a logger raise when its file cannot be written; Python's prints a traceback and goes on.
+
+    Args:
+        logger: Of the run.
+        then: Says what to do when it can be written again.
+    """
     for handler in logger.handlers:
         if isinstance(handler, logging.FileHandler):
-            handler.handleError = _raise_of(handler.baseFilename, handler.handleError)
+            handler.handleError = _raise_of(handler.baseFilename, handler.handleError, then)
 
 
 # How what mmengine logs begins that a person looks up, and does not read before each run.
@@ -49,12 +61,12 @@ def keep_details_in_the_file(logger: logging.Logger) -> None:
             handler.addFilter(lambda record: not record.getMessage().startswith(_DETAILS))
 
 
-def _raise_of(path: str, otherwise):
+def _raise_of(path: str, otherwise, then: Callable[[], str]):
     def handle(record: logging.LogRecord) -> None:
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             return otherwise(record)
-        with writing(path, GO_ON):
+        with writing(path, then()):
             raise error
 
     return handle

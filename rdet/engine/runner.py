@@ -18,24 +18,35 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from rdet.compat import recompute_for_all_gradients
+from rdet.engine.checkpoint_files import holds_checkpoint
 from rdet.engine.checkpointing import CheckpointingRunner
 from rdet.engine.distributed import average_in_order, cpu_only, init_cpu_process_group, meeting_of_this_attempt
 from rdet.engine.hooks.checkpoint_hook import CheckpointHook
 from rdet.engine.hooks.progress_hook import progress_of
 from rdet.engine.interrupt import ending_at_signals, leave_interrupts_to_the_run
-from rdet.engine.loader import Loader
-from rdet.engine.log_files import GO_ON, end_run_if_log_is_lost, keep_details_in_the_file
+from rdet.engine.loader import Collate, Loader
+from rdet.engine.log_files import AGAIN, GO_ON, LocalVisBackend, end_run_if_log_is_lost, keep_details_in_the_file
 from rdet.engine.memory import keep_freed_memory
 from rdet.engine.optim_wrapper import check_optimizer
 from rdet.engine.sampling import SeededDataset, StridedBatches, TrainStream, sizes_of
 from rdet.engine.vis_backends import check_packages
-from rdet.errors import ConfigError, Interrupted, NonFiniteDetectionError, interruption_behind
+from rdet.errors import ConfigError, Interrupted, NonFiniteDetectionError, PipelineError, interruption_behind
 from rdet.files import write_text
 from rdet.registry import LOOPS, function_named, refused_values
 
 recompute_for_all_gradients()
 
 _HOOKS_OF_MMENGINE = ("runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint")
+_ONE_VALUE = "Expected more than 1 value per channel when training"  # what torch's batch normalisation says
+
+
+def _too_small(message: str) -> str:
+    """Say what to do where batch normalisation has nothing to average over."""
+    shape = message.partition("got input size ")[2]
+    return (
+        f"batch normalisation is given one value of each channel, {shape}: the images are too small for the last "
+        "levels, or too few; take larger images or more of them in a batch, norm_eval=True of the backbone, or GN"
+    )
 
 
 def _building(key: str, build: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,6 +82,9 @@ class Runner(CheckpointingRunner):
     def build_visualizer(self, visualizer=None):
         built = _building("visualizer", super().build_visualizer)(visualizer)
         check_packages(built)
+        for backend in built._vis_backends.values():
+            if isinstance(backend, LocalVisBackend):
+                backend.then = self._how_to_go_on
         return built
 
     def build_optim_wrapper(self, optim_wrapper):
@@ -125,7 +139,7 @@ class Runner(CheckpointingRunner):
 
     def build_logger(self, *args, **kwargs):
         logger = super().build_logger(*args, **kwargs)
-        end_run_if_log_is_lost(logger)
+        end_run_if_log_is_lost(logger, self._how_to_go_on)
         keep_details_in_the_file(logger)
         return logger
 
@@ -151,7 +165,11 @@ class Runner(CheckpointingRunner):
     @master_only
     def dump_config(self) -> None:
         name = Path(self.cfg.filename).name if self.cfg.filename else f"{self.timestamp}.py"
-        write_text(Path(self.work_dir) / name, self.cfg.pretty_text, GO_ON)
+        write_text(Path(self.work_dir) / name, self.cfg.pretty_text, self._how_to_go_on())
+
+    def _how_to_go_on(self) -> str:
+        """Say what to do once the disk is no longer full: a training that has saved something can be resumed."""
+        return GO_ON if self._train_loop is not None and holds_checkpoint(self.work_dir) else AGAIN
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         if self.distributed and cpu_only() and not is_model_wrapper(model):
@@ -184,7 +202,8 @@ class Runner(CheckpointingRunner):
                 options[key] = function_named(options[key], key)
         options.setdefault("worker_init_fn", _begin_worker)
         options.setdefault("pin_memory", torch.cuda.is_available())  # to copy images to the GPU while it works
-        return Loader(dataset, collate_fn=options.pop("collate_fn", pseudo_collate), **options)
+        collate = options.pop("collate_fn", None)
+        return Loader(dataset, collate_fn=pseudo_collate if collate is None else Collate(collate), **options)
 
     # A run ends its loaders' workers, whether it is done, fails or is interrupted.
 
@@ -198,6 +217,10 @@ class Runner(CheckpointingRunner):
             with ending_at_signals(self._has_no_open_step) as self.interruption:
                 try:
                     return super().train()
+                except ValueError as error:
+                    if not str(error).startswith(_ONE_VALUE):
+                        raise
+                    raise PipelineError(f"iteration {self.iter + 1}: {_too_small(str(error))}") from None
                 except NonFiniteDetectionError as error:
                     begun = f", begun from {self._load_from}" if self._load_from else ""
                     raise NonFiniteDetectionError(f"iteration {self.iter}{begun}: {error}") from None

@@ -15,7 +15,7 @@ from itertools import chain
 import numpy as np
 from terminaltables import AsciiTable
 
-from rdet.coco_json import is_area
+from rdet.coco_boxes import is_area
 from rdet.errors import ConfigError, EvaluationError, MissingModuleError, NonFiniteDetectionError
 from rdet.messages import few
 

@@ -12,7 +12,6 @@ from typing import Annotated
 import numpy as np
 import torch
 import torch.distributed as torch_dist
-from mmengine import fileio
 from mmengine.dist import broadcast_object_list, is_distributed, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
@@ -21,8 +20,10 @@ from rdet.errors import ConfigError, EvaluationError, MissingFileError, OutputEr
 from rdet.evaluation.coco_eval import MAX_DETS, evaluate_coco, resolve_backend
 from rdet.evaluation.coco_results import check_images, from_labels, write_results
 from rdet.evaluation.coco_truth import read_truth
+from rdet.files import why_unreadable
 from rdet.messages import few
 from rdet.registry import METRICS
+from rdet.remote import is_address, open_file
 from rdet.schema import Limits
 
 
@@ -36,7 +37,7 @@ class CocoMetric(BaseMetric):
     error, never a low AP.
 
     Args:
-        ann_file: COCO json file with the ground truth. By default it is taken from the data set under
+        ann_file: COCO json file with the ground truth, or its address. By default it is taken from the data set under
             evaluation (``coco_ground_truth()``, see :meth:`set_dataset`).
         backend: ``pycocotools``, ``hotcoco``, or ``auto`` for hotcoco if it is installed. Both give
             the same numbers.
@@ -79,8 +80,8 @@ class CocoMetric(BaseMetric):
         if format_only and outfile_prefix is None:
             raise ConfigError("format_only writes the detections and nothing else: set outfile_prefix")
         # All of this can go wrong before the first epoch of training, so better there than after it.
-        if ann_file is not None and not fileio.exists(ann_file):
-            raise MissingFileError(f"CocoMetric: ann_file {ann_file!r} does not exist; check the path")
+        if ann_file is not None:
+            _check_is_there(ann_file)
         if outfile_prefix is not None:
             folder = Path(outfile_prefix).resolve().parent
             folder.mkdir(parents=True, exist_ok=True)
@@ -252,6 +253,20 @@ class CocoMetric(BaseMetric):
                 )
             categories = [categories[names.index(name)] for name in classes]
         return {**truth, "categories": categories, "annotations": truth.get("annotations", [])}
+
+
+def _check_is_there(ann_file: str) -> None:
+    """Raise MissingFileError unless there is such a file, or something at such an address."""
+    if not is_address(ann_file):
+        if not os.path.exists(ann_file):
+            raise MissingFileError(f"CocoMetric: ann_file {ann_file!r} does not exist; check the path")
+        return
+    try:
+        open_file(ann_file, most=0).close()
+    except OSError as error:
+        raise MissingFileError(
+            f"CocoMetric: ann_file {ann_file!r} cannot be read ({why_unreadable(error)}); check the address"
+        ) from error
 
 
 def _sendable(error: Exception) -> Exception:

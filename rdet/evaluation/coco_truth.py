@@ -1,17 +1,17 @@
 """Ground truth of an evaluation, from a COCO file of its own."""
 
-from mmengine import fileio
-
 from rdet import coco_json
+from rdet.coco_boxes import CocoBoxes
 from rdet.errors import DatasetError
-from rdet.files import read_regular, why_unreadable
+from rdet.files import why_unreadable
+from rdet.remote import open_file
 
 
 def read_truth(path: str, remedy: str = "check ann_file of CocoMetric") -> dict:
     """Read and check a COCO file to evaluate against.
 
     Args:
-        path: A file, or an address that mmengine's ``fileio`` reads.
+        path: A file, or an address: on http, in a zip or a tar, or what mmengine's ``fileio`` reads.
         remedy: What to do if it cannot be read.
 
     Returns:
@@ -21,7 +21,8 @@ def read_truth(path: str, remedy: str = "check ann_file of CocoMetric") -> dict:
         DatasetError: It cannot be used. The message names the entry.
     """
     try:
-        text = fileio.get(path) if "://" in path else read_regular(path)
+        with open_file(path) as file:
+            text = file.read()
     except OSError as error:
         raise DatasetError(f"{path} cannot be read ({why_unreadable(error)}); {remedy}") from error
     content = coco_json.lists(coco_json.parse(text, path), ("images", "categories"), ("annotations",), path)
@@ -36,12 +37,15 @@ def read_truth(path: str, remedy: str = "check ann_file of CocoMetric") -> dict:
         box_id = boxes[row].get("id")
         return f"annotation {box_id}" if type(box_id) in (int, str) else f"annotations[{row}]"
 
-    bboxes = coco_json.bboxes(boxes, entry_name, path)
-    areas, _ = coco_json.areas(boxes, bboxes, entry_name, path)
-    ignored = coco_json.crowds(boxes, entry_name, path)
-    positions = (coco_json.references(boxes, key, of, entry_name, path) for key, of in ids.items())
-    references = ([of[i] for i in found] for found, of in zip(positions, ids.values(), strict=True))
-    columns = zip(*references, bboxes.tolist(), areas.tolist(), ignored.tolist(), strict=True)
+    found = CocoBoxes.of(boxes, ids["image_id"], ids["category_id"], entry_name, path)
+    columns = zip(
+        (ids["image_id"][i] for i in found.image_index),
+        (ids["category_id"][i] for i in found.class_index),
+        found.bboxes.tolist(),
+        found.areas.tolist(),
+        found.crowds.tolist(),
+        strict=True,
+    )
     return {
         "images": images,
         "categories": categories,

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from made_sets import write_images
 from PIL import Image
 
 from rdet.datasets import CsvDataset, DatasetError, LoadReport
+from rdet.datasets.folders import look_at
 
 HEADER = "filename,width,height,class,xmin,ymin,xmax,ymax"
 ROWS = ("b.png,40,30,dog,1,2,11,22", "a.png,40,30,cat,0,0,40,30", "b.png,40,30,cat,30,20,50,40", "c.png,40,30,,,,,")
@@ -83,7 +85,7 @@ def test_bad_row(table, row, message):
     ("header", "message"),
     [
         ("a,b", r"has no column 'filename' but 'a', 'b'; name it in the first line"),
-        (HEADER.replace("xmin", "x_min"), r"has no column 'xmin' but .*\. Did you mean 'x_min'"),
+        (HEADER.replace("xmin", "xmn"), r"has no column 'xmin' but .*\. Did you mean 'xmn'"),
         (HEADER.replace("xmin", "xmax"), r"has no column 'xmin' but"),
         (f"{HEADER},class", r"has the column 'class' 2 times; leave one"),
     ],
@@ -93,9 +95,51 @@ def test_bad_header(table, header, message):
         CsvDataset(**table(*ROWS, header=header))
 
 
-@pytest.mark.parametrize(("data", "message"), [(b"", "is empty; write"), (b"\xff\xfe", "is no text in UTF-8; write")])
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "is empty; write a table with the columns filename,width"),
+        (b"\xff\xfe\x00", "is no text in UTF-8; save"),
+    ],
+)
 def test_no_table(table, tmp_path, data, message):
     arguments = table()
     (tmp_path / "boxes.csv").write_bytes(data)
-    with pytest.raises(DatasetError, match=rf"boxes\.csv {message} a table with the columns filename,width"):
+    with pytest.raises(DatasetError, match=rf"boxes\.csv {message}"):
         CsvDataset(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "said"),
+    [
+        (
+            "xmin,ymin,xmax,ymax,label,image",
+            "1,2,11,22,cat,a.png",
+            "'image' is taken for 'filename', 'label' is ",
+        ),
+        ("path,x1,y1,x2,y2,class_name", "a.png,1,2,11,22,cat", "'x1' is taken for 'xmin', 'y1' is taken for 'ymin', "),
+        (
+            "image_id,x,y,w,h,category",
+            "a.png,1,2,10,20,cat",
+            "'w' is taken for the width of the box, 'h' is ",
+        ),
+        ("filename,class,x,y,width,height", "a.png,cat,1,2,10,20", "'width' is taken for the width of the box"),
+        ("filename,width,height,class,xmin,ymin,box_width,box_height", "a.png,40,30,cat,1,2,10,20", "'box_width' is"),
+    ],
+)
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_other_names_of_columns_are_told_and_said(header, row, said, separator, encoding, tmp_path, log):
+    write_images(tmp_path, ["a"])
+    text = f"{header}\n{row}\n".replace(",", separator)
+    (tmp_path / "boxes.csv").write_bytes(text.encode(encoding))
+    for one_based in (False, True):
+        record = CsvDataset("boxes.csv", data_root=tmp_path, one_based=one_based).get_data_info(0)
+        is_size = "width" in said
+        x, y = 1 - one_based, 2 - one_based
+        end = (x + 10, y + 20) if is_size else (11, 22)
+        assert record["gt_bboxes"].tolist() == [[x, y, *end]]
+        assert (record["width"], record["height"]) == (40, 30)
+    assert log.text.count("boxes.csv: the column ") == 2
+    assert said in log.text
+    assert look_at(str(tmp_path)).kind == "a csv table"

@@ -1,6 +1,8 @@
 """What a folder holds: every layout is found and read, and what is none is said in one line."""
 
+import json
 import os
+import shutil
 from collections import Counter
 
 import pytest
@@ -106,6 +108,56 @@ def voc_roboflow(root):
         write_voc(root / folder, names)
 
 
+def voc_in_folders_below(root):
+    write_images(root / "JPEG Images")
+    for folder, names in (("first half", TRAIN), ("zweite Hälfte", VAL)):
+        write_voc(root / "xml" / folder, names)
+
+
+def voc_in_folders_that_the_images_share(root):
+    for folder, names in (("day", TRAIN), ("night", VAL)):
+        write_images(root / "img" / folder, names)
+        write_voc(root / "xml" / folder, names)
+
+
+def voc_of_parts_in_folders_below(root):
+    for folder, names in (("train/x", TRAIN[:1]), ("train/y", TRAIN[1:]), ("val", VAL)):
+        write_images(root / folder, names)
+        write_voc(root / folder, names)
+
+
+def voc_beside(root):
+    write_images(root)
+    write_voc(root)
+
+
+def voc_of_other_names(root):
+    write_images(root / "img")
+    write_voc(root / "xml")
+    for i, name in enumerate(BOXES):
+        (root / f"xml/{name}.xml").rename(root / f"xml/scan{i}.xml")
+
+
+def coco_of_windows(root):
+    write_images(root / "pictures/all")
+    write_coco(root / "all.json", prefix="pictures\\all\\")
+    (root / "all.json").write_bytes((root / "all.json").read_text().encode("utf-16"))
+
+
+def coco_without_ids_of_boxes(root):
+    coco_beside(root)
+    content = json.loads((root / "labels.json").read_text())
+    for box in content["annotations"]:
+        del box["id"]
+    (root / "labels.json").write_bytes(b"\xef\xbb\xbf" + json.dumps(content).encode())
+
+
+def yolo_of_another_machine(root):
+    yolo_roboflow(root)
+    path = root / "data.yaml"
+    path.write_text(path.read_text().replace("../", "/content/drive/my set/"))
+
+
 def csv_one(root):
     write_images(root / "images")
     write_csv(root / "boxes.csv")
@@ -132,6 +184,14 @@ LAYOUTS = [
     (voc_official, "Pascal VOC", {"train", "val"}),
     (voc_kaggle, "Pascal VOC", {"all"}),
     (voc_roboflow, "Pascal VOC", {"train", "val"}),
+    (voc_in_folders_below, "Pascal VOC", {"all"}),
+    (voc_in_folders_that_the_images_share, "Pascal VOC", {"all"}),
+    (voc_of_parts_in_folders_below, "Pascal VOC", {"train", "val"}),
+    (voc_beside, "Pascal VOC", {"all"}),
+    (voc_of_other_names, "Pascal VOC", {"all"}),
+    (coco_of_windows, "COCO json", {"all"}),
+    (coco_without_ids_of_boxes, "COCO json", {"all"}),
+    (yolo_of_another_machine, "YOLO", {"train", "val"}),
     (csv_one, "a csv table", {"all"}),
     (csv_raccoon, "a csv table", {"train", "val"}),
 ]
@@ -209,21 +269,88 @@ def broken_json(root):
     (root / "a.json").write_text('{"images": [], "annotations": [], "categories": [')
 
 
+def no_list_of_boxes(root):
+    coco_beside(root)
+    content = json.loads((root / "labels.json").read_text())
+    del content["annotations"]
+    (root / "labels.json").write_text(json.dumps(content))
+
+
+def boxes_of_other_keys(root):
+    coco_beside(root)
+    text = (root / "labels.json").read_text()
+    (root / "labels.json").write_text(text.replace('"bbox"', '"bndbox"').replace('"annotations"', '"objects"'))
+
+
+def names_of_elsewhere(root):
+    write_images(root / "here")
+    write_coco(root / "train.json", prefix="C:\\\\old\\\\")
+
+
+def yaml_that_is_a_list(root):
+    yolo_roboflow(root)
+    (root / "data.yaml").write_text("- cat\n- dog\n")
+
+
+def yaml_that_is_a_folder(root):
+    yolo_roboflow(root)
+    (root / "data.yaml").unlink()
+    (root / "data.yaml").mkdir()
+
+
+def yaml_that_is_a_pipe(root):
+    yolo_roboflow(root)
+    (root / "data.yaml").unlink()
+    os.mkfifo(root / "data.yaml")
+
+
+def labels_with_commas(root):
+    yolo_roboflow(root)
+    for path in root.glob("*/labels/*.txt"):
+        path.write_text(path.read_text().replace(" ", ","))
+
+
+def table_in_latin_1(root):
+    csv_one(root)
+    path = root / "boxes.csv"
+    path.write_bytes(path.read_text().replace("cat", "Kätzchen").encode("latin-1"))
+
+
+def table_without_a_corner(root):
+    csv_one(root)
+    path = root / "boxes.csv"
+    path.write_text(path.read_text().replace("ymax", "note"))
+
+
 UNREADABLE = [
     (no_data, r"is no data set that rdet reads: it has 1 images, index\.json \(keys frames, info\); put COCO json"),
     (two_jsons, r"COCO json of one part is there 2 times: labels\.json, more\.json; remove"),
     (images_elsewhere, r"train\.json: none of its 4 images is below .*, such as 'a\.png'; put them there"),
-    (xml_without_images, r"Annotations: no image has the name of an xml file, such as a; put the images below"),
+    (xml_without_images, r"Annotations: no image has the name of an xml file, such as a, or of its <filename>; put"),
     (yaml_that_leads_nowhere, r"data\.yaml: there is no train at .*images/train; correct train or path"),
+    (no_list_of_boxes, r"labels\.json has no 'annotations', so there is nothing to learn; write its boxes"),
+    (boxes_of_other_keys, r"no 'annotations', but 'objects' whose entries lack 'bbox' but have 'bndbox'; call it 'ann"),
+    (names_of_elsewhere, r"of its 4 images is below .*'C:.*a\.png' \(but there is 'here/a\.png'\); write the names so"),
+    (yaml_that_is_a_list, r"no file names the classes \(\S+/data\.yaml is without 'names'\); write data\.yaml, obj\."),
+    (yaml_that_is_a_folder, r"no file names the classes \(\S+/data\.yaml is a folder\); write data\.yaml, obj\.names"),
+    (yaml_that_is_a_pipe, r"no file names the classes \(\S+/data\.yaml is no file\); write data\.yaml, obj\.names"),
+    (labels_with_commas, r"2 label files cannot be used: line 1 of .* has 1 numbers; .*separated by spaces"),
+    (table_in_latin_1, r"boxes\.csv is no text in UTF-8; save it in that encoding"),
+    (table_without_a_corner, r"boxes\.csv has no column 'ymax' but 'filename', .*; name it in the first line"),
     (broken_json, r"a\.json is not JSON \(.*\); write it again"),
 ]  # fmt: skip
+
+
+def read_first(folder):
+    found = look_at(folder)
+    return found.read(next(iter(found.splits)))
 
 
 @pytest.mark.parametrize(("layout", "message"), UNREADABLE, ids=[layout[0].__name__ for layout in UNREADABLE])
 def test_unreadable(layout, message, tmp_path):
     layout(tmp_path)
     with pytest.raises(DatasetError, match=message) as error:
-        look_at(str(tmp_path))
+        read_first(str(tmp_path))
     assert "\n" not in str(error.value)
 
 
@@ -233,6 +360,14 @@ def test_no_folder(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(MissingFileError, match="file is no folder; give the folder of a data set"):
         look_at(str(tmp_path / "file"))
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "gztar"])
+def test_an_archive(kind, tmp_path):
+    coco_beside(tmp_path / "data")
+    path = shutil.make_archive(str(tmp_path / "set"), kind, tmp_path / "data")
+    with pytest.raises(MissingFileError, match=r"set\.\S+ is an archive; unpack it and give the folder .*'zip:"):
+        look_at(path)
 
 
 def test_links_in_a_circle(tmp_path):

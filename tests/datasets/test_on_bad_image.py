@@ -53,7 +53,7 @@ def test_workers_give_the_same_and_say_each_once(made, log):
     for _ in range(2):  # whose workers are others
         loader = torch.utils.data.DataLoader(rows, num_workers=1, collate_fn=lambda r: r[0]["data_samples"].img_id)
         assert list(loader) == expected
-    assert dataset._said.tolist() == [False, True, True, False]  # by what the workers did
+    assert dataset.bad_images._said.tolist() == [False, True, True, False]  # by what the workers did
     assert dataset[2]["data_samples"].img_id == 4
     assert log.text.count("taken in its place") == said  # nothing again
 

@@ -6,19 +6,24 @@ import tarfile
 import threading
 import zipfile
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from made_sets import BOXES, CLASSES, write_coco, write_csv, write_voc, write_yolo
 from mmengine import fileio
+from mmengine.structures import InstanceData
 from PIL import Image
 from tiny_run import write_tiny_run
 
 from rdet.datasets import CocoDataset, CsvDataset, VocDataset, YoloDataset
 from rdet.datasets.images import image_size, read_image
 from rdet.datasets.paths import paths_within
-from rdet.errors import BadImageError, DatasetError
+from rdet.errors import BadImageError, DatasetError, MissingFileError
+from rdet.evaluation.coco_metric import CocoMetric
+from rdet.structures import DetDataSample
+from rdet.visualization.draw_hook import DrawHook
 
 LOAD = [{"type": "LoadImageFromFile"}, {"type": "PackDetInputs"}]
 READERS = {
@@ -228,6 +233,15 @@ def test_a_tar_gives_no_links(tmp_path):
     assert [fileio.exists(f"{address}/{n}.png") for n in ("soft", "hard", "plain")] == [False, False, True]
 
 
+@pytest.mark.parametrize("place", ["zip", "http"])
+def test_truth_of_an_evaluation(place, data, request):
+    address = f"{request.getfixturevalue('served')}/data" if place == "http" else pack(data, place)
+    metric = CocoMetric(ann_file=f"{address}/boxes.json")
+    assert metric._load_ground_truth() == CocoMetric(ann_file=str(data / "boxes.json"))._load_ground_truth()
+    with pytest.raises(MissingFileError, match=r"ann_file '\S+/no\.json' cannot be read \(.*no such file"):
+        CocoMetric(ann_file=f"{address}/no.json")
+
+
 @pytest.mark.parametrize("name", ["../x.png", "a/../../x.png", "/etc/x.png", "..\\x.png", "http://there/x.png"])
 @pytest.mark.parametrize("folder", ["http://here/data/img", "zip://a.zip/img"])
 def test_names_do_not_lead_out(name, folder):
@@ -254,7 +268,7 @@ def test_backend_args(data):
         cls(**kwargs, data_root=str(data), backend_args={"backend": "http", "size": 3})
 
 
-def test_a_backend_of_ones_own(data):
+def test_a_backend_of_ones_own(data, tmp_path, monkeypatch):
     @fileio.register_backend("rdet_test", force=True)
     class Own(fileio.BaseStorageBackend):
         def get(self, path):
@@ -265,9 +279,50 @@ def test_a_backend_of_ones_own(data):
         def get_text(self, path):
             raise NotImplementedError
 
+    hook = DrawHook(str(tmp_path / "drawn"), backend_args={"backend": "rdet_test"})
+    boxes = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long), scores=torch.zeros(0))
+    sample = DetDataSample(metainfo={"img_id": 1, "ori_shape": (30, 40), "scale_factor": (1.0, 1.0)})
+    sample.set_metainfo({"img_path": "somewhere/a.png"})
+    sample.gt_instances = sample.pred_instances = boxes
+    runner = SimpleNamespace(test_dataloader=SimpleNamespace(dataset=SimpleNamespace(metainfo={"classes": CLASSES})))
+    monkeypatch.setattr(
+        Own, "get", lambda self, path: (data / "img/a.png").read_bytes() if "somewhere" in path else b""
+    )
+    hook.after_test_iter(runner, 0, outputs=[sample])
+    assert (tmp_path / "drawn/1_a.png").is_file()
+    monkeypatch.undo()
+
     load = [{"type": "LoadImageFromFile", "backend_args": {"backend": "rdet_test"}}, {"type": "PackDetInputs"}]
     cls, kwargs = READERS["coco"]
     dataset = cls(**kwargs, data_root=str(data), pipeline=load)
     assert dataset[0]["inputs"].shape == (3, 30, 40)
     with pytest.raises(BadImageError, match=r"c\.png: cannot read the image file \(RuntimeError: down for now\); mend"):
         dataset[2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        (VocDataset, {"ann_file": "xml"}, r"xml: folders at addresses are not listed; set ann_file to a list of ids"),
+        (VocDataset, {"ann_file": ""}, r"folders at addresses are not listed; set ann_file to a list of ids"),
+        (
+            YoloDataset,
+            {"ann_file": "img"},
+            r"img: folders at addresses are not listed; set ann_file to a list of images",
+        ),
+        (
+            YoloDataset,
+            {"ann_file": "data.yaml", "split": "train"},
+            r"data\.yaml: folders at addresses are not listed; set",
+        ),
+        (
+            YoloDataset,
+            {"ann_file": "images.txt"},
+            r"images\.txt: nothing is looked for at an address; set class_file and",
+        ),
+    ],
+)
+@pytest.mark.parametrize("place", ["http://there/set", "zip://set/all"])
+def test_what_cannot_be_listed_is_said(kind, options, message, place):
+    with pytest.raises(DatasetError, match=message):
+        kind(**options, data_root=place)

@@ -8,12 +8,12 @@ import pytest
 from made_sets import BOXES, CLASSES, HEADER, write_coco, write_csv, write_images, write_voc, write_yolo
 
 from rdet.datasets import CocoDataset, CsvDataset, VocDataset, YoloDataset
-from rdet.datasets.faults import Faults
 from rdet.datasets.folders import look_at
 from rdet.datasets.listed import ids_of, names_as_known
 from rdet.datasets.on_disk import images_called_otherwise, near
 from rdet.errors import BadImageError, DatasetError
 from rdet.evaluation.coco_truth import read_truth
+from rdet.faults import Faults
 
 LOAD = [{"type": "LoadImageFromFile"}, {"type": "PackDetInputs"}]
 
@@ -250,11 +250,11 @@ def test_a_list_that_is_not_told_is_named(test_mode, tmp_path):
     path.write_text(path.read_text().replace('"bbox"', '"box"'))
     with_keys(path, annotations="annotation")
     with pytest.raises(
-        DatasetError, match=r"has no 'annotations', but 'annotation'; call it 'annotations' if it is that"
+        DatasetError, match=r"no 'annotations', but 'annotation' whose entries lack 'bbox' but have 'box'; call it"
     ):
         read(made, tmp_path, test_mode=test_mode)
     with_keys(path, annotation="annotations")
-    with pytest.raises(DatasetError, match=r"annotations\[0\] lacks 'bbox', but has 'box'; add it or drop the entry"):
+    with pytest.raises(DatasetError, match=r"5 of 5 annotations .*\[0\] lacks 'bbox', but has 'box'; .*call it 'bbox'"):
         read(made, tmp_path, test_mode=test_mode)
 
 
@@ -283,3 +283,46 @@ def test_reader_and_evaluator_say_the_same(spoil, tmp_path):
             reading()
         said.append(str(error.value))
     assert said[0] == said[1]
+
+
+def spoil_many(coco):
+    for box in coco["annotations"][:2]:
+        box["bbox"] = box["bbox"][:3]
+    coco["annotations"][2]["category_id"] = 9
+    coco["annotations"][3] |= {"image_id": "4", "iscrowd": 7}
+    del coco["annotations"][4]["bbox"]
+
+
+@pytest.mark.parametrize("read_file", [read_truth, lambda path: CocoDataset(path)])
+def test_all_that_is_wrong_in_a_coco_file_is_said_at_once(read_file, tmp_path):
+    write_coco(tmp_path / "boxes.json")
+    content = json.loads((tmp_path / "boxes.json").read_text())
+    spoil_many(content)
+    (tmp_path / "boxes.json").write_text(json.dumps(content))
+    with pytest.raises(DatasetError) as error:
+        read_file(str(tmp_path / "boxes.json"))
+    assert str(error.value) == (
+        f"{tmp_path}/boxes.json: 5 of 5 annotations cannot be used: annotations[4] lacks 'bbox'; "
+        "annotation 1 has the bbox [1, 2, 10]; annotation 2 has the bbox [20, 10, 20], and others in annotation 4, "
+        "annotation 3; add it or drop the entry, or it must be four finite numbers of at most 2147483648: x, y, width, "
+        "height"
+    )
+    for table, key, message in (
+        ("images", "id", "3 of 4 images cannot be used: images[1] has the id 'b'; images[2] has the id 'c'"),
+        ("categories", "name", "2 of 2 categories cannot be used: category 1 has the name 7; category 2 has the name"),
+    ):
+        write_coco(tmp_path / "boxes.json")
+        content = json.loads((tmp_path / "boxes.json").read_text())
+        for row, value in zip(content[table][-3:], ("b", "c", "d") if key == "id" else (7, None), strict=True):
+            row[key] = value
+        (tmp_path / "boxes.json").write_text(json.dumps(content))
+        with pytest.raises(DatasetError, match=re.escape(message)):
+            read_file(str(tmp_path / "boxes.json"))
+
+
+def test_an_id_that_is_a_text_elsewhere_is_named(tmp_path):
+    write_coco(tmp_path / "boxes.json")
+    text = (tmp_path / "boxes.json").read_text().replace('"category_id": 1', '"category_id": "1"')
+    (tmp_path / "boxes.json").write_text(text)
+    with pytest.raises(DatasetError, match=r"refers to the category '1', which the file does not have \(but 1\)"):
+        CocoDataset(str(tmp_path / "boxes.json"))

@@ -132,7 +132,7 @@ BAD_LINES = [
     ("cat 0.5 0.5 0.1 0.1", r"has the class 'cat', but"),
     ("0 20 15 8 6", r"line 2 of .*a\.txt has '20', which is no fraction of the image; write pixels divided"),
     ("0 nan 0.5 0.1 0.1", r"has 'nan', which is no fraction"),
-    ("0 0.5 0.5 0.1", r"line 2 of .*a\.txt has 4 numbers; write class, x, y, width and height, or a class"),
+    ("0 0.5 0.5 0.1", r"line 2 of .*a\.txt has 4 numbers; write class, x, y, width and height, separated"),
     ("0 0.5 0.5 0.1 0.1 0.9", r"has 6 numbers; write"),
     ("0,0.5,0.5,0.1,0.1", r"has 1 numbers; write"),
 ]  # fmt: skip

@@ -1,12 +1,16 @@
 """A run leaves no worker of its data loaders behind, and does not wait for one that was never told to end."""
 
 import gc
+import math
+import operator
 import time
 from multiprocessing import active_children
 
 import pytest
+import torch
 
-from rdet.engine.loader import Loader
+from rdet.engine.loader import Collate, Loader
+from rdet.errors import ConfigError
 
 WORKERS = {"train_dataloader__num_workers": 2, "val_dataloader__num_workers": 1, "train_cfg__val_interval": 3}
 PERSISTENT = {"train_dataloader__persistent_workers": True, "val_dataloader__persistent_workers": True}
@@ -52,3 +56,23 @@ def test_a_loader_whose_workers_ended_starts_new_ones():
     without = Loader([1, 2, 3])
     assert [int(number) for number in without] == [1, 2, 3]
     without.end_workers()
+
+
+def collate_with_a_bug(samples):
+    return samples["inputs"]
+
+
+@pytest.mark.parametrize("function", [math.floor, torch.stack, len, operator.itemgetter("inputs")])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_function_that_makes_no_batch_is_named(function, workers):
+    loader = Loader([{"inputs": 1}] * 2, batch_size=2, num_workers=workers, collate_fn=Collate(function))
+    if function is len:
+        assert list(loader) == [2]
+        return
+    with pytest.raises(ConfigError, match=r"collate_fn: [\w.]+ makes no batch of the samples \(TypeError: .*\); leave"):
+        list(loader)
+
+
+def test_a_bug_in_a_function_of_the_user_keeps_its_traceback():
+    with pytest.raises(TypeError, match="list indices"):
+        list(Loader([{"inputs": 1}], collate_fn=Collate(collate_with_a_bug)))

@@ -38,12 +38,29 @@ def fill(monkeypatch):
 
 
 @pytest.mark.parametrize(("ends", "named"), [(".log", r"\.log"), ("scalars.json", r"scalars\.json")])
-def test_a_full_disk_is_one_line(make_runner, fill, ends, named):
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_full_disk_is_one_line(make_runner, fill, ends, named, saved, tmp_path):
+    """What can be done depends on what was saved: there may be nothing to resume."""
+    if saved:
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run/iter_1.pth").touch()
     fill(ends)
+    then = "go on with --resume" if saved else "start again"
     with pytest.raises(
-        OutputError, match=rf"cannot write .*{named} \(No space left on device\); make room, then go on with --resume$"
+        OutputError, match=rf"cannot write .*{named} \(No space left on device\); make room, then {then}$"
     ):
         make_runner(default_hooks__logger__interval=1, **SHORT).train()
+
+
+@pytest.mark.parametrize(("ends", "named"), [(".log", r"\.log"), (".json", r"\.json")])
+def test_a_test_is_not_resumed(make_runner, fill, ends, named, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/iter_1.pth").touch()
+    fill(ends)
+    with pytest.raises(
+        OutputError, match=rf"cannot write .*{named} \(No space left on device\); make room, then start"
+    ):
+        make_runner("test", log_level="INFO").test()
 
 
 @pytest.mark.parametrize("name", ["config.py", "tiny.py"])

@@ -193,6 +193,34 @@ def test_settings_that_a_resumed_run_does_not_use_are_named(make_runner, monkeyp
         assert ["are not used" in text and named in text for text in warnings] == ([True] if named else [])
 
 
+def test_what_a_resumed_run_does_otherwise_is_named(make_runner, monkeypatch):
+    make_runner(train_cfg__max_iters=5).train()
+    changed = {
+        "model__loss_cls__gamma": 1.0,
+        "model__loss_bbox": {"_delete_": True, "type": "GIoULoss"},
+        "train_dataloader__dataset__filter_empty_gt": True,
+        "train_dataloader__num_workers": 0,  # which changes no result
+    }
+    for overrides in ({}, {"train_dataloader__num_workers": 0}, changed):
+        runner, warnings = make_runner(resume=True, train_cfg__max_iters=6, **overrides), []
+        monkeypatch.setattr(runner.logger, "warning", warnings.append)
+        if overrides is changed:  # 13 images are 12
+            with pytest.raises(ValueError, match="number of images is 13, now it is 12"):
+                runner.train()
+            del changed["train_dataloader__dataset__filter_empty_gt"]
+            runner = make_runner(resume=True, train_cfg__max_iters=6, **changed)
+            monkeypatch.setattr(runner.logger, "warning", warnings.append)
+            runner.train()
+            (text,) = [text for text in warnings if "another config" in text]
+            assert text.endswith(
+                ".pth was trained with another config, 2 keys differ: model.loss_bbox.type ('SmoothL1Loss' -> "
+                "'GIoULoss'), model.loss_cls.gamma (nothing -> 1.0); the run goes on with this one's"
+            )
+        else:
+            runner.train()
+            assert not [text for text in warnings if "another config" in text]
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

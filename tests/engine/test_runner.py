@@ -14,6 +14,7 @@ from rdet.apis.inference import inference_detector, init_detector
 from rdet.checkpoint import read_checkpoint
 from rdet.engine.hooks.logger_hook import LoggerHook
 from rdet.engine.optim_wrapper import AmpOptimWrapper
+from rdet.errors import ConfigError, PipelineError
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,37 @@ def test_a_rate_for_no_batch_is_said(make_runner):
 @pytest.mark.parametrize("key", ["visualizer", "custom_hooks"])
 def test_none_is_as_left_out(make_runner, key):
     make_runner(train_cfg__max_iters=1, **{key: None}).train()
+
+
+@pytest.mark.parametrize("key", ["runtime_info", "timer"])
+def test_a_hook_that_the_log_needs_is_named(make_runner, key):
+    with pytest.raises(ConfigError, match=f"^default_hooks.{key} is None, but the log is made of what it notes; leave"):
+        make_runner(**{f"default_hooks__{key}": None})
+
+
+def test_batch_normalisation_of_a_single_value_is_said(make_runner):
+    runner = make_runner(train_dataloader__batch_size=1, train_dataloader__num_workers=0)
+    runner.model.backbone.train = lambda mode=True: None
+    runner.model.backbone.layers = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(3, 16, 1), nn.BatchNorm2d(16))
+    with pytest.raises(
+        PipelineError, match=r"^iteration 1: batch normal.* one value .*torch\.Size\(\[1, 16, 1, 1\]\): the i"
+    ):
+        runner.train()
+
+
+def test_a_training_that_matches_no_box_is_said(make_runner, monkeypatch):
+    assigner = {"type": "MaxIoUAssigner", "pos_iou_thr": 0.99, "min_pos_iou": 0.99}
+    for iters, options, times in (
+        (3, {"model__assigner": assigner}, 1),
+        (3, {}, 0),
+        (12, {"model__assigner": assigner}, 1),
+    ):
+        runner, warnings = make_runner(train_cfg__max_iters=iters, work_dir=f"run{iters}{times}", **options), []
+        monkeypatch.setattr(runner.logger, "warning", warnings.append)
+        runner.train()
+        said = [text for text in warnings if "no prior was matched" in text]
+        assert len(said) == times
+        assert all(text.startswith(f"in {min(iters, 10)} iterations no prior was matched to any box") for text in said)
 
 
 def test_accumulated_batches_step_together(make_runner):

@@ -58,9 +58,9 @@ GUARDS = [
     Guard("rdet/engine/loops.py", "if loop.iter > 0 and evaluated != loop.iter and", "if False and", _T_CHECKPOINTS + "test_an_evaluation_that_was_killed_is_done_first"),
     Guard("rdet/engine/hooks/logger_hook.py", "flush(path)", "pass", _T_LOG + "test_an_evaluation_is_on_the_disk_before_a_checkpoint_says_so"),
     # The log.
-    Guard("rdet/engine/log_files.py", "        with writing(file_path, GO_ON):\n", "        if True:\n", _T_LOG + "test_a_full_disk_is_one_line"),
-    Guard(_RUNNER, "        end_run_if_log_is_lost(logger)\n", "", _T_LOG + "test_a_full_disk_is_one_line"),
-    Guard(_RUNNER, "write_text(Path(self.work_dir) / name, self.cfg.pretty_text, GO_ON)", "self.cfg.dump(Path(self.work_dir) / name)", _T_LOG + "test_a_config_is_written_whole"),
+    Guard("rdet/engine/log_files.py", "        with writing(file_path, self.then()):\n", "        if True:\n", _T_LOG + "test_a_full_disk_is_one_line"),
+    Guard(_RUNNER, "        end_run_if_log_is_lost(logger, self._how_to_go_on)\n", "", _T_LOG + "test_a_full_disk_is_one_line"),
+    Guard(_RUNNER, "write_text(Path(self.work_dir) / name, self.cfg.pretty_text, self._how_to_go_on())", "self.cfg.dump(Path(self.work_dir) / name)", _T_LOG + "test_a_config_is_written_whole"),
     # Signals.
     Guard("rdet/engine/interrupt.py", "if again or (not self._in_a_step and self._obeys()):", "if again or self._obeys():", _T_INTERRUPT + "test_it_saves_and_goes_on_to_the_same_bits"),
     Guard("rdet/engine/interrupt.py", "        signal.signal(number, signal.SIG_IGN)", "        pass", _T_INTERRUPT + "test_the_command_ends_in_one_line"),

@@ -32,3 +32,9 @@ def backbone_keys(name: str) -> dict[str, Any]:
         "weights": f"torchvision://{name}",
     }
     return {"data_preprocessor": _IMAGENET, "backbone": backbone}
+
+
+def with_channels(model: dict[str, Any], channels: int) -> dict[str, Any]:
+    """Return the keys of a model for images of other than three channels, whose means nobody knows: of the middle."""
+    middle = {"mean": [127.0] * channels, "std": [64.0] * channels, "bgr_to_rgb": False}
+    return {**model, "data_preprocessor": middle, "backbone": {**model.get("backbone", {}), "in_channels": channels}}

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rdet.apis.own_data.split import divide
+from rdet.datasets import DetDataset
 from rdet.datasets.folders import FoundData
 from rdet.datasets.summary import classes_of
-from rdet.errors import DatasetError
+from rdet.errors import BadImageError, DatasetError
 from rdet.files import write_text
 from rdet.messages import few
 
@@ -49,8 +50,7 @@ def read_parts(found: FoundData, folder: Path, group_by: str | None) -> Parts:
     if source not in found.splits:
         has = " and ".join(found.splits)
         raise DatasetError(f"{found.root} has a part {has}, but none to train on; name one train")
-    options = {"on_bad_image": "skip"} if found.kind == "YOLO" else {}
-    datasets = {split: found.read(split, **options) for split in found.splits}
+    datasets = {split: _read(found, split) for split in found.splits}
     images = {split: len(dataset) for split, dataset in datasets.items()}
     notes = [found.describe(images)]
     cfgs = {"train" if split == "all" else split: dict(cfg) for split, cfg in found.splits.items()}
@@ -69,12 +69,25 @@ def read_parts(found: FoundData, folder: Path, group_by: str | None) -> Parts:
             f"of their names{grouped} ({folder}/train.json, val.json)"
         )
     classes, unused = _classes(datasets)
+    if not classes:
+        raise DatasetError(
+            f"{found.root} has no box to learn ({sum(images.values())} images, {len(unused)} classes); write the "
+            "boxes, or give a folder that has some"
+        )
     if unused:
         notes.append(f"classes without a box are left out: {few(unused)}")
     for cfg in cfgs.values():
         cfg["on_bad_image"] = "skip" if sum(images.values()) <= _MANY else "error"
     order = [split for split in ("train", "val", "test") if split in cfgs]
     return Parts({split: cfgs[split] for split in order}, {split: images[split] for split in order}, classes, notes)
+
+
+def _read(found: FoundData, split: str) -> DetDataset:
+    """Read a part; images are only decoded where the sizes of some cannot be read."""
+    try:
+        return found.read(split)
+    except BadImageError:
+        return found.read(split, on_bad_image="skip")
 
 
 def _classes(datasets: Mapping) -> tuple[tuple[str, ...], list[str]]:

@@ -1,6 +1,11 @@
-"""The transforms of a config, at another size of the images."""
+"""The transforms of a config, at another size of the images, or for images of other depths and channels."""
 
 import copy
+from typing import Any
+
+from rdet.errors import ConfigError
+
+_OF_THREE = ("PhotoMetricDistortion", "Mosaic", "MixUp", "LargeScaleJitter")  # transforms that need three channels
 
 
 def resized(pipeline: list[dict], size: int | None) -> list[dict]:
@@ -23,3 +28,22 @@ def resized(pipeline: list[dict], size: int | None) -> list[dict]:
     if not found:
         pipeline.insert(1, {"type": "Resize", "scale": (size, size), "keep_ratio": True})
     return pipeline
+
+
+def loaded(pipeline: list[dict], options: dict[str, Any]) -> list[dict]:
+    """Return a pipeline that loads its images with these arguments.
+
+    Transforms that need three channels are left out where the images have others.
+
+    Raises:
+        ConfigError: No ``LoadImageFromFile`` is in it, and there are arguments.
+    """
+    steps = [str(step["type"]).rpartition(".")[2] for step in pipeline]
+    if options and "LoadImageFromFile" not in steps:
+        raise ConfigError(f"the config's pipeline has no LoadImageFromFile that takes {' and '.join(options)}")
+    other = options.get("channels", 3) != 3
+    return [
+        {**step, **options} if name == "LoadImageFromFile" else step
+        for name, step in zip(steps, pipeline, strict=True)
+        if not (other and name in _OF_THREE)
+    ]

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from rdet.apis.data_cfg import innermost
-from rdet.apis.own_data.backbones import backbone_keys
+from rdet.apis.own_data.backbones import backbone_keys, with_channels
 from rdet.apis.own_data.code import Raw, code
 from rdet.apis.own_data.parts import Parts, read_parts
-from rdet.apis.own_data.pipeline import resized
+from rdet.apis.own_data.pipeline import loaded, resized
 from rdet.apis.own_data.schedule import Schedule
 from rdet.config import load_config, read_config
 from rdet.config_files import CONFIGS
+from rdet.datasets.depth import ValueRange
 from rdet.datasets.folders import look_at
 from rdet.errors import ConfigError
 from rdet.files import write_text
@@ -33,6 +34,8 @@ class Wishes:
         backbone: One of ``BACKBONES``.
         group_by: How images that stay together are told by their names.
         data_format: One of ``FORMATS``, where the folder has several.
+        value_range: Of images of more than 8 bits, the values that become 0 and 255, or ``'image'``.
+        channels: Of the images; None: three, which are made of grey ones.
     """
 
     epochs: int | None = None
@@ -41,6 +44,12 @@ class Wishes:
     backbone: str | None = None
     group_by: str | None = None
     data_format: str | None = None
+    value_range: ValueRange = None
+    channels: int | None = None
+
+    def loading(self) -> dict[str, Any]:
+        """Return the arguments of ``LoadImageFromFile`` that are asked for."""
+        return {key: value for key in ("value_range", "channels") if (value := getattr(self, key)) is not None}
 
 
 def prepare(base: str, data: str, work_dir: str, wishes: Wishes, processes: int = 1) -> tuple[Path, list[str]]:
@@ -65,21 +74,25 @@ def prepare(base: str, data: str, work_dir: str, wishes: Wishes, processes: int 
     parts = read_parts(look_at(data, wishes.data_format), folder, wishes.group_by)
     batch_size = min(wishes.batch_size or _BATCH_SIZE, parts.images["train"])
     schedule = Schedule.of(parts.images["train"], batch_size * processes, wishes.epochs)
-    text = _header(base, data, parts) + _data(cfg, parts, data, batch_size, wishes) + _training(cfg, schedule, wishes)
+    text = (
+        _header(base, data, parts, work_dir)
+        + _data(cfg, parts, data, batch_size, wishes)
+        + _training(cfg, schedule, wishes)
+    )
     path = folder / "config.py"
     write_text(path, text)
     read_config(path)
     return path, [*parts.notes, schedule.describe(), f"config: {path}"]
 
 
-def _header(base: str, data: str, parts: Parts) -> str:
+def _header(base: str, data: str, parts: Parts, work_dir: str) -> str:
     path = Path(base).resolve()
     inherited = f"rdet::{path.relative_to(CONFIGS).as_posix()}" if path.is_relative_to(CONFIGS) else str(path)
     notes = "".join(f"# {note}\n" for note in parts.notes)
     return (
         f"# A training on {os.path.abspath(data)}, written by 'rdet train --data'.\n"
         "#   rdet train THIS_FILE\n# trains with it again, changed as you like; with --data it is written anew.\n"
-        f"{notes}_base_ = {code(inherited)}\n\n"
+        f"{notes}_base_ = {code(inherited)}\n\nwork_dir = {code(os.path.abspath(work_dir))}\n"
     )
 
 
@@ -98,7 +111,7 @@ def _data(cfg: Any, parts: Parts, data: str, batch_size: int, wishes: Wishes) ->
         if split != "train":
             part["test_mode"] = True
         part["on_bad_image"] = parts.cfgs[split]["on_bad_image"]
-        loader["dataset"] = _replaced(loader["dataset"], part, wishes.image_size)
+        loader["dataset"] = _replaced(loader["dataset"], part, wishes)
         if split == "train":
             loader["batch_size"] = batch_size
         anew = {"_delete_": True} if cfg.get(f"{split}_dataloader") else {}
@@ -111,19 +124,21 @@ def _data(cfg: Any, parts: Parts, data: str, batch_size: int, wishes: Wishes) ->
     return "".join(lines) + "\n"
 
 
-def _replaced(dataset: Any, part: dict, image_size: int | None) -> dict:
+def _replaced(dataset: Any, part: dict, wishes: Wishes) -> dict:
     """Put other data into a data set of the config, or into the one that it wraps."""
     inner = list(innermost(dataset))
     if len(inner) > 1:
         raise ConfigError(f"the config joins {len(inner)} data sets; give one with a single data set for --data")
     pipeline = [_plain(step) for step in inner[0].get("pipeline", ())]
     inner[0].clear()
-    inner[0].update({**part, "pipeline": resized(pipeline, image_size)})
+    inner[0].update({**part, "pipeline": loaded(resized(pipeline, wishes.image_size), wishes.loading())})
     return dataset
 
 
 def _training(cfg: Any, schedule: Schedule, wishes: Wishes) -> str:
     model: dict[str, Any] = backbone_keys(wishes.backbone) if wishes.backbone else {}
+    if wishes.channels not in (None, 3):
+        model = with_channels(model, wishes.channels)
     optimizer = cfg.optim_wrapper.optimizer.type
     faster = schedule.is_short and optimizer == "SGD"
     lines = [f"# {schedule.describe()}.\n"]

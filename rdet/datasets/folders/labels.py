@@ -1,16 +1,15 @@
-"""YOLO and Pascal VOC in a folder: a file of boxes for each image."""
+"""YOLO in a folder: a file of boxes for each image."""
 
 import os
 
 from rdet.datasets.folders.found import FoundData, by_split
-from rdet.datasets.folders.listing import Listing, split_of
+from rdet.datasets.folders.listing import LISTS, Listing, split_of
 from rdet.datasets.images import IMAGE_SUFFIXES
 from rdet.datasets.yolo_places import label_paths, resolved
 from rdet.datasets.yolo_yaml import read_data_yaml
 from rdet.errors import DatasetError
 
 _FEWEST_NUMBERS = 5  # in a line of a label file
-_LISTS = ("train.txt", "val.txt", "valid.txt", "test.txt", "trainval.txt")
 
 
 def find_yolo_yaml(listing: Listing) -> FoundData | None:
@@ -42,7 +41,7 @@ def find_yolo_labels(listing: Listing) -> FoundData | None:
     lists = {
         file: split_of(os.path.basename(file))
         for file in listing.files(".txt")
-        if os.path.basename(file) in _LISTS and _first(listing, file).lower().endswith(IMAGE_SUFFIXES)
+        if os.path.basename(file) in LISTS and listing.first_line(file).lower().endswith(IMAGE_SUFFIXES)
     }
     if not labelled:
         return _find_labels_apart(listing, folders)
@@ -72,7 +71,7 @@ def _folder_of_labels(listing: Listing, images: str) -> str | None:
             fitting.setdefault(os.path.dirname(file), []).append(file)
     order = sorted(fitting, key=lambda folder: (split_of(folder) != split_of(images), -len(fitting[folder])))
     for folder in order:
-        first = next((words for file in fitting[folder] if (words := _first(listing, file).split())), [""])
+        first = next((words for file in fitting[folder] if (words := listing.first_line(file).split())), [""])
         if first[0].isdigit() and len(first) >= _FEWEST_NUMBERS:
             return folder
     return None
@@ -83,64 +82,5 @@ def _has_labels(listing: Listing, folder: str) -> bool:
     images = [image for image in listing.images if os.path.dirname(image) == folder]
     paths = label_paths((listing.path(image) for image in images), listing.root)
     inner = (os.path.relpath(path, listing.root) for path in paths)
-    first = next((path for path in inner if _first(listing, path)), None)
-    return first is not None and _first(listing, first).split()[0].rstrip(",").isdigit()
-
-
-def _first(listing: Listing, file: str) -> str:
-    """Return the first line of a file that has something in it."""
-    text = listing.read(file, 10_000).decode("utf-8", "replace")
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
-
-
-def find_voc(listing: Listing) -> FoundData | None:
-    """Find xml files, with lists of ids or without."""
-    by_folder: dict[str, list[str]] = {}
-    for file in listing.files(".xml"):
-        by_folder.setdefault(os.path.dirname(file), []).append(file)
-    folders = {folder: files for folder, files in by_folder.items() if b"<annotation" in listing.read(files[0])}
-    if not folders:
-        return None
-    if len(folders) == 1:
-        ((folder, files),) = folders.items()
-        stems = {os.path.splitext(os.path.basename(file))[0] for file in files}
-        lists = {
-            file: split_of(os.path.basename(file))
-            for file in listing.files(*_LISTS)
-            if os.path.basename(file) in _LISTS and _first(listing, file).partition(" ")[0] in stems
-        }
-        if lists:
-            lists = _without_trainval(lists)
-            chosen, others = by_split(lists, listing.root, "a list of ids")
-            return FoundData(
-                listing.root,
-                "Pascal VOC",
-                {split: _voc(listing, folder, files, file) for split, file in chosen.items()},
-                others,
-            )
-    chosen, others = by_split({folder: split_of(folder) for folder in folders}, listing.root, "a folder of xml files")
-    return FoundData(
-        listing.root,
-        "Pascal VOC",
-        {split: _voc(listing, folder, folders[folder], folder) for split, folder in chosen.items()},
-        others,
-    )
-
-
-def _without_trainval(lists: dict[str, str | None]) -> dict[str, str | None]:
-    """Leave out ``trainval.txt`` where there are both of its halves, and ``train.txt`` where there is only that one."""
-    names = {os.path.basename(file) for file in lists}
-    drop = "trainval.txt" if {"train.txt", "val.txt"} <= names else "train.txt" if "trainval.txt" in names else ""
-    return {file: split for file, split in lists.items() if os.path.basename(file) != drop}
-
-
-def _voc(listing: Listing, folder: str, files: list[str], ann_file: str) -> dict:
-    stems = {os.path.splitext(os.path.basename(file))[0] for file in files}
-    names = [name for name in map(os.path.basename, listing.images) if os.path.splitext(name)[0] in stems]
-    images = listing.image_folder(names, os.path.join(folder, min(names))) if names else None
-    if images is None:
-        raise DatasetError(
-            f"{listing.path(folder)}: no image has the name of an xml file, such as {min(stems)}; put the images below "
-            f"{listing.root}"
-        )
-    return {"type": "VocDataset", "ann_file": ann_file, "data_prefix": {"img": images, "xml": folder}}
+    first = next((path for path in inner if listing.first_line(path)), None)
+    return first is not None and listing.first_line(first).split()[0].rstrip(",").isdigit()

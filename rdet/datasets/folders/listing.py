@@ -9,10 +9,12 @@ from rdet.datasets.images import IMAGE_SUFFIXES
 from rdet.errors import DatasetError, MissingFileError
 from rdet.files import read_regular
 
+LISTS = ("train.txt", "val.txt", "valid.txt", "test.txt", "trainval.txt")
 _WORDS = {
     "train": "train", "training": "train", "trainval": "train", "val": "val", "valid": "val", "validation": "val",
     "dev": "val", "test": "test", "testing": "test",
 }  # fmt: skip
+_PACKED = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 _SAMPLE = 20  # names by which a folder of images is judged
 
 
@@ -28,6 +30,11 @@ class Listing:
 
     def __init__(self, root: str):
         if not os.path.isdir(root):
+            if root.lower().endswith(_PACKED) and os.path.isfile(root):
+                raise MissingFileError(
+                    f"{root} is an archive; unpack it and give the folder (data in a zip or a plain tar are read "
+                    "without unpacking by a config with data_root='zip://PATH')"
+                )
             what = "is no folder" if os.path.exists(root) else "is not there"
             raise MissingFileError(f"{root} {what}; give the folder of a data set")
         self.root = root
@@ -71,6 +78,11 @@ class Listing:
         except OSError:
             return b""
 
+    def first_line(self, file: str) -> str:
+        """Return the first line of a file that has something in it."""
+        text = self.read(file, 10_000).decode("utf-8", "replace")
+        return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
     def image_folder(self, names: Sequence[str], file: str) -> str | None:
         """Find the folder that the names of images are relative to.
 
@@ -82,7 +94,10 @@ class Listing:
             The folder that has most of a sample of them; of several, one that is of the same part of the data as the
             file (train and val often call their images alike), else that of the file. None if no folder has any.
         """
-        sample = names[:: max(1, len(names) // _SAMPLE)]
+        return self.folder_of_most(names[:: max(1, len(names) // _SAMPLE)], file)
+
+    def folder_of_most(self, sample: Sequence[str], file: str) -> str | None:
+        """Find the folder that has most of some names; see :meth:`image_folder`."""
         split = split_of(file)
         folders = sorted(dict.fromkeys([os.path.dirname(file), "", *self.folders]), key=lambda f: split_of(f) != split)
         have = {
@@ -98,11 +113,14 @@ class Listing:
         Raises:
             DatasetError: No folder has any of the images.
         """
+        names = [name.replace("\\", "/") for name in names]  # as Windows' programs write them
         folder = self.image_folder(names, file)
         if folder is None and names:
+            base = os.path.basename(names[0])
+            elsewhere = [image for image in self.images if os.path.basename(image) == base]
+            there = f" (but there is {elsewhere[0]!r}); write the names so" if elsewhere else "; put them there"
             raise DatasetError(
-                f"{self.path(file)}: none of its {len(names)} images is below {self.root}, such as {names[0]!r}; put "
-                "them there"
+                f"{self.path(file)}: none of its {len(names)} images is below {self.root}, such as {names[0]!r}{there}"
             )
         return folder or ""
 

@@ -4,11 +4,12 @@ import json
 import os
 from collections.abc import Callable
 
-from rdet.datasets.csv_table import COLUMNS
+from rdet.datasets.csv_columns import COLUMNS
 from rdet.datasets.folders.found import FoundData
-from rdet.datasets.folders.labels import find_voc, find_yolo_labels, find_yolo_yaml
+from rdet.datasets.folders.labels import find_yolo_labels, find_yolo_yaml
 from rdet.datasets.folders.listing import Listing
-from rdet.datasets.folders.tables import find_coco, find_csv
+from rdet.datasets.folders.tables import find_coco, find_csv, in_utf_8, say_what_a_table_lacks
+from rdet.datasets.folders.voc import find_voc
 from rdet.errors import DatasetError
 from rdet.messages import few
 
@@ -38,6 +39,8 @@ def look_at(folder: str, only: str | None = None) -> FoundData:
     for name, find in _FINDERS:
         if only in (None, name) and (found := find(listing)) is not None:
             return found
+    if only in (None, "coco", "csv"):
+        say_what_a_table_lacks(listing)
     wanted = f"no data set in the format {only}" if only else "no data set that rdet reads"
     raise DatasetError(
         f"{folder} is {wanted}: it has {_content(listing)}; put COCO json (with images, annotations and categories), "
@@ -59,7 +62,7 @@ def _keys(listing: Listing, file: str) -> str:
     if file.lower().endswith(".csv"):
         return f"columns {few(data[:2000].decode('utf-8', 'replace').splitlines()[:1]) or 'none'}"
     try:
-        content = json.loads(data)
+        content = json.loads(in_utf_8(data))
     except (ValueError, RecursionError):
         return "not JSON"
     return f"keys {few(content)}" if isinstance(content, dict) else f"a {type(content).__name__}"

@@ -1,16 +1,20 @@
 """COCO json and csv tables in a folder: files that name their images."""
 
+import json
 import os
 from contextlib import suppress
 
 from rdet import coco_json
-from rdet.datasets.csv_table import COLUMNS, read_rows
+from rdet.datasets.csv_columns import NEEDED, known_columns
+from rdet.datasets.csv_table import header_of, read_rows
 from rdet.datasets.folders.found import FoundData, by_split
 from rdet.datasets.folders.listing import Listing, split_of
+from rdet.datasets.values import text_of
 from rdet.errors import DatasetError
 
 _LISTS = ("images", "annotations", "categories")
 _COLUMNS = (b'"file_name"', b'"image_id"', b'"category_id"', b'"bbox"')
+_NEARLY = 4  # columns of a table of boxes, by which a csv file is taken for one
 _KEYS = tuple(f'"{key}"'.encode() for key in _LISTS)
 
 
@@ -25,7 +29,7 @@ def find_coco(listing: Listing) -> FoundData | None:
 
 def _is_coco(listing: Listing, file: str) -> bool:
     """Tell whether a file has COCO's lists, under another key perhaps."""
-    data = listing.read(file)
+    data = in_utf_8(listing.read(file))
     if all(key in data for key in _KEYS):
         return True
     if not all(key in data for key in _COLUMNS):
@@ -34,6 +38,28 @@ def _is_coco(listing: Listing, file: str) -> bool:
         content = coco_json.parse(data, file)
         return bool(coco_json.called_otherwise(content, coco_json.lists(content, _LISTS, [], file)))
     return False
+
+
+def in_utf_8(data: bytes) -> bytes:
+    """Return json in UTF-8, which it may have in any of Unicode's encodings."""
+    encoding = json.detect_encoding(data)
+    return data if encoding.startswith("utf-8") else data.decode(encoding, "replace").encode("utf-8", "replace")
+
+
+def say_what_a_table_lacks(listing: Listing) -> None:
+    """Raise :class:`DatasetError` for the first file that is nearly COCO json or a table of boxes."""
+    for file in listing.files(".json"):
+        data, where = in_utf_8(listing.read(file)), listing.path(file)
+        if sum(key in data for key in _KEYS) >= len(_KEYS) - 1:
+            content = coco_json.parse(data, where)
+            coco_json.lists(content, ("images", "categories"), ["annotations"], where)
+            raise DatasetError(f"{where} has no 'annotations', so there is nothing to learn; write its boxes")
+    for file in listing.files(".csv"):
+        data, where = listing.read(file), listing.path(file)
+        if text_of(data) is None:
+            raise DatasetError(f"{where} is no text in UTF-8; save it in that encoding")
+        if len(known_columns(header_of(data))) >= _NEARLY:
+            next(iter(read_rows(data, where)), None)
 
 
 def _coco(listing: Listing, file: str) -> dict:
@@ -50,7 +76,7 @@ def _coco(listing: Listing, file: str) -> dict:
 def find_csv(listing: Listing) -> FoundData | None:
     """Find csv tables of boxes."""
     files = {file: split_of(os.path.basename(file)) or split_of(file) for file in listing.files(".csv")}
-    files = {file: split for file, split in files.items() if _has_columns(listing.read(file, 10_000))}
+    files = {file: split for file, split in files.items() if _has_columns(listing.read(file))}
     if not files:
         return None
     chosen, others = by_split(files, listing.root, "a csv table")
@@ -58,8 +84,7 @@ def find_csv(listing: Listing) -> FoundData | None:
 
 
 def _has_columns(head: bytes) -> bool:
-    header = head.split(b"\n")[0].decode("utf-8", "replace").lower()
-    return all(name in header for name in COLUMNS)
+    return set(NEEDED) <= known_columns(header_of(head)).keys()
 
 
 def _csv(listing: Listing, file: str) -> dict:

@@ -6,9 +6,9 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from rdet.datasets.images import MAX_PIXELS, read_image
-from rdet.datasets.remote import BackendArgs
 from rdet.errors import ConfigError, DatasetError
 from rdet.registry import TRANSFORMS
+from rdet.remote import BackendArgs
 from rdet.schema import Count
 
 

@@ -8,6 +8,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import LoggerHook as MMLoggerHook
 
 from rdet.engine.busy import BusyMachine
+from rdet.engine.unmatched import Unmatched
 from rdet.files import flush, writing
 from rdet.registry import HOOKS
 from rdet.schema import Count
@@ -32,6 +33,7 @@ class LoggerHook(MMLoggerHook):
         super().__init__(interval=50 if self._auto else interval, log_metric_by_epoch=log_metric_by_epoch, **kwargs)
 
     def before_train(self, runner) -> None:
+        self._unmatched, self._first = Unmatched(), runner.iter
         self._busy = BusyMachine(getattr(runner.train_dataloader, "num_workers", 0))
         if self._auto:
             by_epoch = runner.log_processor.by_epoch
@@ -47,6 +49,15 @@ class LoggerHook(MMLoggerHook):
             runner.call_hook("after_log", step=runner.iter + 1, values=tag)
             if not torch.cuda.is_available() and (doubt := self._busy.doubt()) is not None:
                 runner.logger.warning(doubt)
+            self._say_unmatched(runner, runner.iter + 1 - self._first)
+
+    def after_train(self, runner) -> None:
+        self._say_unmatched(runner, runner.iter - self._first, at_the_end=True)
+        super().after_train(runner)
+
+    def _say_unmatched(self, runner, steps: int, at_the_end: bool = False) -> None:
+        if (doubt := self._unmatched.doubt(runner.message_hub, steps, at_the_end)) is not None:
+            runner.logger.warning(doubt)
 
     def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
         """Log the metrics, and have them on the disk before a checkpoint says that this evaluation is done."""

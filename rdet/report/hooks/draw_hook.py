@@ -6,6 +6,7 @@ from mmengine.hooks import Hook
 
 from rdet.datasets.images import read_image
 from rdet.registry import HOOKS
+from rdet.remote import BackendArgs
 from rdet.schema import Fraction
 from rdet.visualization.draw import draw_comparison, save_image
 
@@ -17,10 +18,12 @@ class DrawHook(Hook):
     Args:
         out_dir: Where the pictures go, under the ids and names of the images.
         score_thr: Detections of a lower score are left out.
+        backend_args: Where the images are, as of ``LoadImageFromFile``.
     """
 
-    def __init__(self, out_dir: str, score_thr: Fraction = 0.3):
+    def __init__(self, out_dir: str, score_thr: Fraction = 0.3, backend_args: BackendArgs = None):
         self.out_dir = Path(out_dir)
+        self.backend_args = backend_args
         self.score_thr = score_thr
 
     def after_test_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
@@ -28,7 +31,7 @@ class DrawHook(Hook):
         classes = runner.test_dataloader.dataset.metainfo["classes"]
         for sample in outputs:
             pixels = sample.ori_shape[0] * sample.ori_shape[1]  # it was loaded before, so it is not too large
-            picture = read_image(sample.img_path, sample.ori_shape, pixels, value_range="image", channels=None)
+            picture = read_image(sample.img_path, sample.ori_shape, pixels, "image", self.backend_args, channels=None)
             truth, found = sample.gt_instances, sample.pred_instances
             scale = truth.bboxes.new_tensor(sample.scale_factor).repeat(2)  # truth is in pixels of the network's input
             ignored = (sample.ignored_instances.bboxes / scale).cpu() if "ignored_instances" in sample else None

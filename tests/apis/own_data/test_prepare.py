@@ -145,7 +145,7 @@ def test_the_config_says_all_that_it_changes(prepared, tmp_path):
     changed = {key.split(".")[0] for key, *_ in changes(path, cfg)}
     assert changed <= {
         *("data_root", "train_dataloader", "val_dataloader", "train_cfg", "param_scheduler", "default_hooks", "model"),
-        *("optim_wrapper", "auto_scale_lr", "val_evaluator"),
+        *("optim_wrapper", "auto_scale_lr", "val_evaluator", "work_dir"),
     }
     text = path.read_text()
     assert '_base_ = "rdet::retinanet/r50_fpn_1x_coco.py"\n' in text
@@ -165,6 +165,61 @@ def test_resized(pipeline, expected):
     assert [{key: step[key] for key in ("scale", "scales") if key in step} for step in found] == expected
     assert all(step["keep_ratio"] for step in found if "Resize" in step["type"])
     assert resized(pipeline, None) == pipeline
+
+
+def deep(root):
+    write_images(root)
+    write_coco(root / "labels.json")
+    for i, path in enumerate(sorted(root.glob("*.png"))):
+        ramp = np.arange(30 * 40, dtype=np.uint16).reshape(30, 40) % 250
+        cv2.imwrite(str(path), 7000 + 20 * ramp + np.uint16(i))
+
+
+def test_images_of_16_bits_and_one_channel(prepared, tmp_path):
+    cfg, _ = prepared(deep, value_range=(7000, 12000), channels=1, image_size=32, backbone="resnet18")
+    datasets = build_datasets(cfg, ("train", "val"))
+    item = next(item for item in map(datasets["train"].__getitem__, range(3)) if not item["data_samples"].flip)
+    assert item["inputs"].shape == (1, 24, 32)
+    assert len(item["inputs"].unique()) > 200  # of 250 in the file, where 8 bits of 16 would leave 20
+    cfg.model.backbone.weights = None
+    model = build_detector(cfg, CLASSES)
+    assert (
+        model(model.data_preprocessor({"inputs": [item["inputs"]], "data_samples": None})["inputs"]).logits.shape[0]
+        == 1
+    )
+    assert "value_range=(7000, 12000), channels=1" in (tmp_path / "run/data/config.py").read_text()
+
+
+def test_what_deep_images_need_is_said(prepared):
+    cfg, _ = prepared(deep)
+    message = (
+        r"0 of \d images kept \(left out \d images too deep\): .*\.png: the image has 16 bits a channel, with values "
+        r"from 700\d to 119\d\d, .*; set value_range of LoadImageFromFile, as --value-range does with --data$"
+    )
+    with pytest.raises(DatasetError, match=message):
+        build_datasets(cfg, ("train",))
+
+
+def test_images_are_read_once_before_a_training(tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr("rdet.datasets.bad_images.find_bad_images", lambda sizes, *_: read.append(len([*sizes])) or {})
+    yolo_parts(tmp_path / "mine")
+    path, _ = prepare(str(find_config(NAME)), str(tmp_path / "mine"), str(tmp_path / "run"), Wishes())
+    assert read == []
+    build_datasets(load_config(path), ("train", "val"))
+    assert read == [len(PARTS["train"]), len(PARTS["val"])]
+
+
+def test_no_box_to_learn(prepared):
+    def layout(root):
+        same_layout(root)
+        content = json.loads((root / "labels.json").read_text())
+        (root / "labels.json").write_text(json.dumps({**content, "annotations": []}))
+
+    with pytest.raises(
+        DatasetError, match=r"my data has no box to learn \(4 images, 2 classes\); write the boxes, or give"
+    ):
+        prepared(layout)
 
 
 def test_nothing_to_train_on(prepared):
@@ -192,6 +247,9 @@ def test_a_config_that_joins_data_sets(prepared, tmp_path):
         (["--epochs", "3"], "--epochs is of a training with --data DIR; give that too"),
         (["--image-size", "3", "--data", "."], "argument --image-size: '3' must be a whole number of 32 to 10000"),
         (["--group-by", "(", "--data", "."], "argument --group-by: '(' must be a regular expression"),
+        (["--value-range", "image"], "--value-range is of a training with --data DIR; give that too"),
+        (["--value-range", "9,3", "--data", "."], "argument --value-range: '9,3' must be LOW,HIGH, such as 0,4095, or"),
+        (["--channels", "0", "--data", "."], "argument --channels: '0' must be a whole number of 1 to 1000"),
         (["--backbone", "vgg", "--data", "."], "argument --backbone: invalid choice: 'vgg'"),
     ],
 )

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 from mmengine.fileio import HTTPBackend, LocalBackend, get_file_backend
 
-from rdet.datasets.archives import ArchiveBackend
+from rdet.archives import ArchiveBackend
 from rdet.errors import IrregularFileError
 from rdet.files import open_regular
 from rdet.messages import in_one_line
@@ -32,6 +32,11 @@ def join(folder: str, name: str) -> str:
     if not is_address(folder):
         return os.path.join(folder, name)
     return f"{folder.rstrip('/')}/{name}".rstrip("/") if name not in ("", ".") else folder
+
+
+def is_remote_folder(path: str) -> bool:
+    """Tell whether an address is called as a folder is, which cannot be listed there."""
+    return is_address(path) and not posixpath.splitext(path.rpartition("/")[2])[1]
 
 
 def leads_out(name: str) -> bool:
@@ -68,7 +73,7 @@ def open_file(path: str | os.PathLike[str], most: int | None = None, backend_arg
         raise OSError(0, in_one_line(f"{type(error).__name__}: {' '.join(str(error).split())}")) from error
 
 
-def _backend(path: str, backend_args: BackendArgs):
+def _backend(path: str, backend_args: BackendArgs) -> Any:
     try:
         return get_file_backend(path, backend_args=backend_args, enable_singleton=True)
     except KeyError as error:
@@ -80,7 +85,8 @@ def _backend(path: str, backend_args: BackendArgs):
 def _get_http(address: str, most: int | None) -> bytes:
     try:
         with urlopen(address, timeout=_TIMEOUT) as answer:
-            return answer.read() if most is None else answer.read(most + 1)
+            data: bytes = answer.read() if most is None else answer.read(most + 1)
+            return data
     except HTTPError as error:
         if error.code in (404, 410):
             raise FileNotFoundError(2, "the server has no such file", address) from error

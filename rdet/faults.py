@@ -15,13 +15,15 @@ class Faults:
     Args:
         where: The annotations they belong to.
         what: What they are, ``'xml files'``.
+        count: How many there are; None: as many as are looked at.
     """
 
-    def __init__(self, where: str, what: str):
+    def __init__(self, where: str, what: str, count: int | None = None):
         self.where = where
         self.what = what
         self._found: dict[str, str] = {}
         self._count = 0
+        self._total = count
 
     @contextmanager
     def of(self, name: str) -> Iterator[None]:
@@ -33,7 +35,7 @@ class Faults:
             self._found.setdefault(name, str(error))
 
     def add(self, name: str, error: DatasetError) -> None:
-        """Keep an error."""
+        """Keep an error, the first of each ``name``."""
         self._count += 1
         self._found.setdefault(name, str(error))
 
@@ -47,11 +49,11 @@ class Faults:
         messages = list(self._found.values())
         if len(messages) == 1:
             raise DatasetError(messages[0])
-        faults = [message.rpartition("; ") for message in messages[:_EXPLAINED]]
+        faults = [message.removeprefix(f"{self.where}: ").rpartition("; ") for message in messages[:_EXPLAINED]]
         others = list(self._found)[_EXPLAINED:]
         more = f", and others in {few(others, _NAMED)}" if others else ""
         remedies = ", or ".join(dict.fromkeys(remedy for *_, remedy in faults))
         raise DatasetError(
-            f"{self.where}: {len(messages)} of {self._count} {self.what} cannot be used: "
+            f"{self.where}: {len(messages)} of {self._total or self._count} {self.what} cannot be used: "
             f"{'; '.join(fault or remedy for fault, _, remedy in faults)}{more}; {remedies}"
         )
