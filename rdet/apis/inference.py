@@ -1,29 +1,23 @@
 """Detection on images, from Python."""
 
-import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
 
-import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from PIL import Image, ImageOps
-from torch import Tensor
 
 from rdet.apis.build import build_detector
-from rdet.apis.data_cfg import check_test_pipeline, innermost, loader_cfg
+from rdet.apis.infer.pictures import Picture, is_picture, record_of
+from rdet.apis.infer.pipeline import inference_pipeline, prepared
 from rdet.checkpoint import classes_in, load_weights_into, meta_in, origin_in, weights_in
 from rdet.config import load_config, override
-from rdet.datasets.transforms.failure import failed_at
-from rdet.errors import CheckpointError, ConfigError, RdetError
+from rdet.errors import CheckpointError, ConfigError
 from rdet.interop.convert import CHECKPOINT_SUFFIXES, open_checkpoint
 from rdet.interop.saved_config import saved_config
 from rdet.interop.zoo import check_name, is_name
 from rdet.messages import in_one_line
 from rdet.models.detectors.one_stage_detector import OneStageDetector
-from rdet.registry import TRANSFORMS
 from rdet.structures import DetDataSample
 
 
@@ -111,9 +105,6 @@ def _is_checkpoint(source) -> bool:
     return isinstance(source, str | Path) and (is_name(str(source)) or str(source).endswith(CHECKPOINT_SUFFIXES))
 
 
-Picture: TypeAlias = str | Path | np.ndarray | Tensor | Image.Image
-
-
 def inference_detector(
     model: OneStageDetector, images: Picture | Sequence[Picture]
 ) -> DetDataSample | list[DetDataSample]:
@@ -121,9 +112,9 @@ def inference_detector(
 
     Args:
         model: From :func:`init_detector`.
-        images: A path; a BGR array (H, W, 3) uint8, as OpenCV reads it; an RGB tensor (3, H, W) uint8, as torchvision
-            reads it; or a picture of Pillow, whose EXIF orientation is applied. Or a sequence of them, which runs in
-            batches of one size.
+        images: A path or an address (``http://``, ``https://``); a BGR array (H, W, 3) uint8, as OpenCV reads it; an
+            RGB tensor (3, H, W) uint8, as torchvision reads it; or a picture of Pillow, whose EXIF orientation is
+            applied. Or a sequence of them, which runs in batches of one size.
 
     Returns:
         A sample with ``pred_instances`` in pixels of the original image, or a list of them.
@@ -134,64 +125,12 @@ def inference_detector(
         PipelineError: A transform failed at an image.
         ConfigError: An array or a tensor has another shape or other numbers, or an image is none of these.
     """
-    single = isinstance(images, str | Path | np.ndarray | Tensor | Image.Image)
-    records = [_record(image, index) for index, image in enumerate([images] if single else images)]
+    single = is_picture(images)
+    records = [record_of(image, index) for index, image in enumerate([images] if single else images)]
     if not records:
         return []
-    pipeline = test_pipeline(model.cfg)
-    data = []
-    for record in records:
-        data.append(_prepared(record, pipeline))
+    pipeline = inference_pipeline(model.cfg)
+    data = [prepared(record, pipeline) for record in records]
     with torch.no_grad():
         samples = model.test_step(pseudo_collate(data))
     return samples[0] if single else samples
-
-
-def _prepared(record: dict, pipeline: list) -> dict:
-    path = record.get("img_path")
-    try:
-        for transform in pipeline:
-            record = transform(record)
-    except RdetError:
-        raise
-    except Exception as error:
-        raise failed_at(path, type(transform).__name__, error) from error
-    return record
-
-
-def test_pipeline(cfg: Config) -> list:
-    """Build the transforms that a config applies to images in evaluation."""
-    loader = loader_cfg(cfg, "test")
-    if loader is None:
-        raise ConfigError(
-            "the config has neither a test_dataloader nor a val_dataloader, whose pipeline is used; add one"
-        )
-    dataset = next(innermost(loader.dataset))
-    check_test_pipeline(dataset.pipeline, "the pipeline of the test data")
-    return [TRANSFORMS.build(copy.deepcopy(transform), where="pipeline") for transform in dataset.pipeline]
-
-
-def _record(image: Picture, index: int) -> dict:
-    record: dict = {"img_id": index}
-    if isinstance(image, str | Path):
-        return record | {"img_path": str(image)}
-    return record | {"img": _as_bgr(image, index)}
-
-
-def _as_bgr(image: np.ndarray | Tensor | Image.Image, index: int) -> np.ndarray:
-    """Return an image in memory as OpenCV has it."""
-    if isinstance(image, Image.Image):
-        return np.ascontiguousarray(np.asarray(ImageOps.exif_transpose(image).convert("RGB"))[:, :, ::-1])
-    if isinstance(image, Tensor):
-        if image.dtype != torch.uint8 or image.dim() != 3 or len(image) != 3:
-            raise ConfigError(
-                f"image {index} is a tensor {tuple(image.shape)} of {image.dtype}; give RGB (3, H, W) of torch.uint8"
-            )
-        return np.ascontiguousarray(image.detach().cpu().numpy().transpose(1, 2, 0)[:, :, ::-1])
-    if not isinstance(image, np.ndarray):
-        raise ConfigError(
-            f"image {index} is of type {type(image).__name__}; give a path, an array, a tensor or a picture of Pillow"
-        )
-    if image.dtype != np.uint8 or image.ndim != 3 or 0 in image.shape:
-        raise ConfigError(f"image {index} is an array {image.shape} of {image.dtype}; give BGR (H, W, 3) of uint8")
-    return image

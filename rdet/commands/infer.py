@@ -1,32 +1,98 @@
-"""Detect objects in pictures: rdet infer [CONFIG] CHECKPOINT IMAGE_OR_FOLDER"""
+"""Detect objects in pictures and videos: rdet infer [CONFIG] CHECKPOINT INPUT..."""
 
+import argparse
 import sys
 
-from rdet.args import ArgumentParser, add_cfg_options, config_to_read, existing, folder_to_write, score
+from rdet.args import ArgumentParser, add_cfg_options, config_to_read, count, existing, folder_to_write, score
+
+# What can be written; rdet/apis/infer/writers has a class for each.
+FORMATS = ("coco", "json", "yolo", "voc", "csv", "pictures", "video", "crops")
+_PICTURES = ("pictures", "video")
+_CHECKPOINTS = (".pth", ".pt", ".pkl", ".ckpt", ".onnx")
 
 
 def parse_args():
-    parser = ArgumentParser("Detect objects in pictures")
+    parser = ArgumentParser("Detect objects in pictures and videos")
     parser.add_argument(
-        "config",
-        nargs="?",
-        type=config_to_read,
-        help="config file, or a name of 'rdet configs' (default: the one in the checkpoint)",
+        "words",
+        nargs="+",
+        metavar="[CONFIG] CHECKPOINT INPUT",
+        help="a config (a file, or a name of 'rdet configs'; default: the one in the checkpoint); a checkpoint (a path, "
+        "an address, or a name such as mmdet://atss_r50_fpn_1x_coco); and one or more of: an image, a video, a folder, "
+        "a glob in quotes, an address (http://, rtsp://), the number of a camera, @FILE with one of these a line",
     )
     parser.add_argument(
-        "checkpoint",
-        type=existing,
-        help="path or address of a checkpoint, or a name such as mmdet://atss_r50_fpn_1x_coco",
+        "--out-dir", type=folder_to_write, default="detections", help="where results go (default: detections)"
     )
-    parser.add_argument("input", type=existing, help="an image, or a folder of images")
     parser.add_argument(
-        "--out-dir", type=folder_to_write, default="detections", help="where pictures and detections.json go"
+        "--to",
+        nargs="+",
+        choices=FORMATS,
+        metavar="FORMAT",
+        help=f"what is written: {', '.join(FORMATS)} (default: coco pictures video)",
     )
+    parser.add_argument("--no-pictures", action="store_true", help="draw no pictures and no videos")
+    parser.add_argument("--crops", action="store_true", help="write each object, cut out, in a folder of its class")
     parser.add_argument("--score-thr", type=score, default=0.3, help="draw and write detections of at least this score")
+    parser.add_argument("--classes", nargs="+", metavar="NAME", help="draw and write these classes alone")
+    parser.add_argument(
+        "--batch-size", type=count, default=1, help="images of one size, or slices, that run together (default: 1)"
+    )
+    parser.add_argument(
+        "--max-size",
+        type=count,
+        metavar="PIXELS",
+        help="longer side of an image for the network (default: the config's)",
+    )
+    slices = parser.add_argument_group("large images", "detect in overlapping slices, too, and merge what is found")
+    slices.add_argument("--slice", type=_size, metavar="PIXELS", help="side of a slice, or WIDTHxHEIGHT")
+    slices.add_argument("--overlap", type=_overlap, help="of neighbours, as a fraction of a slice (default: 0.2)")
+    slices.add_argument("--no-whole", action="store_true", help="do not detect in the whole image besides")
     parser.add_argument("--device", help="cpu, cuda:0 ... (default: a GPU if there is one)")
     parser.add_argument("--amp", action="store_true", help="bfloat16: faster where the processor has it")
     add_cfg_options(parser)
-    return parser.parse_args()
+    args = parser.parse_args()
+    _divide(parser, args)
+    if args.slice is None and (args.overlap is not None or args.no_whole):
+        parser.error("--overlap and --no-whole are of slices; give --slice PIXELS, too")
+    formats = args.to or ["coco", *_PICTURES]
+    args.formats = [name for name in formats if not (args.no_pictures and name in _PICTURES)] + ["crops"] * args.crops
+    if not args.formats:
+        parser.error("--no-pictures leaves nothing to write; give another format after --to")
+    return args
+
+
+def _divide(parser: ArgumentParser, args: argparse.Namespace) -> None:
+    """Tell config, checkpoint and inputs apart: the first of two words is a checkpoint, and one that looks like one."""
+    words = args.words
+    alone = len(words) < 3 or ("://" in words[0] and not words[0].startswith("rdet::"))
+    alone = alone or (words[0].endswith(_CHECKPOINTS) and not words[1].endswith(_CHECKPOINTS))
+    config, rest = (None, words) if alone else (words[0], words[1:])
+    if len(rest) < 2:
+        parser.error("the following arguments are required: input")
+    for name, kind, text in (("config", config_to_read, config), ("checkpoint", existing, rest[0])):
+        try:
+            setattr(args, name, None if text is None else kind(text))
+        except argparse.ArgumentTypeError as error:
+            parser.error(f"argument {name}: {error}")
+    try:
+        args.inputs = [text if text.startswith("@") else existing(text) for text in rest[1:]]
+    except argparse.ArgumentTypeError as error:
+        parser.error(f"argument input: {error}")
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Read the side of a slice, or its width and height; return height and width."""
+    width, _, height = text.lower().partition("x")
+    return count(height or width), count(width)
+
+
+def _overlap(text: str) -> float:
+    """Read a fraction below 1."""
+    value = score(text)
+    if value > 0.9:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number from 0 to 0.9")
+    return value
 
 
 def main() -> None:
@@ -36,16 +102,43 @@ def main() -> None:
     from mmengine.device import get_device
 
     from rdet.apis.cli import one_line_errors, parse_options
-    from rdet.apis.folder import detect_folder
+    from rdet.apis.infer.run import Settings, check_out_dir, detect, labels_of
+    from rdet.apis.infer.sources import find_sources, is_lone_image
+    from rdet.apis.infer.writers import make_writers
     from rdet.apis.inference import init_detector
 
     with one_line_errors():
+        sources = find_sources(args.inputs)
+        check_out_dir(args.out_dir, sources)
         device = args.device or get_device()
         model = init_detector(args.config, args.checkpoint, device, parse_options(args.cfg_options))
+        labels_of(args.classes, model.classes)
+        if args.max_size:
+            _say_what_is_overridden(model.cfg, args.max_size)
         model.optimize_for_inference(torch.bfloat16 if args.amp else None)
-        found = detect_folder(model, args.input, args.out_dir, args.score_thr, progress=True)
-        print(f"{len(found['annotations'])} detections in {len(found['images'])} images: {args.out_dir}")
-        if failed := found["info"]["failed"]:
-            for reason in failed.values():
+        settings = Settings(
+            score_thr=args.score_thr,
+            classes=args.classes,
+            batch_size=args.batch_size,
+            max_size=args.max_size,
+            slice_size=args.slice,
+            overlap=0.2 if args.overlap is None else args.overlap,
+            whole=not args.no_whole,
+        )
+        from pathlib import Path
+
+        writers = make_writers(args.formats, Path(args.out_dir), model.classes)
+        done = detect(model, sources, writers, settings, progress=True, strict=is_lone_image(sources))
+        print(f"{done.detections} detections in {done.images} images: {args.out_dir}")
+        if done.failed:
+            for reason in done.failed.values():
                 print(f"error: {reason}", file=sys.stderr)
             sys.exit(1)
+
+
+def _say_what_is_overridden(cfg, max_size: int) -> None:
+    from rdet.apis.infer.pipeline import is_resize, steps_of
+
+    before = [f"{step.get('scale')}" for step in steps_of(cfg) if is_resize(step)]
+    instead = f"instead of Resize to {' and '.join(before)}" if before else "where the config has no Resize"
+    print(f"--max-size: the longer side of an image is {max_size} pixels, {instead}")

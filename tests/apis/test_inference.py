@@ -108,16 +108,17 @@ def test_what_was_found_before_an_interruption_is_written(config, trained, tmp_p
     folder.mkdir()
     for name in ("a.png", "b.png"):
         cv2.imwrite(str(folder / name), np.full((40, 50, 3), 90, np.uint8))
-    first = iter([True])
+    model = init_detector(config, trained)
+    detect, first = model.test_step, iter([True])
 
-    def detect(model, path):
+    def interrupted(data):
         if next(first, False):
-            return inference_detector(model, path)
+            return detect(data)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rdet.apis.folder.inference_detector", detect)
+    monkeypatch.setattr(model, "test_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        detect_folder(init_detector(config, trained), folder, tmp_path / "out", 0.0)
+        detect_folder(model, folder, tmp_path / "out", 0.0)
     written = json.loads((tmp_path / "out" / "detections.json").read_text())
     assert [image["file_name"] for image in written["images"]] == ["a.png"]
 

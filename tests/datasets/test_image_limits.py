@@ -15,7 +15,7 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from rdet.apis.folder import find_images
+from rdet.apis.infer.sources import find_sources
 from rdet.apis.inference import inference_detector
 from rdet.datasets import BadImageError, CocoDataset
 from rdet.datasets.image_header import claims_too_much
@@ -177,7 +177,7 @@ def test_transform_that_fails_in_inference_names_the_image(tmp_path):
 def test_folders_named_like_images_are_none(tmp_path):
     (tmp_path / "a.png").mkdir()
     Image.new("RGB", (4, 3)).save(tmp_path / "a.png" / "b.png")
-    assert find_images(tmp_path) == [tmp_path / "a.png" / "b.png"]
+    assert [source.where for source in find_sources([tmp_path])] == [str(tmp_path / "a.png" / "b.png")]
 
 
 @pytest.mark.parametrize(
