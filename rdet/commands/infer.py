@@ -17,9 +17,10 @@ def parse_args():
         "words",
         nargs="+",
         metavar="[CONFIG] CHECKPOINT INPUT",
-        help="a config (a file, or a name of 'rdet configs'; default: the one in the checkpoint); a checkpoint (a path, "
-        "an address, or a name such as mmdet://atss_r50_fpn_1x_coco); and one or more of: an image, a video, a folder, "
-        "a glob in quotes, an address (http://, rtsp://), the number of a camera, @FILE with one of these a line",
+        help="a config (a file, or a name of 'rdet configs'; default: the one in the checkpoint); a checkpoint (a "
+        "path, an address, or a name such as mmdet://atss_r50_fpn_1x_coco); and one or more of: an image, a video, a "
+        "folder, a glob in quotes, an address (http://, rtsp://), the number of a camera, @FILE with one of these a "
+        "line",
     )
     parser.add_argument(
         "--out-dir", type=folder_to_write, default="detections", help="where results go (default: detections)"
