@@ -55,6 +55,11 @@ def _free_port() -> int:
 
 
 @pytest.fixture
+def free_port() -> int:
+    return _free_port()
+
+
+@pytest.fixture
 def command(config, tmp_path):
     """Starts a tool of the checkout as a user would, on one thread."""
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.dist import master_only
+from mmengine.dist import broadcast, master_only
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
@@ -15,10 +15,12 @@ from rdet.config import flatten
 from rdet.engine.accumulation import GRADIENTS, check_gradients, restore_gradients
 from rdet.engine.checkpoint_files import newest_whole, write_checkpoint
 from rdet.engine.log_processor import LogProcessor
+from rdet.engine.optim_wrapper import WAYS_TO_COMPUTE
 from rdet.engine.resumed_state import check_meta, check_states
 from rdet.errors import CheckpointError, MissingFileError, message_of
 from rdet.literal_config import literal_config
 from rdet.messages import few, in_one_line, shown
+from rdet.processes import first_process_does
 
 # What a resumed run cannot have changed.
 _KEPT_SETTINGS = (
@@ -56,7 +58,11 @@ class CheckpointingRunner(Runner):
             return  # a resumed model gets all its weights from the checkpoint
         if self._load_from and self._has_whole_backbone(self._load_from):
             return
-        super()._init_model_weights()
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        if hasattr(model, "init_weights"):
+            first_process_does(lambda: model.init_weights() and None)  # the others read and download nothing
+            for value in model.state_dict().values():
+                broadcast(value)
 
     def _has_whole_backbone(self, source: str) -> bool:
         """Tell whether a checkpoint to start from brings all weights of the backbone, so that no others are needed."""
@@ -180,7 +186,13 @@ class CheckpointingRunner(Runner):
                 )
         kept = ("optim_wrapper.optimizer.", "optim_wrapper.paramwise_cfg.", "param_scheduler.")
         old, new = flatten(before), flatten(self.cfg)
-        changed = [k for k in {**old, **new} if k.startswith(kept) and old.get(k, ...) != new.get(k, ...)]
+        changed = [
+            key
+            for key in {**old, **new}
+            if key.startswith(kept)
+            and key.rpartition(".")[2] not in WAYS_TO_COMPUTE
+            and old.get(key, ...) != new.get(key, ...)
+        ]
         if changed:
             self.logger.warning(
                 f"{filename} is resumed with its own optimizer and schedulers: the config's {few(changed)} "

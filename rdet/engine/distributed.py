@@ -14,6 +14,7 @@ from mmengine.device import get_device
 from torch import Tensor
 
 from rdet.errors import ConfigError, ProcessLostError, RdetError
+from rdet.processes import forget_groups
 
 # launcher -> environment variables that hold rank, number of processes and local rank.
 _VARIABLES = {
@@ -126,6 +127,7 @@ def leave_process_group() -> None:
     is gone by then (pytorch/pytorch#179291). They are joined when nothing refers to their group, which
     a detector wrapped for training does.
     """
+    forget_groups()
     gc.collect()  # a Runner refers to itself
     if dist.is_initialized():
         dist.destroy_process_group()

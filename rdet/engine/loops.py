@@ -1,5 +1,7 @@
 """Training loops that continue at any iteration."""
 
+from contextlib import nullcontext
+
 import torch
 from mmengine.runner import loops
 
@@ -87,6 +89,20 @@ class IterBasedTrainLoop(loops.IterBasedTrainLoop):
         self.runner.call_hook("after_train_epoch")
         self.runner.call_hook("after_train")
         return self.runner.model
+
+
+@LOOPS.register_module()
+class ValLoop(loops.ValLoop):
+    """mmengine's evaluation in a training, in mixed precision where the optimizer's wrapper says so."""
+
+    @torch.no_grad()
+    def run_iter(self, idx: int, data_batch) -> None:
+        in_precision = getattr(self.runner.optim_wrapper, "validation_context", nullcontext)
+        self.runner.call_hook("before_val_iter", batch_idx=idx, data_batch=data_batch)
+        with in_precision():
+            outputs = self.runner.model.val_step(data_batch)
+        self.evaluator.process(data_samples=outputs, data_batch=data_batch)
+        self.runner.call_hook("after_val_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
 
 
 def _set_epoch(model: torch.nn.Module, epoch: int) -> None:

@@ -1,7 +1,9 @@
 """Mixed precision on the CPU and the GPU, and which optimizers a step can use."""
 
 import inspect
+from collections.abc import Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from mmengine.device import get_device
@@ -13,12 +15,24 @@ from rdet.errors import ConfigError
 from rdet.registry import OPTIM_WRAPPERS
 from rdet.schema import Positive
 
+# Options of torch's optimizers that change no result but its rounding.
+WAYS_TO_COMPUTE = ("foreach", "fused", "capturable")
+
 
 @OPTIM_WRAPPERS.register_module()
 class OptimWrapper(MMOptimWrapper):
     """mmengine's wrapper, which leaves the norm of clipped gradients on their device until it is logged."""
 
     _clipped: dict[str, Tensor] | None = None
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Load a state, which says nothing of how the optimizer of this device computes a step."""
+        own = self.optimizer.param_groups
+        groups = [
+            {**group, **{key: mine[key] for key in WAYS_TO_COMPUTE if key in mine}}
+            for group, mine in zip(state_dict["param_groups"], own, strict=True)
+        ]
+        super().load_state_dict({**state_dict, "param_groups": groups})
 
     def _clip_grad(self) -> None:
         groups = self.optimizer.param_groups
@@ -42,12 +56,15 @@ class AmpOptimWrapper(OptimWrapper):
         dtype: ``'bfloat16'``, on CPU and GPU and without loss scaling, or ``'float16'``, on GPU
             with loss scaling; ``'auto'``: float16 on a GPU, bfloat16 without one.
         loss_scale: First scale of float16's dynamic loss scaling.
+        in_validation: Whether the evaluations of the training run under autocast too: faster, and what
+            ``tools/test.py --amp`` measures but for rounding. By default they are float32's.
         **kwargs: Of mmengine's ``OptimWrapper``: ``optimizer``, ``accumulative_counts``,
             ``clip_grad``.
     """
 
-    def __init__(self, dtype: str = "bfloat16", loss_scale: Positive = 2.0**16, **kwargs):
+    def __init__(self, dtype: str = "bfloat16", loss_scale: Positive = 2.0**16, in_validation: bool = False, **kwargs):
         super().__init__(**kwargs)
+        self.in_validation = in_validation
         self.device_type = torch.device(get_device()).type
         if dtype == "auto":
             dtype = "bfloat16" if self.device_type == "cpu" else "float16"
@@ -81,10 +98,32 @@ class AmpOptimWrapper(OptimWrapper):
             self.loss_scaler.load_state_dict(scaler_state)
         super().load_state_dict(state_dict)
 
+    def validation_context(self) -> torch.autocast:
+        """Return what an evaluation runs in."""
+        return torch.autocast(self.device_type, dtype=self.dtype, enabled=self.in_validation)
+
     @contextmanager
     def optim_context(self, model: nn.Module):
         with super().optim_context(model), torch.autocast(self.device_type, dtype=self.dtype):
             yield
+
+
+def fused_on_a_gpu(optimizer: Mapping[str, Any], device_type: str) -> dict[str, Any]:
+    """Have an optimizer of torch be one kernel on a GPU, instead of some for each operation; elsewhere it stays.
+
+    Float16 with loss scaling then asks the device no more whether a step is skipped. ``fused=False`` or ``foreach`` in
+    the config keeps the other.
+
+    Args:
+        optimizer: Its config.
+        device_type: Of the weights, such as ``'cuda'``.
+    """
+    kind = getattr(torch.optim, str(optimizer.get("type")), None)
+    parameters = inspect.signature(kind).parameters if inspect.isclass(kind) else {}
+    chosen = {*WAYS_TO_COMPUTE, "differentiable"} & {*optimizer}
+    if device_type != "cuda" or "fused" not in parameters or chosen:
+        return dict(optimizer)
+    return {**optimizer, "fused": True}
 
 
 def check_optimizer(optimizer: Optimizer) -> None:

@@ -14,6 +14,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop
 from torch import Tensor
 
+from rdet.engine.optim_wrapper import WAYS_TO_COMPUTE
 from rdet.errors import CheckpointError
 from rdet.messages import few, in_one_line
 
@@ -131,7 +132,7 @@ def _check_optimizer(found: Any, done: int, runner: Any) -> None:
         parameters.update(zip(ids, own["params"], strict=True))
         for key, value in own.items():
             # torch completes what older ones did not write; all that is is None or a flag.
-            if key != "params" and (key in group or not isinstance(value, bool | None)):
+            if key not in ("params", *WAYS_TO_COMPUTE) and (key in group or not isinstance(value, bool | None)):
                 _check_kind(group.get(key), value, f"{where}.{key}")
     count = sum(len(own["params"]) for own in own_groups)
     _require(len(parameters) == count, "optimizer.param_groups", f"of {len(parameters)} weights in place of {count}")

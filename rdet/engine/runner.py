@@ -27,11 +27,12 @@ from rdet.engine.interrupt import ending_at_signals, leave_interrupts_to_the_run
 from rdet.engine.loader import Collate, Loader
 from rdet.engine.log_files import AGAIN, GO_ON, LocalVisBackend, end_run_if_log_is_lost, keep_details_in_the_file
 from rdet.engine.memory import keep_freed_memory
-from rdet.engine.optim_wrapper import check_optimizer
-from rdet.engine.sampling import SeededDataset, StridedBatches, TrainStream, sizes_of
+from rdet.engine.optim_wrapper import check_optimizer, fused_on_a_gpu
+from rdet.engine.sampling import SeededDataset, StridedBatches, TrainStream, images_of, sizes_of
 from rdet.engine.vis_backends import check_packages
 from rdet.errors import ConfigError, Interrupted, NonFiniteDetectionError, PipelineError, interruption_behind
 from rdet.files import write_text
+from rdet.processes import check_all_have_the_same
 from rdet.registry import LOOPS, function_named, refused_values
 
 recompute_for_all_gradients()
@@ -88,6 +89,10 @@ class Runner(CheckpointingRunner):
         return built
 
     def build_optim_wrapper(self, optim_wrapper):
+        if isinstance(optim_wrapper, dict) and isinstance(optim_wrapper.get("optimizer"), dict):
+            device_type = next(self.model.parameters()).device.type
+            optimizer = fused_on_a_gpu(optim_wrapper["optimizer"], device_type)
+            optim_wrapper = {**optim_wrapper, "optimizer": optimizer}
         built = _building("optim_wrapper", super().build_optim_wrapper)(optim_wrapper)
         check_optimizer(built.optimizer)
         return built
@@ -172,11 +177,19 @@ class Runner(CheckpointingRunner):
         return GO_ON if self._train_loop is not None and holds_checkpoint(self.work_dir) else AGAIN
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
-        if self.distributed and cpu_only() and not is_model_wrapper(model):
-            unused = self.cfg.get("find_unused_parameters", False)
-            model = MMDistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=unused)
-        else:
+        # Gradients lie where they are exchanged: their memory is needed once, and nothing is copied. No `static_graph`:
+        # what is trained may change between epochs (`model.initial`), and torch finds nothing unused without it either.
+        options = {
+            "broadcast_buffers": False,
+            "find_unused_parameters": self.cfg.get("find_unused_parameters", False),
+            "gradient_as_bucket_view": True,
+        }
+        if not self.distributed or is_model_wrapper(model):
             model = super().wrap_model(model_wrapper_cfg, model)
+        elif cpu_only():
+            model = MMDistributedDataParallel(model, **options)
+        else:
+            model = super().wrap_model(model_wrapper_cfg or options, model)
         if self.deterministic and self.world_size > 2 and isinstance(model, DistributedDataParallel):
             model.register_comm_hook(None, average_in_order)
         return model
@@ -288,6 +301,7 @@ class Runner(CheckpointingRunner):
 
     def build_train_loop(self, loop):
         if isinstance(self._train_dataloader, dict):
+            _check_images("train_dataloader", self._train_dataloader["dataset"])
             dataset = SeededDataset(self._train_dataloader["dataset"])
             self._train_dataloader = {**self._train_dataloader, "dataset": dataset}
         if isinstance(loop, dict):
@@ -301,10 +315,12 @@ class Runner(CheckpointingRunner):
 
     def build_val_loop(self, loop):
         self._val_dataloader = _building("val_dataloader", self.build_dataloader)(self._val_dataloader)
-        return _attach_dataset(super().build_val_loop(loop))
+        _check_images("val_dataloader", self._val_dataloader.dataset)
+        return _attach_dataset(super().build_val_loop({"type": "ValLoop", **loop} if isinstance(loop, dict) else loop))
 
     def build_test_loop(self, loop):
         self._test_dataloader = _building("test_dataloader", self.build_dataloader)(self._test_dataloader)
+        _check_images("test_dataloader", self._test_dataloader.dataset)
         return _attach_dataset(super().build_test_loop(loop))
 
     def scale_lr(self, optim_wrapper, auto_scale_lr: dict | None = None) -> None:
@@ -332,6 +348,12 @@ def _begin_worker(worker: int) -> None:
     """Keep freed memory in a worker, for which every image is a few blocks of some megabytes; the run ends it."""
     keep_freed_memory()
     leave_interrupts_to_the_run()
+
+
+def _check_images(key: str, dataset) -> None:
+    """Raise RdetError if processes found other images to be good, as where one could not read what others could."""
+    remedy = "each leaves out what it cannot read; see its log, and start again, or list the images with image_list"
+    check_all_have_the_same(images_of(dataset), f"images in {key}", remedy)
 
 
 def _attach_dataset(loop):

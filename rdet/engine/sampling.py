@@ -1,6 +1,7 @@
 """Which image comes when, and with which random numbers."""
 
 import random
+import zlib
 from collections.abc import Hashable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -142,13 +143,23 @@ class SeededDataset(Dataset):
         states = random.getstate(), np.random.get_state(), torch.get_rng_state()
         random.seed(seed)
         np.random.seed(seed)
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` would seed GPUs too, and is not undone there
         try:
             return self.dataset[index]
         finally:
             random.setstate(states[0])
             np.random.set_state(states[1])
             torch.set_rng_state(states[2])
+
+
+def images_of(dataset: Dataset) -> tuple[int, int]:
+    """Return the number of images, and a checksum of which they are if bad ones are left out; 0 if none are."""
+    checksum = 0
+    for part in _nested(dataset):
+        if getattr(part, "on_bad_image", None) == "skip":
+            for index in range(len(part)):
+                checksum = zlib.crc32(str(part.get_data_info(index).get("img_id")).encode(), checksum)
+    return len(dataset), checksum
 
 
 def _nested(dataset) -> Iterator:

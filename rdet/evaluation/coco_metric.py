@@ -2,7 +2,6 @@
 
 import logging
 import os
-import pickle
 from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
@@ -12,16 +11,17 @@ from typing import Annotated
 import numpy as np
 import torch
 import torch.distributed as torch_dist
-from mmengine.dist import broadcast_object_list, is_distributed, is_main_process
+from mmengine.dist import is_distributed, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from rdet.errors import ConfigError, EvaluationError, MissingFileError, OutputError, RdetError
+from rdet.errors import ConfigError, EvaluationError, MissingFileError, OutputError
 from rdet.evaluation.coco_eval import MAX_DETS, evaluate_coco, resolve_backend
 from rdet.evaluation.coco_results import check_images, from_labels, write_results
 from rdet.evaluation.coco_truth import read_truth
 from rdet.files import why_unreadable
 from rdet.messages import few
+from rdet.processes import first_process_does, host_group
 from rdet.registry import METRICS
 from rdet.remote import is_address, open_file
 from rdet.schema import Limits
@@ -95,7 +95,6 @@ class CocoMetric(BaseMetric):
         self.outfile_prefix = outfile_prefix
         self.judged: tuple[dict, dict[int | str, np.ndarray]] | None = None
         self._dataset = None
-        self._gloo_group = None
 
     def set_dataset(self, dataset) -> None:
         """Tell which data set is under evaluation.
@@ -146,17 +145,8 @@ class CocoMetric(BaseMetric):
                 Every process raises it, so that none is left waiting.
         """
         results, self.results = self._gather(self.results), []
-        outcome = [None]
-        if is_main_process():
-            try:
-                metrics = self.compute_metrics(results)
-                outcome = [{f"{self.prefix}/{key}": value for key, value in metrics.items()}]
-            except Exception as error:
-                outcome = [_sendable(error)]
-        broadcast_object_list(outcome)
-        if isinstance(outcome[0], Exception):
-            raise outcome[0]
-        return outcome[0]
+        metrics = first_process_does(lambda: self.compute_metrics(results))
+        return {f"{self.prefix}/{key}": value for key, value in metrics.items()}
 
     def compute_metrics(self, results: list[tuple[int | str, np.ndarray]]) -> dict[str, float]:
         """Score the detections of all images.
@@ -225,11 +215,7 @@ class CocoMetric(BaseMetric):
         """
         if not is_distributed():
             return results
-        group = None
-        if self.collect_device == "cpu" and torch_dist.get_backend() != "gloo":
-            if self._gloo_group is None:
-                self._gloo_group = torch_dist.new_group(backend="gloo")
-            group = self._gloo_group
+        group = host_group() if self.collect_device == "cpu" else None
         parts = [None] * torch_dist.get_world_size() if is_main_process() else None
         torch_dist.gather_object(results, parts, dst=0, group=group)
         return list(chain(*parts)) if is_main_process() else None
@@ -267,13 +253,3 @@ def _check_is_there(ann_file: str) -> None:
         raise MissingFileError(
             f"CocoMetric: ann_file {ann_file!r} cannot be read ({why_unreadable(error)}); check the address"
         ) from error
-
-
-def _sendable(error: Exception) -> Exception:
-    """Return the error, or one that says the same, if other processes could not read it."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        kind = RdetError if isinstance(error, RdetError) else RuntimeError
-        return kind(f"{type(error).__name__}: {error}")
-    return error

@@ -129,6 +129,18 @@ def test_bfloat16_on_the_cpu_keeps_float32_weights(make_runner):
     assert np.isfinite(runner.message_hub.get_scalar("train/loss").data[0]).all()
 
 
+@pytest.mark.parametrize("in_validation", [False, True])
+def test_an_evaluation_is_in_mixed_precision_when_asked(make_runner, in_validation):
+    options = {"optim_wrapper__type": "AmpOptimWrapper", "optim_wrapper__in_validation": in_validation}
+    runner = make_runner(train_cfg__max_iters=1, train_cfg__val_interval=1, **options)
+    seen = set()
+    runner.model.bbox_head.conv_cls.register_forward_hook(
+        lambda module, inputs, output: None if module.training else seen.add(output.dtype)
+    )
+    runner.train()
+    assert seen == {torch.bfloat16 if in_validation else torch.float32}
+
+
 def test_mmengine_refuses_mixed_precision_on_the_cpu():
     optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=1)
     if not torch.cuda.is_available():

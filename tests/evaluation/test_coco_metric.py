@@ -11,7 +11,8 @@ from mmengine.structures import InstanceData
 
 from rdet.errors import ConfigError
 from rdet.evaluation.coco_eval import evaluate_coco
-from rdet.evaluation.coco_metric import CocoMetric, _sendable
+from rdet.evaluation.coco_metric import CocoMetric
+from rdet.processes import _sendable
 from rdet.registry import METRICS
 from rdet.structures import DetDataSample
 
