@@ -6,6 +6,7 @@
     training    RetinaNet R50-FPN, 800 x 800, batches of 16, bfloat16: rdet and torchvision's
     inference   800 x 1333, batches of 1 and 16, bfloat16
     families    a training step of each family with its own config
+    feed        from JPEG files with 16 workers: the loader alone, the step alone, and both
     compiled    rdet's step of `training`, with the network compiled; only where it is named, as it takes over a minute
 
 Each part is a process of its own, ends after its limit at the latest, and writes OUT/PART.json when it ends, so that a
@@ -28,6 +29,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from feed import feed
 from side_by_side import machine, seconds_of
 from step import Batch, networks
 from torch.profiler import ProfilerActivity, profile
@@ -327,6 +329,7 @@ PARTS = {
     "training": (training, 90),
     "inference": (inference, 90),
     "families": (families, 120),
+    "feed": (feed, 100),
     "compiled": (compiled, 120),
 }
 # Their times are no measure of the card, so they may share it.

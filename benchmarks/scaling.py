@@ -31,9 +31,9 @@ class Link(NamedTuple):
     hop: float
 
 
-# Makers state 450 GB/s a direction for an H100's NVLink; 400 Gbit/s are 50 GB/s and 25 are 3.1. Rings are taken to reach
-# 80 % of it. A ring leaves and enters each machine once, so all cards of a machine share its links, of which there is
-# one, or one for each of eight cards, with as many rings.
+# Makers state 450 GB/s a direction for an H100's NVLink; 400 Gbit/s are 50 GB/s and 25 are 3.1. Rings are taken to
+# reach 80 % of it. A ring leaves and enters each machine once, so all cards of a machine share its links: one, or one
+# for each of eight cards, with as many rings.
 INSIDE = Link("NVLink", 0.8 * 450e9, 3e-6)
 BETWEEN = (
     Link("400 Gbit/s a card", 0.8 * 8 * 50e9, 10e-6),

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from scaling import BUCKET, CARDS, INSIDE, Link, seconds_of_exchange, seconds_of_step, table
 
+ROOT = Path(__file__).resolve().parents[2]
 SLOW = Link("slow", 1e8, 0.0)
 
 
