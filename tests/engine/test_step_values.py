@@ -78,6 +78,6 @@ def test_twenty_steps_are_read_once(make_runner, optim_wrapper, monkeypatch):
 
 
 def test_a_check_of_losses_that_nobody_gives_is_an_error(make_runner):
-    runner = make_runner(default_hooks__runtime_info=None)
-    with pytest.raises(ValueError, match="loss_check takes the losses from default_hooks.runtime_info, which is None"):
+    runner = make_runner(default_hooks__runtime_info={"type": "ParamSchedulerHook"})
+    with pytest.raises(ValueError, match="runtime_info, which is another hook than RuntimeInfoHook; leave that out"):
         runner.train()

@@ -30,7 +30,8 @@ class LossCheckHook(Hook):
     def before_train(self, runner) -> None:
         if not any(isinstance(hook, RuntimeInfoHook) for hook in runner.hooks):
             raise ConfigError(
-                "default_hooks.loss_check takes the losses from default_hooks.runtime_info, which is None; leave it out"
+                "default_hooks.loss_check takes the losses from default_hooks.runtime_info, which is another hook than "
+                "RuntimeInfoHook; leave that out"
             )
         self._samples: dict[int, Sequence[Any]] = {}  # of the steps that were not looked at
         self._last: tuple[int, dict[str, Any]] = (0, {})
