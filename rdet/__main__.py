@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import os
 import sys
 
 from rdet import __version__
@@ -44,7 +45,12 @@ def main() -> None:
         print(f"rdet {__version__}")
     elif name in COMMANDS:
         sys.argv = [f"rdet {name}", *rest]  # as messages and --help call the program
-        importlib.import_module(f"rdet.commands.{name.replace('-', '_')}").main()
+        try:
+            importlib.import_module(f"rdet.commands.{name.replace('-', '_')}").main()
+            sys.stdout.flush()
+        except BrokenPipeError:  # who read the output has seen enough: rdet configs | head
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more at the end
+            sys.exit(141)  # as a shell says it
     else:
         close = difflib.get_close_matches(name, COMMANDS, n=2)
         hint = f"Did you mean {' or '.join(close)}?" if close else f"Valid: {', '.join(COMMANDS)}."

@@ -32,8 +32,10 @@ class _Archive:
                     plain = [member for member in tar if member.isreg() and not member.issparse()]
                 self._offsets = {m.name.removeprefix("./"): (m.offset_data, m.size) for m in plain}
                 self.sizes = {name: size for name, (_, size) in self._offsets.items()}
-        except (zipfile.BadZipFile, tarfile.TarError, ValueError, EOFError, UnicodeError) as error:
+        except Exception as error:  # Python's readers raise whatever comes of damaged bytes
             self._file.close()
+            if isinstance(error, OSError):
+                raise
             raise OSError(0, f"{os.path.basename(path)} is no {kind} archive: {in_one_line(error)}") from error
         self.kind = kind
 

@@ -58,7 +58,7 @@ class CocoBoxes:
             DatasetError: Annotations cannot be used; all are named, the first ones with what is wrong.
         """
         faults = Faults(where, "annotations", len(rows))
-        boxes = _bboxes(rows, entry, where, faults)
+        boxes = bboxes(rows, entry, where, faults)
         images = _references(rows, "image_id", image_ids, entry, where, faults)
         classes = _references(rows, "category_id", category_ids, entry, where, faults)
         areas, replaced = _areas(rows, boxes, entry, where, faults)
@@ -104,7 +104,20 @@ def _positions(values: Sequence[Any], of: Sequence[Any]) -> list[int | None]:
     return [position.get(value) if type(value) in (int, float, str) else None for value in values]
 
 
-def _bboxes(rows: list[dict[str, Any]], entry: EntryName, where: str, faults: Faults) -> np.ndarray:
+def bboxes(rows: list[dict[str, Any]], entry: EntryName, where: str, faults: Faults | None = None) -> np.ndarray:
+    """Return x, y, width and height of entries, (B, 4) float64.
+
+    Args:
+        rows: That have a ``bbox``.
+        entry: Names the i-th of them.
+        where: The file, for messages.
+        faults: Collects what is wrong; None: it is raised.
+    """
+    if faults is None:
+        faults = Faults(where, "boxes", len(rows))
+        found = bboxes(rows, entry, where, faults)
+        faults.raise_any()
+        return found
     values = column(rows, "annotations", "bbox", where, faults)
     if not values:
         return np.zeros((0, 4))

@@ -11,6 +11,7 @@ import inspect
 import os
 import pkgutil
 import sysconfig
+import threading
 import traceback
 from collections.abc import Callable
 from typing import Any, cast
@@ -36,6 +37,7 @@ _LONGEST_REASON = 200  # characters
 
 # `custom_imports` of the config in use: module -> None, or the traceback of its failed import.
 _custom_imports: dict[str, str | None] = {}
+_importing = threading.RLock()
 
 
 class Registry(root.Registry):
@@ -52,7 +54,7 @@ class Registry(root.Registry):
         super().__init__(name, parent=parent, scope="rdet", build_func=build_from_cfg)
         self._packages = packages
         self._fallback = fallback
-        self._imported = False
+        self._imported = self._has_all = False
         self._not_imported: dict[str, ImportError] = {}
 
     def import_parts(self) -> None:
@@ -60,16 +62,20 @@ class Registry(root.Registry):
 
         A module that needs a package that is not installed is left out; :meth:`get` says so if a name is not found.
         """
-        if self._imported:
+        if self._has_all:
             return
-        self._imported = True  # before the end: a module may look something up while it is imported
-        for package in self._packages:
-            folder = importlib.import_module(package)
-            for module in pkgutil.walk_packages(folder.__path__, f"{package}.", onerror=self._leave_out):
-                try:
-                    importlib.import_module(module.name)
-                except ImportError as error:
-                    self._not_imported[module.name] = error
+        with _importing:  # other threads wait for all parts
+            if self._imported:
+                return
+            self._imported = True  # before the end: a module may look something up while it is imported
+            for package in self._packages:
+                folder = importlib.import_module(package)
+                for module in pkgutil.walk_packages(folder.__path__, f"{package}.", onerror=self._leave_out):
+                    try:
+                        importlib.import_module(module.name)
+                    except ImportError as error:
+                        self._not_imported[module.name] = error
+            self._has_all = True
 
     def _leave_out(self, name: str) -> None:
         """Do nothing: what a package cannot import is said once, by the import of the package itself."""

@@ -4,6 +4,8 @@ import pkgutil
 import re
 import subprocess
 import sys
+import threading
+import time
 from abc import ABC, abstractmethod
 
 import pytest
@@ -432,3 +434,23 @@ def test_inferred_facts_fill_in_and_must_agree():
     message = r"model\.neck\.in_channels is \[3, 5\] in the config, but \[3, 4\] follows from the parts around it"
     with pytest.raises(ValueError, match=message):
         build_from_cfg({**neck, "in_channels": [3, 5]}, MODELS, facts, where="model.neck")
+
+
+def test_threads_find_parts_that_another_thread_is_importing(monkeypatch):
+    """A look-up waits until all are there; several configs may be loaded at a time."""
+    began, name = threading.Event(), "rdet.models.losses"
+    real = importlib.import_module
+
+    def slow(module):
+        began.set()
+        time.sleep(0.02)
+        return real(module)
+
+    some = Registry("loss", MODELS, (name,))
+    monkeypatch.setattr(importlib, "import_module", slow)
+    first = threading.Thread(target=some.import_parts)
+    first.start()
+    began.wait()
+    some.import_parts()
+    assert some._has_all
+    first.join()

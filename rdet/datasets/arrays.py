@@ -15,9 +15,12 @@ def array_shape(data: bytes) -> tuple[tuple[int, ...], np.dtype, int]:
         ValueError: It is none that holds an image (H, W) or (H, W, N) of numbers.
     """
     file = io.BytesIO(data)
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
+    try:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+    except Exception as error:  # numpy parses it as Python's text, and raises whatever comes of that
+        raise ValueError(f"its header is damaged ({type(error).__name__})") from error
     if dtype.kind not in "uif" or len(shape) not in (2, 3) or 0 in shape:
         raise ValueError(f"an array {shape} of {dtype} is no image (H, W) or (H, W, N) of numbers")
     return shape, dtype, file.tell()

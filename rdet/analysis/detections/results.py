@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rdet import coco_json
+from rdet import coco_boxes, coco_json
 from rdet.analysis.detections.truth import Truth
 from rdet.errors import DatasetError, EvaluationError, NonFiniteDetectionError, ResultsError
 from rdet.evaluation.coco_eval import as_rows
@@ -58,7 +58,7 @@ def read_detections(path: str | Path, truth: Truth) -> Detections:
         with_boxes = [_boxed(entry) for entry in entries]
         if with_boxes != entries:
             notes.append("Masks are not evaluated: boxes are, and of an entry without one the box around its mask.")
-        boxes = coco_json.bboxes(with_boxes, lambda row: f"results[{row}]", where)
+        boxes = coco_boxes.bboxes(with_boxes, lambda row: f"results[{row}]", where)
         keys = ("image_id", "category_id")
         images, categories = (coco_json.column(entries, "results", key, where) for key in keys)
     except OSError as error:

@@ -18,7 +18,7 @@ from PIL import Image
 from rdet.apis.folder import detect_folder
 from rdet.apis.inference import inference_detector
 from rdet.datasets import CocoDataset
-from rdet.datasets.images import find_bad_images, read_image
+from rdet.datasets.images import find_bad_images, image_size, read_image
 from rdet.errors import BadImageError
 from rdet.structures import DetDataSample
 
@@ -250,8 +250,46 @@ def detected_in(rng: Random, folder: Path) -> Case:
     return Case(read, (str(folder),), f"folder={whole} find={find} {path.name} {shown}")
 
 
+def array_of(rng: Random, folder: Path) -> Case:
+    """A numpy file, of any shape and type, whole or damaged."""
+    dtype = rng.choice(("u1", "u2", "<u4", "i2", "f2", "f4", "f8", "?", "c8", "U3", "O", ">u2"))
+    shape = tuple(rng.choice((0, 1, 2, 5, 16)) for _ in range(rng.choice((0, 1, 2, 3, 3, 3, 4))))
+    buffer = io.BytesIO()
+    values = np.full(shape, rng.choice((0, 1, 7)))
+    if dtype.startswith("f") and rng.random() < 0.3:
+        values = values * np.nan
+    with np.errstate(all="ignore"):
+        array = np.array(values, dtype=dtype, order=rng.choice("CF"))
+    np.lib.format.write_array(buffer, array, version=rng.choice(((1, 0), (2, 0), None)), allow_pickle=True)
+    data = buffer.getvalue()
+    kind = rng.choice(("whole", "whole", "cut", "damaged", "claims", "long"))
+    if kind == "cut":
+        data = data[: rng.randrange(6, len(data) + 1)]
+    elif kind == "damaged":
+        data = data[:6] + damage(rng, data[6:])
+    elif kind == "claims":
+        size = str(rng.choice((-1, 2**31, 2**63, 10**30, 1.5, "'x'", 2**20))).encode()
+        data = data.replace(b"'shape': (", b"'shape': (" + size + b", ", 1)
+    elif kind == "long":
+        data += rng.randbytes(rng.choice((1, 100, 10_000)))
+    path = folder / rng.choice(("a.npy", "a.png"))
+    path.write_bytes(data)
+    channels, value_range = rng.choice((None, 1, 3, 5)), rng.choice((None, "image", (0, 4095)))
+    size = rng.choice((None, shape[:2] if len(shape) > 1 else None, (16, 16)))
+
+    def read() -> None:
+        image_size(path)
+        image = read_image(path, size, value_range=value_range, channels=channels)
+        assert image.dtype == np.uint8
+        assert image.shape[2:] == (channels or 3,)
+        assert size is None or image.shape[:2] == tuple(size)
+
+    return Case(read, (str(path),), f"{kind} {dtype} {shape} {channels} {value_range} {size} {data[:200]!r}")
+
+
 READERS = [
     Reader("images", alone, cases=100),
+    Reader("images_of_numpy", array_of, cases=60),
     Reader("images_trained_on", trained_on, cases=60),
     Reader("images_detected_in", detected_in, cases=60),
 ]
