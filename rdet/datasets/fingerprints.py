@@ -15,8 +15,8 @@ from PIL import Image, ImageOps
 from rdet.datasets.image_header import open_header
 from rdet.datasets.images import MAX_PIXELS, read_image
 from rdet.datasets.quiet import quiet_decoders
-from rdet.datasets.remote import BackendArgs, open_file
 from rdet.errors import BadImageError
+from rdet.remote import BackendArgs, open_file
 
 _SIDE = 16
 _BITS = np.array([number.bit_count() for number in range(2**16)], np.uint8)  # numpy 2 alone counts bits
