@@ -2,17 +2,21 @@
 
 import copy
 import logging
+from typing import NamedTuple
 
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from rdet.apis.build import build_datasets
+from rdet.apis.check_images import Finding, Images
+from rdet.apis.check_priors import Reach
 from rdet.apis.data_cfg import innermost, loader_cfg
 from rdet.apis.evaluation_checks import crowded
 from rdet.datasets.class_summary import class_table, doubtful_classes
-from rdet.datasets.summary import dataset_table, doubtful_splits
+from rdet.datasets.summary import classes_of, dataset_table, doubtful_splits
 from rdet.part_keys import parameters_of
 from rdet.registry import DATASETS
+from rdet.visualization.page import picture_page
 
 _SPLITS = ("train", "val", "test")
 
@@ -29,14 +33,27 @@ class _Kept(logging.Handler):
             self.texts.append(record.getMessage())
 
 
-def check_data(cfg: Config) -> tuple[str, list[str]]:
-    """Load each split, and read each of its images.
+class DataReport(NamedTuple):
+    """What a look at all data found.
+
+    Attributes:
+        tables: Of the splits, of their images and of their classes.
+        findings: What is to be looked at.
+        notes: What is worth knowing besides.
+        classes: Their names.
+    """
+
+    tables: list[str]
+    findings: list[Finding]
+    notes: list[str]
+    classes: tuple[str, ...]
+
+
+def check_data(cfg: Config) -> DataReport:
+    """Load each split, read each of its images, and match the detector's priors to the objects of some.
 
     Args:
         cfg: As :func:`rdet.config.load_config` returns it.
-
-    Returns:
-        Tables of the splits and of their classes; and what is to be looked at, a line each.
 
     Raises:
         DatasetError: Annotations cannot be used at all.
@@ -57,4 +74,22 @@ def check_data(cfg: Config) -> tuple[str, list[str]]:
     doubts = [*kept.texts, *doubtful_classes(datasets), *doubtful_splits(datasets)]
     most = cfg.model.get("postprocess", {}).get("max_per_img", 100) if cfg.get("model") else None
     doubts += crowded(datasets, most)
-    return f"{dataset_table(datasets)}\n{class_table(datasets)}", doubts
+    images = Images(datasets)
+    findings = [*map(Finding, doubts), *images.findings()]
+    notes = [*images.notes()]
+    if cfg.get("model") and "train" in datasets:
+        reach = Reach(cfg, datasets["train"])
+        findings += reach.findings()
+        notes += reach.notes()
+    tables = [dataset_table(datasets), images.table(), class_table(datasets)]
+    return DataReport(tables, findings, notes, classes_of(next(iter(datasets.values()))))
+
+
+def report_page(report: DataReport, title: str) -> str:
+    """Write what was found as a page in one file, with pictures of what can be seen."""
+    pictures = (
+        picture for finding in report.findings if finding.pictures is not None for picture in finding.pictures()
+    )
+    bad = [finding.text for finding in report.findings]
+    notes = [*report.notes, *([] if bad else ["nothing is wrong"])]
+    return picture_page(title, notes, report.classes, pictures, bad, report.tables)

@@ -7,6 +7,7 @@ from pathlib import Path
 from rdet.args import (
     ArgumentParser,
     add_cfg_options,
+    add_data_format,
     between,
     config_to_read,
     count,
@@ -16,6 +17,8 @@ from rdet.args import (
     regular_expression,
     seed,
 )
+
+_OF_DATA = ("data_format", "image_size", "group_by", "value_range", "channels")
 
 
 def parse_args():
@@ -38,12 +41,12 @@ def parse_args():
     out.add_argument("--html", type=file_to_write, metavar="FILE", help="a page with all pictures in it")
     data = parser.add_argument_group("data of your own", "as 'rdet train' takes them")
     data.add_argument("--data", type=existing, metavar="DIR", help="a folder with data of one's own")
-    data.add_argument("--data-format", choices=["coco", "yolo", "voc", "csv"], help="where the folder has several")
+    add_data_format(data)
     data.add_argument("--image-size", type=between(32, 10_000), help="longer side in pixels (default: the config's)")
     data.add_argument("--group-by", nargs="?", const="name", type=regular_expression, metavar="REGEX")
     add_cfg_options(parser)
     args = parser.parse_args()
-    for name in ("data_format", "image_size", "group_by"):
+    for name in _OF_DATA:
         if getattr(args, name) is not None and args.data is None:
             parser.error(f"--{name.replace('_', '-')} is of --data DIR; give that too")
     if args.checkpoint and not args.priors:
@@ -64,7 +67,7 @@ def main() -> None:
         if args.data is not None:
             from rdet.apis.own_data import Wishes, prepare
 
-            wishes = Wishes(data_format=args.data_format, image_size=args.image_size, group_by=args.group_by)
+            wishes = Wishes(**{key: getattr(args, key) for key in _OF_DATA})
             path, notes = prepare(args.config, args.data, folder, wishes)
             config, name = str(path), Path(args.data).resolve().name
             print(notes[0])

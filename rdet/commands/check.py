@@ -3,7 +3,7 @@
 import sys
 import tempfile
 
-from rdet.args import ArgumentParser, add_cfg_options, add_data_format, config_to_read, existing
+from rdet.args import ArgumentParser, add_cfg_options, add_data_format, config_to_read, existing, file_to_write
 
 _OF_DATA = ("data_format", "value_range", "channels")
 
@@ -15,6 +15,9 @@ def parse_args():
         "--data", type=existing, metavar="DIR", help="a folder with data of one's own, as 'rdet train' takes it"
     )
     add_data_format(parser)
+    parser.add_argument(
+        "--html", type=file_to_write, metavar="FILE", help="write what is found as a page with pictures"
+    )
     add_cfg_options(parser)
     args = parser.parse_args()
     for name in _OF_DATA:
@@ -26,7 +29,7 @@ def parse_args():
 def main() -> None:
     args = parse_args()
 
-    from rdet.apis.check_data import check_data
+    from rdet.apis.check_data import check_data, report_page
     from rdet.apis.cli import load_run_config, one_line_errors
 
     with one_line_errors(), tempfile.TemporaryDirectory(prefix="rdet_check_") as folder:
@@ -38,9 +41,16 @@ def main() -> None:
             path, notes = prepare(args.config, args.data, folder, wishes)
             config = str(path)
             print(notes[0])
-        tables, doubts = check_data(load_run_config(config, args.cfg_options, None))
-        print(tables)
-        for doubt in doubts:
-            print(doubt)
-        print(f"{len(doubts)} things to look at" if doubts else "nothing is wrong")
-        sys.exit(int(bool(doubts)))
+        report = check_data(load_run_config(config, args.cfg_options, None))
+        print("\n".join(report.tables))
+        for note in report.notes:
+            print(f"note: {note}")
+        for finding in report.findings:
+            print(finding.text)
+        print(f"{len(report.findings)} things to look at" if report.findings else "nothing is wrong")
+        if args.html:
+            from rdet.files import write_text
+
+            write_text(args.html, report_page(report, f"Data of {args.data or args.config}"))
+            print(args.html)
+        sys.exit(int(bool(report.findings)))

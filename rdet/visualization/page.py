@@ -18,6 +18,7 @@ _STYLE = """
 body { margin: 0; padding: 1.5rem; background: var(--paper); color: var(--ink); font: 15px/1.45 system-ui, sans-serif }
 h1 { margin: 0 0 .3rem; font-size: 1.35rem; overflow-wrap: anywhere }
 p { margin: .2rem 0; color: var(--pale); max-width: 70rem; overflow-wrap: anywhere }
+pre { overflow-x: auto; font-size: .8rem; line-height: 1.25 }
 .bad { color: var(--bad) }
 .key { display: flex; flex-wrap: wrap; gap: .3rem; margin: .8rem 0; padding: 0; list-style: none }
 .key li { padding: .05rem .5rem; border-radius: .25rem; font-size: .85rem; overflow-wrap: anywhere }
@@ -41,6 +42,7 @@ def picture_page(
     classes: Sequence[str],
     pictures: Iterable[tuple[str, np.ndarray]],
     bad: Sequence[str] = (),
+    tables: Sequence[str] = (),
     width: int = 320,
 ) -> str:
     """Write a page in which each picture is enlarged when it is chosen.
@@ -51,6 +53,7 @@ def picture_page(
         classes: Names of the colours' key.
         pictures: Captions and (H, W, 3) uint8 pictures.
         bad: What is wrong with images that are not shown.
+        tables: Of letters, as a terminal shows them.
         width: Least width of a picture in the grid, in pixels.
 
     Returns:
@@ -70,6 +73,7 @@ def picture_page(
     said = "".join(f"<p>{escape(note)}</p>" for note in notes) + "".join(
         f'<p class="bad">{escape(reason)}</p>' for reason in bad
     )
+    said += "".join(f"<pre>{escape(table)}</pre>" for table in tables)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

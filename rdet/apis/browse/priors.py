@@ -11,11 +11,11 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import torch
 
-from rdet.apis.browse.samples import Sample
 from rdet.models.detectors.one_stage_detector import OneStageDetector
 from rdet.models.detectors.phases import PhasedAssigner
 from rdet.structures import DensePredictions
 from rdet.structures.ground_truth import GroundTruth
+from rdet.visualization.sample import Sample
 
 
 class Level(NamedTuple):

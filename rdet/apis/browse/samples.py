@@ -9,6 +9,8 @@ from rdet.engine.sampling import Draw, SeededDataset, TrainStream, mix_seed
 from rdet.errors import BadImageError, PipelineError, message_of
 from rdet.visualization.sample import Sample
 
+_MOST_BAD = 50  # images, after which the others are probably bad too
+
 
 def draws(length: int, to_train: bool, seed: int, epoch: int, batch_size: int) -> Iterator[Draw]:
     """Yield which images are looked at, without end if they are to train on.
@@ -42,7 +44,7 @@ def samples(dataset: Any, order: Iterator[Draw], num: int) -> Iterator[Sample | 
     seeded, bad = SeededDataset(dataset), set()
     good = 0
     for draw in order:
-        if good == num or len(bad) == len(dataset):
+        if good == num or len(bad) == min(len(dataset), _MOST_BAD):
             return
         try:
             item = seeded[draw]

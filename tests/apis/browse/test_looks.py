@@ -18,7 +18,7 @@ from rdet.apis.browse.priors import PriorMatcher
 from rdet.apis.browse.run import Options, browse
 from rdet.apis.build import build_detector
 from rdet.config import load_config
-from rdet.errors import ConfigError, DatasetError
+from rdet.errors import BadImageError, ConfigError, DatasetError
 from rdet.structures.ground_truth import GroundTruth
 
 CLASSES = ("bright", "red")
@@ -209,3 +209,15 @@ def test_a_checkpoint_of_other_classes_is_refused(config, make_runner, tmp_path)
     torch.save({"state_dict": model.state_dict(), "meta": {"dataset_meta": {"classes": ("a", "b")}}}, path)
     with pytest.raises(ConfigError, match="is of the classes a, b, the data of bright, red"):
         browse(load_config(config), Options("tiny", priors=True, checkpoint=str(path)))
+
+
+def test_data_that_are_all_bad_end_soon():
+    class Bad(list):
+        metainfo = {"classes": CLASSES}
+
+        def __getitem__(self, index):
+            raise BadImageError(f"{index}.png: missing", "missing")
+
+    found = list(look_at_data(Bad(range(1000)), "train", 16, 0, 0, 2, None))
+    assert len(found) == 50
+    assert all(isinstance(reason, str) for reason in found)
