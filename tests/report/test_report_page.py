@@ -71,7 +71,7 @@ def test_a_page_is_one_file_without_addresses_and_names_are_text(results, files,
     assert "<script>alert(1)</script>" in "".join(page.words)  # as text
     assert "红细胞" in text
     assert "prefers-color-scheme: dark" in text
-    used = set(re.findall(r"var\((--[a-z0-9]+)\)", text)) - {"--v", "--c"}
+    used = set(re.findall(r"var\((--[a-z0-9]+)\)", text)) - {"--v", "--c", "--t"}
     assert used <= set(re.findall(r"(--[a-z0-9]+):", text))
     numbers = json.loads((tmp_path / "n.json").read_text(encoding="utf-8"))
     assert [model["name"] for model in numbers["models"]] == results
