@@ -5,6 +5,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from mmengine.dist import get_world_size
+
 from rdet.analysis.results_file import read_results
 from rdet.engine.runner import Runner
 from rdet.files import write_text
@@ -53,11 +55,10 @@ def record_of(runner: Runner, config: str, cfg_options: list[str], checkpoint: s
     images = len(runner.test_dataloader.dataset)
     times = runner.message_hub.log_scalars.get("test/time")
     spent = float(times.data[0].sum()) if times is not None else 0.0
-    share = len(runner.test_dataloader) * (runner.test_dataloader.batch_size or 1)
     place = os.path.abspath(config) if os.path.exists(config) else config
     there = os.path.abspath(checkpoint) if os.path.exists(checkpoint) else checkpoint
     device = next(runner.model.parameters()).device
-    return RunRecord(place, cfg_options, there, str(device), images, spent / max(1, min(share, images)), views)
+    return RunRecord(place, cfg_options, there, str(device), images, spent * get_world_size() / max(1, images), views)
 
 
 def write_record(path: Path, record: RunRecord) -> None:

@@ -18,7 +18,10 @@ def parse_args():
     parser.add_argument("checkpoint", type=existing, help="path or address of a checkpoint")
     parser.add_argument("--work-dir", type=folder_to_write, help="where logs go (default: work_dirs/NAME_OF_CONFIG)")
     parser.add_argument(
-        "--out", type=file_to_write, metavar="FILE.json", help="write the detections in COCO's results format"
+        "--out",
+        type=file_to_write,
+        metavar="FILE.json",
+        help="write the detections in COCO's results format, and FILE.run.json for 'rdet report'",
     )
     parser.add_argument(
         "--show-dir", type=folder_to_write, metavar="DIR", help="draw truth and detections of every image"
@@ -52,11 +55,17 @@ def main() -> None:
         hooks += [{"type": "AmpTestHook"}] if args.amp else []
         cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), *hooks]
 
+        from mmengine.dist import is_main_process
+
         from rdet.apis.build import build_runner
+        from rdet.apis.run_record import record_of, record_path, write_record
         from rdet.engine.distributed import leave_process_group
 
         runner = build_runner(cfg, "test", tta=args.tta, launcher=args.launcher)
         runner.test()
+        if args.out and is_main_process():
+            record = record_of(runner, args.config, args.cfg_options, args.checkpoint, args.tta)
+            write_record(record_path(args.out), record)
         places = {"detections": args.out, "pictures": args.show_dir, "log": runner.log_dir}
         runner.logger.info(", ".join(f"{what}: {place}" for what, place in places.items() if place))
         del runner  # which holds what joins the processes

@@ -9,10 +9,16 @@ import matplotlib
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from rdet.visualization.plots.style import GRID, INK, MUTED, SERIES
+from rdet.visualization.plots.style import GRID, INK, MUTED, PAPER, SERIES
 
 # A colour of the figures -> the property of the page that has it, for light and for dark viewers.
-_COLORS = {INK: "--ink", MUTED: "--muted", GRID: "--line", **{color: f"--s{i}" for i, color in enumerate(SERIES)}}
+_COLORS = {
+    INK: "--ink",
+    MUTED: "--muted",
+    GRID: "--line",
+    PAPER: "--card",
+    **{color: f"--s{i}" for i, color in enumerate(SERIES)},
+}
 _numbers = count()
 
 

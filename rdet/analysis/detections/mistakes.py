@@ -82,9 +82,9 @@ def tide_errors(evaluated: Evaluated) -> TideErrors:
     return TideErrors(found["ap_base"], found["delta_ap"], found["counts"])
 
 
-def confusion(evaluated: Evaluated, threshold: float) -> Confusion:
-    """Count which class is taken for which by the detections of at least a score."""
-    found = evaluated.evaluation.confusion_matrix(iou_thr=IOU, max_det=None, min_score=threshold)
+def confusion(evaluated: Evaluated, threshold: float, iou: float = IOU) -> Confusion:
+    """Count which class is taken for which by the detections of at least a score and an IoU."""
+    found = evaluated.evaluation.confusion_matrix(iou_thr=iou, max_det=None, min_score=threshold)
     return Confusion(evaluated.truth.classes, np.asarray(found["matrix"]).astype(np.int64), threshold)
 
 

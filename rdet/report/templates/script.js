@@ -19,12 +19,15 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 const shown = document.body.classList;
-for (const input of document.querySelectorAll("[data-kind]")) {
-  const apply = () => shown.toggle("no-" + input.dataset.kind, !input.checked);
-  input.addEventListener("change", apply);
-  apply();
-}
 const viewer = document.getElementById("viewer");
+const legend = document.querySelector(".legend");
+if (legend) viewer.querySelector(".switches").replaceWith(legend.cloneNode(true));
+function apply(input) {
+  shown.toggle("no-" + input.dataset.kind, !input.checked);
+  for (const same of document.querySelectorAll(`[data-kind="${input.dataset.kind}"]`)) same.checked = input.checked;
+}
+document.querySelectorAll(".legend [data-kind]").forEach(apply);
+document.addEventListener("change", (event) => event.target.dataset.kind && apply(event.target));
 const stage = viewer.querySelector(".stage");
 const figures = [...document.querySelectorAll(".gallery figure")];
 let at = 0;

@@ -8,5 +8,6 @@ from rdet.visualization.plots.confusion_matrix import plot_confusion_matrix
 from rdet.visualization.plots.curves import plot_curves
 from rdet.visualization.plots.reliability import plot_reliability
 from rdet.visualization.plots.save import save_plot
+from rdet.visualization.plots.series import plot_series
 
-__all__ = ["plot_bars", "plot_confusion_matrix", "plot_curves", "plot_reliability", "save_plot"]
+__all__ = ["plot_bars", "plot_confusion_matrix", "plot_curves", "plot_reliability", "plot_series", "save_plot"]

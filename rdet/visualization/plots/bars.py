@@ -26,7 +26,7 @@ def plot_bars(
         places = [i + (number - (len(values) - 1) / 2) * thick for i in range(len(kinds))]
         drawn = axes.barh(places, [bars[kind] for kind in kinds], thick * 0.9, color=color, label=shortened(name, 32))
         axes.bar_label(drawn, [f"{bars[kind]:.3f}" for kind in kinds], padding=4, fontsize=8.5, color=INK)
-    axes.set_yticks(range(len(kinds)), kinds)
+    axes.set_yticks(range(len(kinds)), [shortened(kind, 40) for kind in kinds])
     axes.invert_yaxis()
     axes.tick_params(axis="y", colors=INK)
     top = max((value for bars in values.values() for value in bars.values()), default=0)

@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from rdet.visualization.plots.style import ACCENT, INK, label_axes, new_axes, shortened
+from rdet.visualization.plots.style import ACCENT, INK, PAPER, label_axes, new_axes, shortened
 
 MOST_CLASSES = 24  # that can be read
 
@@ -45,7 +45,7 @@ def plot_confusion_matrix(
     for i in range(side):
         for j in range(side):
             if shown[i, j]:
-                ink = "#ffffff" if strengths[i, j] > 0.55 else INK
+                ink = PAPER if strengths[i, j] > 0.7 else INK
                 axes.text(j, i, _short(shown[i, j]), ha="center", va="center", fontsize=small, color=ink)
     axes.set_xlim(-0.5, side - 0.5)
     axes.set_ylim(side - 0.5, -0.5)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 
-INK, MUTED, GRID, ACCENT = "#1b2430", "#66738a", "#dfe4ec", "#2f6bde"
+INK, MUTED, GRID, PAPER, ACCENT = "#1b2430", "#66738a", "#dfe4ec", "#ffffff", "#2f6bde"
 # Told apart by the colour-blind too: after Okabe and Ito, "Color Universal Design", 2008; the first two are those of
 # two detectors.
 SERIES = (ACCENT, "#d9730d", "#0f9d78", "#b0438f", "#8a6d00", "#2596be", "#c43d3d", "#6b58c9", "#5d7f1e", "#7a5c45")

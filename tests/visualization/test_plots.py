@@ -1,0 +1,71 @@
+"""Plots: what their axes show, and what becomes of names that fonts do not have."""
+
+import warnings
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from rdet.visualization.plots import (
+    plot_bars,
+    plot_confusion_matrix,
+    plot_curves,
+    plot_reliability,
+    plot_series,
+    save_plot,
+)
+from rdet.visualization.plots.confusion_matrix import MOST_CLASSES
+from rdet.visualization.plots.curves import mean_of
+
+
+def test_of_many_classes_the_mean_alone_has_a_name():
+    x = np.linspace(0, 1, 101)
+    few = plot_curves(x, {f"c{i}": x for i in range(3)})
+    many = plot_curves(x, {f"c{i}": x * i / 80 for i in range(80)})
+    labels = [[text.get_text() for text in figure.legends[0].get_texts()] for figure in (few, many)]
+    assert labels == [["c0", "c1", "c2", "mean"], ["mean"]]
+    np.testing.assert_allclose(many.axes[0].lines[-1].get_ydata(), x * 39.5 / 80)
+
+
+def test_mean_is_over_the_curves_that_are_there():
+    nan = np.nan
+    np.testing.assert_array_equal(mean_of(np.array([[1, nan, nan], [3, 4, nan]])), [2, 4, nan])
+
+
+def test_confusion_matrix_of_many_classes_shows_those_confused_most():
+    counts = np.diag(np.full(81, 5))
+    counts[70, 71] = 9
+    names = [f"class {i}" for i in range(80)]
+    axes = plot_confusion_matrix(counts, names).axes[0]
+    shown = [text.get_text() for text in axes.get_yticklabels()]
+    assert len(shown) == MOST_CLASSES + 1
+    assert {"class 70", "class 71", "nothing there"} <= set(shown)
+    assert "9" in {text.get_text() for text in axes.texts}
+
+
+def test_letters_that_no_font_has_are_warned_of_in_one_line_and_formulas_are_text(tmp_path):
+    with pytest.warns(UserWarning, match=r"plots show boxes, as no font is installed that has '\U00012000'") as said:
+        figure = plot_bars({"a": {"\U00012000": 0.5, "$x^$": 0.1}})
+    assert len(said) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save_plot(tmp_path / "new" / "bars.png", figure)
+    assert (tmp_path / "new" / "bars.png").stat().st_size > 1000
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plot_bars({"a": {"Тромбоцит": 0.5}})
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        plot_curves(np.zeros(0), {}),
+        plot_confusion_matrix(np.zeros((2, 2), int), ["one"]),
+        plot_reliability({"a": (np.full(10, np.nan), np.full(10, np.nan))}),
+        plot_bars({"a": {"x": 0.0}}),
+        plot_series({}),
+    ],
+)
+def test_nothing_to_show_is_no_error(figure: Figure, tmp_path):
+    save_plot(tmp_path / "x.svg", figure)
+    assert (tmp_path / "x.svg").read_text().count("<svg") == 1
