@@ -15,6 +15,7 @@ from made_sets import BOXES, CLASSES, write_coco, write_csv, write_voc, write_yo
 from mmengine import fileio
 from mmengine.structures import InstanceData
 from PIL import Image
+from rdet.visualization.draw_hook import DrawHook
 from tiny_run import write_tiny_run
 
 from rdet.datasets import CocoDataset, CsvDataset, VocDataset, YoloDataset
@@ -23,7 +24,6 @@ from rdet.datasets.paths import paths_within
 from rdet.errors import BadImageError, DatasetError, MissingFileError
 from rdet.evaluation.coco_metric import CocoMetric
 from rdet.structures import DetDataSample
-from rdet.visualization.draw_hook import DrawHook
 
 LOAD = [{"type": "LoadImageFromFile"}, {"type": "PackDetInputs"}]
 READERS = {

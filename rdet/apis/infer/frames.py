@@ -39,9 +39,8 @@ class Frames:
                 self.close()
                 raise _unreadable(source)
             fps = self._capture.get(cv2.CAP_PROP_FPS)
-            count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.fps = float(fps) if math.isfinite(fps) and 0.1 <= fps <= 1000 else _USUAL_FPS
-        self.count = int(count) if not source.is_live and math.isfinite(count) and 0 < count < 2**40 else None
+        self.count = None if source.is_live else self._promised()
         self._number = 0
 
     def read(self) -> np.ndarray | None:
@@ -66,6 +65,11 @@ class Frames:
             )
         self._number += 1
         return frame if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
+
+    def _promised(self) -> int | None:
+        """Return how many frames the file says it has."""
+        count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        return int(count) if math.isfinite(count) and 0 < count < 2**40 else None
 
     def _check_end(self) -> None:
         """Raise BadImageError if it ended too early; a count that is a little too high is usual."""

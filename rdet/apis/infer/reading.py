@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import groupby
@@ -37,8 +37,11 @@ class Reader:
         self._threads = threads
         self._ahead = max(ahead, threads)
 
-    def __call__(self, sources: Iterable[Source]) -> Iterator[Shot]:
-        """Yield the images in their order; those that cannot be used say why."""
+    def __call__(self, sources: Iterable[Source]) -> Generator[Shot, None, None]:
+        """Yield the images in their order; those that cannot be used say why.
+
+        Close it when no more are wanted: that ends its threads.
+        """
         with _Pool(self._threads) as images, _Pool(1) as frames:
             for is_video, group in groupby(sources, key=lambda source: source.is_video):
                 if not is_video:
