@@ -96,7 +96,7 @@ def main() -> None:
 
     from rdet.apis.cli import one_line_errors, parse_options
     from rdet.apis.infer.run import Settings, check_out_dir, detect, labels_of
-    from rdet.apis.infer.sources import find_sources, is_lone_image
+    from rdet.apis.infer.sources import find_sources, is_alone
     from rdet.apis.infer.writers import make_writers
     from rdet.apis.inference import init_detector
 
@@ -119,7 +119,7 @@ def main() -> None:
             whole=not args.no_whole,
         )
         writers = make_writers(args.formats, Path(args.out_dir), model.classes)
-        done = detect(model, sources, writers, settings, progress=True, strict=is_lone_image(sources))
+        done = detect(model, sources, writers, settings, progress=True, strict=is_alone(sources))
         print(f"{done.detections} detections in {done.images} images: {args.out_dir}")
         if done.failed:
             for reason in done.failed.values():

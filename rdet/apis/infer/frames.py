@@ -53,7 +53,9 @@ class Frames:
             with quiet_decoders():
                 there, frame = self._capture.read()
         except cv2.error as error:
-            raise BadImageError(f"{self._source.where}: frame {self._number} cannot be decoded; mend it") from error
+            raise BadImageError(
+                f"{self._source.where}: frame {self._number} cannot be decoded; mend or replace it"
+            ) from error
         if not there or frame is None:
             self._check_end()
             return None
@@ -77,7 +79,8 @@ class Frames:
             raise BadImageError(f"{self._source.where}: no frame of it can be decoded; mend or convert it")
         if self.count is not None and self._number < 0.97 * self.count - 2:
             raise BadImageError(
-                f"{self._source.where}: only {self._number} of {self.count} frames can be decoded; mend it", "truncated"
+                f"{self._source.where}: only {self._number} of {self.count} frames can be decoded; mend or replace it",
+                "truncated",
             )
 
     def close(self) -> None:
@@ -97,7 +100,9 @@ def _opened(source: Source) -> cv2.VideoCapture:
     except FileNotFoundError as error:
         raise BadImageError(f"{source.where}: the video is missing; check the path", "missing") from error
     except OSError as error:
-        raise BadImageError(f"{source.where}: cannot read the video ({why_unreadable(error)}); mend it") from error
+        raise BadImageError(
+            f"{source.where}: cannot read the video ({why_unreadable(error)}); mend or replace it"
+        ) from error
     return cv2.VideoCapture(os.path.abspath(source.where), cv2.CAP_FFMPEG)
 
 

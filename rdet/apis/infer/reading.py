@@ -12,7 +12,7 @@ from rdet.apis.infer.frames import Frames
 from rdet.apis.infer.pipeline import Transforms, picture_of, prepared
 from rdet.apis.infer.shot import Frame, Shot
 from rdet.apis.infer.sources import Source
-from rdet.errors import BadImageError, DatasetError, PipelineError
+from rdet.errors import BadImageError, DatasetError, MissingFileError, PipelineError
 
 T = TypeVar("T")
 # What is wrong with one image alone; everything else ends the run.
@@ -58,7 +58,7 @@ class Reader:
         lost = Shot(source.name, source.stem, source.where)
         try:
             video = Frames(source)
-        except BadImageError as error:
+        except (BadImageError, MissingFileError) as error:
             yield dataclasses.replace(lost, error=error)
             return
         try:

@@ -10,7 +10,7 @@ from bright_finder import STEPS, Finder, scene
 
 from rdet.apis.infer.pipeline import picture_of
 from rdet.apis.infer.run import Settings, detect
-from rdet.apis.infer.sources import find_sources
+from rdet.apis.infer.sources import find_sources, is_alone
 from rdet.apis.infer.writers import make_writers
 from rdet.apis.infer.writers.base import Writer
 from rdet.errors import BadImageError, MissingFileError, UnknownNameError
@@ -121,9 +121,11 @@ def test_a_camera_is_read_until_it_ends(finder, tmp_path, monkeypatch):
     assert FakeCamera.last.released
 
 
-def test_a_camera_that_is_not_there_is_said(finder, tmp_path):
+def test_a_camera_that_is_not_there_is_said(finder, pictures, tmp_path):
     with pytest.raises(MissingFileError, match="camera 99 cannot be opened; check that it is there"):
-        run(finder, ["99"], tmp_path / "out")
+        detect(finder, find_sources(["99"]), [], strict=is_alone(find_sources(["99"])))
+    done, written = run(finder, ["99", pictures / "a.png"], tmp_path / "out")
+    assert (names_of(written), list(done.failed)) == (["a.png"], ["camera_99"])
 
 
 @pytest.mark.parametrize("after", [0, 3])

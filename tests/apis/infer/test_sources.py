@@ -59,7 +59,8 @@ def test_which_are_videos_and_which_live(place):
         ("@empty.txt", MissingFileError, "empty.txt lists no image; write one path"),
         ("@bytes.txt", ConfigError, "bytes.txt is no text in UTF-8"),
         ("@x", ConfigError, r"cannot read the list x \(it is a folder\)"),
-        ("@zero.txt", ConfigError, r"zero.txt: entry 1, a\\x00b, is the name of no file"),
+        ("@zero.txt", ConfigError, r"zero.txt, line 1: a\\x00b is the name of no file"),
+        ("@glob.txt", MissingFileError, r"glob.txt, line 2: nothing matches .*x/\*.gif; correct the pattern"),
         ("empty.txt", ConfigError, "empty.txt is a text; give @empty.txt for the images that it lists"),
     ],
 )
@@ -67,6 +68,7 @@ def test_what_cannot_be_found_is_said(place, text, error, said):
     (place / "empty.txt").write_text("\n# nothing\n")
     (place / "bytes.txt").write_bytes(b"\xff\xfe\xfa")
     (place / "zero.txt").write_bytes(b"a\0b")
+    (place / "glob.txt").write_text("\nx/*.gif\n")
     with pytest.raises(error, match=said):
         find_sources([text])
 
