@@ -66,6 +66,21 @@ def add_data_format(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_slices(parser: argparse.ArgumentParser) -> None:
+    """Add what the tools share that detect in slices of an image; :func:`check_slices` looks at what was given."""
+    group = parser.add_argument_group("large images", "detect in overlapping slices, too, and merge what is found")
+    group.add_argument("--slice", type=slice_size, metavar="PIXELS", help="side of a slice, or WIDTHxHEIGHT")
+    group.add_argument("--overlap", type=overlap, help="of neighbours, as a fraction of a slice (default: 0.2)")
+    group.add_argument("--no-whole", action="store_true", help="do not detect in the whole image besides")
+
+
+def check_slices(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """End the program if options of slices were given without slices; set the usual overlap."""
+    if args.slice is None and (args.overlap is not None or args.no_whole):
+        parser.error("--overlap and --no-whole are of slices; give --slice PIXELS, too")
+    args.overlap = 0.2 if args.overlap is None else args.overlap
+
+
 # Types of options: each takes the text of an option, and argparse names the option and what its value must be.
 
 
@@ -110,6 +125,22 @@ def value_range(text: str) -> tuple[float, float] | str:
     if not (low < high and math.isfinite(high - low)):
         raise argparse.ArgumentTypeError(f"{_shown(text)} must be LOW,HIGH, such as 0,4095, or 'image'")
     return low, high
+
+
+def overlap(text: str) -> float:
+    """Read a fraction that leaves slices a step."""
+    value = score(text)
+    if value > 0.9:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} must be a number from 0 to 0.9")
+    return value
+
+
+def slice_size(text: str) -> tuple[int, int]:
+    """Read a side in pixels, or ``WIDTHxHEIGHT``; return height and width."""
+    width, _, height = text.lower().partition("x")
+    least, most = 16, 2**16  # smaller slices would be beyond number
+    what = f"{least} to {most}"
+    return _whole(height or width, least, what, most), _whole(width, least, what, most)
 
 
 def regular_expression(text: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rdet.apis.infer.run import Settings, check_out_dir, detect
-from rdet.apis.infer.sources import find_sources, is_lone_image
+from rdet.apis.infer.sources import find_sources, is_alone
 from rdet.apis.infer.writers import make_writers
 from rdet.models.detectors.one_stage_detector import OneStageDetector
 
@@ -38,5 +38,5 @@ def detect_folder(
     sources = find_sources([source])
     check_out_dir(out_dir, sources)
     writers = make_writers(("coco", "pictures", "video"), Path(out_dir), model.classes)
-    detect(model, sources, writers, Settings(score_thr), progress, strict=is_lone_image(sources))
+    detect(model, sources, writers, Settings(score_thr), progress, strict=is_alone(sources))
     return json.loads((Path(out_dir) / "detections.json").read_text(encoding="utf-8"))

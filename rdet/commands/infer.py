@@ -2,8 +2,19 @@
 
 import argparse
 import sys
+from pathlib import Path
 
-from rdet.args import ArgumentParser, add_cfg_options, config_to_read, count, existing, folder_to_write, score
+from rdet.args import (
+    ArgumentParser,
+    add_cfg_options,
+    add_slices,
+    check_slices,
+    config_to_read,
+    count,
+    existing,
+    folder_to_write,
+    score,
+)
 
 # What can be written; rdet/apis/infer/writers has a class for each.
 FORMATS = ("coco", "json", "yolo", "voc", "csv", "pictures", "video", "crops")
@@ -17,10 +28,9 @@ def parse_args():
         "words",
         nargs="+",
         metavar="[CONFIG] CHECKPOINT INPUT",
-        help="a config (a file, or a name of 'rdet configs'; default: the one in the checkpoint); a checkpoint (a "
-        "path, an address, or a name such as mmdet://atss_r50_fpn_1x_coco); and one or more of: an image, a video, a "
-        "folder, a glob in quotes, an address (http://, rtsp://), the number of a camera, @FILE with one of these a "
-        "line",
+        help="a config (a file, or a name of 'rdet configs'; default: that of the checkpoint); a checkpoint (a path, "
+        "an address, or a name such as mmdet://atss_r50_fpn_1x_coco); and one or more of: an image, a video, a folder, "
+        "a glob in quotes, an address (http://, rtsp://), the number of a camera, @FILE with one of these a line",
     )
     parser.add_argument(
         "--out-dir", type=folder_to_write, default="detections", help="where results go (default: detections)"
@@ -45,17 +55,13 @@ def parse_args():
         metavar="PIXELS",
         help="longer side of an image for the network (default: the config's)",
     )
-    slices = parser.add_argument_group("large images", "detect in overlapping slices, too, and merge what is found")
-    slices.add_argument("--slice", type=_size, metavar="PIXELS", help="side of a slice, or WIDTHxHEIGHT")
-    slices.add_argument("--overlap", type=_overlap, help="of neighbours, as a fraction of a slice (default: 0.2)")
-    slices.add_argument("--no-whole", action="store_true", help="do not detect in the whole image besides")
+    add_slices(parser)
     parser.add_argument("--device", help="cpu, cuda:0 ... (default: a GPU if there is one)")
     parser.add_argument("--amp", action="store_true", help="bfloat16: faster where the processor has it")
     add_cfg_options(parser)
     args = parser.parse_args()
     _divide(parser, args)
-    if args.slice is None and (args.overlap is not None or args.no_whole):
-        parser.error("--overlap and --no-whole are of slices; give --slice PIXELS, too")
+    check_slices(parser, args)
     formats = args.to or ["coco", *_PICTURES]
     args.formats = [name for name in formats if not (args.no_pictures and name in _PICTURES)] + ["crops"] * args.crops
     if not args.formats:
@@ -82,20 +88,6 @@ def _divide(parser: ArgumentParser, args: argparse.Namespace) -> None:
         parser.error(f"argument input: {error}")
 
 
-def _size(text: str) -> tuple[int, int]:
-    """Read the side of a slice, or its width and height; return height and width."""
-    width, _, height = text.lower().partition("x")
-    return count(height or width), count(width)
-
-
-def _overlap(text: str) -> float:
-    """Read a fraction below 1."""
-    value = score(text)
-    if value > 0.9:
-        raise argparse.ArgumentTypeError(f"{text!r} must be a number from 0 to 0.9")
-    return value
-
-
 def main() -> None:
     args = parse_args()
 
@@ -104,7 +96,7 @@ def main() -> None:
 
     from rdet.apis.cli import one_line_errors, parse_options
     from rdet.apis.infer.run import Settings, check_out_dir, detect, labels_of
-    from rdet.apis.infer.sources import find_sources, is_lone_image
+    from rdet.apis.infer.sources import find_sources, is_alone
     from rdet.apis.infer.writers import make_writers
     from rdet.apis.inference import init_detector
 
@@ -123,13 +115,11 @@ def main() -> None:
             batch_size=args.batch_size,
             max_size=args.max_size,
             slice_size=args.slice,
-            overlap=0.2 if args.overlap is None else args.overlap,
+            overlap=args.overlap,
             whole=not args.no_whole,
         )
-        from pathlib import Path
-
         writers = make_writers(args.formats, Path(args.out_dir), model.classes)
-        done = detect(model, sources, writers, settings, progress=True, strict=is_lone_image(sources))
+        done = detect(model, sources, writers, settings, progress=True, strict=is_alone(sources))
         print(f"{done.detections} detections in {done.images} images: {args.out_dir}")
         if done.failed:
             for reason in done.failed.values():

@@ -4,6 +4,8 @@ from rdet.args import (
     ArgumentParser,
     add_cfg_options,
     add_launcher,
+    add_slices,
+    check_slices,
     config_to_read,
     existing,
     file_to_write,
@@ -28,9 +30,14 @@ def parse_args():
     )
     parser.add_argument("--amp", action="store_true", help="bfloat16: faster where the processor has it")
     parser.add_argument("--tta", action="store_true", help="detect in several views of each image and merge them")
+    add_slices(parser)
     add_cfg_options(parser)
     add_launcher(parser)
-    return parser.parse_args()
+    args = parser.parse_args()
+    check_slices(parser, args)
+    if args.slice and args.tta:
+        parser.error("--slice and --tta make views of an image, each in its own way; give one of them")
+    return args
 
 
 def main() -> None:
@@ -62,6 +69,10 @@ def main() -> None:
         from rdet.engine.distributed import leave_process_group
 
         runner = build_runner(cfg, "test", tta=args.tta, launcher=args.launcher)
+        if args.slice:
+            from rdet.apis.infer.slice_hook import SliceTestHook
+
+            runner.register_hook(SliceTestHook(args.slice, args.overlap, not args.no_whole), "LOWEST")
         runner.test()
         if args.out and is_main_process():
             record = record_of(runner, args.config, args.cfg_options, args.checkpoint, args.tta)

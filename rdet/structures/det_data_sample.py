@@ -1,7 +1,13 @@
 """One image's annotations and detections."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 from mmengine.structures import BaseDataElement
 from torch import Tensor
+
+from rdet.errors import MissingModuleError
 
 
 class DetDataSample(BaseDataElement):
@@ -25,6 +31,35 @@ class DetDataSample(BaseDataElement):
         """Return it with all tensors in memory that a GPU reads while both work; a loader with ``pin_memory`` asks."""
         _pin(self)
         return self
+
+    def to_supervision(self, classes: Sequence[str] | None = None, score_thr: float = 0.0) -> Any:
+        """Make ``supervision.Detections`` of ``pred_instances``: for trackers, zones, annotators.
+
+        Roboflow's package is MIT: ``pip install supervision``.
+
+        Args:
+            classes: Names, by label: ``model.classes``. With them, ``data["class_name"]`` is set.
+            score_thr: Detections of a lower score are left out.
+
+        Returns:
+            Detections with ``xyxy`` (n, 4) in pixels of the image, ``confidence`` (n,), ``class_id`` (n,).
+
+        Raises:
+            MissingModuleError: The package is not installed.
+        """
+        try:
+            import supervision
+        except ImportError as error:
+            raise MissingModuleError(f"supervision cannot be imported ({error}); pip install supervision") from error
+        found = self.pred_instances
+        found = found[found.scores >= score_thr].cpu()
+        labels = found.labels.numpy().astype(int)
+        return supervision.Detections(
+            xyxy=found.bboxes.float().numpy().reshape(-1, 4),
+            confidence=found.scores.float().numpy(),
+            class_id=labels,
+            data={} if classes is None else {"class_name": np.array(classes, dtype=str)[labels]},
+        )
 
 
 def _pin(element: BaseDataElement) -> None:

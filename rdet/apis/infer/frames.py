@@ -39,9 +39,8 @@ class Frames:
                 self.close()
                 raise _unreadable(source)
             fps = self._capture.get(cv2.CAP_PROP_FPS)
-            count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.fps = float(fps) if math.isfinite(fps) and 0.1 <= fps <= 1000 else _USUAL_FPS
-        self.count = int(count) if not source.is_live and math.isfinite(count) and 0 < count < 2**40 else None
+        self.count = None if source.is_live else self._promised()
         self._number = 0
 
     def read(self) -> np.ndarray | None:
@@ -54,7 +53,9 @@ class Frames:
             with quiet_decoders():
                 there, frame = self._capture.read()
         except cv2.error as error:
-            raise BadImageError(f"{self._source.where}: frame {self._number} cannot be decoded; mend it") from error
+            raise BadImageError(
+                f"{self._source.where}: frame {self._number} cannot be decoded; mend or replace it"
+            ) from error
         if not there or frame is None:
             self._check_end()
             return None
@@ -67,13 +68,19 @@ class Frames:
         self._number += 1
         return frame if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
 
+    def _promised(self) -> int | None:
+        """Return how many frames the file says it has."""
+        count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        return int(count) if math.isfinite(count) and 0 < count < 2**40 else None
+
     def _check_end(self) -> None:
         """Raise BadImageError if it ended too early; a count that is a little too high is usual."""
         if self._number == 0:
             raise BadImageError(f"{self._source.where}: no frame of it can be decoded; mend or convert it")
         if self.count is not None and self._number < 0.97 * self.count - 2:
             raise BadImageError(
-                f"{self._source.where}: only {self._number} of {self.count} frames can be decoded; mend it", "truncated"
+                f"{self._source.where}: only {self._number} of {self.count} frames can be decoded; mend or replace it",
+                "truncated",
             )
 
     def close(self) -> None:
@@ -93,7 +100,9 @@ def _opened(source: Source) -> cv2.VideoCapture:
     except FileNotFoundError as error:
         raise BadImageError(f"{source.where}: the video is missing; check the path", "missing") from error
     except OSError as error:
-        raise BadImageError(f"{source.where}: cannot read the video ({why_unreadable(error)}); mend it") from error
+        raise BadImageError(
+            f"{source.where}: cannot read the video ({why_unreadable(error)}); mend or replace it"
+        ) from error
     return cv2.VideoCapture(os.path.abspath(source.where), cv2.CAP_FFMPEG)
 
 

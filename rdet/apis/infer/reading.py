@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import groupby
@@ -12,7 +12,7 @@ from rdet.apis.infer.frames import Frames
 from rdet.apis.infer.pipeline import Transforms, picture_of, prepared
 from rdet.apis.infer.shot import Frame, Shot
 from rdet.apis.infer.sources import Source
-from rdet.errors import BadImageError, DatasetError, PipelineError
+from rdet.errors import BadImageError, DatasetError, MissingFileError, PipelineError
 
 T = TypeVar("T")
 # What is wrong with one image alone; everything else ends the run.
@@ -37,8 +37,11 @@ class Reader:
         self._threads = threads
         self._ahead = max(ahead, threads)
 
-    def __call__(self, sources: Iterable[Source]) -> Iterator[Shot]:
-        """Yield the images in their order; those that cannot be used say why."""
+    def __call__(self, sources: Iterable[Source]) -> Generator[Shot, None, None]:
+        """Yield the images in their order; those that cannot be used say why.
+
+        Close it when no more are wanted: that ends its threads.
+        """
         with _Pool(self._threads) as images, _Pool(1) as frames:
             for is_video, group in groupby(sources, key=lambda source: source.is_video):
                 if not is_video:
@@ -55,7 +58,7 @@ class Reader:
         lost = Shot(source.name, source.stem, source.where)
         try:
             video = Frames(source)
-        except BadImageError as error:
+        except (BadImageError, MissingFileError) as error:
             yield dataclasses.replace(lost, error=error)
             return
         try:

@@ -1,7 +1,7 @@
 """Detection in whatever can be read, with results that are written as they come."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,7 +91,7 @@ def detect(
             ends.callback(writer.close)
         bar = ends.enter_context(progress_bar(total_of(sources) if progress else None, progress))
         images = any(writer.needs_images for writer in writers)
-        for shot, sample in _samples(model, sources, settings, images):
+        for shot, sample in ends.enter_context(_samples(model, sources, settings, images)):
             bar.step(shot)
             if shot.error is not None and strict:
                 raise shot.error
@@ -133,19 +133,24 @@ def check_out_dir(out_dir: str | Path, sources: Sequence[Source]) -> None:
             raise ConfigError(f"--out-dir {out_dir} lies in the folder of the images, {folder}; choose another one")
 
 
+@contextmanager
 def _samples(
     model: OneStageDetector, sources: Sequence[Source], settings: Settings, images: bool
-) -> Iterator[tuple[Shot, DetDataSample | None]]:
-    """Yield each image with what the model finds in it, or with None where it cannot be used."""
+) -> Iterator[Iterator[tuple[Shot, DetDataSample | None]]]:
+    """Give each image with what the model finds in it, or with None where it cannot be used.
+
+    In the end, threads and videos are let go at once: whatever ended the run may hold what reads them.
+    """
     pipeline = inference_pipeline(model.cfg, settings.max_size)
     sliced = settings.slice_size is not None
     size = 1 if sliced else settings.batch_size
     read = Reader(pipeline, whole=not sliced, keep_images=images, ahead=2 * size + 2)
-    run = _in_slices(model, settings, pipeline) if sliced else _at_once(model)
-    return Batches(run, _kind_of, size)(read(sources))
+    run = _in_slices(model, settings, pipeline) if sliced else at_once(model)
+    with closing(read(sources)) as shots:
+        yield Batches(run, kind_of, size)(shots)
 
 
-def _kind_of(shot: Shot) -> tuple[int, ...] | None:
+def kind_of(shot: Shot) -> tuple[int, ...] | None:
     """Return what images that run together have in common: their size."""
     return None if shot.packed is None else tuple(shot.packed["inputs"].shape)
 
@@ -153,7 +158,9 @@ def _kind_of(shot: Shot) -> tuple[int, ...] | None:
 Run = Callable[[Sequence[Shot]], Sequence[DetDataSample | None]]
 
 
-def _at_once(model: OneStageDetector) -> Run:
+def at_once(model: OneStageDetector) -> Run:
+    """Return what runs images of one size through a model together; one that cannot be used gives None."""
+
     def run(shots: Sequence[Shot]) -> Sequence[DetDataSample | None]:
         if shots[0].packed is None:
             return [None]

@@ -57,9 +57,9 @@ def find_sources(inputs: Sequence[str | Path]) -> list[Source]:
     return [source for text in inputs for source in _found(str(text), names)]
 
 
-def is_lone_image(sources: Sequence[Source]) -> bool:
-    """Tell whether one image was asked for by itself, so that its error is that of the run."""
-    return len(sources) == 1 and not sources[0].searched and not sources[0].is_video
+def is_alone(sources: Sequence[Source]) -> bool:
+    """Tell whether one image or camera was asked for by itself, so that its error is that of the run."""
+    return len(sources) == 1 and not sources[0].searched and (sources[0].is_live or not sources[0].is_video)
 
 
 def _found(text: str, names: Names, base: Path | None = None) -> Iterator[Source]:
@@ -141,13 +141,17 @@ def _listed(path: Path, names: Names) -> Iterator[Source]:
         raise ConfigError(f"cannot read the list {path} ({why_unreadable(error)}); give another") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is no text in UTF-8; write one path, glob or address a line") from error
-    entries = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    stripped = ((number, line.strip()) for number, line in enumerate(lines, start=1))
+    entries = [(number, entry) for number, entry in stripped if entry and not entry.startswith("#")]
     if not entries:
         raise MissingFileError(f"{path} lists no image; write one path, glob or address a line")
-    for number, entry in enumerate(entries, start=1):
+    for number, entry in entries:
         if "\0" in entry:
-            raise ConfigError(f"{path}: entry {number}, {in_one_line(entry)}, is the name of no file; correct it")
-        yield from _found(entry, names, path.parent)
+            raise ConfigError(f"{path}, line {number}: {in_one_line(entry)} is the name of no file; correct it")
+        try:
+            yield from _found(entry, names, path.parent)
+        except (MissingFileError, ConfigError) as error:
+            raise type(error)(f"{path}, line {number}: {error}") from error
 
 
 def _file(path: Path, root: Path, names: Names, searched: bool = False) -> Source:

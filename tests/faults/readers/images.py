@@ -206,7 +206,7 @@ def trained_on(rng: Random, folder: Path) -> Case:
     return Case(read, (str(folder),), f"on_bad_image={skip} {height}x{width} {shown}")
 
 
-class _Detector:
+class Detector:
     """Finds one box in every image."""
 
     classes = ("x",)
@@ -242,8 +242,8 @@ def detected_in(rng: Random, folder: Path) -> Case:
     def read() -> None:
         if find:
             find_bad_images([(str(path), (16, 16))] * 3)
-            inference_detector(_Detector(), [path, path])
-        found = detect_folder(_Detector(), path.parent if whole else path, folder / "out")
+            inference_detector(Detector(), [path, path])
+        found = detect_folder(Detector(), path.parent if whole else path, folder / "out")
         for reason in found["info"]["failed"].values():
             raise BadImageError(reason)
 
