@@ -7,10 +7,16 @@ from pathlib import Path
 
 from mmengine.visualization import LocalVisBackend as MMLocalVisBackend
 
+from rdet.engine.checkpoint_files import holds_checkpoint
 from rdet.files import write_text, writing
 from rdet.registry import VISBACKENDS
 
 GO_ON, AGAIN = "then go on with --resume", "then start again"
+
+
+def how_to_go_on(work_dir: str, is_training: bool) -> str:
+    """Say what to do once the disk is no longer full: a training that has saved something can be resumed."""
+    return GO_ON if is_training and holds_checkpoint(work_dir) else AGAIN
 
 
 @VISBACKENDS.register_module()

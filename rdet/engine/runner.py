@@ -18,14 +18,13 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from rdet.compat import recompute_for_all_gradients
-from rdet.engine.checkpoint_files import holds_checkpoint
 from rdet.engine.checkpointing import CheckpointingRunner
 from rdet.engine.distributed import average_in_order, cpu_only, init_cpu_process_group, meeting_of_this_attempt
 from rdet.engine.hooks.checkpoint_hook import CheckpointHook
 from rdet.engine.hooks.progress_hook import progress_of
 from rdet.engine.interrupt import ending_at_signals, leave_interrupts_to_the_run
 from rdet.engine.loader import Collate, Loader
-from rdet.engine.log_files import AGAIN, GO_ON, LocalVisBackend, end_run_if_log_is_lost, keep_details_in_the_file
+from rdet.engine.log_files import LocalVisBackend, end_run_if_log_is_lost, how_to_go_on, keep_details_in_the_file
 from rdet.engine.memory import keep_freed_memory
 from rdet.engine.optim_wrapper import check_optimizer, fused_on_a_gpu
 from rdet.engine.sampling import SeededDataset, StridedBatches, TrainStream, images_of, sizes_of
@@ -172,9 +171,10 @@ class Runner(CheckpointingRunner):
         name = Path(self.cfg.filename).name if self.cfg.filename else f"{self.timestamp}.py"
         write_text(Path(self.work_dir) / name, self.cfg.pretty_text, self._how_to_go_on())
 
-    def _how_to_go_on(self) -> str:
-        """Say what to do once the disk is no longer full: a training that has saved something can be resumed."""
-        return GO_ON if self._train_loop is not None and holds_checkpoint(self.work_dir) else AGAIN
+    @property
+    def _how_to_go_on(self) -> Callable[[], str]:
+        """What says how to go on when the disk is full; loggers outlive the Runner, so it does not hold it."""
+        return functools.partial(how_to_go_on, self.work_dir, self._train_loop is not None)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         # Gradients lie where they are exchanged: their memory is needed once, and nothing is copied. No `static_graph`:
