@@ -94,3 +94,14 @@ def test_a_training_by_the_command_is_that_by_the_tool(config, command, tmp_path
 def test_command_line(argv, line, monkeypatch):
     monkeypatch.setattr(sys, "argv", argv)
     assert command_line() == line
+
+
+def test_who_has_read_enough_of_the_output_ends_it_in_silence(monkeypatch, capfd):
+    reading, writing = os.pipe()
+    os.close(reading)
+    monkeypatch.setattr("sys.argv", ["rdet", "configs"])
+    with os.fdopen(writing, "w") as out:
+        monkeypatch.setattr("sys.stdout", out)
+        with pytest.raises(SystemExit, match="^141$"):
+            program.main()
+    assert capfd.readouterr().err == ""

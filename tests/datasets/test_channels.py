@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from channel_run import write_run
+from torch import nn
 
 from rdet.apis.build import build_runner
 from rdet.apis.folder import detect_folder
@@ -15,6 +16,7 @@ from rdet.datasets.images import image_size, read_image
 from rdet.datasets.transforms import LoadImageFromFile, PackDetInputs, RandomFlip, Resize
 from rdet.errors import BadImageError, ConfigError, PipelineError, RdetError
 from rdet.models.backbones.base import adapted
+from rdet.models.backbones.weights import load_weights
 from rdet.registry import MODELS
 
 
@@ -172,3 +174,14 @@ def test_images_and_mean_that_do_not_fit():
     made = MODELS.build({"type": "DetDataPreprocessor"}, where="p")
     with pytest.raises(PipelineError, match=r"an image has 5 channels, but data_preprocessor\.mean 3 values; set mean"):
         made({"inputs": [torch.zeros(5, 8, 8)]})
+
+
+@pytest.mark.parametrize("channels", [1, 5])
+def test_weights_that_go_by_their_order_are_adapted_too(channels, tmp_path):
+    """Those of packages have names of their own."""
+    backbone = nn.Sequential(nn.Conv2d(channels, 4, 3), nn.BatchNorm2d(4))
+    stored = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).state_dict()
+    torch.save({f"_net_{name}": value for name, value in stored.items()}, tmp_path / "weights.pth")
+    load_weights(backbone, str(tmp_path / "weights.pth"))
+    assert torch.equal(backbone[0].weight, adapted(stored["0.weight"], channels))
+    assert torch.equal(backbone[0].bias, stored["0.bias"])

