@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from rdet.models.mining.ohem import OHEM
 from rdet.registry import MODELS
@@ -39,9 +40,12 @@ def image(seed, positives=0.1, count=400):
     return torch.rand(count, generator=generator), labels, priors
 
 
+@pytest.mark.parametrize("on_host", [True, False])
 @pytest.mark.parametrize("neg_pos_ratio", [None, 3])
 @pytest.mark.parametrize(("batch_size", "nms_thr"), [(4, 0.1), (8, 0.5), (32, 0.7), (64, 0.3), (400, 0.5)])
-def test_equals_the_reference(batch_size, nms_thr, neg_pos_ratio):
+def test_equals_the_reference(batch_size, nms_thr, neg_pos_ratio, on_host, monkeypatch):
+    """On a GPU it is chosen in another way."""
+    monkeypatch.setattr(OHEM, "_is_host", staticmethod(lambda tensor: on_host))
     for seed in range(3):
         losses, labels, priors = image(seed)
         chosen = OHEM(batch_size, nms_thr, neg_pos_ratio)(losses, labels, priors)
@@ -67,8 +71,35 @@ def test_an_image_without_positives_gives_some_negatives():
     assert OHEM(128, 0.5, 3)(losses, labels, priors).sum() == 3
 
 
+class Waits(TorchDispatchMode):
+    """Counts what a host would wait for if the tensors were on a GPU."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.name()
+        by_mask = name == "aten::index.Tensor" and any(x is not None and x.dtype == torch.bool for x in args[1])
+        if by_mask or name in ("aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::is_nonzero"):
+            self.names.append(name)
+        return function(*args, **(kwargs or {}))
+
+
 @pytest.mark.parametrize("neg_pos_ratio", [None, 3])
-def test_nothing_to_choose(neg_pos_ratio):
+def test_a_gpu_is_asked_once_for_an_image(neg_pos_ratio, monkeypatch):
+    monkeypatch.setattr(OHEM, "_is_host", staticmethod(lambda tensor: False))
+    ohem, (losses, labels, priors) = OHEM(32, 0.5, neg_pos_ratio), image(0)
+    ohem(losses, labels, priors)  # finds which priors overlap, once for a size
+    with Waits() as waits:
+        ohem(losses, labels, priors)
+    assert len(waits.names) == 1
+
+
+@pytest.mark.parametrize("on_host", [True, False])
+@pytest.mark.parametrize("neg_pos_ratio", [None, 3])
+def test_nothing_to_choose(neg_pos_ratio, on_host, monkeypatch):
+    monkeypatch.setattr(OHEM, "_is_host", staticmethod(lambda tensor: on_host))
     losses, labels, priors = image(0)
     assert not OHEM(128, 0.5, neg_pos_ratio)(losses, torch.full_like(labels, IGNORE), priors).any()
     assert OHEM(128, 0.5, neg_pos_ratio)(losses[:0], labels[:0], priors[:0]).shape == (0,)

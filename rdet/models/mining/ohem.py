@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from rdet.models.mining.base import Mining
-from rdet.models.mining.suppression import greedy_survivors, overlapping_pairs
+from rdet.models.mining.suppression import greedy_survivors, overlapping_pairs, survivors_of_ranks
 from rdet.registry import MODELS
 from rdet.schema import Count, Fraction
 from rdet.structures.assignment import IGNORE
@@ -57,6 +57,8 @@ class OHEM(Mining):
             (A,) bool.
         """
         order = losses.argsort(descending=True, stable=True)
+        if not self._is_host(losses):
+            return self._chosen_at_once(order, labels, priors)
         order = order[labels[order] != IGNORE]
         left = greedy_survivors(order, self._pairs(priors), len(priors))
         if self.neg_pos_ratio is None:
@@ -69,6 +71,27 @@ class OHEM(Mining):
         chosen = torch.zeros_like(labels, dtype=torch.bool)
         chosen[left] = True
         return chosen
+
+    @staticmethod
+    def _is_host(tensor: Tensor) -> bool:
+        """Tell whether reading a value of the tensor makes nobody wait."""
+        return tensor.device.type == "cpu"
+
+    def _chosen_at_once(self, order: Tensor, labels: Tensor, priors: Tensor) -> Tensor:
+        """Choose as :meth:`__call__` does without numbers that depend on others, which a GPU would be waited for."""
+        size = len(order)
+        sorted_labels = labels[order]
+        rank = torch.arange(size, device=order.device).masked_fill(sorted_labels == IGNORE, size)
+        rank_of = torch.empty_like(order).index_copy_(0, order, rank)
+        left = survivors_of_ranks(rank_of, self._pairs(priors))[order]  # (A,), the highest loss first
+        if self.neg_pos_ratio is None:
+            taken = left & (left.cumsum(0) <= self.batch_size)
+        else:
+            positive = left & (sorted_labels >= 0)
+            positive &= positive.cumsum(0) <= self.batch_size // (1 + self.neg_pos_ratio)
+            negative = left & (sorted_labels < 0)
+            taken = positive | (negative & (negative.cumsum(0) <= self.neg_pos_ratio * positive.sum().clamp(min=1)))
+        return torch.empty_like(taken).index_copy_(0, order, taken)
 
     def _pairs(self, priors: Tensor) -> Tensor:
         """Find the pairs (2, E) of overlapping priors. Generators return one tensor for images of the same size."""

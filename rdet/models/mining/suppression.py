@@ -11,6 +11,8 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 _CHUNK = 512
+# Before a host asks a GPU whether all is decided, which it mostly is.
+_ROUNDS = 16
 
 
 def overlapping_pairs(boxes: Tensor, iou_threshold: float) -> Tensor:
@@ -81,3 +83,30 @@ def greedy_survivors(order: Tensor, pairs: Tensor, num_boxes: int) -> Tensor:
         undecided &= ~new
         undecided[second[new[first]]] = False
     return order[(stays | undecided)[order]]
+
+
+def survivors_of_ranks(rank: Tensor, pairs: Tensor) -> Tensor:
+    """Suppress as :func:`greedy_survivors` does, for a GPU: nothing gets smaller, and the host asks every few rounds.
+
+    Args:
+        rank: (A,) int64, the place of each box in the order; those that take no part have A.
+        pairs: (2, E), see :func:`overlapping_pairs`.
+
+    Returns:
+        (A,) bool, which stay.
+    """
+    last = len(rank)
+    first, second = pairs
+    stays = torch.zeros_like(rank, dtype=torch.bool)
+    undecided = rank < last
+    is_decided = last == 0
+    while not is_decided:
+        for _ in range(_ROUNDS):
+            rival = rank[second].masked_fill(~(undecided[first] & undecided[second]), last)
+            earliest = torch.full_like(rank, last).scatter_reduce_(0, first, rival, "amin")
+            new = undecided & (rank < earliest)
+            stays = stays | new
+            hit = torch.zeros_like(rank).scatter_reduce_(0, second, new[first].long(), "amax")
+            undecided = undecided & ~new & (hit == 0)
+        is_decided = not undecided.any()  # the only wait
+    return stays
