@@ -100,7 +100,7 @@ class DetInferencer:
         results: dict[str, list] = {"predictions": [], "visualization": []}
         listed = [inputs] if is_picture(inputs) else list(inputs)
         shots = closing(self._shots(listed, batch_size, draws))
-        with shots as images, progress_bar(None, self.show_progress) as bar:
+        with shots as images, progress_bar(lambda: None, self.show_progress) as bar:
             for shot, sample in Batches(at_once(self.model), kind_of, batch_size)(images):
                 bar.step(shot)
                 if shot.error is not None:

@@ -59,6 +59,7 @@ def parse_args():
     parser.add_argument("--device", help="cpu, cuda:0 ... (default: a GPU if there is one)")
     parser.add_argument("--amp", action="store_true", help="bfloat16: faster where the processor has it")
     add_cfg_options(parser)
+    parser.usage = "%(prog)s [options] [CONFIG] CHECKPOINT INPUT [INPUT ...]"
     args = parser.parse_args()
     _divide(parser, args)
     check_slices(parser, args)

@@ -43,6 +43,7 @@ GUARDS = [
     Guard(_FILES, "Path(os.path.realpath(path))", "Path(path)", _T_FILES + "test_a_link_stays_a_link"),
     Guard(_FILES, "if target.exists() and not target.is_file():", "if False:", _T_FILES + "test_what_is_no_file_is_written_to"),
     Guard(_FILES, "raise OutputError(f\"cannot write", "raise\n        raise OutputError(f\"cannot write", _T_FILES + "test_an_error_names_the_file_and_the_remedy"),
+    Guard("rdet/apis/infer/writers/coco.py", "self._images.cut(before[0])", "pass", "tests/apis/infer/test_writers_of_detections.py::test_an_image_is_noted_with_its_detections_or_not_at_all"),
     # Checkpoints.
     Guard(_HOOK, "        self._write(runner, name, meta)\n        self._name_last()\n", "        self._remove_outdated()\n        self._write(runner, name, meta)\n        self._name_last()\n", _T_CHECKPOINTS + "test_a_power_cut_at_any_write_loses_nothing"),
     Guard(_HOOK, "            self._last = self._saved[-1], runner.iter\n", "            pass\n", _T_CHECKPOINTS + "test_an_evaluation_that_was_killed_is_done_first"),

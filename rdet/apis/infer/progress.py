@@ -1,7 +1,7 @@
 """A bar of progress, where a person looks on."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rdet.apis.infer.shot import Shot
@@ -18,11 +18,11 @@ class Progress:
 
 
 @contextmanager
-def progress_bar(total: int | None, wanted: bool = True) -> Iterator[Progress]:
+def progress_bar(count: Callable[[], int | None], wanted: bool = True) -> Iterator[Progress]:
     """Show a bar on the terminal while the body runs, with the time that is left.
 
     Args:
-        total: How many images there are; None where nobody knows.
+        count: Says how many images there are, where somebody looks on; None where nobody knows.
         wanted: Whether to show it at all.
     """
     if not wanted or not sys.stderr.isatty():
@@ -41,7 +41,7 @@ def progress_bar(total: int | None, wanted: bool = True) -> Iterator[Progress]:
         TextColumn("{task.fields[rate]}"),
     )
     with Rich(*columns, console=Console(stderr=True), transient=True) as rich:
-        task = rich.add_task("detecting", total=total, rate="")
+        task = rich.add_task("detecting", total=count(), rate="")
 
         class Bar(Progress):
             def step(self, shot: Shot) -> None:

@@ -89,7 +89,7 @@ def detect(
     with ExitStack() as ends:
         for writer in writers:
             ends.callback(writer.close)
-        bar = ends.enter_context(progress_bar(total_of(sources) if progress else None, progress))
+        bar = ends.enter_context(progress_bar(lambda: total_of(sources), progress))
         images = any(writer.needs_images for writer in writers)
         for shot, sample in ends.enter_context(_samples(model, sources, settings, images)):
             bar.step(shot)

@@ -1,6 +1,7 @@
 """Images, videos and cameras are read ahead, detected in by batches, and written as they come."""
 
 import json
+import sys
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -239,3 +240,14 @@ def test_few_images_wait_however_many_there_are(finder, pictures, tmp_path, monk
     detect(finder, find_sources([f"@{tmp_path / 'list.txt'}"]), [Counter()], Settings(batch_size=4))
     assert len(read) == len(waiting) == 120
     assert max(waiting) <= 4 * 4 + 2 * 4 + 2
+
+
+def test_a_terminal_gets_a_bar_and_a_file_none(finder, pictures, clip, tmp_path, monkeypatch, capsys):
+    sources = find_sources([pictures, clip])
+    detect(finder, sources, [], progress=True)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    detect(finder, sources, [], progress=True)
+    assert "11/11" in capsys.readouterr().err  # five images, one of them broken, and six frames

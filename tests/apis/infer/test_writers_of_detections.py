@@ -1,6 +1,7 @@
 """Each format says the same of an image, and can be read back."""
 
 import csv
+import io
 import json
 from xml.etree import ElementTree
 
@@ -113,6 +114,29 @@ def test_what_cannot_be_written_is_named(tmp_path, name):
     (writer,) = make_writers((name,), tmp_path / "out", CLASSES)
     with pytest.raises((OutputError, NotADirectoryError, FileExistsError), match="out"):
         writer.add(found(frame=Frame("x.mp4", 0, 5.0) if name == "video" else None))
+
+
+@pytest.mark.parametrize("file", ["images", "annotations"])
+def test_an_image_is_noted_with_its_detections_or_not_at_all(tmp_path, monkeypatch, file):
+    """Whatever comes between, at whatever byte: the file can be read, and no image lacks what was found in it."""
+    (writer,) = make_writers(("coco",), tmp_path, CLASSES)
+    writer.add(found())
+    part = getattr(writer, f"_{file}")
+
+    class Interrupted(io.FileIO):
+        def write(self, data):
+            super().write(bytes(data)[:20])
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(part, "_file", Interrupted(part.part, "r+"))
+    part._file.seek(0, 2)
+    with pytest.raises(KeyboardInterrupt):
+        writer.add(found("b.png"))
+    writer.close()
+    content = json.loads((tmp_path / "detections.json").read_text())
+    assert [image["file_name"] for image in content["images"]] == ["sub/a.png"]
+    assert [row["image_id"] for row in content["annotations"]] == [1, 1]
+    assert [path.name for path in tmp_path.iterdir()] == ["detections.json"]
 
 
 def test_a_format_that_is_none_is_said(tmp_path):

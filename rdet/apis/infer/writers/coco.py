@@ -33,18 +33,20 @@ class CocoWriter(Writer):
         self.num_images = self.num_annotations = 0
 
     def add(self, found: Found) -> None:
-        """Append an image and its detections."""
+        """Append an image and its detections, or, where that is interrupted, neither."""
         if self._images is None or self._annotations is None:
-            self._open()
-        assert self._images is not None
-        assert self._annotations is not None
-        self.num_images += 1
-        comma = ",\n" if self.num_images > 1 else ""
-        self._images.write(comma + json.dumps(image_of(found, self.num_images)))
-        rows = annotations_of(found, self.num_images, self.num_annotations + 1)
-        comma = ",\n" if self.num_annotations else ""
-        self._annotations.write((comma if rows else "") + ",\n".join(map(json.dumps, rows)))
-        self.num_annotations += len(rows)
+            self._images, self._annotations = self._opened()
+        before = self._images.size, self._annotations.size
+        rows = annotations_of(found, self.num_images + 1, self.num_annotations + 1)
+        commas = ",\n" if self.num_images else "", ",\n" if self.num_annotations and rows else ""
+        try:
+            self._images.write(commas[0] + json.dumps(image_of(found, self.num_images + 1)))
+            self._annotations.write(commas[1] + ",\n".join(map(json.dumps, rows)))
+            self.num_images, self.num_annotations = self.num_images + 1, self.num_annotations + len(rows)
+        except BaseException:
+            self._images.cut(before[0])
+            self._annotations.cut(before[1])
+            raise
 
     def fail(self, name: str, reason: str) -> None:
         """Note an image for ``info["failed"]``."""
@@ -56,16 +58,17 @@ class CocoWriter(Writer):
             return
         try:
             if self._images is None:
-                self._open()
+                self._images, self._annotations = self._opened()
             write_whole(self.path, self._join)
         finally:
             for part in (self._images, self._annotations):
                 if part is not None:
                     part.discard()
 
-    def _open(self) -> None:
-        self._images = GrowingText(self.path.with_name("detections.images.json"))
-        self._annotations = GrowingText(self.path.with_name("detections.annotations.json"))
+    def _opened(self) -> tuple[GrowingText, GrowingText]:
+        names = "detections.images.json", "detections.annotations.json"
+        images, annotations = (GrowingText(self.path.with_name(name)) for name in names)
+        return images, annotations
 
     def _join(self, path: Path) -> None:
         categories = [{"id": i, "name": name} for i, name in enumerate(self._classes, start=1)]
