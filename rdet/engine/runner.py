@@ -230,16 +230,14 @@ class Runner(CheckpointingRunner):
             with ending_at_signals(self._has_no_open_step) as self.interruption:
                 try:
                     return super().train()
-                except ValueError as error:
-                    if not str(error).startswith(_ONE_VALUE):
-                        raise
-                    raise PipelineError(f"iteration {self.iter + 1}: {_too_small(str(error))}") from None
                 except NonFiniteDetectionError as error:
                     begun = f", begun from {self._load_from}" if self._load_from else ""
                     raise NonFiniteDetectionError(f"iteration {self.iter}{begun}: {error}") from None
                 except (Interrupted, Exception) as error:
                     if (ended := interruption_behind(error)) is not None:
                         raise Interrupted(ended.number, f"{ended} {self._save_where_it_stopped()}") from None
+                    if isinstance(error, ValueError) and str(error).startswith(_ONE_VALUE):
+                        raise PipelineError(f"iteration {self.iter + 1}: {_too_small(str(error))}") from None
                     if self.interruption.signal is None or is_main_process():
                         raise
                     raise Interrupted(self.interruption.signal) from None  # the first process has left
