@@ -67,7 +67,7 @@ def measure_speed(model: nn.Module, batches: Iterable[dict], warmup: int = 5) ->
         _wait_for(device)
         seconds.append(time.perf_counter() - start)
     if len(seconds) <= warmup:
-        raise ValueError(f"{len(seconds)} calls, of which {warmup} are not counted; there must be more")
+        raise ConfigError(f"{len(seconds)} calls, of which {warmup} are not counted; there must be more")
     memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _peak_of_process()
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"a CPU ({torch.get_num_threads()} threads)"
     return Speed(np.array(seconds[warmup:]), images, memory, name)

@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 
 from rdet.engine.hooks.runtime_info_hook import RuntimeInfoHook
 from rdet.engine.step_values import StepValues
-from rdet.errors import ConfigError, NonFiniteLossError, OutputError
+from rdet.errors import ConfigError, NonFiniteLossError, OutputError, PipelineError
 from rdet.files import write_tensors
 from rdet.messages import in_one_line
 from rdet.registry import HOOKS
@@ -85,7 +85,7 @@ class LossCheckHook(Hook):
         stream.start_at(iteration - 1, runner.seed)
         loaded = [loader.dataset[draw] for draw in next(iter(stream))]
         if [_name_of(item["data_samples"]) for item in loaded] != names:
-            raise ValueError("the data set gives others now")
+            raise PipelineError("the data set gives others now")
         return [item["inputs"] for item in loaded]
 
 
