@@ -62,11 +62,13 @@ def free_port() -> int:
 
 @pytest.fixture
 def command(config, tmp_path):
-    """Starts a tool of the checkout on one thread, in a copy of a process that has imported what it needs; with ``processes``,
-    several as torchrun starts them."""
+    """Starts a tool of the checkout in a copy of a process that has imported what it needs, on one thread.
+
+    With ``processes``, as many as torchrun would start.
+    """
 
     def start(tool: str, *words: str, processes: int = 1) -> Forked:
-        environments = [{"OMP_NUM_THREADS": "1"}]
+        environments = [{}]
         if processes > 1:
             port = str(_free_port())
             together = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}

@@ -25,15 +25,24 @@ class Forked:
         words: Its options.
         folder: Where it runs.
         environments: What each process has besides the environment of this one.
+        apart: Whether errors are not among what it says.
     """
 
-    def __init__(self, program: Path, words: Sequence[str], folder: Path, environments: Sequence[Mapping[str, str]]):
-        handle, self._said = tempfile.mkstemp(dir=folder.parent)
-        os.close(handle)
+    def __init__(
+        self,
+        program: Path,
+        words: Sequence[str],
+        folder: Path,
+        environments: Sequence[Mapping[str, str]] = ({},),
+        apart: bool = False,
+    ):
+        self._said, errors = _file(folder), _file(folder)
+        self._errors = errors if apart else None
+        outputs = self._said, self._errors or self._said
         self.pid, self._processes = 0, []
         for environment in environments:
-            variables = {**os.environ, **environment}
-            process = _SERVER.Process(target=_be, args=(program, words, folder, variables, self._said, self.pid))
+            variables = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+            process = _SERVER.Process(target=_be, args=(program, words, folder, variables, outputs, self.pid))
             process.start()
             self.pid = self.pid or process.pid
             self._processes.append(process)
@@ -61,22 +70,35 @@ class Forked:
             raise subprocess.TimeoutExpired(str(self.pid), timeout, self.stdout.read())
         return self.returncode
 
-    def communicate(self, timeout: float = 200) -> tuple[str, None]:
+    def communicate(self, timeout: float = 200) -> tuple[str, str | None]:
         self.wait(timeout)
-        with self.stdout as said:
-            return said.read(), None
+        said, errors = (
+            None if name is None else Path(name).read_text(encoding="utf-8", errors="replace")
+            for name in (self._said, self._errors)
+        )
+        return said, errors
+
+
+def _file(folder: Path) -> str:
+    handle, name = tempfile.mkstemp(dir=folder.parent)
+    os.close(handle)
+    return name
 
 
 def _be(
-    program: Path, words: Sequence[str], folder: Path, environment: Mapping[str, str], output: str, group: int
+    program: Path,
+    words: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    outputs: tuple[str, str],
+    group: int,
 ) -> None:
     """Is the tool, and never returns."""
     code = 1
     try:
         os.setpgid(0, group)
-        said = os.open(output, os.O_WRONLY | os.O_APPEND)
-        for number in (1, 2):
-            os.dup2(said, number)
+        for number, output in enumerate(outputs, start=1):
+            os.dup2(os.open(output, os.O_WRONLY | os.O_APPEND), number)
         sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
         signal.signal(signal.SIGINT, signal.default_int_handler)  # the server ignores it
         os.environ.clear()
