@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from forked import Forked
 from tiny_run import ROOT, write_tiny_run
 
 from rdet.apis.build import build_runner
@@ -61,7 +62,27 @@ def free_port() -> int:
 
 @pytest.fixture
 def command(config, tmp_path):
-    """Starts a tool of the checkout as a user would, on one thread."""
+    """Starts a tool of the checkout in a copy of a process that has imported what it needs, on one thread.
+
+    With ``processes``, as many as torchrun would start.
+    """
+
+    def start(tool: str, *words: str, processes: int = 1) -> Forked:
+        environments = [{}]
+        if processes > 1:
+            port = str(_free_port())
+            together = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+            ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(processes)]
+            environments = [{**environments[0], **together, **rank} for rank in ranks]
+            words = (*words, "--launcher", "pytorch")
+        return Forked(ROOT / "tools" / tool, words, tmp_path, environments)
+
+    return start
+
+
+@pytest.fixture
+def fresh_command(config, tmp_path):
+    """Starts a tool of the checkout as a user would, on one thread: in a Python of its own."""
 
     def start(*words: str, shell_script: bool = False) -> subprocess.Popen:
         tool, *rest = words

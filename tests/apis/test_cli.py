@@ -179,7 +179,7 @@ def test_bug_in_a_loaders_worker_keeps_its_traceback(error):
 def test_error_of_several_processes_is_one_line_each(command, config, tmp_path):
     (tmp_path / "5.png").write_bytes(b"")
     options = ["--cfg-options", "train_dataloader.num_workers=1", "log_level=ERROR"]
-    process = command("dist_train.sh", config, "2", *options, shell_script=True)
+    process = command("train.py", config, *options, processes=2)
     output, _ = process.communicate(timeout=200)
     assert process.returncode != 0
     lines = [line for line in output.splitlines() if line.startswith("error: ")]

@@ -5,9 +5,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from forked import Forked
 
 import rdet.__main__ as program
 from rdet.commands import command_line
@@ -66,6 +68,11 @@ def test_no_such_command(words, said, capsys, monkeypatch):
 
 
 def test_a_config_is_named_and_copied_from_any_folder(tmp_path):
+    def rdet(*words: str, cwd: Path) -> SimpleNamespace:
+        process = Forked(ROOT / "rdet/__main__.py", words, cwd, apart=True)
+        said, errors = process.communicate()
+        return SimpleNamespace(returncode=process.returncode, stdout=said, stderr=errors)
+
     shown = rdet("print-config", "retinanet/r50_fpn_1x_coco_fl_star", "--changes", cwd=tmp_path)
     assert "# ~ model.loss_cls.type = 'FocalLossStar' (was 'FocalLoss')" in shown.stdout.splitlines(), shown.stderr
     assert rdet("configs", "--copy", "gfl/r50_fpn_1x_coco", "mine", cwd=tmp_path).stdout == "mine/r50_fpn_1x_coco.py\n"

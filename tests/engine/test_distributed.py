@@ -68,7 +68,7 @@ TOOD = [
 def test_training_step_equals_that_of_one_process_with_the_joint_batch(command, config, tmp_path, slots):
     options = ["--cfg-options", "train_cfg.max_iters=3", "default_hooks.checkpoint.interval=3"]
     options += ["model.backbone.dropout=0.0", *slots]  # each process has random numbers of its own
-    two = command("dist_train.sh", config, "2", "--work-dir", "two", *options, shell_script=True)
+    two = command("train.py", config, "--work-dir", "two", *options, processes=2)
     output, _ = two.communicate(timeout=200)
     assert two.returncode == 0, output
     one = command("train.py", config, "--work-dir", "one", *options, "train_dataloader.batch_size=4")
@@ -85,12 +85,12 @@ def test_training_step_equals_that_of_one_process_with_the_joint_batch(command, 
         torch.testing.assert_close(momenta[1][key]["momentum_buffer"], value["momentum_buffer"], rtol=1e-4, atol=1e-6)
 
 
-def test_evaluation_equals_that_of_one_process(command, config, make_runner, tmp_path):
+def test_evaluation_equals_that_of_one_process(command, fresh_command, config, make_runner, tmp_path):
     runner = make_runner(train_cfg__max_iters=1, default_hooks__checkpoint__interval=1)
     runner.train()
     checkpoint = str(tmp_path / "run" / "iter_1.pth")
     options = ["--cfg-options", "log_level=INFO"]
-    two = command("dist_test.sh", config, checkpoint, "2", "--out", "two.json", *options, shell_script=True)
+    two = fresh_command("dist_test.sh", config, checkpoint, "2", "--out", "two.json", *options, shell_script=True)
     output_of_two, _ = two.communicate(timeout=200)
     assert two.returncode == 0, output_of_two
     one = command("test.py", config, checkpoint, "--out", "one.json", *options)
@@ -107,7 +107,7 @@ def test_a_loss_that_is_no_number_in_one_process_ends_all_before_a_checkpoint(co
     options += ["default_hooks.runtime_info.type=RuntimeInfoHook", "default_hooks.runtime_info.interval=20"]
     options += ["default_hooks.logger.interval=100", "custom_imports.imports=[tiny_parts,rank_hooks]"]
     options += ["custom_hooks=[{'type':'LosesItsLoss','rank':1,'iteration':5}]"]
-    run = command("dist_train.sh", config, "2", "--work-dir", "run", *options, shell_script=True)
+    run = command("train.py", config, "--work-dir", "run", *options, processes=2)
     output, _ = run.communicate(timeout=200)
     assert run.returncode != 0
     (batch,) = (tmp_path / "run").glob("nonfinite_*")  # of the process whose loss it was, and of the step
@@ -119,12 +119,12 @@ def test_a_loss_that_is_no_number_in_one_process_ends_all_before_a_checkpoint(co
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the threads' names from /proc")
-def test_run_ends_with_its_threads_joined(command, config, tmp_path):
+def test_run_ends_with_its_threads_joined(fresh_command, config, tmp_path):
     # One that outlives Python aborts the process now and then, after the run itself has succeeded.
     options = ["--cfg-options", "custom_imports.imports=[tiny_parts,threads_at_exit]", "train_cfg.max_iters=1"]
     options += ["default_hooks.checkpoint.interval=1"]
     for tool, *words in (["dist_train.sh", config, "2"], ["dist_test.sh", config, "work_dirs/tiny/iter_1.pth", "2"]):
-        output, _ = (process := command(tool, *words, *options, shell_script=True)).communicate(timeout=200)
+        output, _ = (process := fresh_command(tool, *words, *options, shell_script=True)).communicate(timeout=200)
         assert process.returncode == 0, output
         threads = re.findall("threads at exit: (.*)", output)
         assert len(threads) == 2, output

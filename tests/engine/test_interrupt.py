@@ -172,11 +172,11 @@ def test_a_run_that_leaves_in_the_middle_of_a_batch_makes_no_worker_talk(tmp_pat
 
 
 @pytest.mark.parametrize("batches", [1, 4])
-def test_two_processes_end_together(command, config, tmp_path, batches):
+def test_two_processes_end_together(fresh_command, config, tmp_path, batches):
     """The script is torchrun itself, which hands the signal on; the first process saves, where a step is done."""
     options = ["--work-dir", "run", "--cfg-options", "train_cfg.max_iters=100000", "train_dataloader.num_workers=0"]
     options.append(f"optim_wrapper.accumulative_counts={batches}")
-    process = command("dist_train.sh", config, "2", *options, shell_script=True)
+    process = fresh_command("dist_train.sh", config, "2", *options, shell_script=True)
     deadline = time.time() + 120
     while not (tmp_path / "run" / "last_checkpoint").exists():
         assert process.poll() is None, process.stdout.read()

@@ -1,11 +1,8 @@
 """Checkpoints of other projects become detectors of rdet."""
 
 import json
-import os
 import pickle
 import re
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from forked import Forked
 from made_weights import made_images, made_weights
 from mmdet_states import FAMILIES, shapes, weights
 from parity import INPUT, Source, agreement, detections
@@ -311,10 +309,9 @@ def test_origin():
 
 
 def run_tool(*words, cwd):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(ROOT / "tools" / words[0]), *map(str, words[1:])]
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout, done.stderr
+    process = Forked(ROOT / "tools" / words[0], [*map(str, words[1:])], cwd, apart=True)
+    said, errors = process.communicate()
+    return process.returncode, said, errors
 
 
 def test_the_tool_converts_there_and_back_and_infer_needs_no_config(save, tmp_path):

@@ -1,12 +1,12 @@
 """The small trainings of the paper's rows, with a stand-in for tools/train.py."""
 
 import json
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from forked import Forked
 
 from rdet.analysis.compare import ComparisonError
 from rdet.analysis.paper import suite as suite_module
@@ -222,16 +222,16 @@ def test_results_are_sorted_and_whole_after_each_training(tmp_path):
 
 
 def test_tool(tmp_path):
-    command = [sys.executable, ROOT / "tools/paper.py"]
-    done = subprocess.run(
-        [*command, "status", "1c", "--work-dir", tmp_path], capture_output=True, text=True, timeout=200
-    )
-    assert done.stdout == "Table 1c: anchors: 0 of 21\ntrainings to do, each detector once: 21\n"
-    wrong = subprocess.run(
-        [*command, "figures", "1a", "--work-dir", tmp_path], capture_output=True, text=True, timeout=200
-    )
-    assert wrong.returncode == 2
-    assert "error: figures reads no rows; run and status and report do" in wrong.stderr
-    wrong = subprocess.run([*command, "run", "1f", "--work-dir", tmp_path], capture_output=True, text=True, timeout=200)
-    assert wrong.returncode == 1
-    assert wrong.stderr.startswith("error: the paper has no table or row '1f'; tables: ")
+    def paper(*words: str) -> tuple[int, str, str]:
+        process = Forked(ROOT / "tools/paper.py", [*words, "--work-dir", str(tmp_path / "work")], tmp_path, apart=True)
+        said, errors = process.communicate()
+        return process.returncode, said, errors
+
+    table = "Table 1c: anchors: 0 of 21\ntrainings to do, each detector once: 21\n"
+    assert paper("status", "1c") == (0, table, "")
+    code, _, errors = paper("figures", "1a")
+    assert code == 2
+    assert "error: figures reads no rows; run and status and report do" in errors
+    code, _, errors = paper("run", "1f")
+    assert code == 1
+    assert errors.startswith("error: the paper has no table or row '1f'; tables: ")

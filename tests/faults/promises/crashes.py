@@ -164,14 +164,14 @@ PROMISES = [
         "crashes-writes",
         "A run killed at any call that writes, by a power cut too, goes on to the bits of an unbroken one",
         killed_at_a_write,
-        short=8,
+        short=4,
         long=240,
     ),
     Promise(
         "crashes-times",
         "So does one killed, or asked to end, at any time, several times in a row",
         killed_at_any_time,
-        short=6,
+        short=3,
         long=120,
     ),
 ]

@@ -186,7 +186,7 @@ PROMISES = [
         "disks-writes",
         "A disk that is full at any call that writes ends the run in one line, and it goes on to the same bits",
         full_at_a_write,
-        short=8,
+        short=4,
         long=144,
     ),
     Promise(
@@ -200,7 +200,7 @@ PROMISES = [
         "disks-tools",
         "Other tools end in one line on a full disk, and leave no half file under its name",
         tools_on_a_full_disk,
-        short=4,
+        short=2,
         long=40,
     ),
 ]
