@@ -56,7 +56,10 @@ def _kept(conv: nn.Conv2d, norm: _BatchNorm, device_type: str) -> tuple[Tensor, 
     sources = tuple(value for value in found if value is not None)
     if any(value.requires_grad or value.is_inference() for value in sources):
         return None
-    mixed = torch.is_autocast_enabled(device_type) and conv.weight.dtype != torch.float64  # which autocast leaves
+    can_mix = (
+        torch.amp.is_autocast_available(device_type) and conv.weight.dtype != torch.float64
+    )  # which autocast leaves
+    mixed = can_mix and torch.is_autocast_enabled(device_type)
     dtype = torch.get_autocast_dtype(device_type) if mixed else conv.weight.dtype
     kept: _Kept | None = conv.__dict__.get("_kept_fold")
     versions = tuple(value._version for value in sources)
