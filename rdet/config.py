@@ -30,6 +30,7 @@ find_bases_in_rdet()
 # Key of the top level -> what it may hold.
 _KEYS = get_type_hints(ConfigKeys, include_extras=True)
 TOP_LEVEL_KEYS = set(_KEYS)
+_OPTIONS = "--cfg-options"
 
 
 def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
@@ -52,13 +53,19 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     return cfg
 
 
-def override(cfg: Config, options: dict[str, Any] | None) -> Config:
-    """Return a config with overrides applied and checked, as :func:`load_config` does it; ``cfg`` stays as it is."""
+def override(cfg: Config, options: dict[str, Any] | None, source: str | None = None) -> Config:
+    """Return a config with overrides applied and checked, as :func:`load_config` does it; ``cfg`` stays as it is.
+
+    Args:
+        cfg: The config.
+        options: Dotted key -> value.
+        source: Where the overrides stand, for messages; None: ``--cfg-options``.
+    """
     if not options:
         return cfg
     cfg = copy.deepcopy(cfg)
-    _merge_options(cfg, options)
-    _check(cfg, cfg.filename or "the config")
+    _merge_options(cfg, options, source or _OPTIONS)
+    _check(cfg, source or cfg.filename or "the config")
     return cfg
 
 
@@ -217,17 +224,17 @@ def _check_names(given: Iterable[str], valid: Collection[str], where: str, hint:
             raise UnknownNameError(f"{where} has no key {shown(name)}{hint}. {nearest(name, valid)}")
 
 
-def _merge_options(cfg: Config, options: dict[str, Any]) -> None:
+def _merge_options(cfg: Config, options: dict[str, Any], source: str = _OPTIONS) -> None:
     """Apply dotted overrides. The first part of each must exist; the rest is for :func:`check_config`."""
     for option, value in options.items():
         name, *below = option.split(".")
         if name not in TOP_LEVEL_KEYS:
-            raise UnknownNameError(f"--cfg-options has no key {shown(option)}. {nearest(name, TOP_LEVEL_KEYS)}")
+            raise UnknownNameError(f"{source} has no key {shown(option)}. {nearest(name, TOP_LEVEL_KEYS)}")
         value = _plain(_with_names_for_classes(value), option)
-        cfg[name] = _with(cfg.get(name), below, ConfigDict(value=value)["value"], name)
+        cfg[name] = _with(cfg.get(name), below, ConfigDict(value=value)["value"], name, source)
 
 
-def _with(node: Any, below: list[str], value: Any, place: str) -> Any:
+def _with(node: Any, below: list[str], value: Any, place: str, source: str) -> Any:
     """Put ``value`` at the path ``below`` of ``node``; a number is an index of a list, and dicts are merged."""
     if not below:
         if not (isinstance(value, dict) and isinstance(node, dict)):
@@ -236,21 +243,21 @@ def _with(node: Any, below: list[str], value: Any, place: str) -> Any:
         try:
             merged.merge_from_dict({"node": value})
         except (TypeError, KeyError) as error:  # a dict where the config has something else
-            raise ConfigError(f"--cfg-options: {place} cannot be merged ({error}); give the whole of it") from error
+            raise ConfigError(f"{source}: {place} cannot be merged ({error}); give the whole of it") from error
         return merged.node
     key, *below = below
     if isinstance(node, list | tuple):
         if not key.isdigit() or int(key) >= len(node):
             raise UnknownNameError(
-                f"--cfg-options: {place} is a list of {len(node)} and has no item {key!r}; use 0 to {len(node) - 1}"
+                f"{source}: {place} is a list of {len(node)} and has no item {key!r}; use 0 to {len(node) - 1}"
             )
         items = list(node)
-        items[int(key)] = _with(items[int(key)], below, value, f"{place}.{int(key)}")
+        items[int(key)] = _with(items[int(key)], below, value, f"{place}.{int(key)}", source)
         return items
     if not isinstance(node, dict | None):
-        raise UnknownNameError(f"--cfg-options: {place} is {shown(node)} and has no key {shown(key)}")
+        raise UnknownNameError(f"{source}: {place} is {shown(node)} and has no key {shown(key)}")
     node = ConfigDict() if node is None else node
-    node[key] = _with(node.get(key), below, value, f"{place}.{key}")
+    node[key] = _with(node.get(key), below, value, f"{place}.{key}", source)
     return node
 
 

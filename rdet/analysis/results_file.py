@@ -45,6 +45,11 @@ def parse_results(text: str, shape: Any, source: str, remedy: str) -> Any:
     except (ValueError, RecursionError) as error:
         where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise ResultsError(f"{source} is no json{where}; {remedy}") from error
+    return check_entries(value, shape, source, remedy)
+
+
+def check_entries(value: Any, shape: Any, source: str, remedy: str) -> Any:
+    """Return what json held, if it is of a shape; for the arguments and the error see :func:`parse_results`."""
     wrong = _wrong_entry(value, shape, "")
     if wrong is not None:
         raise ResultsError(f"{source}: {wrong}; {remedy}")

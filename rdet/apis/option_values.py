@@ -14,7 +14,7 @@ _CLOSING = {"[": "]", "(": ")", "{": "}"}
 _DEEPEST = 50  # brackets in brackets
 
 
-def parse_value(text: str, option: str) -> Any:
+def parse_value(text: str, option: str, source: str = "--cfg-options") -> Any:
     """Read the value of an option.
 
     Numbers, quoted texts, lists, tuples, dicts (also ``dict(type=CocoMetric)``), True, False and None are what Python
@@ -24,6 +24,7 @@ def parse_value(text: str, option: str) -> Any:
     Args:
         text: What stands behind the ``=``.
         option: Its key, for the message.
+        source: Where it stands, for the message.
 
     Raises:
         ConfigError: A bracket or a quote is not closed, or something follows it.
@@ -35,7 +36,7 @@ def parse_value(text: str, option: str) -> Any:
         values = reader.entries("")
     except _Unclear as error:
         raise ConfigError(
-            f"--cfg-options {in_one_line(option)}: {in_one_line(text)} is not understood ({error}); put texts with "
+            f"{source} {in_one_line(option)}: {in_one_line(text)} is not understood ({error}); put texts with "
             "commas, brackets or quotes into quotes"
         ) from None
     return values[0] if len(values) == 1 and not reader.ended_with_comma else values

@@ -1,12 +1,7 @@
 """The page: all sections for one detector, or for two side by side."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
-
-import jinja2
 
 from rdet import __version__
 from rdet.analysis.detections.comparison import Comparison
@@ -14,6 +9,7 @@ from rdet.analysis.detections.diagnosis import Diagnosis
 from rdet.report.gallery import gallery
 from rdet.report.plots import plots
 from rdet.report.remarks import remarks
+from rdet.report.rendering import templates
 
 # Of COCO's numbers: what they are called, and what they are of.
 METRICS = {
@@ -61,7 +57,7 @@ def report_page(diagnoses: Sequence[Diagnosis], comparison: Comparison | None, o
     """
     truth = diagnoses[0].evaluated.truth
     return (
-        _environment()
+        templates()
         .get_template("page.html")
         .render(
             options=options,
@@ -87,40 +83,3 @@ def _metrics(diagnosis: Diagnosis) -> dict[str, tuple[str, str]]:
         short = "AR" if key == f"AR{most}" else key
         found[key] = (key, METRICS.get(short, "").format(max_dets=most))
     return found
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("rdet.report"),
-        autoescape=True,  # names of classes and files are text, whatever they hold
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(num=_num, signed=_signed, exact=_exact, percent=_percent)
-    return environment
-
-
-def _num(value: float | None, digits: int = 3) -> str:
-    return "–" if _is_nothing(value) else f"{value:.{digits}f}"
-
-
-def _signed(value: float | None, digits: int = 3) -> str:
-    if _is_nothing(value):
-        return "–"
-    text = f"{value:+.{digits}f}"
-    return text.replace("-", "−") if float(text) else f"{0:.{digits}f}"
-
-
-def _percent(value: float | None) -> str:
-    return "–" if _is_nothing(value) else f"{100 * value:.0f} %"
-
-
-def _exact(value: float | None) -> str:
-    """Return all digits, to sort by and to read in the hint of a cell."""
-    return "" if _is_nothing(value) else repr(float(value))
-
-
-def _is_nothing(value: Any) -> bool:
-    return value is None or math.isnan(value)

@@ -1,15 +1,13 @@
 """Trains the paper's rows at the small scale, several at a time, and keeps what they reach."""
 
-import fcntl
 import hashlib
 import json
 import os
 import platform
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
@@ -18,7 +16,8 @@ import mmengine
 import torch
 import torchvision
 
-from rdet.analysis.compare import Trial
+from rdet.analysis.alone import alone
+from rdet.analysis.compare.trial import Trial
 from rdet.analysis.paper.rows import ROWS, Row
 from rdet.analysis.paper.small import write_small_config
 from rdet.analysis.results_file import read_results
@@ -164,7 +163,7 @@ class Suite:
             data_root: The data set; it is made if it is not there.
             jobs: Trainings at a time.
         """
-        with _alone(self.work_dir):
+        with alone(self.work_dir, "tools/paper.py run"):
             only_coco = [row.config for row in rows if not row.seeds]
             if len(only_coco) < len(rows):
                 make_synthetic_coco(data_root, TRAIN, VAL, SIZE, seed=0, scenes=SCENES)
@@ -210,18 +209,6 @@ class Suite:
 def _line(outcome: Outcome) -> str:
     reached = "diverged" if outcome.diverged else f"AP {100 * outcome.metrics['AP']:.1f}"
     return f"{outcome.row}, seed {outcome.seed}: {reached}, {outcome.minutes:.1f} min"
-
-
-@contextmanager
-def _alone(work_dir: Path) -> Iterator[None]:
-    """Raise ComparisonError if another process is at work in the folder."""
-    work_dir.mkdir(parents=True, exist_ok=True)
-    with (work_dir / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ComparisonError(f"another 'tools/paper.py run' is at work in {work_dir}") from None
-        yield
 
 
 def versions_in_use() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Writes values as a person writes them in a config."""
 
+import math
 from typing import Any
 
 _WIDTH = 110
@@ -38,5 +39,7 @@ def code(value: Any, indent: int = 0, before: int = 0) -> str:
 
 def _scalar(value: Any) -> str:
     text = repr(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return f'float("{text}")'
     quoted = isinstance(value, str) and text.startswith("'") and '"' not in text
     return f'"{text[1:-1]}"' if quoted and "\\'" not in text else text

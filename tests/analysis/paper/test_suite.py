@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from forked import Forked
 
-from rdet.analysis.compare import ComparisonError
 from rdet.analysis.paper import suite as suite_module
 from rdet.analysis.paper.report import report, status
 from rdet.analysis.paper.rows import ROWS, rows_of
 from rdet.analysis.paper.suite import Outcome, Results, Suite
+from rdet.errors import ComparisonError
 
 ROOT = Path(__file__).resolve().parents[3]
 

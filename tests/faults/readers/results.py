@@ -41,7 +41,7 @@ def odd_json(rng: Random, value: Any) -> tuple[bytes, str]:
 
 
 def _trial(folder: Path) -> Any:
-    from rdet.analysis.compare import Trial
+    from rdet.analysis.compare.trial import Trial
 
     return Trial(tiny.write_config(folder / "tiny.py"), 0, folder / "trial")
 
@@ -65,7 +65,7 @@ def settings(rng: Random, folder: Path) -> Case:
 
 
 def log(rng: Random, folder: Path) -> Case:
-    from rdet.analysis.compare import last_metrics
+    from rdet.analysis.compare.trial import last_metrics
 
     path = folder / "20260101" / "vis_data" / "scalars.json"
     path.parent.mkdir(parents=True)

@@ -1,0 +1,1 @@
+"""Comparisons: detectors that differ in a part or two, each trained with the same seeds."""
