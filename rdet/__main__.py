@@ -21,7 +21,7 @@ COMMANDS = {
     "convert-checkpoint": "convert a checkpoint of another project, or to MMDetection's",
     "convert-config": "convert a config of MMDetection 3",
     "fit-anchors": "fit the sizes of a config's anchors to its training set",
-    "compare": "train several configs with several seeds and tabulate them",
+    "compare": "train detectors with other parts and several seeds, and say how they differ",
     "make-quickstart": "generate the quickstart's data set",
     "paper": "reproduce the Focal Loss paper's tables at a small scale",
 }

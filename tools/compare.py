@@ -1,4 +1,4 @@
-"""Train several configs with several seeds and tabulate them: python tools/compare.py BASE CONFIG ... --seeds 0 1"""
+"""Train detectors that differ in a part, with several seeds: python tools/compare.py BASE --swap SLOT=TYPE --seeds 5"""
 
 from rdet.commands.compare import main
 

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from torch.utils.flop_counter import FlopCounterMode
 
+from rdet.analysis.speed import wait_for
 from rdet.apis.build import build_datasets, build_detector
 from rdet.datasets.summary import classes_of
 from rdet.engine.sampling import Draw, SeededDataset
@@ -40,8 +41,8 @@ class Cost:
         return asdict(self)
 
 
-def measure_costs(cfgs: dict[str, Config], rounds: int = 5) -> dict[str, Cost]:
-    """Measure the costs of several detectors with random weights, on the first images of their own data, on the CPU.
+def measure_costs(cfgs: dict[str, Config], rounds: int = 5, device: str | None = None) -> dict[str, Cost]:
+    """Measure the costs of several detectors with random weights, on the first images of their own data.
 
     Every round times each detector once, so that a disturbance of the machine meets all of them;
     the result is the median over the rounds. Ratios within one call are comparable, and milliseconds
@@ -50,13 +51,15 @@ def measure_costs(cfgs: dict[str, Config], rounds: int = 5) -> dict[str, Cost]:
     Args:
         cfgs: Name -> config, as :func:`rdet.config.load_config` returns it.
         rounds: Number of timings of each, after one that is not counted.
+        device: Where; None: the first card, without cards the CPU.
     """
-    subjects = {name: _Subject(cfg) for name, cfg in cfgs.items()}
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    subjects = {name: _Subject(cfg, where) for name, cfg in cfgs.items()}
     steps: dict[str, list[float]] = {name: [] for name in cfgs}
     latencies: dict[str, list[float]] = {name: [] for name in cfgs}
     for round_ in range(rounds + 1):
         for name, subject in subjects.items():
-            step, latency = _seconds(subject.step), _seconds(subject.detect)
+            step, latency = (_seconds(work, where) for work in (subject.step, subject.detect))
             if round_ > 0:  # the first one fills caches
                 steps[name].append(step)
                 latencies[name].append(latency)
@@ -74,10 +77,10 @@ def measure_costs(cfgs: dict[str, Config], rounds: int = 5) -> dict[str, Cost]:
 class _Subject:
     """A detector with one batch to train on and one image to find objects in."""
 
-    def __init__(self, cfg: Config):
+    def __init__(self, cfg: Config, device: torch.device):
         torch.manual_seed(0)
         datasets = build_datasets(cfg, ("train", "test"))
-        self.model = build_detector(cfg, classes_of(datasets["train"]))
+        self.model = build_detector(cfg, classes_of(datasets["train"])).to(device)
         wrapper = {key: value for key, value in cfg.optim_wrapper.items() if key not in _OF_THE_OPTIMIZER}
         optimizer = torch.optim.SGD(self.model.parameters(), lr=0.0)
         self.optim = OPTIM_WRAPPERS.build({**wrapper, "optimizer": optimizer}, where="optim_wrapper")
@@ -104,7 +107,9 @@ class _Subject:
         return counter.get_total_flops()
 
 
-def _seconds(work: Callable[[], None]) -> float:
+def _seconds(work: Callable[[], None], device: torch.device) -> float:
+    wait_for(device)
     start = time.perf_counter()
     work()
+    wait_for(device)
     return time.perf_counter() - start

@@ -60,11 +60,11 @@ def measure_speed(model: nn.Module, batches: Iterable[dict], warmup: int = 5) ->
     seconds, images = [], 0
     for batch in batches:
         images = len(batch["inputs"])
-        _wait_for(device)
+        wait_for(device)
         start = time.perf_counter()
         with torch.no_grad():
             model.test_step(batch)
-        _wait_for(device)
+        wait_for(device)
         seconds.append(time.perf_counter() - start)
     if len(seconds) <= warmup:
         raise ConfigError(f"{len(seconds)} calls, of which {warmup} are not counted; there must be more")
@@ -73,7 +73,8 @@ def measure_speed(model: nn.Module, batches: Iterable[dict], warmup: int = 5) ->
     return Speed(np.array(seconds[warmup:]), images, memory, name)
 
 
-def _wait_for(device: torch.device) -> None:
+def wait_for(device: torch.device) -> None:
+    """Wait until a device has done what it was asked to."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

@@ -10,12 +10,16 @@ from rdet.visualization.plots import (
     plot_bars,
     plot_confusion_matrix,
     plot_curves,
+    plot_dots,
+    plot_intervals,
     plot_reliability,
+    plot_scatter,
     plot_series,
     save_plot,
 )
 from rdet.visualization.plots.confusion_matrix import MOST_CLASSES
 from rdet.visualization.plots.curves import mean_of
+from rdet.visualization.plots.style import ACCENT, MUTED
 
 
 def test_of_many_classes_the_mean_alone_has_a_name():
@@ -69,3 +73,37 @@ def test_letters_that_no_font_has_are_warned_of_in_one_line_and_formulas_are_tex
 def test_nothing_to_show_is_no_error(figure: Figure, tmp_path):
     save_plot(tmp_path / "x.svg", figure)
     assert (tmp_path / "x.svg").read_text().count("<svg") == 1
+
+
+def test_dots_and_intervals_have_a_line_for_each_name():
+    figure = plot_dots({"base": [0.3, 0.5], "failed": [], "other $x$": [0.2]}, "AP")
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["base", "failed", r"other \$x\$"]
+    dots = [line.get_xdata().tolist() for line in axes.lines if line.get_marker() == "o"]
+    assert dots == [[0.3, 0.5], [0.2]]
+    assert axes.lines[2].get_xdata() == [0.4, 0.4]  # the base's mean, through all lines
+    differences = {"a": (0.01, (0.0, 0.02), True), "b": (-0.02, (-0.03, -0.01), False), "c": (0.0, None, False)}
+    (axes,) = plot_intervals(differences, "AP").axes
+    colors = {line.get_color() for line in axes.lines if line.get_marker() == "o"}
+    assert colors == {ACCENT, MUTED}
+
+
+def test_an_interval_that_hides_the_others_is_cut():
+    wide = {"a": (0.01, (0.005, 0.015), True), "b": (0.0, (-0.01, 0.01), False), "c": (0.02, (-9.0, 9.0), False)}
+    low, high = plot_intervals(wide).axes[0].get_xlim()
+    assert -0.1 < low < -0.01
+    assert 0.02 < high < 0.1
+    low, high = plot_intervals({"a": (0.01, (-0.03, 0.05), False)}).axes[0].get_xlim()
+    assert low < -0.03 < 0.05 < high
+    assert len(plot_intervals({}).axes) == 1
+
+
+def test_points_have_colours_or_numbers():
+    points = {f"x{i}": (100.0 + i / 1000, 0.1 * i) for i in range(10)}
+    figure = plot_scatter(points, ("ms", "AP"))
+    assert len(figure.legends[0].get_texts()) == 10
+    low, high = figure.axes[0].get_xlim()
+    assert high - low > 9  # clocks are not as exact as that
+    many = plot_scatter({**points, "more": (1.0, 1.0)}, ("ms", "AP"))
+    assert not many.legends
+    assert [text.get_text() for text in many.axes[0].texts] == [str(i) for i in range(11)]
