@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from forked import Forked
 
+from rdet.analysis.alone import alone
 from rdet.analysis.paper import suite as suite_module
 from rdet.analysis.paper.report import report, status
 from rdet.analysis.paper.rows import ROWS, rows_of
@@ -120,7 +121,7 @@ def test_a_divergence_of_an_earlier_attempt_does_not_count(suite, train_command)
 
 
 def test_two_runs_in_one_folder(suite, train_command):
-    with suite_module._alone(suite.work_dir), pytest.raises(RuntimeError, match="another .* is at work in"):
+    with alone(suite.work_dir, "x"), pytest.raises(RuntimeError, match="another .* is at work in"):
         run(suite, rows_of(["table_1b/gamma_5"]), train_command)
 
 
