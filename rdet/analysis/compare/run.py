@@ -13,7 +13,7 @@ from rdet.analysis.compare.row import Row
 from rdet.analysis.compare.trial import Trial
 from rdet.analysis.compare.variant import Variant, differing_slots
 from rdet.analysis.cost import measure_costs
-from rdet.errors import ComparisonError
+from rdet.errors import RdetError
 from rdet.messages import in_one_line
 
 # Runs a command in an environment, appends what it says to a file, and returns its exit code.
@@ -87,7 +87,7 @@ def train_all(
                     return (run or children.run)(command, log, environment)
 
                 return trial.run(train_command, variant.options, start)
-            except ComparisonError as error:
+            except RdetError as error:
                 return {"failed": str(error)}
             finally:
                 free.put(environment)

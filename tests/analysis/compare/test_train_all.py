@@ -145,6 +145,15 @@ def test_a_run_of_other_or_unknown_settings_is_not_taken_for_this_one(config, ch
     assert len(trainer.calls) == 1
 
 
+def test_damaged_metrics_are_a_row_too(config, child, tmp_path):
+    configs, trainer = [Path(config), child("focus")], Trainer()
+    compare(configs, [0], tmp_path / "runs", trainer)
+    (tmp_path / "runs" / "tiny" / "seed_0" / "metrics.json").write_text('{"AP": "hi')
+    tiny, focus = compare(configs, [0], tmp_path / "runs", trainer)
+    assert "metrics.json is no json (line 1); remove it to evaluate anew" in tiny.failures[0]
+    assert focus.values() == {0: 0.3}
+
+
 def test_settings_of_a_failed_training_may_change(config, child, tmp_path):
     path, trainer = child("bad"), Trainer()
     compare([path], [0], tmp_path / "runs", trainer)
