@@ -32,6 +32,9 @@ SCENES = Scenes(object_size=(8, 160), size_bias=(1.0, 0.9), objects=(1, 1.0), di
 TRAIN, VAL, SIZE = 1600, 250, 320
 _DIVERGED = "the loss is not finite"
 
+# Hooks that draw a training, and change nothing of it.
+_ONLY_LOOK = tuple(f"default_hooks.{name}." for name in ("results", "labels", "batches", "curves"))
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -123,7 +126,8 @@ class Suite:
     def fingerprint(self, row: Row) -> str:
         """Return 12 hexadecimal digits that tell the row's small config, and its data, from all others."""
         if row.config not in self._fingerprints:
-            leaves = sorted((key, repr(value)) for key, value in flatten(read_config(self.config_of(row))).items())
+            config = flatten(read_config(self.config_of(row)))
+            leaves = sorted((key, repr(value)) for key, value in config.items() if not key.startswith(_ONLY_LOOK))
             content = repr((leaves, SCENES, TRAIN, VAL, SIZE))
             self._fingerprints[row.config] = hashlib.sha256(content.encode()).hexdigest()[:12]
         return self._fingerprints[row.config]
