@@ -6,7 +6,6 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.dist import broadcast, master_only
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
 from torch import nn
 
 from rdet.checkpoint import check_fit, classes_in, load_weights_into, meta_in, origin_in, read_checkpoint, weights_in
@@ -16,6 +15,7 @@ from rdet.engine.accumulation import GRADIENTS, check_gradients, restore_gradien
 from rdet.engine.checkpoint_files import newest_whole, write_checkpoint
 from rdet.engine.log_processor import LogProcessor
 from rdet.engine.optim_wrapper import WAYS_TO_COMPUTE
+from rdet.engine.optimizing_runner import OptimizingRunner
 from rdet.engine.resumed_state import check_meta, check_states
 from rdet.errors import CheckpointError, MissingFileError, message_of
 from rdet.literal_config import literal_config
@@ -47,7 +47,7 @@ def _said(value: Any) -> str:
     return _NOTHING if value is _NOTHING else shown(value)
 
 
-class CheckpointingRunner(Runner):
+class CheckpointingRunner(OptimizingRunner):
     """mmengine's Runner with checkpoints that are whole, are checked before they are loaded, and run nothing.
 
     A checkpoint of other classes, of another architecture or of another run's data is one error.

@@ -1,16 +1,13 @@
 """mmengine's Runner, with what rdet expects of it."""
 
-import functools
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed as dist
 from mmengine import runner as mm
 from mmengine.dataset import pseudo_collate
-from mmengine.dist import get_dist_info, is_main_process, master_only
+from mmengine.dist import get_dist_info, is_main_process
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.optim import OptimWrapper
 from torch import nn
@@ -18,21 +15,18 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from rdet.compat import recompute_for_all_gradients
+from rdet.engine.building import building
 from rdet.engine.checkpointing import CheckpointingRunner
 from rdet.engine.distributed import average_in_order, cpu_only, init_cpu_process_group, meeting_of_this_attempt
 from rdet.engine.hooks.checkpoint_hook import CheckpointHook
 from rdet.engine.hooks.progress_hook import progress_of
 from rdet.engine.interrupt import ending_at_signals, leave_interrupts_to_the_run
 from rdet.engine.loader import Collate, Loader
-from rdet.engine.log_files import LocalVisBackend, end_run_if_log_is_lost, how_to_go_on, keep_details_in_the_file
 from rdet.engine.memory import keep_freed_memory
-from rdet.engine.optim_wrapper import check_optimizer, fused_on_a_gpu
 from rdet.engine.sampling import SeededDataset, StridedBatches, TrainStream, images_of, sizes_of
-from rdet.engine.vis_backends import check_packages
-from rdet.errors import ConfigError, Interrupted, NonFiniteDetectionError, PipelineError, interruption_behind
-from rdet.files import write_text
+from rdet.errors import Interrupted, NonFiniteDetectionError, PipelineError, interruption_behind
 from rdet.processes import check_all_have_the_same
-from rdet.registry import LOOPS, function_named, refused_values
+from rdet.registry import LOOPS, function_named
 
 recompute_for_all_gradients()
 
@@ -49,21 +43,6 @@ def _too_small(message: str) -> str:
     )
 
 
-def _building(key: str, build: Callable[..., Any]) -> Callable[..., Any]:
-    """Have what a method of mmengine raises, for a key of the config, name that key."""
-
-    @functools.wraps(build)
-    def build_and_tell(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return build(*args, **kwargs)
-        except Exception as error:
-            if refused := refused_values(error, key, "it"):
-                raise refused from error
-            raise
-
-    return build_and_tell
-
-
 class Runner(CheckpointingRunner):
     """Trains, resumes and evaluates a detector; mmengine's Runner does the work.
 
@@ -71,50 +50,10 @@ class Runner(CheckpointingRunner):
     processes without a GPU can train together.
     """
 
-    _lr_factor = 1.0  # by which rates are scaled to the total batch
-
     # What mmengine's Runner calls while it sets itself up. What it builds itself is told where in the config it is.
 
-    build_log_processor = _building("log_processor", mm.Runner.build_log_processor)
-    build_evaluator = _building("val_evaluator", mm.Runner.build_evaluator)
-    register_default_hooks = _building("default_hooks", mm.Runner.register_default_hooks)
-
-    def build_visualizer(self, visualizer=None):
-        built = _building("visualizer", super().build_visualizer)(visualizer)
-        check_packages(built)
-        for backend in built._vis_backends.values():
-            if isinstance(backend, LocalVisBackend):
-                backend.then = self._how_to_go_on
-        return built
-
-    def build_optim_wrapper(self, optim_wrapper):
-        if isinstance(optim_wrapper, dict) and isinstance(optim_wrapper.get("optimizer"), dict):
-            device_type = next(self.model.parameters()).device.type
-            optimizer = fused_on_a_gpu(optim_wrapper["optimizer"], device_type)
-            optim_wrapper = {**optim_wrapper, "optimizer": optimizer}
-        built = _building("optim_wrapper", super().build_optim_wrapper)(optim_wrapper)
-        check_optimizer(built.optimizer)
-        return built
-
-    def build_param_scheduler(self, scheduler):
-        parts = [*scheduler] if isinstance(scheduler, list | tuple) else [scheduler]
-        for index, part in enumerate(parts):
-            if isinstance(part, dict):  # one that begins after the run is no error, and the run says so
-                length = self.max_epochs if part.get("by_epoch", True) else self.max_iters
-                parts[index] = {"end": max(length, part.get("begin", 0) + 1), **self._with_scaled_rates(part)}
-        build = super().build_param_scheduler
-        return [_building(f"param_scheduler.{i}", build)(part)[0] for i, part in enumerate(parts)]
-
-    def _with_scaled_rates(self, schedule: dict) -> dict:
-        """Scale the rates that a schedule names itself as that of the optimizer is scaled."""
-        if not str(schedule["type"]).endswith("LR"):
-            return schedule
-        named = {key: schedule[key] for key in ("eta_min", "eta_max", "min_value") if schedule.get(key)}
-        scaled = {
-            key: [v * self._lr_factor for v in value] if isinstance(value, list | tuple) else value * self._lr_factor
-            for key, value in named.items()
-        }
-        return {**schedule, **scaled}
+    build_evaluator = building("val_evaluator", mm.Runner.build_evaluator)
+    register_default_hooks = building("default_hooks", mm.Runner.register_default_hooks)
 
     def register_hooks(self, default_hooks=None, custom_hooks=None) -> None:
         # mmengine knows of None, for a hook that is left out, at its own alone.
@@ -125,7 +64,7 @@ class Runner(CheckpointingRunner):
 
     def register_custom_hooks(self, hooks) -> None:
         for index, hook in enumerate(hooks or ()):
-            _building(f"custom_hooks.{index}", self.register_hook)(hook)
+            building(f"custom_hooks.{index}", self.register_hook)(hook)
 
     def setup_env(self, env_cfg: dict) -> None:
         if cpu_only():
@@ -140,41 +79,6 @@ class Runner(CheckpointingRunner):
         if deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, torch refuses products on a GPU
         super().set_randomness(seed, diff_rank_seed, deterministic)
-
-    def build_logger(self, *args, **kwargs):
-        logger = super().build_logger(*args, **kwargs)
-        end_run_if_log_is_lost(logger, self._how_to_go_on)
-        keep_details_in_the_file(logger)
-        return logger
-
-    def _log_env(self, env_cfg: dict) -> None:
-        # mmengine calls each process a GPU, and NCCL what joins them.
-        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-        of_the_run = {
-            **{key: value for key, value in env_cfg.items() if key != "dist_cfg" or self.distributed},
-            "seed": self.seed,
-            "deterministic": self.deterministic,
-            "launcher": self.launcher,
-            "processes": self.world_size,
-            "GPU": device,
-            "threads": torch.get_num_threads(),
-        }
-        lines = [f"    {key}: {value}" for key, value in mm.runner.collect_env().items()]
-        lines += ["", "Run:", *(f"    {key}: {value}" for key, value in of_the_run.items())]
-        dashes = "-" * 60
-        self.logger.info("\n".join(["", dashes, "System environment:", *lines, dashes]))
-        if self.cfg._cfg_dict:
-            self.logger.info(f"Config:\n{self.cfg.pretty_text}")
-
-    @master_only
-    def dump_config(self) -> None:
-        name = Path(self.cfg.filename).name if self.cfg.filename else f"{self.timestamp}.py"
-        write_text(Path(self.work_dir) / name, self.cfg.pretty_text, self._how_to_go_on())
-
-    @property
-    def _how_to_go_on(self) -> Callable[[], str]:
-        """What says how to go on when the disk is full; loggers outlive the Runner, so it does not hold it."""
-        return functools.partial(how_to_go_on, self.work_dir, self._train_loop is not None)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         # Gradients lie where they are exchanged: their memory is needed once, and nothing is copied. No `static_graph`:
@@ -294,7 +198,7 @@ class Runner(CheckpointingRunner):
         options = self.cfg.get("compile")
         if options is not None and options is not False:
             model = self.model.module if is_model_wrapper(self.model) else self.model
-            _building("compile", model.compile)(**({} if options is True else options))
+            building("compile", model.compile)(**({} if options is True else options))
             self.logger.info("the network is compiled in its first steps, which takes a minute or more")
 
     def build_train_loop(self, loop):
@@ -307,39 +211,19 @@ class Runner(CheckpointingRunner):
             by_epoch = loop.get("by_epoch", True)
             kind = "EpochBasedTrainLoop" if by_epoch else "IterBasedTrainLoop"
             self.log_processor.by_epoch = by_epoch
-            loader = _building("train_dataloader", self.build_dataloader)(self._train_dataloader)
+            loader = building("train_dataloader", self.build_dataloader)(self._train_dataloader)
             return LOOPS.build({"type": kind, **options}, default_args={"runner": self, "dataloader": loader})
         return super().build_train_loop(loop)
 
     def build_val_loop(self, loop):
-        self._val_dataloader = _building("val_dataloader", self.build_dataloader)(self._val_dataloader)
+        self._val_dataloader = building("val_dataloader", self.build_dataloader)(self._val_dataloader)
         _check_images("val_dataloader", self._val_dataloader.dataset)
         return _attach_dataset(super().build_val_loop({"type": "ValLoop", **loop} if isinstance(loop, dict) else loop))
 
     def build_test_loop(self, loop):
-        self._test_dataloader = _building("test_dataloader", self.build_dataloader)(self._test_dataloader)
+        self._test_dataloader = building("test_dataloader", self.build_dataloader)(self._test_dataloader)
         _check_images("test_dataloader", self._test_dataloader.dataset)
         return _attach_dataset(super().build_test_loop(loop))
-
-    def scale_lr(self, optim_wrapper, auto_scale_lr: dict | None = None) -> None:
-        """Scale the learning rate linearly to the real total batch (Goyal et al., 2017).
-
-        The total batch is processes x batch size x accumulated batches.
-        """
-        if not auto_scale_lr or not auto_scale_lr.get("enable", True):
-            return
-        if "base_batch_size" not in auto_scale_lr:
-            raise ConfigError("auto_scale_lr has no base_batch_size: the total batch that the config's rate is for")
-        counts = optim_wrapper._accumulative_counts
-        batch = self.train_dataloader.batch_sampler.batch_size
-        total, base = batch * self.world_size * counts, auto_scale_lr["base_batch_size"]
-        self._lr_factor = total / base
-        for group in optim_wrapper.optimizer.param_groups:
-            group["lr"] *= self._lr_factor
-        self.logger.info(
-            f"learning rate x {total / base:g}: the total batch is {total} ({self.world_size} process(es) x {batch} "
-            f"image(s) x {counts} accumulated) and the config's rate is for {base}; --no-auto-scale-lr turns this off"
-        )
 
 
 def _begin_worker(worker: int) -> None:

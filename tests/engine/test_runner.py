@@ -240,7 +240,7 @@ def test_log_interval_suits_the_length_of_the_run(by_epoch, length, interval):
             pass
 
         train_dataloader = range(length)
-        max_iters = length
+        max_iters, iter = length, 0
 
     Run.log_processor.by_epoch = by_epoch
     hook = LoggerHook()

@@ -26,6 +26,7 @@ _FILES = "rdet/files.py"
 _CHECKPOINTS = "rdet/engine/checkpoint_files.py"
 _HOOK = "rdet/engine/hooks/checkpoint_hook.py"
 _RUNNER = "rdet/engine/runner.py"
+_LOGGING = "rdet/engine/logging_runner.py"
 _CHECKPOINTING = "rdet/engine/checkpointing.py"
 _T_FILES = "tests/test_files.py::"
 _T_CHECKPOINTS = "tests/engine/test_checkpoints.py::"
@@ -60,8 +61,8 @@ GUARDS = [
     Guard("rdet/engine/hooks/logger_hook.py", "flush(path)", "pass", _T_LOG + "test_an_evaluation_is_on_the_disk_before_a_checkpoint_says_so"),
     # The log.
     Guard("rdet/engine/log_files.py", "        with writing(file_path, self.then()):\n", "        if True:\n", _T_LOG + "test_a_full_disk_is_one_line"),
-    Guard(_RUNNER, "        end_run_if_log_is_lost(logger, self._how_to_go_on)\n", "", _T_LOG + "test_a_full_disk_is_one_line"),
-    Guard(_RUNNER, "write_text(Path(self.work_dir) / name, self.cfg.pretty_text, self._how_to_go_on())", "self.cfg.dump(Path(self.work_dir) / name)", _T_LOG + "test_a_config_is_written_whole"),
+    Guard(_LOGGING, "        end_run_if_log_is_lost(logger, self._how_to_go_on)\n", "", _T_LOG + "test_a_full_disk_is_one_line"),
+    Guard(_LOGGING, "write_text(Path(self.work_dir) / name, self.cfg.pretty_text, self._how_to_go_on())", "self.cfg.dump(Path(self.work_dir) / name)", _T_LOG + "test_a_config_is_written_whole"),
     # Signals.
     Guard("rdet/engine/interrupt.py", "if again or (not self._in_a_step and self._obeys()):", "if again or self._obeys():", _T_INTERRUPT + "test_it_saves_and_goes_on_to_the_same_bits"),
     Guard("rdet/engine/interrupt.py", "        signal.signal(number, signal.SIG_IGN)", "        pass", _T_INTERRUPT + "test_the_command_ends_in_one_line"),
@@ -80,7 +81,7 @@ GUARDS = [
     Guard("rdet/checkpoint.py", "map_location=map_location, weights_only=True)", "map_location=map_location, weights_only=False)", "tests/test_checkpoint.py"),
     # What a run begins with.
     Guard("rdet/engine/loops.py", "        check_plan(self.runner)\n        self.runner.call_hook(\"before_train\")\n        self.runner", "        self.runner.call_hook(\"before_train\")\n        self.runner", "tests/engine/test_plan.py::test_schedules"),
-    Guard(_RUNNER, "        check_optimizer(built.optimizer)\n", "", "tests/engine/test_plan.py::test_what_would_fail_on_the_way_fails_first"),
+    Guard("rdet/engine/optimizing_runner.py", "        check_optimizer(built.optimizer)\n", "", "tests/engine/test_plan.py::test_what_would_fail_on_the_way_fails_first"),
     Guard("rdet/engine/distributed.py", "dist.PrefixStore(f\"attempt_{attempt}\", store)", "store", "tests/engine/test_distributed.py::test_processes_that_are_started_again_do_not_meet_those_before"),
     Guard("rdet/models/detectors/data_preprocessor.py", "        _check_packed(data, training)\n", "", "tests/engine/test_plan.py::test_what_a_pipeline_must_give_is_said"),
 ]
