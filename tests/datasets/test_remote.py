@@ -13,9 +13,9 @@ import pytest
 import torch
 from made_sets import BOXES, CLASSES, write_coco, write_csv, write_voc, write_yolo
 from mmengine import fileio
+from mmengine.config import Config
 from mmengine.structures import InstanceData
 from PIL import Image
-from rdet.visualization.draw_hook import DrawHook
 from tiny_run import write_tiny_run
 
 from rdet.datasets import CocoDataset, CsvDataset, VocDataset, YoloDataset
@@ -23,6 +23,8 @@ from rdet.datasets.images import image_size, read_image
 from rdet.datasets.paths import paths_within
 from rdet.errors import BadImageError, DatasetError, MissingFileError
 from rdet.evaluation.coco_metric import CocoMetric
+from rdet.report.hooks.batches_hook import BatchesHook
+from rdet.report.hooks.draw_hook import DrawHook
 from rdet.structures import DetDataSample
 
 LOAD = [{"type": "LoadImageFromFile"}, {"type": "PackDetInputs"}]
@@ -290,6 +292,11 @@ def test_a_backend_of_ones_own(data, tmp_path, monkeypatch):
     )
     hook.after_test_iter(runner, 0, outputs=[sample])
     assert (tmp_path / "drawn/1_a.png").is_file()
+    loader = SimpleNamespace(dataset=SimpleNamespace(metainfo={"classes": CLASSES}))
+    load = {"type": "LoadImageFromFile", "backend_args": {"backend": "rdet_test"}}
+    runner = SimpleNamespace(val_dataloader=loader, cfg=Config({"val_dataloader": {"dataset": {"pipeline": [load]}}}))
+    BatchesHook()._found(tmp_path / "val_batch0.jpg", [sample], runner)
+    assert (tmp_path / "val_batch0.jpg").is_file()
     monkeypatch.undo()
 
     load = [{"type": "LoadImageFromFile", "backend_args": {"backend": "rdet_test"}}, {"type": "PackDetInputs"}]

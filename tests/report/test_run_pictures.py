@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rdet.datasets.box_statistics import BoxStatistics
+from rdet.report.hooks import evaluation_plots
 from rdet.report.hooks.batches_hook import BatchesHook
+from rdet.report.hooks.evaluation_plots import draw_evaluation
+from rdet.report.hooks.labels_hook import _draw as draw_labels
 from rdet.report.hooks.picture_hook import PictureHook
 
 HOOKS = {
@@ -55,6 +59,51 @@ def test_a_run_and_its_continuation(make_runner, tmp_path):
     assert again[3]["loss"] == rows[3]["loss"]
     assert (run / "train_batch0.jpg").read_bytes() == before  # of the first batches of the run
     assert not [path for path in run.iterdir() if path.name.startswith(".")]
+
+
+def test_a_run_that_a_hook_ends_has_the_pictures_of_its_last_evaluation(make_runner, tmp_path):
+    stop = {"type": "EarlyStoppingHook", "monitor": "coco/bbox_mAP", "patience": 1, "min_delta": 0.9}
+    runner = make_runner(train_cfg__max_iters=40, train_cfg__val_interval=1, custom_hooks=[stop], **HOOKS)
+    runner.train()
+    assert runner.iter == 2  # of 40, and no picture before was drawn: there was no time
+    assert pictures_of(tmp_path / "run") == sorted([*PICTURES, *BATCHES[:2], *BATCHES[3:]])
+
+
+def test_a_table_goes_on_elsewhere_and_is_kept_where_it_cannot_be_read(make_runner, tmp_path, capfd):
+    options = {"default_hooks__results": {"type": "ResultsHook"}, "default_hooks__checkpoint__interval": 1}
+    make_runner(train_cfg__max_iters=2, param_scheduler=[], **options).train()
+    first = rows_of(tmp_path / "run")
+    options |= {"resume": True, "load_from": str(tmp_path / "run/iter_1.pth"), "param_scheduler": []}
+    make_runner(train_cfg__max_iters=2, work_dir="other", **options).train()
+    assert [row["iter"] for row in rows_of(tmp_path / "other")] == ["1", "2"]
+    assert rows_of(tmp_path / "other")[0] == first[0]
+
+    table = tmp_path / "run/results.csv"
+    table.write_text(edited := table.read_text() + "a note of mine,2\n")
+    capfd.readouterr()
+    make_runner(train_cfg__max_iters=2, **options).train()
+    assert (tmp_path / "run/results_1.csv").read_text() == edited
+    assert [row["iter"] for row in rows_of(tmp_path / "run")] == ["2"]
+    assert "it is results_1.csv now; the table begins at iteration 2" in capfd.readouterr().out
+
+
+def test_names_that_no_font_has_are_numbers_in_plots_too(tmp_path, monkeypatch):
+    pytest.importorskip("hotcoco")
+    shown = {}
+    monkeypatch.setattr(evaluation_plots, "plot_confusion_matrix", lambda _, names, title: shown.update(matrix=names))
+    monkeypatch.setattr(evaluation_plots, "save_plot", lambda path, figure, dpi: None)
+    monkeypatch.setattr("rdet.visualization.plots.labels.plot_labels", lambda counts, *_: shown.update(labels=counts))
+    monkeypatch.setattr("rdet.visualization.plots.save.save_plot", lambda *_, dpi: None)
+    truth = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 9, "height": 9}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 4, 4], "area": 16, "iscrowd": 0}],
+        "categories": [{"id": 1, "name": "\U00012000"}, {"id": 2, "name": "cat"}],
+    }
+    draw_evaluation(tmp_path, truth, {1: np.array([[0, 0, 4, 4, 0.9, 1.0]])}, 100)
+    of = BoxStatistics({"\U00012000": 1, "cat": 0}, np.ones((1, 2)), np.ones((1, 2)))
+    monkeypatch.setattr("rdet.report.hooks.labels_hook.box_statistics", lambda dataset: of)
+    draw_labels(tmp_path / "labels.png", {"train": None})
+    assert shown == {"matrix": ["#0", "cat"], "labels": {"train": {"#0": 1, "cat": 0}}}
 
 
 def test_what_is_turned_off_is_not_written(make_runner, tmp_path):

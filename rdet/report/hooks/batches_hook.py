@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rdet.apis.data_cfg import images_of
 from rdet.datasets.images import read_image
 from rdet.datasets.summary import classes_of
 from rdet.registry import HOOKS
@@ -37,7 +38,7 @@ class BatchesHook(PictureHook):
 
     def before_train(self, runner) -> None:
         self._begin = runner.iter
-        self._draws_evaluation = False
+        self._last_found: list[list[DetDataSample]] = []  # by the last evaluation, as long as it is not drawn
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Draw the first batches of a run."""
@@ -48,14 +49,26 @@ class BatchesHook(PictureHook):
         self.draw(runner, f"train_batch{number}.jpg", lambda path: self._inputs(path, data_batch, classes))
 
     def before_val_epoch(self, runner) -> None:
-        is_last = runner.iter >= runner.max_iters if hasattr(self, "_begin") else False
-        self._draws_evaluation = hasattr(self, "_begin") and (is_last or self.has_time())
+        self._last_found = []
 
     def after_val_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Draw the first batches of an evaluation."""
-        if self._draws_evaluation and batch_idx < self.batches:
-            classes = classes_of(runner.val_dataloader.dataset)
-            self.draw(runner, f"val_batch{batch_idx}.jpg", lambda path: self._found(path, outputs, classes))
+        """Keep what was found in the first batches."""
+        if batch_idx < self.batches and hasattr(self, "_begin") and not self._is_off:
+            self._last_found.append(outputs[: self.images])
+
+    def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
+        """Draw them, if there is time."""
+        if hasattr(self, "_begin") and self.has_time():
+            self._draw_found(runner)
+
+    def after_train(self, runner) -> None:
+        """Draw those of the last evaluation, which is known to be the last only now."""
+        self._draw_found(runner)
+
+    def _draw_found(self, runner) -> None:
+        for number, samples in enumerate(self._last_found):
+            self.draw(runner, f"val_batch{number}.jpg", lambda path, of=samples: self._found(path, of, runner))
+        self._last_found = []
 
     def _inputs(self, path: Path, batch: dict, classes: tuple[str, ...]) -> None:
         pictures = []
@@ -66,13 +79,15 @@ class BatchesHook(PictureHook):
             pictures.append(captioned(drawn, _name(data)))
         save_image(path, sheet(pictures))
 
-    def _found(self, path: Path, samples: list[DetDataSample], classes: tuple[str, ...]) -> None:
+    def _found(self, path: Path, samples: list[DetDataSample], runner) -> None:
+        classes, place = classes_of(runner.val_dataloader.dataset), images_of(runner.cfg, "val")
         pictures = []
-        for data in samples[: self.images]:
+        for data in samples:
             limit = data.ori_shape[0] * data.ori_shape[1]  # it was loaded before, so it is not too large
-            loaded = read_image(data.img_path, data.ori_shape, limit, value_range="image", channels=None)
+            loaded = read_image(data.img_path, data.ori_shape, limit, "image", channels=None, **place)
             image, factor = fitted(np.ascontiguousarray(loaded[:, :, ::-1]), self.side)
-            truth, ignored, found = data.gt_instances, data.ignored_instances, data.pred_instances.cpu()
+            truth, found = data.gt_instances, data.pred_instances.cpu()
+            ignored = data.ignored_instances if "ignored_instances" in data else truth[:0]
             scale = factor / truth.bboxes.new_tensor(data.scale_factor).repeat(2)  # truth is in pixels of the input
             drawn = draw_comparison(
                 image,

@@ -1,5 +1,6 @@
 """Plots of what an evaluation judged. Imports what draws, so it is imported when something is drawn."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from rdet.analysis.detections.results import Detections
 from rdet.analysis.detections.truth import Truth
 from rdet.evaluation.coco_eval import as_rows
 from rdet.report.figures import precision_recall_figure
+from rdet.visualization.fonts import writable_names
 from rdet.visualization.plots import plot_confusion_matrix
 from rdet.visualization.plots.save import save_plot
 
@@ -26,15 +28,15 @@ def draw_evaluation(folder: Path, truth: dict, detections: dict[int | str, np.nd
         max_dets: How many of an image and a class count.
     """
     judge = Truth(truth, {}, "the data set")
-    rows = as_rows(detections, judge.image_numbers, judge.category_numbers)
-    evaluated = Evaluated("", judge, Detections(rows), max_dets)
+    boxes = as_rows(detections, judge.image_numbers, judge.category_numbers)
+    evaluated = Evaluated("", judge, Detections(boxes), max_dets)
     curves = score_curves(evaluated)
     best = curves.best()
     threshold = best.threshold if np.isfinite(best.threshold) else 1.0
     title = "precision over recall at an IoU of 0.5, and AP50"
-    save_plot(
-        folder / "pr_curves.png", precision_recall_figure(evaluated, class_rows(evaluated, curves), title), dpi=110
-    )
+    names = writable_names(judge.classes)
+    rows = [replace(row, name=name) for row, name in zip(class_rows(evaluated, curves), names, strict=True)]
+    save_plot(folder / "pr_curves.png", precision_recall_figure(evaluated, rows, title), dpi=110)
     found = confusion(evaluated, threshold)
-    title = f"detections of a score of {threshold:.2f} or more"
-    save_plot(folder / "confusion_matrix.png", plot_confusion_matrix(found.counts, found.classes, title), dpi=110)
+    title = f"detections of a score of {threshold:.2g} or more"
+    save_plot(folder / "confusion_matrix.png", plot_confusion_matrix(found.counts, names, title), dpi=110)

@@ -4,6 +4,7 @@ from rdet.datasets.box_statistics import box_statistics
 from rdet.datasets.summary import classes_of
 from rdet.registry import HOOKS
 from rdet.report.hooks.picture_hook import PictureHook
+from rdet.visualization.fonts import writable_names
 
 
 @HOOKS.register_module()
@@ -28,8 +29,10 @@ def _draw(path, datasets: dict) -> None:
     from rdet.visualization.plots.save import save_plot
 
     found = {split: box_statistics(dataset) for split, dataset in datasets.items()}
+    names = next(iter(found.values())).by_class
+    written = dict(zip(names, writable_names(names), strict=True))
     figure = plot_labels(
-        {split: of.by_class for split, of in found.items()},
+        {split: {written[name]: count for name, count in of.by_class.items()} for split, of in found.items()},
         {split: of.sizes for split, of in found.items()},
         {split: of.centres for split, of in found.items()},
     )

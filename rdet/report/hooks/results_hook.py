@@ -2,9 +2,11 @@
 
 import csv
 import io
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
+from rdet.errors import message_of
 from rdet.files import write_whole
 from rdet.registry import HOOKS
 from rdet.report.hooks.picture_hook import PictureHook
@@ -18,14 +20,17 @@ Row = dict[str, float | None]
 class ResultsHook(PictureHook):
     """Keeps ``results.csv``, a row for each step that is logged, and draws it as ``results.png``.
 
-    The columns of an evaluation are filled in the row of its iteration. A run that is resumed goes on with the table.
+    The columns of an evaluation are filled in the row of its iteration. A run that is resumed goes on with the table,
+    in another work dir with a copy. One that cannot be read is kept under another name.
     """
 
     def before_train(self, runner) -> None:
         """Take the rows of the run that is resumed."""
         self._batches = max(1, len(runner.train_dataloader))
-        path = Path(runner.work_dir) / TABLE
-        self._rows = [row for row in _read(path) if (row["iter"] or 0) <= runner.iter] if runner.iter else []
+        self._rows: list[Row] = []
+        if runner.iter and not self._is_off:
+            rows = self._rows_before(runner, Path(runner.work_dir) / TABLE)
+            self._rows = [row for row in rows if (row["iter"] or 0) <= runner.iter]
 
     def after_log(self, runner, step: int, values: Mapping[str, float]) -> None:
         """Add what was logged of a step, and draw the curves if there is time."""
@@ -43,19 +48,49 @@ class ResultsHook(PictureHook):
             self._plot(runner)
 
     def _plot(self, runner) -> None:
-        from rdet.visualization.plots.save import save_plot
-        from rdet.visualization.plots.training import plot_training
+        self.draw(runner, PLOT, lambda path: _plot(path, self._rows))
 
-        self.draw(runner, PLOT, lambda path: save_plot(path, plot_training(self._rows), dpi=110))
+    def _rows_before(self, runner, path: Path) -> list[Row]:
+        """Read the table of the run's earlier part; keep what cannot be read, as the file is written again."""
+        if not path.exists() and runner._load_from:  # the run goes on in another folder
+            path = Path(runner._load_from).with_name(TABLE)
+        try:
+            return _read(path) if path.exists() else []
+        except (OSError, ValueError, csv.Error) as error:
+            why = f"{path} cannot be read ({message_of(error)})"
+        if path.parent.resolve() == Path(runner.work_dir).resolve() and path.is_file():
+            kept = next(new for i in itertools.count(1) if not (new := path.with_name(f"results_{i}.csv")).exists())
+            self.draw(runner, kept.name, path.rename)
+            why += f"; it is {kept.name} now"
+        runner.logger.warning(f"{why}; the table begins at iteration {runner.iter + 1}")
+        return []
 
 
 def _read(path: Path) -> list[Row]:
-    """Read the table of an earlier part of the run; nothing of one that was changed beyond reading."""
-    try:
-        lines = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
-        return [{key: float(cell) if cell else None for key, cell in line.items()} for line in lines if line["iter"]]
-    except (OSError, ValueError, KeyError, TypeError, csv.Error):
-        return []
+    """Read the table of an earlier part of the run.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It was changed to something else.
+        csv.Error: So.
+    """
+    table = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")))
+    if "iter" not in (table.fieldnames or ()):
+        raise ValueError("it has no column 'iter'")
+    rows: list[Row] = []
+    for line in table:
+        if None in line:
+            raise ValueError(f"line {table.line_num} has more cells than there are columns")
+        row = {key: float(cell) if cell else None for key, cell in line.items()}
+        rows += [row] if row["iter"] is not None else []
+    return rows
+
+
+def _plot(path: Path, rows: list[Row]) -> None:
+    from rdet.visualization.plots.save import save_plot
+    from rdet.visualization.plots.training import plot_training
+
+    save_plot(path, plot_training(rows), dpi=110)
 
 
 def _write(path: Path, rows: list[Row]) -> None:

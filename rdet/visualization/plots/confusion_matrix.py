@@ -23,7 +23,7 @@ def plot_confusion_matrix(
             alarms, the last column missed objects.
         classes: K names.
         title: Of the plot.
-        most: How many classes are shown: those that are confused most.
+        most: How many classes are shown: those that are confused most. That some are left out is added to the title.
     """
     counts = np.asarray(counts, dtype=np.float64)
     kept = _most_confused(counts, most)
@@ -32,6 +32,8 @@ def plot_confusion_matrix(
     shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)[np.ix_(chosen, chosen)]
     shown = counts[np.ix_(chosen, chosen)].astype(int)
     names = [shortened(classes[i]) for i in kept]
+    if len(kept) < len(classes):
+        title = f"{title}; {len(kept)} of {len(classes)} classes".removeprefix("; ")
     side = len(chosen)
     inches = max(3.6, 1.7 + 0.34 * side)
     figure, axes = new_axes(inches + 0.6, inches, texts=names)

@@ -1,10 +1,12 @@
 """What the boxes of a data set are like."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from rdet.visualization.plots.style import INK, MUTED, SERIES, bare, fonts_for, label_axes, shortened
 
@@ -36,12 +38,12 @@ def plot_labels(
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", frameon=False, ncols=len(counts))
     _places(axes[1], np.concatenate(list(centres.values())))
     sides = {split: np.sqrt(np.maximum(of.prod(axis=1), 1e-6)) for split, of in sizes.items()}
-    _histogram(axes[2], sides, _rounded(sides), "size: square root of the area, in pixels of the original images")
+    _histogram(axes[2], sides, _rounded(sides), "size: root of the area, in pixels of the original images")
     axes[2].set_xticks([side for side in _SIDES if axes[2].get_xlim()[0] <= side <= axes[2].get_xlim()[1]])
     for side in (_SMALL, _LARGE):
         axes[2].axvline(side, color=MUTED, linewidth=0.8, linestyle=":")
     shapes = {split: of[:, 0] / np.maximum(of[:, 1], 1e-6) for split, of in sizes.items()}
-    edges = 2.0 ** np.linspace(-3, 3, 37)
+    edges = 2.0 ** np.linspace(-3, 3, 1 + 6 * max(2, _bins(shapes) // 6))
     clipped = {split: values.clip(edges[0], edges[-1]) for split, values in shapes.items()}
     _histogram(axes[3], clipped, edges, "shape: width / height")
     axes[3].set_xticks([1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8], ["1:8", "1:4", "1:2", "1:1", "2:1", "4:1", "8:1"])
@@ -58,6 +60,8 @@ def _bars(axes: Axes, counts: Mapping[str, Mapping[str, int]], names: Sequence[s
         drawn = axes.barh(places, values, thick * 0.9, color=color, label=f"{split} {sum(of.values())}")
         axes.bar_label(drawn, [str(value) for value in values], padding=3, fontsize=7.5, color=INK)
     axes.set_xlim(0, 1.15 * most)
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_yticks(range(len(names)), [shortened(name) for name in names])
     axes.tick_params(axis="y", colors=INK)
     axes.invert_yaxis()
@@ -76,7 +80,13 @@ def _rounded(sides: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return edges of bins from the smallest to the largest side, each by the same factor wider than the last."""
     values = np.concatenate(list(sides.values()))
     low, high = (values.min(), values.max()) if len(values) else (1.0, 100.0)
-    return np.geomspace(max(0.5, low * 0.95), max(1.0, high * 1.05), 41)
+    return np.geomspace(max(0.5, low * 0.95), max(1.0, high * 1.05), 1 + _bins(sides))
+
+
+def _bins(values: Mapping[str, np.ndarray]) -> int:
+    """Return how many bins the smallest split fills: twice the root of its boxes, 40 at most."""
+    least = min((len(of) for of in values.values() if len(of)), default=0)
+    return int(np.clip(2 * math.sqrt(least), 6, 40))
 
 
 def _histogram(axes: Axes, values: Mapping[str, np.ndarray], edges: np.ndarray, title: str) -> None:

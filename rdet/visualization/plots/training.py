@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from rdet.visualization.plots.style import ACCENT, INK, SERIES, bare, label_axes
 
@@ -38,26 +39,33 @@ def plot_training(rows: Sequence[Mapping[str, float | None]]) -> Figure:
     columns = min(_IN_A_ROW, max(1, len(panels)))
     lines = math.ceil(max(1, len(panels)) / columns)
     figure = Figure(figsize=(4.4 * columns, 3.0 * lines), layout="constrained")
+    steps = [float(row["iter"] or 0) for row in rows]
     for place, (title, series) in enumerate(panels, start=1):
-        _plot(figure.add_subplot(lines, columns, place), rows, title, series)
+        axes = figure.add_subplot(lines, columns, place)
+        _plot(axes, rows, title, series)
+        low, high = min(steps), max(steps)
+        axes.set_xlim(low - 0.05 * (high - low) - 0.5, high + 0.08 * (high - low) + 0.5)  # the same in all
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True))
     return figure
 
 
 def _plot(axes: Axes, rows: Sequence[Mapping[str, float | None]], title: str, series: Sequence[str]) -> None:
     bare(axes)
+    axes.ticklabel_format(axis="y", useOffset=False)
     for name, color in zip(series, SERIES, strict=False):
         x, y = zip(*(_points(rows, name) or [(0.0, math.nan)]), strict=True)
         is_metric = "/" in name
         axes.plot(x, y, color=color, linewidth=1.6, marker="o" if is_metric else None, markersize=3, label=_short(name))
         if is_metric and name is series[0]:
-            best = max(range(len(y)), key=y.__getitem__)
+            rule = min if "loss" in name.lower() else max  # as CheckpointHook has it
+            best = rule(range(len(y)), key=y.__getitem__)
             axes.annotate(
                 f"best {y[best]:.3f}", (x[best], y[best]), (0, 6), textcoords="offset points", ha="center", fontsize=8,
                 color=INK,
             )  # fmt: skip
             axes.plot(x[best], y[best], "o", color=ACCENT, markersize=6)
     if "/" in series[0]:
-        axes.margins(x=0.08, y=0.15)
+        axes.margins(y=0.15)
         axes.set_ylim(bottom=0)
         axes.legend(frameon=False, fontsize=8, labelcolor=INK)
     label_axes(axes, "iteration", title=title)
