@@ -11,6 +11,7 @@ from mmengine.runner import ValLoop
 
 from rdet.checkpoint import read_checkpoint
 from rdet.engine.checkpoint_files import newest_whole, remove_leftovers, write_checkpoint
+from rdet.engine.hooks.checkpoint_hook import CheckpointHook
 from rdet.errors import CheckpointError, ConfigError
 
 SAVES = {
@@ -262,6 +263,29 @@ def test_an_evaluation_that_was_killed_is_done_first(make_runner, tmp_path, monk
     assert evaluated == [4, 4]
     names = [sorted(path.name for path in (tmp_path / run).glob("best_*")) for run in ("whole", "cut")]
     assert names[0] == names[1]
+
+
+def test_the_best_is_by_the_first_metric_that_has_a_number(tmp_path):
+    hook = CheckpointHook(save_best=["first", "second"])
+    hook._folder, hook._best = tmp_path, {"second": (0.1, "best_second_iter_1.pth")}
+    for name in ("first", "second"):
+        (tmp_path / f"best_{name}_iter_1.pth").write_text(name)
+    hook._name_best()
+    assert (tmp_path / "best.pth").read_text() == "second"
+    hook._best["first"] = 0.2, "best_first_iter_1.pth"  # it had no number before, and is the last of the dict
+    hook._name_best()
+    assert (tmp_path / "best.pth").read_text() == "first"
+
+
+def test_the_last_of_a_run_that_a_hook_ends_is_written(make_runner, tmp_path):
+    stop = {"type": "EarlyStoppingHook", "monitor": "coco/bbox_mAP", "stopping_threshold": -1.0}
+    runner = make_runner(
+        train_cfg__max_iters=40, train_cfg__val_interval=2, custom_hooks=[stop], default_hooks__checkpoint__interval=40
+    )
+    runner.train()
+    assert runner.iter == 2
+    assert (tmp_path / "run/last_checkpoint").read_text().endswith("iter_2.pth")
+    assert torch.load(tmp_path / "run/iter_2.pth", weights_only=False)["meta"]["iter"] == 2
 
 
 def test_the_hook_counts_as_the_run_does(make_runner, tmp_path):

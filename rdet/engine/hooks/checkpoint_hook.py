@@ -32,7 +32,7 @@ class CheckpointHook(Hook):
     Args:
         interval: Epochs between two checkpoints, or iterations where the run counts these; -1: none but the last.
         max_keep_ckpts: How many are kept; -1: all.
-        save_last: Whether the last of the run is written, whatever the interval.
+        save_last: Whether the last of the run is written, whatever the interval, also where a hook ends it early.
         save_best: Metric by which a checkpoint is the best, such as ``coco/bbox_mAP``, or a list of them; ``'auto'``:
             the first metric of the evaluation. None: none. The best by the first of them is ``best.pth`` as well:
             weights, classes and config, as inference takes them.
@@ -129,6 +129,12 @@ class CheckpointHook(Hook):
             self._write(runner, self._last[0], {"epoch": runner.epoch, "iter": runner.iter})
         self._remove_outdated()
 
+    def after_train(self, runner) -> None:
+        """Write the last checkpoint of a run that a hook ended before its time."""
+        if self.save_last and runner.train_loop.stop_training and (self._last is None or self._last[1] != runner.iter):
+            done = f"epoch_{runner.epoch}" if self._counts_epochs else f"iter_{runner.iter}"
+            self._save(runner, f"{done}.pth", {"epoch": runner.epoch, "iter": runner.iter})
+
     def save_now(self, runner) -> str | None:
         """Write a checkpoint of a run that ends between two steps, unless there is one of this iteration.
 
@@ -216,7 +222,8 @@ class CheckpointHook(Hook):
 
     def _name_best(self) -> None:
         """Have ``best.pth`` be what is best by the first metric; a kill may have come before."""
-        _, name = next(iter(self._best.values()), (0, ""))
+        known = [metric for metric in self.save_best if metric in self._best] or list(self._best)
+        name = self._best[known[0]][1] if known else ""
         if name and is_main_process():
             name_best(self._folder, name)
 
