@@ -81,6 +81,10 @@ def check_slices(parser: argparse.ArgumentParser, args: argparse.Namespace) -> N
     args.overlap = 0.2 if args.overlap is None else args.overlap
 
 
+# What the names of files that are written end in.
+PAGE, PLOT = (".html", ".htm"), (".png", ".svg", ".pdf")
+PICTURE = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+
 # Types of options: each takes the text of an option, and argparse names the option and what its value must be.
 
 
@@ -176,6 +180,17 @@ def file_to_write(text: str) -> str:
     path = _path(text, lambda path: path.is_file() or not path.exists(), "must be the name of a file")
     _check_writable(Path(path).parent, path)
     return path
+
+
+def file_ending_in(*suffixes: str) -> Callable[[str], str]:
+    """Make a type of files to write whose names say what they are, in letters of any case."""
+
+    def read(text: str) -> str:
+        if not text.lower().endswith(suffixes):
+            raise argparse.ArgumentTypeError(f"{_shown(text)} must end in {' or '.join(suffixes)}")
+        return file_to_write(text)
+
+    return read
 
 
 def folder_to_write(text: str) -> str:

@@ -5,6 +5,8 @@ import tempfile
 from pathlib import Path
 
 from rdet.args import (
+    PAGE,
+    PICTURE,
     ArgumentParser,
     add_cfg_options,
     add_data_format,
@@ -12,7 +14,7 @@ from rdet.args import (
     config_to_read,
     count,
     existing,
-    file_to_write,
+    file_ending_in,
     folder_to_write,
     regular_expression,
     seed,
@@ -36,9 +38,14 @@ def parse_args():
         "--checkpoint", type=existing, help="whose predictions assigners read that need them, of --priors"
     )
     out = parser.add_argument_group("output", "one picture with all images, unless another kind is asked for")
-    out.add_argument("--out", type=file_to_write, metavar="FILE", help="the picture (default: browse_NAME_SPLIT.jpg)")
+    out.add_argument(
+        "--out",
+        type=file_ending_in(*PICTURE),
+        metavar="FILE.jpg",
+        help="the picture (default: browse_NAME_SPLIT.jpg)",
+    )
     out.add_argument("--out-dir", type=folder_to_write, metavar="DIR", help="a folder, of a picture for each image")
-    out.add_argument("--html", type=file_to_write, metavar="FILE", help="a page with all pictures in it")
+    out.add_argument("--html", type=file_ending_in(*PAGE), metavar="FILE.html", help="a page with all pictures in it")
     data = parser.add_argument_group("data of your own", "as 'rdet train' takes them")
     data.add_argument("--data", type=existing, metavar="DIR", help="a folder with data of one's own")
     add_data_format(data)

@@ -3,7 +3,7 @@
 import sys
 import tempfile
 
-from rdet.args import ArgumentParser, add_cfg_options, add_data_format, config_to_read, existing, file_to_write
+from rdet.args import PAGE, ArgumentParser, add_cfg_options, add_data_format, config_to_read, existing, file_ending_in
 
 _OF_DATA = ("data_format", "value_range", "channels")
 
@@ -16,7 +16,7 @@ def parse_args():
     )
     add_data_format(parser)
     parser.add_argument(
-        "--html", type=file_to_write, metavar="FILE", help="write what is found as a page with pictures"
+        "--html", type=file_ending_in(*PAGE), metavar="FILE.html", help="write what is found as a page with pictures"
     )
     add_cfg_options(parser)
     args = parser.parse_args()

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from rdet.args import (
+    PAGE,
     ArgumentParser,
     add_cfg_options,
     between,
     config_to_read,
     existing,
+    file_ending_in,
     file_to_read,
-    file_to_write,
     path_of,
 )
 
@@ -36,9 +37,14 @@ def parse_args():
         help="take truth and images of this config's test data (default: what 'rdet test --out' wrote beside RESULTS)",
     )
     parser.add_argument(
-        "--out", type=path_of(file_to_write), metavar="FILE.html", help="the page (default: report.html beside RESULTS)"
+        "--out",
+        type=path_of(file_ending_in(*PAGE)),
+        metavar="FILE.html",
+        help="the page (default: report.html beside RESULTS)",
     )
-    parser.add_argument("--json", type=path_of(file_to_write), metavar="FILE.json", help="write all numbers here, too")
+    parser.add_argument(
+        "--json", type=path_of(file_ending_in(".json")), metavar="FILE.json", help="write all numbers here, too"
+    )
     parser.add_argument("--names", nargs="+", metavar="NAME", help="what to call the detectors (default: their files)")
     parser.add_argument("--title", help="of the page")
     parser.add_argument(

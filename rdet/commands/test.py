@@ -8,7 +8,7 @@ from rdet.args import (
     check_slices,
     config_to_read,
     existing,
-    file_to_write,
+    file_ending_in,
     folder_to_write,
 )
 from rdet.errors import ConfigError
@@ -21,7 +21,7 @@ def parse_args():
     parser.add_argument("--work-dir", type=folder_to_write, help="where logs go (default: work_dirs/NAME_OF_CONFIG)")
     parser.add_argument(
         "--out",
-        type=file_to_write,
+        type=file_ending_in(".json"),
         metavar="FILE.json",
         help="write the detections in COCO's results format, and FILE.run.json for 'rdet report'",
     )
@@ -51,8 +51,6 @@ def main() -> None:
         cfg.load_from = args.checkpoint
         cfg.resume = False
         if args.out:
-            if not args.out.endswith(".json"):
-                raise ConfigError(f"--out {args.out}: expected a path that ends in .json")
             cfg.test_evaluator = evaluator_cfgs(cfg, "test")
             writers = [metric for metric in cfg.test_evaluator if metric["type"] == "CocoMetric"]
             if not writers:
@@ -78,6 +76,7 @@ def main() -> None:
             record = record_of(runner, args.config, args.cfg_options, args.checkpoint, args.tta)
             write_record(record_path(args.out), record)
         places = {"detections": args.out, "pictures": args.show_dir, "log": runner.log_dir}
-        runner.logger.info(", ".join(f"{what}: {place}" for what, place in places.items() if place))
+        if is_main_process():  # printed, as a log of warnings alone would not have it
+            print(", ".join(f"{what}: {place}" for what, place in places.items() if place))
         del runner  # which holds what joins the processes
         leave_process_group()

@@ -164,7 +164,7 @@ class CocoMetric(BaseMetric):
         detections = {image_id: from_labels(rows, category_ids, image_id) for image_id, rows in results}
         if self.outfile_prefix is not None:
             prefix = str(self.outfile_prefix)
-            path = Path(prefix if prefix.endswith(".json") else f"{prefix}.bbox.json")
+            path = Path(prefix if prefix.lower().endswith(".json") else f"{prefix}.bbox.json")
             write_results(path, image_ids, detections)
             print_log(f"Wrote {sum(map(len, detections.values()))} detections to {path}", logger="current")
         if not any(map(len, detections.values())):

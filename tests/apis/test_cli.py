@@ -1,6 +1,7 @@
 """What the tools say of options that do not exist, and of errors."""
 
 import argparse
+import importlib
 import os
 import re
 import subprocess
@@ -206,6 +207,7 @@ def test_a_file_that_the_system_refuses_is_one_line(capsys, tmp_path):
         (args.existing, {"file": "file", "folder": "folder", "mmdet://x": "mmdet://x"}, ["pipe", "", " ", "\0"]),
         (args.file_to_read, {"file": "file", "not/there": "not/there"}, ["folder", "pipe", ""]),
         (args.file_to_write, {"file": "file", "new/x.json": "new/x.json"}, ["folder", "pipe", "file/x", ""]),
+        (args.file_ending_in(".html", ".htm"), {"new/x.HTML": "new/x.HTML"}, ["file/x.htm"]),
         (args.folder_to_write, {"folder": "folder", "new": "new"}, ["file", "pipe", "file/x", ""]),
         (args.path_of(args.folder_to_write), {"new": Path("new")}, ["file"]),
     ],
@@ -219,6 +221,25 @@ def test_values_of_options(kind, right, wrong, tmp_path, monkeypatch):
     for text in wrong:
         with pytest.raises(argparse.ArgumentTypeError, match=rf"^{re.escape(repr(text))} must be \w"):
             kind(text)
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "valid"),
+    [
+        ("test", ["c.py", "x.pth", "--out", "results"], ".json"),
+        ("report", ["r.json", "--out", "page"], ".html or .htm"),
+        ("report", ["r.json", "--json", "page.html"], ".json"),
+        ("browse", ["c.py", "--out", "sheet"], ".jpg or .jpeg or .png or .webp or .bmp or .tif or .tiff"),
+        ("browse", ["c.py", "--html", "sheet.jpg"], ".html or .htm"),
+        ("check", ["c.py", "--html", "page"], ".html or .htm"),
+        ("analysis_tools.analyze_logs", ["plot_curve", "run", "--out", "curves"], ".png or .svg or .pdf"),
+    ],
+)
+def test_a_file_whose_name_does_not_say_what_it_is_is_refused_at_once(command, words, valid, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", [command, *words])
+    with pytest.raises(SystemExit, match="2"):
+        importlib.import_module(f"rdet.commands.{command}").parse_args()
+    assert capsys.readouterr().err.endswith(f"error: argument {words[-2]}: {words[-1]!r} must end in {valid}\n")
 
 
 def test_one_word_too_many_is_named(capsys):

@@ -104,7 +104,7 @@ def test_a_run_with_most_options(words, config, trained, tmp_path, capsys):
     written = json.loads((out / "detections.json").read_text())
     assert [image["file_name"] for image in written["images"]] == ["1.png", "2.png"]
     assert {row["category_id"] for row in written["annotations"]} == {2}
-    assert f"{len(written['annotations'])} detections in 2 images: {out}" in said.out
+    assert said.out.endswith(f"{len(written['annotations'])} detections in 2 images: {out}\n")
     assert len((out / "detections.csv").read_text().splitlines()) == 1 + len(written["annotations"])
     words(config, trained, tmp_path / "1.png", "--out-dir", out, "--classes", "rde")
     with pytest.raises(SystemExit, match="1"):
@@ -112,10 +112,12 @@ def test_a_run_with_most_options(words, config, trained, tmp_path, capsys):
     assert capsys.readouterr().err == "error: the model has no class 'rde'. Did you mean 'red'? Valid: bright, red.\n"
 
 
-def test_an_evaluation_in_slices_gives_what_inference_in_slices_gives(words, config, trained, tmp_path):
+def test_an_evaluation_in_slices_gives_what_inference_in_slices_gives(words, config, trained, tmp_path, capfd):
     out, options = tmp_path / "out", ("--slice", "48")
     words(config, trained, "--out", tmp_path / "sliced.json", "--work-dir", tmp_path / "test", *options)
     evaluate.main()
+    last = capfd.readouterr().out.splitlines()[-1]
+    assert last.startswith(f"detections: {tmp_path / 'sliced.json'}, log: {tmp_path / 'test'}")
     words(
         config, trained, *(tmp_path / f"{i}.png" for i in range(1, 14)), "--out-dir", out, "--score-thr", "0", *options
     )

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from rdet.args import ArgumentParser, count, existing, file_to_write, path_of
+from rdet.args import PLOT, ArgumentParser, count, existing, file_ending_in, path_of
 
 TASKS = {"plot_curve": "draw numbers over the iterations", "cal_train_time": "say how long an iteration took"}
 
@@ -22,7 +22,7 @@ def parse_args() -> argparse.Namespace:
         parser.add_argument("--title", default="", help="of the plot")
         parser.add_argument(
             "--out",
-            type=path_of(file_to_write),
+            type=path_of(file_ending_in(*PLOT)),
             default=Path("curves.png"),
             metavar="FILE",
             help="the picture: .png, .svg, .pdf (default: curves.png)",
