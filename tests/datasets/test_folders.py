@@ -237,10 +237,15 @@ def test_of_several_formats_the_first_is_taken_or_the_one_that_is_asked_for(tmp_
         look_at(str(tmp_path), "coco")
 
 
-def test_a_file_that_is_not_used_is_named(tmp_path):
+def test_what_is_not_used_is_named(tmp_path):
     coco_official(tmp_path)
     found = look_at(str(tmp_path))
     assert "; not used: annotations/person_keypoints_train2017.json, " in found.describe({"train": 2, "val": 2})
+    csv_one(tmp_path / "csv")
+    assert look_at(str(tmp_path / "csv")).others == []
+    write_csv(tmp_path / "csv/boxes.csv", TRAIN)
+    said = look_at(str(tmp_path / "csv")).describe({"all": 2})
+    assert "; not used: 2 images without a row (one with an empty class and box says that there is no object)" in said
 
 
 def no_data(root):

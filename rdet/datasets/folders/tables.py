@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from rdet import coco_json
@@ -80,7 +81,26 @@ def find_csv(listing: Listing) -> FoundData | None:
     if not files:
         return None
     chosen, others = by_split(files, listing.root, "a csv table")
-    return FoundData(listing.root, "a csv table", {s: _csv(listing, file) for s, file in chosen.items()}, others)
+    splits = {split: _csv(listing, file) for split, file in chosen.items()}
+    return FoundData(listing.root, "a csv table", splits, [*_without_a_row(listing, files, splits), *others])
+
+
+def _without_a_row(listing: Listing, files: Iterable[str], splits: Mapping[str, dict]) -> list[str]:
+    """Say how many images beside those of the tables have no row in any: in a csv, they are easily forgotten."""
+    folders = [os.path.normpath(cfg["data_prefix"]["img"]) for cfg in splits.values()]
+    named = {
+        os.path.normpath(os.path.join(folder, name))
+        for file in files
+        for name in _names(listing, file)
+        for folder in folders
+    }
+    beside = [image for image in listing.images if os.path.normpath(os.path.dirname(image)) in folders]
+    count = sum(os.path.normpath(image) not in named for image in beside)
+    return (
+        [f"{count} images without a row (one with an empty class and box says that there is no object)"]
+        if count
+        else []
+    )
 
 
 def _has_columns(head: bytes) -> bool:
@@ -88,6 +108,10 @@ def _has_columns(head: bytes) -> bool:
 
 
 def _csv(listing: Listing, file: str) -> dict:
+    folder = listing.image_folder_or_raise(_names(listing, file), file)
+    return {"type": "CsvDataset", "ann_file": file, "data_prefix": {"img": folder}}
+
+
+def _names(listing: Listing, file: str) -> list[str]:
     rows = read_rows(listing.read(file), listing.path(file))
-    names = list(dict.fromkeys(row["filename"] for _, row in rows if row["filename"]))
-    return {"type": "CsvDataset", "ann_file": file, "data_prefix": {"img": listing.image_folder_or_raise(names, file)}}
+    return list(dict.fromkeys(row["filename"].replace("\\", "/") for _, row in rows if row["filename"]))
