@@ -4,6 +4,7 @@ import csv
 import json
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from rdet.report.hooks.batches_hook import BatchesHook
 from rdet.report.hooks.evaluation_plots import draw_evaluation
 from rdet.report.hooks.labels_hook import _draw as draw_labels
 from rdet.report.hooks.picture_hook import PictureHook
+from rdet.report.hooks.results_hook import ResultsHook
 
 HOOKS = {
     f"default_hooks__{name}": {"type": f"{name.title()}Hook"} for name in ("results", "labels", "batches", "curves")
@@ -104,6 +106,28 @@ def test_names_that_no_font_has_are_numbers_in_plots_too(tmp_path, monkeypatch):
     monkeypatch.setattr("rdet.report.hooks.labels_hook.box_statistics", lambda dataset: of)
     draw_labels(tmp_path / "labels.png", {"train": None})
     assert shown == {"matrix": ["#0", "cat"], "labels": {"train": {"#0": 1, "cat": 0}}}
+
+
+def test_a_long_table_is_written_seldom_and_before_each_checkpoint(tmp_path, monkeypatch):
+    now, written = [0.0], []
+
+    def write(path, rows):
+        now[0] += 1.0
+        written.append(len(rows))
+
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("rdet.report.hooks.results_hook._write", write)
+    run = SimpleNamespace(work_dir=str(tmp_path), iter=0, train_dataloader=[0], logger=logging.getLogger("nobody"))
+    hook = ResultsHook()
+    hook.before_run(run)
+    hook.before_train(run)
+    for step in range(1, 401):
+        hook.after_log(run, step, {"loss": 1.0})
+        now[0] += 1.0
+        if step == 100:
+            hook.before_save_checkpoint(run, {})
+            hook.before_save_checkpoint(run, {})  # there is nothing new
+    assert written == [1, 100, 301]  # 200 times as long as a write took after that
 
 
 def test_what_is_turned_off_is_not_written(make_runner, tmp_path):

@@ -33,7 +33,7 @@ class PictureHook(Hook):
         return not self._is_off and self._spent + self._longest < _SHARE * (time.monotonic() - self._begun)
 
     def draw(self, runner, name: str, draw: Callable[[Path], object]) -> None:
-        """Draw a file of the work dir.
+        """Draw a file of the work dir, and note the time that it takes.
 
         Args:
             runner: Of the run.
@@ -43,12 +43,18 @@ class PictureHook(Hook):
         if self._is_off:
             return
         begun = time.monotonic()
-        try:
-            draw(Path(runner.work_dir) / name)
-        except Exception as error:
-            self._is_off = True
-            runner.logger.warning(f"{name} cannot be drawn ({message_of(error)}); the run goes on without it")
+        self.write(runner, name, draw)
         took = time.monotonic() - begun
         # What the first one loaded is there for all others.
         self._longest = took if self._spent == 0 else max(took, self._longest if self._longest != _FIRST else 0)
         self._spent += took
+
+    def write(self, runner, name: str, write: Callable[[Path], object]) -> None:
+        """Write a file of the work dir as :meth:`draw` does, whose time does not count."""
+        if self._is_off:
+            return
+        try:
+            write(Path(runner.work_dir) / name)
+        except Exception as error:
+            self._is_off = True
+            runner.logger.warning(f"{name} cannot be drawn ({message_of(error)}); the run goes on without it")

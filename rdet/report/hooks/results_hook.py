@@ -3,6 +3,7 @@
 import csv
 import io
 import itertools
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from rdet.registry import HOOKS
 from rdet.report.hooks.picture_hook import PictureHook
 
 TABLE, PLOT = "results.csv", "results.png"
+_PAUSE = 200  # how much longer than a write the next one waits: a long table is not written in each step
 
 Row = dict[str, float | None]
 
@@ -28,6 +30,7 @@ class ResultsHook(PictureHook):
         """Take the rows of the run that is resumed."""
         self._batches = max(1, len(runner.train_dataloader))
         self._rows: list[Row] = []
+        self._unwritten, self._next_write = 0, 0.0
         if runner.iter and not self._is_off:
             rows = self._rows_before(runner, Path(runner.work_dir) / TABLE)
             self._rows = [row for row in rows if (row["iter"] or 0) <= runner.iter]
@@ -39,13 +42,28 @@ class ResultsHook(PictureHook):
         if not self._rows or self._rows[-1]["iter"] != step:
             self._rows.append({"epoch": round(step / self._batches, 4), "iter": step})
         self._rows[-1] |= {k: float(v) for k, v in values.items() if k not in ("epoch", "iter", "step")}
-        self.draw(runner, TABLE, lambda path: _write(path, self._rows))
+        self._unwritten += 1
+        if time.monotonic() >= self._next_write:
+            self._write_table(runner)
         if self.has_time():
             self._plot(runner)
 
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Have the table be no older than the checkpoint that a run goes on from."""
+        if hasattr(self, "_rows"):
+            self._write_table(runner)
+
     def after_train(self, runner) -> None:
+        self._write_table(runner)
         if self._rows:
             self._plot(runner)
+
+    def _write_table(self, runner) -> None:
+        if self._unwritten:
+            begun = time.monotonic()
+            self.write(runner, TABLE, lambda path: _write(path, self._rows))
+            done = time.monotonic()
+            self._unwritten, self._next_write = 0, done + _PAUSE * (done - begun)
 
     def _plot(self, runner) -> None:
         self.draw(runner, PLOT, lambda path: _plot(path, self._rows))
@@ -60,7 +78,7 @@ class ResultsHook(PictureHook):
             why = f"{path} cannot be read ({message_of(error)})"
         if path.parent.resolve() == Path(runner.work_dir).resolve() and path.is_file():
             kept = next(new for i in itertools.count(1) if not (new := path.with_name(f"results_{i}.csv")).exists())
-            self.draw(runner, kept.name, path.rename)
+            self.write(runner, kept.name, lambda new: path.rename(new))
             why += f"; it is {kept.name} now"
         runner.logger.warning(f"{why}; the table begins at iteration {runner.iter + 1}")
         return []
