@@ -47,6 +47,18 @@ def test_confusion_matrix_of_many_classes_shows_those_confused_most():
     assert "9" in {text.get_text() for text in axes.texts}
 
 
+@pytest.mark.parametrize(
+    "classes", [["x"], ["a name that is much too long to be read at once", "x"], [f"c{i}" for i in range(40)]]
+)
+def test_the_title_of_a_confusion_matrix_is_in_the_picture(classes):
+    figure = plot_confusion_matrix(np.ones((len(classes) + 1,) * 2), classes, "detections of a score of 0.35 or more")
+    figure.draw_without_rendering()
+    (title,) = figure.texts
+    box = title.get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+    assert ("; 24 of 40 classes" in title.get_text()) == (len(classes) == 40)
+
+
 def test_letters_that_no_font_has_are_warned_of_in_one_line_and_formulas_are_text(tmp_path):
     with pytest.warns(UserWarning, match=r"plots show boxes, as no font is installed that has '\U00012000'") as said:
         figure = plot_bars({"a": {"\U00012000": 0.5, "$x^$": 0.1}})

@@ -36,7 +36,8 @@ def plot_confusion_matrix(
         title = f"{title}; {len(kept)} of {len(classes)} classes".removeprefix("; ")
     side = len(chosen)
     inches = max(3.6, 1.7 + 0.34 * side)
-    figure, axes = new_axes(inches + 0.6, inches, texts=names)
+    wide = inches + 0.07 * max(8, *map(len, names), 0)  # names stand at the left, and aslant below
+    figure, axes = new_axes(wide, inches + 0.04 * max(0, *map(len, names), 0), texts=names)
     axes.grid(False)
     axes.spines[:].set_visible(False)
     cells = [Rectangle((j - 0.48, i - 0.48), 0.96, 0.96) for i in range(side) for j in range(side)]
@@ -55,7 +56,9 @@ def plot_confusion_matrix(
     turned = {"rotation": 45, "ha": "right"} if side <= 14 else {"rotation": 90}
     axes.set_xticks(range(side), [*names, "missed"], **turned)
     axes.set_yticks(range(side), [*names, "nothing there"])
-    label_axes(axes, "taken for", "is", title)
+    label_axes(axes, "taken for", "is")
+    if title:  # above the names too, as it may be wider than the matrix
+        figure.suptitle(title, x=0.02, ha="left", color=INK, fontsize=11)
     return figure
 
 
