@@ -93,7 +93,7 @@ def test_names_that_no_font_has_are_numbers_in_plots_too(tmp_path, monkeypatch):
     pytest.importorskip("hotcoco")
     shown = {}
     monkeypatch.setattr(evaluation_plots, "plot_confusion_matrix", lambda _, names, title: shown.update(matrix=names))
-    monkeypatch.setattr(evaluation_plots, "save_plot", lambda path, figure, dpi: None)
+    monkeypatch.setattr(evaluation_plots, "save_plot", lambda path, figure, dpi: shown.setdefault("curves", figure))
     monkeypatch.setattr("rdet.visualization.plots.labels.plot_labels", lambda counts, *_: shown.update(labels=counts))
     monkeypatch.setattr("rdet.visualization.plots.save.save_plot", lambda *_, dpi: None)
     truth = {
@@ -105,6 +105,7 @@ def test_names_that_no_font_has_are_numbers_in_plots_too(tmp_path, monkeypatch):
     of = BoxStatistics({"\U00012000": 1, "cat": 0}, np.ones((1, 2)), np.ones((1, 2)))
     monkeypatch.setattr("rdet.report.hooks.labels_hook.box_statistics", lambda dataset: of)
     draw_labels(tmp_path / "labels.png", {"train": None})
+    assert [text.get_text() for text in shown.pop("curves").legends[0].get_texts()] == ["#0 1.00"]
     assert shown == {"matrix": ["#0", "cat"], "labels": {"train": {"#0": 1, "cat": 0}}}
 
 
