@@ -56,6 +56,9 @@ def parse_args():
         default=None,
         help="scale the learning rate to the total batch (default: as the config says, which is on)",
     )
+    parser.add_argument(
+        "--val-loss", action="store_true", help="log the losses of the val data too, in each evaluation: val/loss"
+    )
     for name, what in _TRACKERS.items():
         parser.add_argument(f"--{name}", action="store_true", help=what)
     _add_data_options(parser)
@@ -104,7 +107,7 @@ def main() -> None:
     args = parse_args()
 
     from rdet.apis.cli import load_run_config, one_line_errors
-    from rdet.apis.evaluation_checks import early_stopping
+    from rdet.apis.evaluation_checks import early_stopping, with_val_loss
     from rdet.apis.tracking import add_trackers, check_trackers
 
     with one_line_errors():
@@ -123,6 +126,8 @@ def main() -> None:
             cfg.auto_scale_lr.enable = args.auto_scale_lr
         if args.patience is not None:
             cfg.custom_hooks = [*(cfg.get("custom_hooks") or ()), early_stopping(cfg, args.patience)]
+        if args.val_loss:
+            cfg.custom_hooks = with_val_loss(cfg)
         if args.resume is not None:
             cfg.resume = True
             cfg.load_from = None if args.resume == _LAST else args.resume
