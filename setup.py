@@ -27,5 +27,5 @@ setup(
     entry_points={"console_scripts": ["rdet = rdet.__main__:main"]},
     python_requires=">=3.10",
     install_requires=requirements("runtime"),
-    extras_require={name: requirements(name) for name in ("optional", "integrations", "tests", "docs")},
+    extras_require={name: requirements(name) for name in ("optional", "explain", "integrations", "tests", "docs")},
 )

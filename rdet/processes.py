@@ -1,7 +1,9 @@
 """What one process of a run does for all."""
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any, TypeVar, cast
 
@@ -14,6 +16,7 @@ T = TypeVar("T")
 # How long the others wait where the group of the GPUs would give up after ten minutes.
 PATIENCE = timedelta(hours=3)
 
+_alone: ContextVar[bool] = ContextVar("alone", default=False)
 _host_group: tuple[Any, Any] | None = None  # the group of all processes, and one of the same that needs no GPU
 
 
@@ -41,6 +44,21 @@ def first_process_does(call: Callable[[], T]) -> T:
     if isinstance(result, _Raised):
         raise result.error
     return cast("T", result)
+
+
+@contextmanager
+def each_process_alone() -> Iterator[None]:
+    """Let parts that would add up over all processes look at this one alone, as where others have more images."""
+    token = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
+
+
+def adds_up() -> bool:
+    """Tell whether there are several processes, and a part shall add up over them."""
+    return _are_several() and not _alone.get()
 
 
 def host_group() -> dist.ProcessGroup | None:

@@ -11,6 +11,8 @@ from rdet.evaluation.coco_eval import MAX_DETS, metric_keys
 from rdet.evaluation.coco_metric import CocoMetric
 from rdet.messages import nearest
 
+_VAL_LOSS = "val/loss"  # how the names of what ValLossHook gives begin
+
 
 def check_metric_names(cfg: Config) -> None:
     """Raise ConfigError if two evaluators give the same names, or something waits for a name that none gives.
@@ -32,7 +34,12 @@ def check_metric_names(cfg: Config) -> None:
         for prefix, evaluator in zip(prefixes, evaluators, strict=True)
         for key in metric_keys(evaluator.get("max_dets", MAX_DETS))
     ]
+    has_losses = has_val_loss(cfg)
     for where, name, rule in _names_waited_for(cfg):
+        if has_losses and name.startswith(_VAL_LOSS):
+            if rule == "greater":
+                raise ConfigError(f"{where} is {name!r}, of which less is better; set rule='less'")
+            continue
         if name not in given:
             raise ConfigError(f"{where} is {name!r}. {nearest(name, given)}")
         if rule == "less":
@@ -54,6 +61,23 @@ def _names_waited_for(cfg: Config) -> Iterator[tuple[str, str, str | None]]:
     for index, schedule in enumerate([schedules] if isinstance(schedules, dict) else schedules):
         if str(schedule["type"]).startswith("ReduceOnPlateau"):
             yield f"param_scheduler.{index}.monitor", schedule.get("monitor", "loss"), schedule.get("rule", "less")
+
+
+def has_val_loss(cfg: Config) -> bool:
+    """Tell whether evaluations give the losses of the val data too."""
+    return any(str(hook["type"]).rpartition(".")[2] == "ValLossHook" for hook in cfg.get("custom_hooks") or ())
+
+
+def with_val_loss(cfg: Config) -> list[dict[str, object]]:
+    """Return the custom hooks of a config with that which logs the losses of the val data.
+
+    Raises:
+        ConfigError: The config has no evaluation.
+    """
+    if not cfg.get("val_dataloader"):
+        raise ConfigError("--val-loss, but the config has no val_dataloader, so nothing is evaluated; add one")
+    hooks = [*(cfg.get("custom_hooks") or ())]
+    return hooks if has_val_loss(cfg) else [*hooks, {"type": "ValLossHook"}]
 
 
 def early_stopping(cfg: Config, patience: int) -> dict[str, object]:

@@ -56,6 +56,13 @@ def parse_args():
         help="longer side of an image for the network (default: the config's)",
     )
     add_slices(parser)
+    parser.add_argument(
+        "--explain",
+        type=count,
+        metavar="N",
+        help="draw what the scores of the best N boxes of each image depend on, in the folder 'explained' "
+        "(pip install grad-cam)",
+    )
     parser.add_argument("--device", help="cpu, cuda:0 ... (default: a GPU if there is one)")
     parser.add_argument("--amp", action="store_true", help="bfloat16: faster where the processor has it")
     add_cfg_options(parser)
@@ -63,9 +70,12 @@ def parse_args():
     args = parser.parse_args()
     _divide(parser, args)
     check_slices(parser, args)
+    for name in ("slice", "amp"):
+        if args.explain and getattr(args, name):
+            parser.error(f"--explain looks at whole images in float32; leave out --{name}")
     formats = args.to or ["coco", *_PICTURES]
     args.formats = [name for name in formats if not (args.no_pictures and name in _PICTURES)] + ["crops"] * args.crops
-    if not args.formats:
+    if not args.formats and not args.explain:
         parser.error("--no-pictures leaves nothing to write; give another format after --to")
     return args
 
@@ -102,6 +112,10 @@ def main() -> None:
     from rdet.apis.inference import init_detector
 
     with one_line_errors():
+        if args.explain:
+            from rdet.apis.infer.activation_maps import check_grad_cam
+
+            check_grad_cam()
         sources = find_sources(args.inputs)
         check_out_dir(args.out_dir, sources)
         device = args.device or get_device()
@@ -120,6 +134,10 @@ def main() -> None:
             whole=not args.no_whole,
         )
         writers = make_writers(args.formats, Path(args.out_dir), model.classes)
+        if args.explain:
+            from rdet.apis.infer.writers.explained import ExplanationWriter
+
+            writers.append(ExplanationWriter(Path(args.out_dir), model, args.explain))
         done = detect(model, sources, writers, settings, progress=True, strict=is_alone(sources))
         print(f"{done.detections} detections in {done.images} images: {args.out_dir}")
         if done.failed:

@@ -19,6 +19,11 @@ from rdet.args import (
 )
 
 _LAST = "last"  # what --resume alone stands for
+_TRACKERS = {
+    "tensorboard": "write the log for TensorBoard too (pip install tensorboard)",
+    "wandb": "send the log to Weights & Biases too (pip install wandb)",
+    "mlflow": "send the log to MLflow too (pip install mlflow)",
+}
 
 
 def parse_args():
@@ -51,6 +56,11 @@ def parse_args():
         default=None,
         help="scale the learning rate to the total batch (default: as the config says, which is on)",
     )
+    parser.add_argument(
+        "--val-loss", action="store_true", help="log the losses of the val data too, in each evaluation: val/loss"
+    )
+    for name, what in _TRACKERS.items():
+        parser.add_argument(f"--{name}", action="store_true", help=what)
     _add_data_options(parser)
     add_cfg_options(parser)
     add_launcher(parser)
@@ -97,9 +107,12 @@ def main() -> None:
     args = parse_args()
 
     from rdet.apis.cli import load_run_config, one_line_errors
-    from rdet.apis.evaluation_checks import early_stopping
+    from rdet.apis.evaluation_checks import early_stopping, with_val_loss
+    from rdet.apis.tracking import add_trackers, check_trackers
 
     with one_line_errors():
+        trackers = [name for name in _TRACKERS if getattr(args, name)]
+        check_trackers(trackers)
         if args.data is not None:
             args.config = _config_for_data(args)
         cfg = load_run_config(args.config, args.cfg_options, args.work_dir)
@@ -113,9 +126,12 @@ def main() -> None:
             cfg.auto_scale_lr.enable = args.auto_scale_lr
         if args.patience is not None:
             cfg.custom_hooks = [*(cfg.get("custom_hooks") or ()), early_stopping(cfg, args.patience)]
+        if args.val_loss:
+            cfg.custom_hooks = with_val_loss(cfg)
         if args.resume is not None:
             cfg.resume = True
             cfg.load_from = None if args.resume == _LAST else args.resume
+        add_trackers(cfg, trackers)
         cfg.setdefault("randomness", {"seed": 0})
         if args.seed is not None:
             cfg.randomness.seed = args.seed

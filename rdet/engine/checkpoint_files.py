@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rdet.checkpoint_file import check_whole
+from rdet.engine.tracked_runs import TRACKED
 from rdet.errors import CheckpointError, ConfigError, RdetError
 from rdet.files import PART, reason_of, write_whole
 from rdet.messages import few
@@ -111,7 +112,7 @@ def claim_work_dir(folder: str | Path, overwrite: bool) -> None:
             f"{folder} holds a run ({few([path.name for path in found], 2)}); go on with --resume, start anew "
             "with --overwrite, which removes its checkpoints, or take another --work-dir"
         )
-    for path in [*found, Path(folder) / LAST]:
+    for path in [*found, Path(folder) / LAST, Path(folder) / TRACKED]:  # its names elsewhere are of the run before
         path.unlink(missing_ok=True)
 
 

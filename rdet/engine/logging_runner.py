@@ -10,6 +10,7 @@ from mmengine.dist import master_only
 
 from rdet.engine.building import building
 from rdet.engine.log_files import LocalVisBackend, end_run_if_log_is_lost, how_to_go_on, keep_details_in_the_file
+from rdet.engine.tracked_runs import TrackedRuns
 from rdet.engine.vis_backends import check_packages
 from rdet.files import write_text
 
@@ -22,9 +23,12 @@ class LoggingRunner(mm.Runner):
     def build_visualizer(self, visualizer=None):
         built = building("visualizer", super().build_visualizer)(visualizer)
         check_packages(built)
+        runs = TrackedRuns(self.work_dir, bool(self.cfg.get("resume")))
         for backend in built._vis_backends.values():
             if isinstance(backend, LocalVisBackend):
                 backend.then = self._how_to_go_on
+            elif hasattr(type(backend), "runs"):
+                backend.runs = runs
         return built
 
     def build_logger(self, *args, **kwargs):

@@ -33,3 +33,14 @@ class DensePredictions(NamedTuple):
         cells = [height * width for height, width in self.level_sizes]
         per_cell = self.priors_per_cell or [self.logits.shape[1] // sum(cells)] * len(cells)
         return [count * priors for count, priors in zip(cells, per_cell, strict=True)]
+
+    def of_image(self, index: int) -> "DensePredictions":
+        """Return the predictions of one image, as a batch of its own."""
+        one = slice(index, index + 1)
+        return self._replace(
+            logits=self.logits[one],
+            deltas=self.deltas[one],
+            quality_logits=None if self.quality_logits is None else self.quality_logits[one],
+            initial_deltas=None if self.initial_deltas is None else self.initial_deltas[one],
+            extra=None if self.extra is None else {name: value[one] for name, value in self.extra.items()},
+        )

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +17,12 @@ from rdet.engine.distributed import (
     naming_lost_processes,
 )
 from rdet.errors import ProcessLostError
+
+
+def losses_of_evaluations(work_dir: Path) -> dict[str, float]:
+    """Returns those of the run's last evaluation, in which one process has an image more than the other."""
+    (log,) = work_dir.glob("*/vis_data/scalars.json")
+    return {name: value for name, value in json.loads(log.read_text().splitlines()[-1]).items() if "/loss" in name}
 
 
 def metrics_of(output: str) -> list[float]:
@@ -66,7 +73,7 @@ TOOD = [
 
 @pytest.mark.parametrize("slots", [[], WEIGHTED, VFNET, TOOD], ids=["retinanet", "weighted", "vfnet", "tood"])
 def test_training_step_equals_that_of_one_process_with_the_joint_batch(command, config, tmp_path, slots):
-    options = ["--cfg-options", "train_cfg.max_iters=3", "default_hooks.checkpoint.interval=3"]
+    options = ["--val-loss", "--cfg-options", "train_cfg.max_iters=3", "default_hooks.checkpoint.interval=3"]
     options += ["model.backbone.dropout=0.0", *slots]  # each process has random numbers of its own
     two = command("train.py", config, "--work-dir", "two", *options, processes=2)
     output, _ = two.communicate(timeout=200)
@@ -76,6 +83,9 @@ def test_training_step_equals_that_of_one_process_with_the_joint_batch(command, 
     assert one.returncode == 0, output
     last = "iter_5.pth" if slots is TOOD else "iter_3.pth"
     states = [read_checkpoint(tmp_path / name / last) for name in ("one", "two")]
+    losses = [losses_of_evaluations(tmp_path / name) for name in ("one", "two")]
+    assert losses[0]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
     for name, weight in states[0]["state_dict"].items():
         torch.testing.assert_close(states[1]["state_dict"][name], weight, rtol=1e-5, atol=1e-7, msg=name)
     momenta = [state["optimizer"]["state"] for state in states]

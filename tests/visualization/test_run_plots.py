@@ -25,6 +25,20 @@ def test_a_training_is_plotted_over_its_iterations():
     figure.canvas.draw()
 
 
+def test_losses_of_the_evaluation_are_in_the_panels_of_the_training():
+    rows = [
+        {"iter": 10, "loss": 2.0, "loss_cls": 1.0},
+        {"iter": 20, "loss": 1.0, "loss_cls": 0.5, "coco/bbox_mAP": 0.1, "val/loss": 1.5, "val/loss_cls": 0.7},
+    ]
+    figure = plot_training(rows)
+    assert titles(figure) == ["loss", "loss_cls", "AP"]
+    training, evaluation = figure.axes[0].lines
+    assert training.get_xydata().tolist() == [[10, 2.0], [20, 1.0]]
+    assert evaluation.get_xydata().tolist() == [[20, 1.5]]
+    assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == ["training", "evaluation"]
+    assert not figure.axes[0].texts  # a best is of metrics
+
+
 @pytest.mark.parametrize("rows", [[], [{"iter": 1.0}], [{"iter": 1.0, "other/score": 0.5}]])
 def test_little_that_was_logged_is_plotted_too(rows):
     plot_training(rows).canvas.draw()

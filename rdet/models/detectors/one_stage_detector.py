@@ -1,5 +1,6 @@
 """A one-stage detector, assembled from its parts."""
 
+from collections.abc import Callable
 from functools import partial, reduce
 from operator import add
 from typing import Any, cast
@@ -13,8 +14,10 @@ from rdet.models.assigners.base import Assigner
 from rdet.models.coders.base import BBoxCoder
 from rdet.models.dense_heads.base import BaseDenseHead
 from rdet.models.detectors.assembly import Cfg, build_network, build_part, build_training
+from rdet.models.detectors.base_criterion import ExtraLosses
 from rdet.models.detectors.checks import check_boxes, check_levels, check_matches, check_predictions
 from rdet.models.detectors.criterion import DenseCriterion
+from rdet.models.detectors.image_losses import ImageLosses, image_losses
 from rdet.models.detectors.optimize import optimize_for_inference
 from rdet.models.detectors.phases import PhasedCriterion
 from rdet.models.losses.base import ClassificationLoss
@@ -51,7 +54,12 @@ class OneStageDetector(BaseModel):
         postprocess: Predictions -> detections.
         data_preprocessor: Images as loaded -> batch.
         num_classes: K, with which the head's predictions are compared.
+
+    Attributes:
+        on_predictions: Called with predictions, priors and samples of a batch before they become detections; None: not.
     """
+
+    on_predictions: Callable[[DensePredictions, Tensor, list[DetDataSample]], None] | None = None
 
     # A config has the criterion's parts as slots of the detector.
     cfg_behind_kwargs = DenseCriterion
@@ -211,9 +219,19 @@ class OneStageDetector(BaseModel):
         """Compute the losses of the slots and of the head, each divided once (Focal Loss paper, section 4.1)."""
         truth = GroundTruth.of_samples(data_samples)
         matches = self.match(predictions, priors, truth)
+        return self.criterion(predictions, priors, matches, truth, self.bbox_coder, self._extra_losses())
+
+    def image_losses(
+        self, predictions: DensePredictions, priors: Tensor, data_samples: list[DetDataSample]
+    ) -> ImageLosses:
+        """Compute the losses of each image as a part of the loss of many, without gradients."""
+        extra = self._extra_losses()
+        return image_losses(self.criterion, self.match, predictions, priors, data_samples, self.bbox_coder, extra)
+
+    def _extra_losses(self) -> ExtraLosses | None:
         extra = self.bbox_head.extra_losses
         has_none = getattr(extra, "__func__", None) is BaseDenseHead.extra_losses
-        return self.criterion(predictions, priors, matches, truth, self.bbox_coder, None if has_none else extra)
+        return None if has_none else extra
 
     def match(self, predictions: DensePredictions, priors: Tensor, truth: GroundTruth) -> Matches:
         """Match the priors of every image to its ground truth; the matches come to the device of the priors.
@@ -241,6 +259,8 @@ class OneStageDetector(BaseModel):
         Raises:
             NonFiniteDetectionError: Nothing is found in an image, since the network gives it no numbers.
         """
+        if self.on_predictions is not None:
+            self.on_predictions(predictions, priors, data_samples)
         predictions = predictions._replace(logits=self.criterion.loss_cls.binary_logits(predictions.logits))
         sizes = [sample.img_shape for sample in data_samples]
         detections = self.postprocess(predictions, priors, self.bbox_coder, sizes)

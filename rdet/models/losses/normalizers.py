@@ -6,6 +6,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from rdet.processes import adds_up
 from rdet.registry import MODELS
 from rdet.schema import Fraction, Natural, Positive
 
@@ -29,6 +30,19 @@ class Normalizer(ABC):
         By default a mass is taken as a count is.
         """
         return self(mass)
+
+    def parts_of_image(self, num_pos: Tensor) -> tuple[Tensor, Tensor]:
+        """Say what the loss of one image, which was divided as a batch of its own, is in that of many.
+
+        Their loss is the sum of share x loss over the sum of the counts; by default the mean over the images.
+
+        Args:
+            num_pos: () its positives.
+
+        Returns:
+            Share and count of the image, () each.
+        """
+        return torch.ones_like(num_pos), torch.ones_like(num_pos)
 
 
 @MODELS.register_module()
@@ -58,6 +72,11 @@ class BatchNormalizer(Normalizer):
 
     def of_mass(self, mass: Tensor) -> Tensor:
         return self._divisors(mass, self.min_mass)
+
+    def parts_of_image(self, num_pos: Tensor) -> tuple[Tensor, Tensor]:
+        """Undo the division of one image, to divide by the positives of all."""
+        count = num_pos.clamp(min=self.min_count_per_image)
+        return count.clamp(min=1.0), count
 
     def _divisors(self, amount: Tensor, smallest: float) -> Tensor:
         total, processes = _over_all_processes(amount)
@@ -105,11 +124,15 @@ class EMANormalizer(nn.Module, Normalizer):
             self.mean.lerp_(total.clamp(min=1) / processes, 1 - self.momentum)
         return self.mean.expand(len(num_pos)).clone()
 
+    def parts_of_image(self, num_pos: Tensor) -> tuple[Tensor, Tensor]:
+        """Divide by the positives of all images, whose mean of a batch is what a training divides by."""
+        return self.mean.clone(), num_pos
+
 
 def _over_all_processes(num_pos: Tensor) -> tuple[Tensor, int]:
     """Sum ``num_pos`` over all processes, and count the processes."""
     total = num_pos.sum().float()
-    if not (dist.is_available() and dist.is_initialized()):
+    if not adds_up():
         return total, 1
     dist.all_reduce(total)
     return total, dist.get_world_size()
