@@ -1,6 +1,5 @@
 """The page of a comparison of trainings."""
 
-import warnings
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -10,8 +9,8 @@ from rdet.analysis.compare.difference import Difference
 from rdet.analysis.compare.table import Table
 from rdet.report.charts import chart
 from rdet.report.rendering import templates
+from rdet.visualization.fonts import drawn_elsewhere
 from rdet.visualization.plots import plot_dots, plot_intervals, plot_scatter
-from rdet.visualization.plots.style import NO_FONT
 
 # Cost -> what its axis says, and its unit.
 _COSTS = {
@@ -39,8 +38,7 @@ def comparison_page(table: Table, title: str, command: str = "") -> str:
     Returns:
         HTML with all that it needs in it.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=NO_FONT)  # whoever looks at the page has fonts
+    with drawn_elsewhere():  # whoever looks at the page has fonts
         plots = _plots(table)
     return (
         templates()

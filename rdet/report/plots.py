@@ -1,6 +1,5 @@
 """The plots of a page."""
 
-import warnings
 from collections.abc import Sequence
 
 from markupsafe import Markup
@@ -10,15 +9,14 @@ from rdet.analysis.detections.diagnosis import Diagnosis
 from rdet.analysis.detections.mistakes import TIDE_KINDS
 from rdet.report.charts import chart
 from rdet.report.figures import precision_recall_figure
+from rdet.visualization.fonts import drawn_elsewhere
 from rdet.visualization.plots import plot_bars, plot_confusion_matrix, plot_curves, plot_reliability
 from rdet.visualization.plots.curves import mean_of
-from rdet.visualization.plots.style import NO_FONT
 
 
 def plots(models: Sequence[Diagnosis]) -> dict[str, list[Markup]]:
     """Draw the plots: name of a plot -> one that shows all detectors, or one for each of them."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=NO_FONT)  # whoever looks at the page has fonts
+    with drawn_elsewhere():  # whoever looks at the page has fonts
         return _plots(models)
 
 

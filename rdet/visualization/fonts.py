@@ -3,10 +3,13 @@
 import logging
 import unicodedata
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
 import matplotlib
+from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 from mmengine.logging import print_log
 from PIL import ImageFont
@@ -33,6 +36,7 @@ _FORMATS = (".ttf", ".ttc", ".otf", ".otc")
 _PACKAGES = {("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC"): "fonts-noto-cjk"}
 _OTHER_PACKAGE = "fonts-noto-core"
 _warned: list[str] = []  # once in a process
+_elsewhere: ContextVar[bool] = ContextVar("elsewhere", default=False)
 
 
 def runs(text: str) -> Iterator[tuple[str, str]]:
@@ -67,6 +71,35 @@ def writable_names(names: Iterable[str]) -> list[str]:
             f"no installed font has the letters of some names, which are written {few(wrong, 3)}", " ".join(packages)
         )
     return shown
+
+
+def families_for(texts: Iterable[str]) -> list[str]:
+    """Return families of matplotlib that together have all letters of texts, as far as they are installed.
+
+    The first time that letters are lacking, which plots show as boxes, what to install is said.
+    """
+    families, lacking = ["DejaVu Sans"], []
+    for letter in sorted({letter for text in texts for letter in text if letter.isprintable()}):
+        path = font_with(letter)
+        if path is None:
+            lacking.append(letter)
+        elif path != _plain() and (family := _family(path)) not in families:
+            families.append(family)
+    if lacking and not _elsewhere.get():
+        packages = sorted({_package(letter) for letter in lacking})
+        letters = "".join(lacking[:20])
+        _warn_once(f"no installed font has {letters!r}, which plots show as boxes", " ".join(packages))
+    return families
+
+
+@contextmanager
+def drawn_elsewhere() -> Iterator[None]:
+    """Warn of no letters: what is made here is drawn with the fonts of whoever looks at it."""
+    token = _elsewhere.set(True)
+    try:
+        yield
+    finally:
+        _elsewhere.reset(token)
 
 
 def font(path: str, size: int) -> ImageFont.FreeTypeFont:
@@ -121,11 +154,19 @@ def _letters(path: str) -> frozenset[str]:
 
 
 @cache
+def _family(path: str) -> str:
+    """Return the family of a font's file, which matplotlib knows from then on."""
+    known = next((entry.name for entry in font_manager.fontManager.ttflist if entry.fname == path), None)
+    if known is None:
+        font_manager.fontManager.addfont(path)
+        known = str(FT2Font(path).family_name)
+    return known
+
+
+@cache
 def _installed() -> tuple[str, ...]:
     """List the fonts of the system, those to take first before the others."""
-    from matplotlib.font_manager import findSystemFonts  # reads its cache, half a second
-
-    paths = sorted(path for path in findSystemFonts() if path.lower().endswith(_FORMATS))
+    paths = sorted(path for path in font_manager.findSystemFonts() if path.lower().endswith(_FORMATS))
 
     def rank(path: str) -> tuple[int, bool, str]:
         name = Path(path).name.lower().replace(" ", "")

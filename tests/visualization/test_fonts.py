@@ -1,5 +1,7 @@
 """Text of any script is written, or what stands for it is said once."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,12 @@ def test_another_font_is_taken_for_the_letters_that_it_has(said, monkeypatch):
     assert list(fonts.runs("cell 细胞 0.93")) == [("cell ", DEJAVU), ("细胞 0.93", "cjk.ttf")]
     assert fonts.writable_names(["细胞"]) == ["细胞"]
     assert said == []
+
+
+def test_plots_take_the_same_font_as_pictures(monkeypatch):
+    path = str(Path(DEJAVU).with_name("STIXGeneral.ttf"))  # any other that is installed with matplotlib
+    monkeypatch.setattr(fonts, "font_with", lambda letter: path if letter == "细" else DEJAVU)
+    assert fonts.families_for(["cell", "a细"]) == ["DejaVu Sans", "STIXGeneral"]
 
 
 def test_names_of_nothing_or_of_several_lines(said):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from rdet.visualization import fonts
 from rdet.visualization.plots import (
     plot_bars,
     plot_confusion_matrix,
@@ -59,10 +60,18 @@ def test_the_title_of_a_confusion_matrix_is_in_the_picture(classes):
     assert ("; 24 of 40 classes" in title.get_text()) == (len(classes) == 40)
 
 
-def test_letters_that_no_font_has_are_warned_of_in_one_line_and_formulas_are_text(tmp_path):
-    with pytest.warns(UserWarning, match=r"plots show boxes, as no font is installed that has '\U00012000'") as said:
-        figure = plot_bars({"a": {"\U00012000": 0.5, "$x^$": 0.1}})
+def test_letters_that_no_font_has_are_warned_of_in_one_line_and_formulas_are_text(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(fonts, "print_log", lambda message, *_: said.append(message))
+    monkeypatch.setattr(fonts, "_warned", [])
+    texts = {"a": {"\U00012000": 0.5, "$x^$": 0.1}}
+    with fonts.drawn_elsewhere():
+        plot_bars(texts)
+    assert said == []
+    figure = plot_bars(texts)
+    plot_bars(texts)
     assert len(said) == 1
+    assert said[0].startswith("no installed font has '\U00012000', which plots show as boxes; install fonts, on Debian")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         save_plot(tmp_path / "new" / "bars.png", figure)

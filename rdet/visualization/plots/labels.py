@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rdet.visualization.plots.style import INK, MUTED, SERIES, bare, fonts_for, label_axes, shortened
+from rdet.visualization.fonts import families_for
+from rdet.visualization.plots.style import INK, MUTED, SERIES, bare, label_axes, shortened
 
 _MOST_CLASSES = 24
 _SIDES = [2**i for i in range(14)]
@@ -29,7 +30,7 @@ def plot_labels(
     shown = sorted(names, key=lambda name: -sum(of[name] for of in counts.values()))[:_MOST_CLASSES]
     figure = Figure(figsize=(11, max(7.0, 3.6 + 0.26 * len(shown))), layout="constrained")
     grid = figure.add_gridspec(2, 2, height_ratios=[max(1.0, 0.085 * len(shown)), 1])
-    families = fonts_for(shown)
+    families = families_for(shown)
     axes = [figure.add_subplot(place) for place in grid]
     for one in axes:
         bare(one, families)
