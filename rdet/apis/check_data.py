@@ -16,7 +16,7 @@ from rdet.datasets.class_summary import class_table, doubtful_classes
 from rdet.datasets.summary import classes_of, dataset_table, doubtful_splits
 from rdet.part_keys import parameters_of
 from rdet.registry import DATASETS
-from rdet.visualization.page import picture_page
+from rdet.report.picture_page import picture_page
 
 _SPLITS = ("train", "val", "test")
 

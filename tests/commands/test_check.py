@@ -76,7 +76,7 @@ def test_what_images_boxes_and_priors_have_against_them(check, config, tmp_path)
     text = page.read_text(encoding="utf-8")
     assert text.count("<img") > 12 + 1
     assert "1.png: boxes that are there twice" in text
-    assert "http" not in text
+    assert "://" not in text
 
 
 def test_assigners_that_read_predictions_are_said(check, config):

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from rdet.visualization.page import picture_page
 from rdet.visualization.sheet import captioned, fitted, sheet
 
 
@@ -32,12 +31,3 @@ def test_a_caption_has_room():
     out = captioned(np.zeros((10, 10, 3), np.uint8), "a caption of several words")
     assert out.shape[1] == 160
     assert (out == 0).all(-1).sum() >= 100
-
-
-def test_page_escapes_what_it_is_given():
-    page = picture_page("<b>", ["a & b"], ['"cell"<', "細胞"], [('"x"<y>', np.zeros((4, 6, 3), np.uint8))], ["<bad>"])
-    assert "<b>" not in page
-    assert "&lt;bad&gt;" in page
-    assert "細胞" in page
-    assert 'width="6" height="4" alt="&quot;x&quot;&lt;y&gt;"' in page
-    assert 'charset="utf-8"' in page

@@ -18,8 +18,8 @@ from rdet.datasets.summary import classes_of
 from rdet.errors import ConfigError, DatasetError
 from rdet.files import write_text
 from rdet.messages import few
+from rdet.report.picture_page import picture_page
 from rdet.visualization.draw import save_image
-from rdet.visualization.page import picture_page
 from rdet.visualization.sheet import sheet
 
 _CELL, _LEVEL_CELL, _LARGE, _LARGE_LEVEL = 480, 320, 1333, 640  # pixels of the longer side of a picture

@@ -164,7 +164,7 @@ def test_pictures_a_folder_and_a_page(config, tmp_path, capsys):
     assert out.read_bytes() == first
     text = page.read_text(encoding="utf-8")
     assert text.count("<img") == text.count("data:image/jpeg;base64,") == 5
-    assert "http" not in text
+    assert "://" not in text
     assert "<script" not in text
     assert "prefers-color-scheme: dark" in text
 
