@@ -83,10 +83,10 @@ def test_a_resumed_run_goes_on_in_wandb_and_a_new_one_does_not(train, fake, tmp_
 def test_the_written_config_has_the_backends_beside_its_own(train, fake, config, tmp_path):
     fake("wandb").config = Told("config")
     with open(config, "a") as file:
-        file.write('visualizer = dict(name="mine", vis_backends=[dict(type="LocalVisBackend")])\n')
+        file.write('visualizer = dict(name="tracked", vis_backends=[dict(type="LocalVisBackend")])\n')
     assert train(1, "--wandb") == (0, "")
     written = load_config(str(tmp_path / "run/tiny.py")).visualizer
-    assert written.name == "mine"
+    assert written.name == "tracked"
     local, wandb = written.vis_backends
     assert local == {"type": "LocalVisBackend"}
     assert wandb == {"type": "WandbVisBackend", "init_kwargs": {"project": "rdet", "name": "run"}}
