@@ -12,6 +12,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
+
 # The copies are of a process that does nothing else: of this one, which has trained, they would lack its threads.
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(["rdet.apis.build", "rdet.apis.cli", "hotcoco", "torch.utils.data"])
@@ -103,6 +105,7 @@ def _be(
         signal.signal(signal.SIGINT, signal.default_int_handler)  # the server ignores it
         os.environ.clear()
         os.environ.update(environment)
+        torch.set_num_threads(int(environment["OMP_NUM_THREADS"]))  # torch read it before
         os.chdir(folder)
         sys.argv = [str(program), *words]
         sys.path[:0] = [str(program.parent), str(Path(__file__).parent)]

@@ -52,4 +52,5 @@ class GroundTruth:
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:
     joined = torch.cat(list(parts))
-    return joined.pin_memory() if any(part.is_pinned() for part in parts) else joined
+    # All are or none; an empty one need not say so.
+    return joined.pin_memory() if max(parts, key=len).is_pinned() else joined

@@ -39,7 +39,7 @@ class LossCheckHook(Hook):
     def before_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Remember which images the step is of, and the images of the last one."""
         self._last = runner.iter + 1, data_batch
-        self._samples[runner.iter + 1] = data_batch["data_samples"]
+        self._samples[runner.iter + 1] = (data_batch or {}).get("data_samples", ())  # none is said by what needs them
 
     def after_look(self, runner, steps: Sequence[StepValues]) -> None:
         """Raise NonFiniteLossError, naming the losses, the images and the file with the batch."""
