@@ -46,7 +46,9 @@ class Forked:
             variables = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
             process = _SERVER.Process(target=_be, args=(program, words, folder, variables, outputs, self.pid))
             process.start()
-            self.pid = self.pid or process.pid
+            if not self.pid:
+                self.pid = process.pid
+                _wait_for_group(self.pid)  # which the others join
             self._processes.append(process)
 
     @property
@@ -81,6 +83,13 @@ class Forked:
         return said, errors
 
 
+def _wait_for_group(pid: int) -> None:
+    deadline = time.monotonic() + 10
+    with contextlib.suppress(ProcessLookupError):  # it has ended already
+        while os.getpgid(pid) != pid and time.monotonic() < deadline:
+            time.sleep(0.002)
+
+
 def _file(folder: Path) -> str:
     handle, name = tempfile.mkstemp(dir=folder.parent)
     os.close(handle)
@@ -98,7 +107,8 @@ def _be(
     """Is the tool, and never returns."""
     code = 1
     try:
-        os.setpgid(0, group)
+        with contextlib.suppress(OSError):  # of a group whose first process has ended
+            os.setpgid(0, group)
         for number, output in enumerate(outputs, start=1):
             os.dup2(os.open(output, os.O_WRONLY | os.O_APPEND), number)
         sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
