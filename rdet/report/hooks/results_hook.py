@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from rdet.errors import message_of
+from rdet.errors import ResultsError, message_of
 from rdet.files import write_whole
 from rdet.registry import HOOKS
 from rdet.report.hooks.picture_hook import PictureHook
@@ -89,16 +89,16 @@ def _read(path: Path) -> list[Row]:
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: It was changed to something else.
+        ResultsError, ValueError: It was changed to something else.
         csv.Error: So.
     """
     table = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")))
     if "iter" not in (table.fieldnames or ()):
-        raise ValueError("it has no column 'iter'")
+        raise ResultsError("it has no column 'iter'")
     rows: list[Row] = []
     for line in table:
         if None in line:
-            raise ValueError(f"line {table.line_num} has more cells than there are columns")
+            raise ResultsError(f"line {table.line_num} has more cells than there are columns")
         row = {key: float(cell) if cell else None for key, cell in line.items()}
         rows += [row] if row["iter"] is not None else []
     return rows
