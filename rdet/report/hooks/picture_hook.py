@@ -45,8 +45,7 @@ class PictureHook(Hook):
         begun = time.monotonic()
         self.write(runner, name, draw)
         took = time.monotonic() - begun
-        # What the first one loaded is there for all others.
-        self._longest = took if self._spent == 0 else max(took, self._longest if self._longest != _FIRST else 0)
+        self._longest = max(took, self._longest) if self._spent else took
         self._spent += took
 
     def write(self, runner, name: str, write: Callable[[Path], object]) -> None:
