@@ -21,8 +21,8 @@ $(VENV)/installed: setup.py requirements/runtime.txt requirements/optional.txt
 	$(BIN)/python -m pip install --quiet --only-binary :all: --requirement requirements/optional.txt
 	touch $@
 
-$(VENV)/tests: $(VENV)/installed requirements/tests.txt
-	$(BIN)/python -m pip install --quiet --requirement requirements/tests.txt
+$(VENV)/tests: $(VENV)/installed requirements/tests.txt requirements/deploy.txt requirements/serve.txt
+	$(BIN)/python -m pip install --quiet --only-binary :all: $(foreach name,tests deploy serve,--requirement requirements/$(name).txt)
 	touch $@
 
 demo: $(VENV)/installed

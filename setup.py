@@ -7,6 +7,8 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 
+EXTRAS = ("optional", "deploy", "serve", "explain", "integrations", "tests", "docs")
+
 
 def requirements(name: str) -> list[str]:
     lines = (HERE / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
@@ -27,5 +29,5 @@ setup(
     entry_points={"console_scripts": ["rdet = rdet.__main__:main"]},
     python_requires=">=3.10",
     install_requires=requirements("runtime"),
-    extras_require={name: requirements(name) for name in ("optional", "explain", "integrations", "tests", "docs")},
+    extras_require={name: requirements(name) for name in EXTRAS},
 )
