@@ -206,8 +206,9 @@ def load_weights_into(
     wanted = module.state_dict()
     fitting = {name: value for name, value in weights.items() if name in wanted and value.shape == wanted[name].shape}
     misshapen = [n for n in weights if n in wanted and n not in fitting]
+    # A count of batches is of no use to a normalisation that is frozen, or whose momentum is set.
     missing = [n for n in wanted if n not in weights and not n.endswith("num_batches_tracked")]
-    unexpected = [n for n in weights if n not in wanted]
+    unexpected = [n for n in weights if n not in wanted and not n.endswith("num_batches_tracked")]
     details = [
         f"{source}: {len(fitting)} of {len(wanted)} weights fit",
         *(

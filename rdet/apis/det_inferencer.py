@@ -27,7 +27,7 @@ from rdet.apis.infer.writers.base import write_small
 from rdet.apis.infer.writers.drawn import drawn
 from rdet.apis.inference import init_detector
 from rdet.errors import ConfigError
-from rdet.models.detectors.one_stage_detector import OneStageDetector
+from rdet.models.detectors.base_detector import BaseDetector
 from rdet.structures import DetDataSample
 from rdet.visualization.draw import save_image
 
@@ -45,12 +45,12 @@ class DetInferencer:
 
     def __init__(
         self,
-        model: str | Path | Config | OneStageDetector | None = None,
+        model: str | Path | Config | BaseDetector | None = None,
         weights: str | Path | None = None,
         device: str | None = None,
         show_progress: bool = True,
     ):
-        if isinstance(model, OneStageDetector):
+        if isinstance(model, BaseDetector):
             self.model = model if device is None else model.to(device)
         else:
             self.model = init_detector(model, weights, device or get_device())

@@ -17,7 +17,7 @@ from rdet.interop.convert import CHECKPOINT_SUFFIXES, open_checkpoint
 from rdet.interop.saved_config import saved_config
 from rdet.interop.zoo import check_name, is_name
 from rdet.messages import in_one_line
-from rdet.models.detectors.one_stage_detector import OneStageDetector
+from rdet.models.detectors.base_detector import BaseDetector
 from rdet.structures import DetDataSample
 
 
@@ -26,7 +26,7 @@ def init_detector(
     checkpoint: str | Path | None = None,
     device: str = "cpu",
     cfg_options: dict | None = None,
-) -> OneStageDetector:
+) -> BaseDetector:
     """Build a detector that :func:`inference_detector` can use.
 
     ``init_detector("mmdet://atss_r50_fpn_1x_coco")``: a checkpoint may stand alone.
@@ -105,9 +105,7 @@ def _is_checkpoint(source) -> bool:
     return isinstance(source, str | Path) and (is_name(str(source)) or str(source).endswith(CHECKPOINT_SUFFIXES))
 
 
-def inference_detector(
-    model: OneStageDetector, images: Picture | Sequence[Picture]
-) -> DetDataSample | list[DetDataSample]:
+def inference_detector(model: BaseDetector, images: Picture | Sequence[Picture]) -> DetDataSample | list[DetDataSample]:
     """Detect objects in one image or several.
 
     Args:

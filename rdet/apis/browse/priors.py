@@ -10,8 +10,9 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
+from torch import nn
 
-from rdet.models.detectors.one_stage_detector import OneStageDetector
+from rdet.models.detectors.one_stage_detector import made_of_parts
 from rdet.models.detectors.phases import PhasedAssigner
 from rdet.structures import DensePredictions
 from rdet.structures.ground_truth import GroundTruth
@@ -47,8 +48,8 @@ class PriorMatcher:
         reads_predictions: Whether the assigner has read predictions so far.
     """
 
-    def __init__(self, model: OneStageDetector, epoch: int):
-        self.model = copy.deepcopy(model).eval()
+    def __init__(self, model: nn.Module, epoch: int):
+        self.model = copy.deepcopy(made_of_parts(model, "matching priors to objects")).eval()
         for module in self.model.modules():
             if hasattr(module, "set_epoch"):
                 module.set_epoch(epoch)

@@ -18,7 +18,7 @@ from rdet.apis.infer.sources import Source
 from rdet.apis.infer.writers import Writer
 from rdet.errors import ConfigError, UnknownNameError, message_of
 from rdet.messages import nearest
-from rdet.models.detectors.one_stage_detector import OneStageDetector
+from rdet.models.detectors.base_detector import BaseDetector
 from rdet.structures import DetDataSample
 
 
@@ -60,7 +60,7 @@ class Summary:
 
 
 def detect(
-    model: OneStageDetector,
+    model: BaseDetector,
     sources: Sequence[Source],
     writers: Sequence[Writer],
     settings: Settings | None = None,
@@ -135,7 +135,7 @@ def check_out_dir(out_dir: str | Path, sources: Sequence[Source]) -> None:
 
 @contextmanager
 def _samples(
-    model: OneStageDetector, sources: Sequence[Source], settings: Settings, images: bool
+    model: BaseDetector, sources: Sequence[Source], settings: Settings, images: bool
 ) -> Iterator[Iterator[tuple[Shot, DetDataSample | None]]]:
     """Give each image with what the model finds in it, or with None where it cannot be used.
 
@@ -158,7 +158,7 @@ def kind_of(shot: Shot) -> tuple[int, ...] | None:
 Run = Callable[[Sequence[Shot]], Sequence[DetDataSample | None]]
 
 
-def at_once(model: OneStageDetector) -> Run:
+def at_once(model: BaseDetector) -> Run:
     """Return what runs images of one size through a model together; one that cannot be used gives None."""
 
     def run(shots: Sequence[Shot]) -> Sequence[DetDataSample | None]:
@@ -170,7 +170,7 @@ def at_once(model: OneStageDetector) -> Run:
     return run
 
 
-def _in_slices(model: OneStageDetector, settings: Settings, pipeline: list) -> Run:
+def _in_slices(model: BaseDetector, settings: Settings, pipeline: list) -> Run:
     assert settings.slice_size is not None
     detector = SlicedDetector(
         model, settings.slice_size, settings.overlap, settings.whole, settings.batch_size, pipeline

