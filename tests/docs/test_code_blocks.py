@@ -34,6 +34,7 @@ FILES = {
 NOT_RUN = {
     'model = init_detector("my_data.py", checkpoint, device="cpu")': "needs a trained model",
     'load_torchvision_retinanet(model, "retinanet_resnet50_fpn_coco-eeacb38b.pth")  # or a state dict': "a download",
+    'load_torchvision_ssd(model, "ssd300_vgg16_coco-b556d3b4.pth")  # or a state dict': "a download",
     'model = init_detector("mmdet://atss_r50_fpn_1x_coco")': "a download",
     'model = init_detector("converted.pth")': "needs a trained model",
     'dataset = dict(type="ClassBalancedDataset", oversample_thr=0.01, dataset=dict(...))': "a sketch",

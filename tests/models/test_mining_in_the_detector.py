@@ -7,11 +7,12 @@ from small_detector import EMPTY, ONE, TWO, build, images, match
 from rdet.checkpoint import weights_in
 from rdet.models.losses.normalizers import Normalizer
 from rdet.models.losses.softmax_focal_loss import SoftmaxFocalLoss
+from rdet.models.mining.base import Mining
 
 OHEM = {"type": "OHEM", "batch_size": 16}
 
 
-class EveryTenth:
+class EveryTenth(Mining):
     """Chooses every tenth prior that is not ignored, and remembers what it saw."""
 
     def __init__(self):

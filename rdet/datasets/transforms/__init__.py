@@ -2,10 +2,12 @@
 
 from rdet.datasets.transforms.copy_paste import CopyPaste
 from rdet.datasets.transforms.crop import RandomCrop
+from rdet.datasets.transforms.expand import Expand
 from rdet.datasets.transforms.filter_annotations import FilterAnnotations
 from rdet.datasets.transforms.flip import RandomFlip
 from rdet.datasets.transforms.jitter import LargeScaleJitter
 from rdet.datasets.transforms.load import LoadImageFromFile
+from rdet.datasets.transforms.min_iou_crop import MinIoURandomCrop
 from rdet.datasets.transforms.mix_transform import MixTransform
 from rdet.datasets.transforms.mixup import MixUp
 from rdet.datasets.transforms.mosaic import Mosaic
@@ -15,9 +17,11 @@ from rdet.datasets.transforms.resize import RandomChoiceResize, RandomResize, Re
 
 __all__ = [
     "CopyPaste",
+    "Expand",
     "FilterAnnotations",
     "LargeScaleJitter",
     "LoadImageFromFile",
+    "MinIoURandomCrop",
     "MixTransform",
     "MixUp",
     "Mosaic",

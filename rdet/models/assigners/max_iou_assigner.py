@@ -40,6 +40,8 @@ class MaxIoUAssigner(ImageAssigner):
         min_pos_iou: Smallest IoU of a low-quality match (Detectron: 0.4; others: 0).
         reassign_low_quality: Whether a low-quality match takes the prior from a box that it overlaps more, as in
             MMDetection; torchvision and Detectron2 leave it there.
+        first_best_alone: Whether of priors that overlap a box equally, and most, the first alone is a low-quality
+            match, as in SSD; else all of them.
         **options: Of :class:`~rdet.models.assigners.base.Assigner`; on a grid, 32 times ``chunk_size`` boxes are
             compared at once.
     """
@@ -51,6 +53,7 @@ class MaxIoUAssigner(ImageAssigner):
         match_low_quality: bool = True,
         min_pos_iou: Fraction = 0.0,
         reassign_low_quality: bool = False,
+        first_best_alone: bool = False,
         **options: Any,
     ):
         super().__init__(**options)
@@ -61,6 +64,7 @@ class MaxIoUAssigner(ImageAssigner):
         self.match_low_quality = match_low_quality
         self.min_pos_iou = min_pos_iou
         self.reassign_low_quality = reassign_low_quality
+        self.first_best_alone = first_best_alone
 
     @torch.no_grad()
     def match(self, batch: MatchBatch) -> Matches:
@@ -118,6 +122,8 @@ class MaxIoUAssigner(ImageAssigner):
             if self.match_low_quality:
                 box_best = iou.amax(dim=1, keepdim=True)  # (chunk, 1)
                 is_best = (iou == box_best) & (iou > 0) & (iou >= self.min_pos_iou)
+                if self.first_best_alone:
+                    is_best &= is_best.cumsum(dim=1) == 1
                 index = torch.arange(start, start + len(iou), device=iou.device)[:, None]
                 low_quality = torch.maximum(low_quality, torch.where(is_best, index, BACKGROUND).amax(dim=0))
 
@@ -161,6 +167,10 @@ class MaxIoUAssigner(ImageAssigner):
                 box_best = np.zeros(num_boxes, dtype=np.float32)
                 np.maximum.at(box_best, pair_box, iou)
                 is_best = (iou == box_best[pair_box]) & (iou > 0) & (iou >= self.min_pos_iou)
+                if self.first_best_alone:
+                    first = np.full(num_boxes, num_priors)
+                    np.minimum.at(first, pair_box[is_best], pair_prior[is_best])
+                    is_best &= pair_prior == first[pair_box]
                 low_quality[is_best] = pair_box[is_best]
             pairs = _Best(pair_prior + image_of_box[pair_box] * num_priors, iou, pair_box, low_quality)
             best = _best_of_each(best, pairs, num_boxes)

@@ -53,6 +53,7 @@ class TorchvisionBackbone(Backbone):
         frozen_stages, norm_eval, weights: See :class:`Backbone`.
         in_channels: Of the images; the first convolution is adapted, that of pretrained weights too
             (:func:`~rdet.models.backbones.base.adapted`).
+        ceil_mode: Whether maps that do not halve evenly are rounded up where the network pools, as SSD has it in VGG.
         act_cfg: What takes the place of each ReLU, such as ``dict(type='LeakyReLU', negative_slope=0.1)``; None: it
             stays.
 
@@ -70,6 +71,7 @@ class TorchvisionBackbone(Backbone):
         weights: str | None = None,
         act_cfg: dict[str, Any] | None = None,
         in_channels: Count = 3,
+        ceil_mode: bool = False,
     ):
         super().__init__(frozen_stages, norm_eval, weights)
         names = torchvision.models.list_models(module=torchvision.models)
@@ -114,6 +116,9 @@ class TorchvisionBackbone(Backbone):
         for part, names in groupby(used, key=lambda name: name.partition(".")[0]):
             inside = OrderedDict((name.partition(".")[2], attrgetter(name)(whole)) for name in names)
             self.add_module(part, inside[""] if "" in inside else nn.Sequential(inside))
+        if ceil_mode:
+            for pool in (module for module in self.modules() if isinstance(module, nn.MaxPool2d)):
+                pool.ceil_mode = True
         if act_cfg is not None:
             replace_relu(self, act_cfg, "model.backbone.act_cfg")
         self.left_out = frozenset(whole.state_dict()) - set(self.state_dict())

@@ -14,9 +14,11 @@ class BaseDenseHead(nn.Module, ABC):
 
     Attributes:
         encoding: The only encoding of boxes that it can predict; None: any. The detector refuses coders of others.
+        width_of_each_level: Whether its ``in_channels`` is a list, of levels that may differ; else one number.
     """
 
     encoding: str | None = None
+    width_of_each_level: bool = False
 
     if TYPE_CHECKING:
 

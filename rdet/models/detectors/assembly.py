@@ -25,8 +25,7 @@ def build_part(slot: str, cfg: Cfg | None, **facts: Any) -> Any:
     """
     if cfg is None:
         return None
-    if isinstance(cfg, dict) and "type" in cfg:
-        part_class = class_of(cfg["type"], MODELS, f"model.{slot}")
+    if (part_class := _class_of(cfg, slot)) is not None:
         named = parameters_of(part_class)
         if facts.get("with_quality") and named is not None and "with_quality" not in named:
             raise ConfigError(f"model.bbox_head: {part_class.__name__} has no quality branch for model.loss_quality")
@@ -34,6 +33,11 @@ def build_part(slot: str, cfg: Cfg | None, **facts: Any) -> Any:
     part = MODELS.build(cfg, default_args=facts, where=f"model.{slot}")
     check_base(slot, part)
     return part
+
+
+def _class_of(cfg: Cfg | None, slot: str) -> type | None:
+    """Return the class of a part that is still to be built."""
+    return class_of(cfg["type"], MODELS, f"model.{slot}") if isinstance(cfg, dict) and "type" in cfg else None
 
 
 def build_network(
@@ -57,12 +61,13 @@ def build_network(
     parts["anchor_generator"] = build_part("anchor_generator", anchor_generator, strides=parts["neck"].strides)
     scale = getattr(parts["anchor_generator"], "prior_scale", None)
     parts["bbox_coder"] = build_part("bbox_coder", bbox_coder, **({} if scale is None else {"prior_scale": scale}))
-    if len(set(widths)) != 1:
+    of_each = getattr(_class_of(bbox_head, "bbox_head"), "width_of_each_level", False)
+    if len(set(widths)) != 1 and not of_each:
         raise ConfigError(f"model.neck gives levels of different widths {widths}; a shared head needs one")
     parts["bbox_head"] = build_part(
         "bbox_head",
         bbox_head,
-        in_channels=widths[0],
+        in_channels=widths if of_each else widths[0],
         num_levels=len(widths),
         num_classes=num_classes,
         num_priors=parts["anchor_generator"].num_priors,

@@ -35,7 +35,8 @@ class DenseCriterion(BaseCriterion):
         quality: How good each positive is, (P,) in [0, 1]; needed if a part reads it.
         bbox_weight: Weights (P,) of the losses of boxes, which are then divided by their sum; default 1.
         cls_mass: What a positive counts in the divisor of ``loss_cls``, (P,); default 1.
-        mining: Chooses the priors whose classification is trained; ``loss_cls`` is divided by their number. None: all.
+        mining: Chooses the priors whose classification is trained; ``loss_cls`` is divided by their number, if the rule
+            counts them. None: all.
 
     Raises:
         ConfigError: A part needs what no other part gives, or two parts would determine the divisor of a loss.
@@ -111,7 +112,8 @@ class DenseCriterion(BaseCriterion):
             of_images = (self.mining(x, labels, all_priors.priors) for x, labels in seen)
             chosen = torch.stack([checked(of_image, shape[1:], who, "(A,)") for of_image in of_images])  # (N, A)
             loss = loss.masked_fill(~chosen, 0)
-            divisor = self._divisor(chosen.sum(dim=1))
+            if self.mining.counts_chosen:
+                divisor = self._divisor(chosen.sum(dim=1))
         return (loss.sum(dim=1) / divisor).sum()
 
     def _boxes(
@@ -149,11 +151,13 @@ class DenseCriterion(BaseCriterion):
 
     def _check_divisors(self) -> None:
         """Raise ConfigError if two parts would both say what a loss is divided by."""
-        if self.mining is not None and self.cls_mass is not None:
+        counting = self.mining is not None and self.mining.counts_chosen
+        if counting and self.cls_mass is not None:
             raise ConfigError(
                 "model.mining and model.cls_mass both say what loss_cls is divided by; remove one of them"
             )
-        others = [name for name in ("mining", "cls_mass", "bbox_weight") if getattr(self, name) is not None]
+        others = ["mining"] if counting else []
+        others += [name for name in ("cls_mass", "bbox_weight") if getattr(self, name) is not None]
         if self.normalizer.keeps_state and others:
             raise ConfigError(
                 f"model.normalizer: {type(self.normalizer).__name__} keeps one state, and model.{others[0]} would have "

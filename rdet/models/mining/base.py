@@ -6,7 +6,13 @@ from torch import Tensor
 
 
 class Mining(ABC):
-    """Base of rules that choose the priors whose classification is trained."""
+    """Base of rules that choose the priors whose classification is trained.
+
+    Attributes:
+        counts_chosen: Whether the loss is divided by the number of the chosen; else as without the rule.
+    """
+
+    counts_chosen: bool = True
 
     @abstractmethod
     def __call__(self, losses: Tensor, labels: Tensor, priors: Tensor) -> Tensor:
