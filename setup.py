@@ -25,7 +25,12 @@ setup(
     # The configs stand beside the package in the repository, and in it once it is installed.
     packages=[*find_packages(include=["rdet", "rdet.*"]), "rdet.configs"],
     package_dir={"rdet.configs": "configs"},
-    package_data={"rdet": ["py.typed"], "rdet.report": ["templates/*"], "rdet.configs": ["**/*.py"]},
+    package_data={
+        "rdet": ["py.typed"],
+        "rdet.report": ["templates/*"],
+        "rdet.serve": ["templates/*"],
+        "rdet.configs": ["**/*.py"],
+    },
     entry_points={"console_scripts": ["rdet = rdet.__main__:main"]},
     python_requires=">=3.10",
     install_requires=requirements("runtime"),

@@ -118,6 +118,17 @@ def score(text: str) -> float:
     return value
 
 
+def milliseconds(text: str) -> float:
+    """Read a time of up to ten seconds."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 10_000:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} must be a number of milliseconds from 0 to 10000")
+    return value
+
+
 def value_range(text: str) -> tuple[float, float] | str:
     """Read two numbers that rise, LOW,HIGH, or the word ``image``."""
     if text == "image":

@@ -83,15 +83,47 @@ def read_image(
         BadImageError: The file is missing, unreadable, truncated, too large, too deep or of another size.
     """
     try:
-        with quiet_decoders():
-            data = _content(path, max_pixels, backend_args, channels or 3)
-            image = (_array if data.startswith(MAGIC) else _decode)(data, size, max_pixels, channels)
-        shallow = as_8_bits(image, value_range)
-        if shallow is None:
-            raise _Bad(f"the image has {describe(image)}, which 8 bits would cut", "too deep")
-        return shallow
+        data = _content(path, max_pixels, backend_args, channels or 3)
+        return _decoded(data, size, max_pixels, value_range, channels)
     except _Bad as bad:
         raise _image_error(path, bad, in_data_set=size is not None) from bad
+
+
+def decode_image(
+    data: bytes,
+    name: str,
+    max_pixels: int = MAX_PIXELS,
+    value_range: ValueRange = None,
+    channels: int | None = 3,
+) -> np.ndarray:
+    """Decode an image file that is in memory, as :func:`read_image` does with one on the disk.
+
+    Args:
+        data: The whole file.
+        name: What an error calls it.
+        max_pixels, value_range, channels: As :func:`read_image` takes them.
+
+    Returns:
+        (H, W, channels) uint8; of three, in BGR order.
+
+    Raises:
+        BadImageError: It is unreadable, truncated, too large or too deep.
+    """
+    try:
+        return _decoded(data, None, max_pixels, value_range, channels)
+    except _Bad as bad:
+        raise _image_error(name, bad, in_data_set=False) from bad
+
+
+def _decoded(
+    data: bytes, size: tuple[int, int] | None, max_pixels: int, value_range: ValueRange, channels: int | None
+) -> np.ndarray:
+    with quiet_decoders():
+        image = (_array if data.startswith(MAGIC) else _decode)(data, size, max_pixels, channels)
+    shallow = as_8_bits(image, value_range)
+    if shallow is None:
+        raise _Bad(f"the image has {describe(image)}, which 8 bits would cut", "too deep")
+    return shallow
 
 
 def image_size(path: str | os.PathLike, backend_args: BackendArgs = None) -> tuple[int, int]:
