@@ -63,6 +63,7 @@ def address_of(listener: socket.socket) -> str:
 def run(app: ASGIApp, listener: socket.socket) -> None:
     """Answer requests until Ctrl-C or SIGTERM; then finish those that are there."""
     logging.getLogger("uvicorn.error").addFilter(_is_news)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what is wrong with a form is answered
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=_PATIENCE
     )

@@ -213,35 +213,49 @@ function paint(target, scale, unit, only) {
   const named = some.length <= 60;
   pen.font = `600 ${12 * unit}px system-ui, sans-serif`;
   pen.textBaseline = "middle";
-  // The best is drawn last, on top.
-  for (let index = some.length - 1; index >= 0; index--) box(index);
-  if (only >= 0) box(only);
+  // The best is drawn last, on top, but named first: a name without room is left out.
+  const order = some.map((_, index) => index).filter((index) => index !== only);
+  if (only >= 0) order.unshift(only);
+  for (const index of [...order].reverse()) box(index);
+  const names = [];
+  for (const index of order) if (index === only || (named && only < 0)) name(index);
+  pen.globalAlpha = 1;
+
+  function isBright(color) {
+    const [r, g, b] = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
+    return 0.299 * r + 0.587 * g + 0.114 * b > 120;
+  }
 
   function box(index) {
-    const { box: corners, label, name, score } = some[index];
-    const [x, y, right, bottom] = corners.map((value) => value * scale);
-    const color = model.colors[label];
-    const faint = only >= 0 && index !== only;
-    pen.globalAlpha = faint ? 0.35 : 1;
-    const [r, g, b] = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
-    const bright = 0.299 * r + 0.587 * g + 0.114 * b > 120;
+    const [x, y, right, bottom] = some[index].box.map((value) => value * scale);
+    const color = model.colors[some[index].label];
+    pen.globalAlpha = only >= 0 && index !== only ? 0.35 : 1;
     pen.lineWidth = 4 * unit;
-    pen.strokeStyle = bright ? "rgb(0 0 0 / .5)" : "rgb(255 255 255 / .7)";
+    pen.strokeStyle = isBright(color) ? "rgb(0 0 0 / .5)" : "rgb(255 255 255 / .7)";
     pen.strokeRect(x, y, right - x, bottom - y);
     pen.lineWidth = (index === only ? 3 : 2) * unit;
     pen.strokeStyle = color;
     pen.strokeRect(x, y, right - x, bottom - y);
-    if ((named && !faint) || index === only) {
-      const text = `${name} ${score.toFixed(2)}`;
-      const [width, height] = [pen.measureText(text).width + 8 * unit, 17 * unit];
-      const left = Math.max(0, Math.min(x - unit, target.width - width));
-      const top = y - height >= 0 ? y - height : Math.max(0, y);
-      pen.fillStyle = color;
-      pen.fillRect(left, top, width, height);
-      pen.fillStyle = bright ? "#000" : "#fff";
-      pen.fillText(text, left + 4 * unit, top + height / 2 + 0.5 * unit);
-    }
+  }
+
+  function name(index) {
+    const [x, y, , bottom] = some[index].box.map((value) => value * scale);
+    const color = model.colors[some[index].label];
+    const text = `${some[index].name} ${some[index].score.toFixed(2)}`;
+    const [width, height] = [pen.measureText(text).width + 8 * unit, 17 * unit];
+    const left = Math.max(0, Math.min(x - unit, target.width - width));
+    const free = (top) =>
+      top >= 0 &&
+      top + height <= target.height &&
+      !names.some((other) => left < other.left + other.width && other.left < left + width && top < other.top + height && other.top < top + height);
+    const top = [y - height, y + unit, bottom + unit, bottom - height].find(free) ?? (index === only ? Math.max(0, y) : null);
+    if (top === null) return;
+    names.push({ left, top, width });
     pen.globalAlpha = 1;
+    pen.fillStyle = color;
+    pen.fillRect(left, top, width, height);
+    pen.fillStyle = isBright(color) ? "#000" : "#fff";
+    pen.fillText(text, left + 4 * unit, top + height / 2 + 0.5 * unit);
   }
 }
 
