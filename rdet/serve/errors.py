@@ -33,7 +33,7 @@ def add_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def plain(request: Request, error: HTTPException) -> Response:
         said = f"{in_one_line(request.method)} {in_one_line(request.url.path)}: {str(error.detail).lower()}"
-        return JSONResponse({"error": f"{said}; see /openapi.json"}, error.status_code, error.headers)
+        return JSONResponse({"error": f"{said}; take what /openapi.json lists"}, error.status_code, error.headers)
 
     @app.exception_handler(Exception)
     async def unknown(request: Request, error: Exception) -> Response:
@@ -45,4 +45,4 @@ def add_errors(app: FastAPI) -> None:
 
 def _of_parameter(error: Any) -> str:
     *_, name = error["loc"]
-    return f"{in_one_line(name)}={in_one_line(error['input'])}: {in_one_line(error['msg'])}"
+    return f"{in_one_line(name)}={in_one_line(error['input'])}: {in_one_line(error['msg'])}; correct it"

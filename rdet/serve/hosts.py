@@ -67,7 +67,7 @@ class HostGuard:
         if self._names is not None and name not in self._names:
             return 400, "the service is not known by this Host; start it with --allow-host NAME"
         if method not in ("GET", "HEAD") and headers.get("sec-fetch-site") == "cross-site":
-            return 403, "pages of other sites may send nothing here; open the service's own page"
+            return 403, "pages of other sites may send nothing here; use the service's own page"
         return None
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from rdet.apis.infer.run import at_once
 from rdet.apis.infer.shot import Found, Shot
 from rdet.apis.infer.writers.drawn import drawn
-from rdet.models.detectors.one_stage_detector import OneStageDetector
+from rdet.models.detectors.base_detector import BaseDetector
 from rdet.serve.batching import Batcher, Job
 from rdet.serve.limits import Limits
 from rdet.serve.metrics import Metrics
@@ -52,7 +52,7 @@ class Service:
         settings: How to detect.
     """
 
-    def __init__(self, model: OneStageDetector, limits: Limits, settings: Settings):
+    def __init__(self, model: BaseDetector, limits: Limits, settings: Settings):
         self.classes: tuple[str, ...] = tuple(model.classes)
         self.limits = limits
         self.settings = settings

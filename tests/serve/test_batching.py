@@ -32,8 +32,7 @@ class Network:
 
 
 def add(batcher, *jobs):
-    for one in jobs:
-        batcher.expect(1)
+    batcher.expect(len(jobs))
     for one in jobs:
         batcher.add(one)
 

@@ -17,7 +17,7 @@ from rdet.apis.infer.slicing import SlicedDetector
 from rdet.apis.infer.sources import Source
 from rdet.apis.infer.writers import Writer
 from rdet.errors import ConfigError, UnknownNameError, message_of
-from rdet.messages import nearest
+from rdet.messages import nearest, shown
 from rdet.models.detectors.base_detector import BaseDetector
 from rdet.structures import DetDataSample
 
@@ -114,7 +114,7 @@ def labels_of(names: Sequence[str] | None, classes: Sequence[str]) -> list[int] 
     """
     for name in names or ():
         if name not in classes:
-            raise UnknownNameError(f"the model has no class {name!r}. {nearest(name, classes)}")
+            raise UnknownNameError(f"the model has no class {shown(name)}. {nearest(name, classes)}")
     return None if names is None else [label for label, name in enumerate(classes) if name in names]
 
 
