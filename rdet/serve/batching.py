@@ -12,6 +12,7 @@ from rdet.apis.infer.shot import Shot
 from rdet.structures import DetDataSample
 
 _AHEAD = 2  # full batches that may wait, prepared
+_PIXELS_TOGETHER = 2**23  # eight images of 800 x 1333; what a network holds grows with them
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Batcher:
     """Gathers images of one size, and runs them through the network together, in a thread of its own.
 
     The oldest image that waits says the size. More are waited for where there is hope of some: while others are being
-    prepared, or after a batch of several. So a lone client does not wait.
+    prepared, or after a batch of several. So a lone client does not wait. Of large images, fewer run together.
 
     Args:
         run: Images of one size -> what is found in each.
@@ -98,12 +99,13 @@ class Batcher:
                 return []
             since, first = self._waiting[0]
             kind, until = kind_of(first.shot), since + self._max_wait
+            most = self._max_batch if kind is None else min(self._max_batch, _together(kind))
             while not self._closed and (self._coming > 0 or self._last > 1):
                 left = until - time.monotonic()
-                if left <= 0 or len(self._of(kind)) >= self._max_batch:
+                if left <= 0 or len(self._of(kind)) >= most:
                     break
                 self._changed.wait(left)
-            chosen = self._of(kind)[: self._max_batch]
+            chosen = self._of(kind)[:most]
             taken = {id(job) for job in chosen}
             self._waiting = deque(entry for entry in self._waiting if id(entry[1]) not in taken)
             self._changed.notify_all()
@@ -128,3 +130,8 @@ class Batcher:
         for job, sample in zip(jobs, found, strict=True):
             assert sample is not None  # of an image that is prepared
             job.result.set_result(sample)
+
+
+def _together(shape: tuple[int, ...]) -> int:
+    """Return how many images (C, H, W) may run together."""
+    return max(1, _PIXELS_TOGETHER // max(1, shape[-2] * shape[-1]))

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from rdet.serve.service import Service
@@ -30,15 +30,24 @@ async def exchange(
     """
     begun = time.perf_counter()
     with service.place():
+        found = await _answered(request, service, answer, begun)
+    if found is None:
+        service.metrics.hung_up.add()
+        return Response(status_code=_CLIENT_CLOSED)
+    service.metrics.seconds.add(time.perf_counter() - begun)
+    return found
+
+
+async def _answered(
+    request: Request, service: Service, answer: Callable[[list[Upload], float], Awaitable[Response]], begun: float
+) -> Response | None:
+    try:
         body = await read_body(request.headers, request.stream(), service.limits)
-        uploads = await service.uploads(body, request.headers.get("content-type", ""))
-        del body
-        found = await _unless_gone(request, answer(uploads, begun))
-        if found is None:
-            service.metrics.hung_up.add()
-            return Response(status_code=_CLIENT_CLOSED)
-        service.metrics.seconds.add(time.perf_counter() - begun)
-        return found
+    except ClientDisconnect:
+        return None
+    uploads = await service.uploads(body, request.headers.get("content-type", ""))
+    del body
+    return await _unless_gone(request, answer(uploads, begun))
 
 
 async def _unless_gone(request: Request, work: Awaitable[T]) -> T | None:

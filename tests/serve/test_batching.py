@@ -76,6 +76,19 @@ def test_images_of_other_sizes_do_not_run_together_and_keep_their_order(batcher)
     assert network.batches == [["a"], ["b", "d"], ["c", "e"]]
 
 
+def test_of_large_images_fewer_run_together(batcher):
+    network = Network(free=False)
+    batches = batcher(network, max_wait=0)
+    large = torch.zeros(1, 2000, 2000, dtype=torch.bool).expand(3, -1, -1)
+    jobs = [Job(Shot(name, name, name, packed={"inputs": large})) for name in "abcd"]
+    add(batches, jobs[0])
+    network.begun.acquire()
+    add(batches, *jobs[1:])
+    network.passes.release(9)
+    assert [one.result.result(9) for one in jobs] == ["A", "B", "C", "D"]
+    assert network.batches == [["a"], ["b", "c"], ["d"]]
+
+
 def test_one_alone_does_not_wait_but_where_others_come_it_does(batcher):
     batches = batcher(Network())
     begun = time.monotonic()
