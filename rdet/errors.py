@@ -120,6 +120,10 @@ class MissingModuleError(RdetError, ImportError):
     """A package or a module of the user that cannot be imported."""
 
 
+class TrackerError(RdetError, ConnectionError):
+    """A program that shows trainings, such as wandb, that cannot take a run."""
+
+
 class ProcessLostError(RdetError, ConnectionError):
     """Another process of the run that has ended, or does not answer."""
 

@@ -1,16 +1,25 @@
-"""TensorBoard, wandb and MLflow: mmengine's backends, with which a resumed run goes on where it was."""
+"""TensorBoard, wandb and MLflow: mmengine's backends, with which a resumed run goes on where it was,
+and which end no run that has begun."""
 
 import os
+import re
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from mmengine import visualization as mm
 from mmengine.config import Config
-from mmengine.visualization.vis_backend import force_init_env
 
+from rdet.config import flatten
 from rdet.engine.tracked_runs import TrackedRuns
+from rdet.engine.unheard import heard
 from rdet.registry import VISBACKENDS
+
+_NO_NAME = re.compile(r"[^\w.\-:/ ]")  # what MLflow has in no name of a metric
+_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
 
 @VISBACKENDS.register_module()
@@ -21,6 +30,8 @@ class TensorboardVisBackend(mm.TensorboardVisBackend):
         runs: Knows whether the run is resumed; the Runner sets it.
     """
 
+    program, remedy = "TensorBoard", "see to its folder, or leave it out"
+    is_begun = is_lost = False
     runs: TrackedRuns | None = None
     _config: Config | None = None
     _first_step: int | None = None
@@ -41,17 +52,24 @@ class TensorboardVisBackend(mm.TensorboardVisBackend):
         self._tensorboard = SummaryWriter(self._save_dir, purge_step=self._first_step if known else None)
         if self._config is not None:
             self._tensorboard.add_text("config", self._config.pretty_text)
+        self.is_begun = True
 
     def add_config(self, config: Config, **kwargs: Any) -> None:
         """Keep the config until the first numbers come: they say from which step on the events are new."""
         self._config = config
 
+    @heard
     def add_scalars(
         self, scalar_dict: dict[str, Any], step: int = 0, file_path: str | None = None, **kwargs: Any
     ) -> None:
         if self._first_step is None:
             self._first_step = step
         super().add_scalars(scalar_dict, step, file_path, **kwargs)
+
+    @heard
+    def close(self) -> None:
+        """Write what is left."""
+        super().close()
 
 
 @VISBACKENDS.register_module()
@@ -64,6 +82,8 @@ class WandbVisBackend(mm.WandbVisBackend):
         runs: Knows the run's id; the Runner sets it.
     """
 
+    program, remedy = "wandb", "set WANDB_MODE=offline to write it to the work dir alone, or leave wandb out"
+    is_begun = is_lost = False
     runs: TrackedRuns | None = None
 
     def _init_env(self) -> None:
@@ -80,18 +100,22 @@ class WandbVisBackend(mm.WandbVisBackend):
         if self._define_metric_cfg is None:
             self._wandb.define_metric("iter")
             self._wandb.define_metric("*", step_metric="iter")
+        self.is_begun = True
 
-    @force_init_env
+    @heard
     def add_config(self, config: Config, **kwargs: Any) -> None:
+        self.experiment  # noqa: B018  begins the run
         self._wandb.config.update(config.to_dict(), allow_val_change=self._init_kwargs.get("allow_val_change", False))
         if self._log_code_name is not None:
             self._wandb.run.log_code(name=self._log_code_name)
 
+    @heard
     def add_scalars(
         self, scalar_dict: dict[str, Any], step: int = 0, file_path: str | None = None, **kwargs: Any
     ) -> None:
         super().add_scalars({**scalar_dict, "iter": step}, step, file_path, **kwargs)
 
+    @heard
     def close(self) -> None:
         """End the run; mmengine calls a function that wandb no longer has."""
         if hasattr(self, "_wandb"):
@@ -106,37 +130,54 @@ class MLflowVisBackend(mm.MLflowVisBackend):
         runs: Knows the run's id; the Runner sets it.
     """
 
+    program, remedy = "MLflow", "see to MLFLOW_TRACKING_URI, or leave MLflow out"
+    is_begun = is_lost = False
     runs: TrackedRuns | None = None
     _known: str | None = None
 
     def _init_env(self) -> None:
-        self._tracking_uri = self._tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
-        if self._tracking_uri is None and self.runs is not None:
-            self._tracking_uri = f"sqlite:///{self.runs.folder / 'mlflow.db'}"
-            self._artifact_location = self._artifact_location or (self.runs.folder / "mlflow").as_uri()
-        # What would begin a run of its own, before it can be said which one goes on.
-        run_name, tags, params = self._run_name, self._tags, self._params
-        self._run_name = self._tags = self._params = None
-        super()._init_env()
-        self._known = self.runs.get("mlflow") if self.runs is not None else None
-        run = self._mlflow.start_run(run_id=self._known, run_name=run_name, tags=tags)
+        self._mlflow = mlflow = import_module("mlflow")
+        uri = self._tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+        place = self._artifact_location
+        if uri is None and self.runs is not None:
+            uri = f"sqlite:///{self.runs.folder / 'mlflow.db'}"
+            place = place or (self.runs.folder / "mlflow").as_uri()
+        with _few_retries():
+            mlflow.set_tracking_uri(uri)
+            name = self._exp_name or "Default"
+            if mlflow.get_experiment_by_name(name) is None:
+                mlflow.create_experiment(name, artifact_location=place)
+            mlflow.set_experiment(name)
+            self._known = self.runs.get("mlflow") if self.runs is not None else None
+            run = mlflow.start_run(run_id=self._known, run_name=self._run_name, tags=self._tags)
         if self.runs is not None:
             self.runs.keep("mlflow", run.info.run_id)
-        if params is not None:
-            self._mlflow.log_params(params)
+        if self._params is not None and self._known is None:
+            mlflow.log_params(self._params)
+        self.is_begun = True
 
-    @force_init_env
+    @heard
     def add_config(self, config: Config, **kwargs: Any) -> None:
         """Record the config. Parameters of a run cannot change there, so those of its start stay."""
+        self.experiment  # noqa: B018  begins the run
+        self.cfg = config
         if self._known is None:
-            super().add_config(config, **kwargs)
-        else:
-            self.cfg = config
-            self._mlflow.log_text(config.pretty_text, "config.py")
+            keys = self._tracked_config_keys or list(config)
+            params = flatten({key: config[key] for key in keys})
+            self._mlflow.log_params({_NO_NAME.sub("_", key): value for key, value in params.items()})
+        self._mlflow.log_text(config.pretty_text, "config.py")
 
+    @heard
+    def add_scalars(
+        self, scalar_dict: dict[str, Any], step: int = 0, file_path: str | None = None, **kwargs: Any
+    ) -> None:
+        """Record numbers. MLflow refuses some letters: ``AR@100`` is ``AR_100`` there."""
+        super().add_scalars({_NO_NAME.sub("_", key): v for key, v in scalar_dict.items()}, step, file_path, **kwargs)
+
+    @heard
     def close(self) -> None:
         """Copy the run's logs and configs to it, and end it."""
-        if not hasattr(self, "_mlflow"):
+        if not hasattr(self, "cfg"):
             return
         work_dir = Path(self.cfg.work_dir)
         suffixes = self._artifact_suffix if isinstance(self._artifact_suffix, str) else (*self._artifact_suffix,)
@@ -145,3 +186,16 @@ class MLflowVisBackend(mm.MLflowVisBackend):
             if path.name.endswith(suffixes) and place.parts[0] != "mlflow" and path.is_file():
                 self._mlflow.log_artifact(str(path), str(place.parent) if place.parent.parts else None)
         self._mlflow.end_run()
+
+
+@contextmanager
+def _few_retries() -> Iterator[None]:
+    """Have a server that is not there be said in seconds, in place of the minutes that MLflow tries."""
+    if _RETRIES in os.environ:
+        yield
+        return
+    os.environ[_RETRIES] = "2"
+    try:
+        yield
+    finally:
+        del os.environ[_RETRIES]

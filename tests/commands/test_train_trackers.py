@@ -3,6 +3,7 @@
 import importlib.util
 import itertools
 import json
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -111,11 +112,36 @@ def test_a_resumed_run_goes_on_in_mlflow(train, fake, tmp_path, monkeypatch):
     assert {uri for uri, _ in mlflow.given("set_tracking_uri")} == {f"sqlite:///{tmp_path / 'run/mlflow.db'}"}
     ((params, _),) = mlflow.given("log_params")  # those of a run cannot change
     assert params["optim_wrapper.optimizer.lr"] == 0.02
+    names = {name for values, *_ in mlflow.given("log_metrics") for name in values}
+    assert {"coco/bbox_AR_100", "coco/bbox_mAP"} <= names  # it refuses others, such as AR@100
+    assert all(re.fullmatch(r"[/\w.\- :]*", name) for name in [*names, *params])
     assert [step for values, step, _ in mlflow.given("log_metrics") if "loss" in values] == [1, 2]
     sent = [Path(path).name for path, _, _ in mlflow.given("log_artifact")]
     assert "tiny.py" in sent
     assert "scalars.json" in sent
     assert len(mlflow.given("end_run")) == 2
+
+
+def test_what_a_program_cannot_take_ends_a_run_before_its_first_step_alone(train, fake, tmp_path):
+    """An account that is missing is said at once; a server that is lost later, once."""
+
+    def refuse(*_, **__):
+        raise RuntimeError("No API key configured.\nUse `wandb login`")
+
+    wandb = fake("wandb")
+    wandb.config, wandb.init = Told("config"), refuse
+    assert train(2, "--wandb") == (
+        1,
+        "error: wandb: No API key configured; set WANDB_MODE=offline to write it to the work dir alone, or leave wandb "
+        "out\n",
+    )
+    del wandb.init
+    wandb.log = lambda *_, **__: wandb.calls.append(("log",)) or refuse()
+    assert train(3, "--wandb", "--overwrite", "--cfg-options", "log_level=WARNING")[0] == 0
+    assert len(wandb.given("log")) == 1
+    (log,) = [text for path in (tmp_path / "run").glob("*/*.log") if "goes on" in (text := path.read_text())]
+    assert log.count("wandb: No API key configured; the run goes on without wandb") == 1
+    assert (tmp_path / "run/iter_3.pth").is_file()
 
 
 def test_events_of_a_resumed_run_lie_beside_its_first_and_hide_what_is_done_again(train, fake, monkeypatch, tmp_path):
