@@ -1,5 +1,6 @@
 """Checkpoint files of a run: each is there as a whole or not at all, whenever the run is killed."""
 
+import filecmp
 import os
 import re
 import shutil
@@ -54,6 +55,29 @@ def name_best(folder: str | Path, name: str) -> None:
             shutil.copyfile(source, part)
 
     write_checkpoint(target, link)
+
+
+def take_along(source: Path, folder: Path, to_write: bool) -> bool:
+    """Copy a checkpoint into the folder of a run that goes on there, and tell whether it is there then.
+
+    Another file of that name stays as it is.
+
+    Args:
+        source: The checkpoint.
+        folder: The other work dir.
+        to_write: Whether this process writes.
+
+    Raises:
+        CheckpointError: The folder cannot be written to.
+    """
+    target = folder / source.name
+    if not source.is_file():
+        return False
+    if target.exists():
+        return target.is_file() and filecmp.cmp(source, target, shallow=False)
+    if to_write:
+        write_checkpoint(target, lambda part: shutil.copyfile(source, part))
+    return True
 
 
 def remove_leftovers(folder: str | Path) -> None:

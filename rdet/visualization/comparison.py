@@ -13,9 +13,8 @@ from torchvision.ops import box_iou
 from rdet.structures.boxes import box_coverage
 from rdet.visualization.canvas import as_rgb, enlarged, enlargement, text_size
 from rdet.visualization.colors import GREY, class_color
-from rdet.visualization.fonts import writable_names
 from rdet.visualization.marks import Mark, paint
-from rdet.visualization.names import boxes_of, short_name
+from rdet.visualization.names import boxes_of, names_in_pictures, short_names
 from rdet.visualization.texts import strip
 
 IOU_THR = 0.5
@@ -81,16 +80,17 @@ def draw_comparison(
     shown = np.asarray(predictions["scores"], dtype=np.float64).reshape(-1) >= score_thr
     found = {key: np.asarray(predictions[key])[shown] for key in ("bboxes", "labels", "scores")}
     outcome = match_by_class(truth, found)
-    names = writable_names(classes)
+    names = names_in_pictures(classes)
+    named = list(zip(names, short_names(names), strict=True))
     regions = [Mark(tuple(box), GREY, hatched=True, dashed=True) for box in factor * boxes_of(truth.get("ignored"))]
     objects = [
-        _mark(box, label, names[label], "", "" if is_found else "missed")
+        _mark(box, label, named[label], "", "" if is_found else "missed")
         for box, label, is_found in zip(
             factor * boxes_of(truth["bboxes"]), np.asarray(truth["labels"]).astype(int), outcome.found, strict=True
         )
     ]
     detected = [
-        _mark(box, label, names[label], f" {score:.2f}", "" if right or ignored else "false", dashed=bool(ignored))
+        _mark(box, label, named[label], f" {score:.2f}", "" if right or ignored else "false", dashed=bool(ignored))
         for box, label, score, right, ignored in zip(
             factor * boxes_of(found["bboxes"]),
             found["labels"].astype(int),
@@ -133,10 +133,10 @@ def _rule(with_regions: bool) -> str:
     return f"{rule} Hatched: ignored, as are detections in it (dashed)." if with_regions else rule
 
 
-def _mark(box: np.ndarray, label: int, name: str, score: str, wrong: str, dashed: bool = False) -> Mark:
-    """Make the mark of an object or detection; ``wrong`` says what is wrong with it, if anything is."""
+def _mark(box: np.ndarray, label: int, name: tuple[str, str], score: str, wrong: str, dashed: bool = False) -> Mark:
+    """Make the mark of an object or detection, named long and short; ``wrong`` says what is wrong, if anything."""
     before = f"{wrong}: " if wrong else ""
-    texts = (f"{before}{name}{score}", f"{before}{short_name(name)}", wrong or short_name(name))
+    texts = (f"{before}{name[0]}{score}", f"{before}{name[1]}", wrong or name[1])
     return Mark(tuple(box), class_color(label), texts, dashed=dashed, strong=bool(wrong))
 
 

@@ -10,9 +10,8 @@ from rdet.errors import ConfigError, OutputError
 from rdet.files import write_whole
 from rdet.visualization.colors import GREY, class_color
 from rdet.visualization.comparison import draw_comparison
-from rdet.visualization.fonts import writable_names
 from rdet.visualization.marks import Mark, paint
-from rdet.visualization.names import boxes_of, short_name
+from rdet.visualization.names import boxes_of, names_in_pictures, short_names
 
 __all__ = ["class_color", "draw_boxes", "draw_comparison", "save_image"]
 
@@ -43,7 +42,8 @@ def draw_boxes(
     """
     boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
     labels = np.asarray(labels).astype(int).reshape(-1)
-    names = writable_names(classes)
+    names = names_in_pictures(classes)
+    short = short_names(names)
     marks = [Mark(tuple(box), GREY, hatched=True, dashed=True) for box in boxes_of(ignored)]
     if scores is None:  # the smallest on top, and named first
         order = np.argsort(-(boxes[:, 2:] - boxes[:, :2]).clip(0).prod(axis=1), kind="stable")
@@ -52,7 +52,7 @@ def draw_boxes(
         scores = np.asarray(scores, dtype=np.float64)
         order = np.argsort(scores, kind="stable")
         texts = [(f"{names[i]} {score:.2f}", names[i]) for i, score in zip(labels, scores, strict=True)]
-    marks += [Mark(tuple(boxes[i]), class_color(labels[i]), (*texts[i], short_name(names[labels[i]]))) for i in order]
+    marks += [Mark(tuple(boxes[i]), class_color(labels[i]), (*texts[i], short[labels[i]])) for i in order]
     return paint(image, marks)
 
 

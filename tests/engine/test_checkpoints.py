@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -235,6 +236,34 @@ def test_a_run_removes_only_what_it_wrote(make_runner, tmp_path):
         make_runner(work_dir="second", **longer).train()
         assert sorted(path.name for path in (tmp_path / "first").iterdir() if path.suffix == ".pth") == before
         assert (tmp_path / "second/iter_4.pth").read_text().startswith("of somebody else")
+
+
+def test_the_best_comes_along_to_another_work_dir_or_is_said_to_be_missing(make_runner, tmp_path, capfd):
+    options = {**SAVES, "default_hooks__checkpoint__max_keep_ckpts": -1, "log_level": "WARNING"}
+    make_runner(work_dir="first", **options).train()
+    (best,) = (tmp_path / "first").glob("best_*")
+    again = {**options, "resume": True, "load_from": str(tmp_path / "first/iter_4.pth")}
+    for _ in range(2):
+        make_runner(work_dir="second", **again).train()
+        assert (tmp_path / "second" / best.name).read_bytes() == best.read_bytes()
+        assert (tmp_path / "second/best.pth").samefile(tmp_path / "second" / best.name)
+    assert "is written once" not in capfd.readouterr().out
+    (tmp_path / "third").mkdir()
+    (tmp_path / "third" / best.name).write_text("somebody else's")
+    make_runner(work_dir="third", **again).train()
+    assert "best.pth is written once coco/bbox_mAP is better than" in capfd.readouterr().out
+    assert (tmp_path / "third" / best.name).read_text() == "somebody else's"
+    assert not (tmp_path / "third/best.pth").exists()
+
+
+def test_what_cannot_be_scored_makes_no_weights_the_best(tmp_path):
+    said = []
+    hook = CheckpointHook(save_best="coco/bbox_mAP")
+    hook._best = {}
+    logger = SimpleNamespace(info=said.append)
+    hook._save_best(SimpleNamespace(logger=logger), "coco/bbox_mAP", {"coco/bbox_mAP": -1.0})
+    assert hook._best == {}
+    assert said == ["coco/bbox_mAP is -1, which makes no weights the best: best.pth is not written"]
 
 
 @pytest.mark.parametrize("interval", [1, 2])

@@ -11,9 +11,8 @@ from rdet.apis.browse.samples import Sample, draws, samples
 from rdet.datasets.summary import classes_of
 from rdet.visualization.colors import GREY, class_color
 from rdet.visualization.draw import draw_boxes
-from rdet.visualization.fonts import writable_names
 from rdet.visualization.marks import Mark, paint
-from rdet.visualization.names import short_name
+from rdet.visualization.names import names_in_pictures, short_names
 from rdet.visualization.priors import draw_priors
 from rdet.visualization.sheet import captioned, fitted, sheet
 
@@ -102,12 +101,13 @@ def _with_counts(
     counts: np.ndarray,
 ) -> np.ndarray:
     """Draw boxes with the number of their positive priors; those that have none are marked."""
-    names = writable_names(classes)
+    names = names_in_pictures(classes)
+    short = short_names(names)
     marks = [Mark(tuple(box), GREY, hatched=True, dashed=True) for box in ignored]
     order = np.argsort(-(boxes[:, 2:] - boxes[:, :2]).clip(0).prod(axis=1), kind="stable")
     for i in sorted(order, key=lambda index: counts[index] == 0):
         name, said = names[labels[i]], str(counts[i] or "no prior")
-        texts = f"{name}: {said}", f"{short_name(name)}: {said}", said
+        texts = f"{name}: {said}", f"{short[labels[i]]}: {said}", said
         marks.append(Mark(tuple(boxes[i]), class_color(int(labels[i])), texts, strong=counts[i] == 0))
     return paint(image, marks)
 

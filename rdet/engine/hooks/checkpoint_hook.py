@@ -10,7 +10,7 @@ from mmengine.runner import IterBasedTrainLoop
 from torch import Tensor
 
 from rdet.engine.accumulation import GRADIENTS, gradients_of_an_open_step
-from rdet.engine.checkpoint_files import LAST, name_best, remove_leftovers, write_checkpoint
+from rdet.engine.checkpoint_files import BEST, LAST, name_best, remove_leftovers, take_along, write_checkpoint
 from rdet.errors import ConfigError
 from rdet.messages import nearest
 from rdet.registry import HOOKS
@@ -97,12 +97,14 @@ class CheckpointHook(Hook):
         self._outdated = _names(own.get("outdated"))
         best = info.get(_BEST) if isinstance(info.get(_BEST), dict) else {}
         self._best = {
-            str(metric): (float(value[0]), "".join(_names(value[1:])) if own else "")
+            str(metric): (float(value[0]), "".join(_names(value[1:])))
             for metric, value in best.items()
             if isinstance(value, list | tuple) and len(value) == 2 and isinstance(value[0], int | float)
         }
         if is_main_process():
             remove_leftovers(self._folder)
+        if not own:
+            self._take_best_along(runner)
         self._name_best()
         self._remove_outdated()  # a kill may have come before
 
@@ -184,6 +186,17 @@ class CheckpointHook(Hook):
         self._gradients = gradients_of_an_open_step(runner)
         runner.save_checkpoint(str(self._folder), name, meta=meta, by_epoch=self._counts_epochs)
 
+    def _take_best_along(self, runner) -> None:
+        """Copy what was best in the folder of the run that goes on here, so that ``best.pth`` is here too."""
+        for metric, (score, name) in self._best.items():
+            source = Path(runner._load_from or "x").with_name(name or "x")
+            if not take_along(source, self._folder, is_main_process()):
+                self._best[metric] = score, ""
+                runner.logger.warning(
+                    f"{BEST} is written once {metric} is better than {score:.4f}; those weights are not beside "
+                    f"{runner._load_from}"
+                )
+
     def _note(self, runner) -> None:
         """Put what a resumed run must know into the checkpoint."""
         own = {"folder": str(self._folder.resolve()), "names": list(self._saved), "outdated": list(self._outdated)}
@@ -204,6 +217,9 @@ class CheckpointHook(Hook):
     def _save_best(self, runner, metric: str, metrics: dict[str, float]) -> None:
         """Write the weights if they are the best by a metric; the file that they supersede is outdated then."""
         score = metrics[metric]
+        if score == -1 and metric.startswith("coco/"):  # there is nothing to score
+            runner.logger.info(f"{metric} is -1, which makes no weights the best: {BEST} is not written")
+            return
         before, name_before = self._best.get(metric, (math.nan, ""))
         less = self.rule == "less" or (self.rule is None and "loss" in metric.lower())
         if math.isnan(score) or not (math.isnan(before) or (score < before if less else score > before)):

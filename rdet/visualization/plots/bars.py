@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
-from rdet.visualization.plots.style import INK, SERIES, label_axes, new_axes, shortened
+from rdet.visualization.plots.style import INK, SERIES, all_shortened, label_axes, new_axes
 
 
 def plot_bars(
@@ -22,11 +22,12 @@ def plot_bars(
     thick = 0.7 / len(values)
     figure, axes = new_axes(*(size or (6.4, 0.9 + len(kinds) * (0.3 + 0.14 * len(values)))), texts=[*values, *kinds])
     axes.grid(axis="y", visible=False)
-    for number, ((name, bars), color) in enumerate(zip(values.items(), SERIES, strict=False)):
+    names = all_shortened([*values], 32)
+    for number, (name, bars, color) in enumerate(zip(names, values.values(), SERIES, strict=False)):
         places = [i + (number - (len(values) - 1) / 2) * thick for i in range(len(kinds))]
-        drawn = axes.barh(places, [bars[kind] for kind in kinds], thick * 0.9, color=color, label=shortened(name, 32))
+        drawn = axes.barh(places, [bars[kind] for kind in kinds], thick * 0.9, color=color, label=name)
         axes.bar_label(drawn, [f"{bars[kind]:.3f}" for kind in kinds], padding=4, fontsize=8.5, color=INK)
-    axes.set_yticks(range(len(kinds)), [shortened(kind, 40) for kind in kinds])
+    axes.set_yticks(range(len(kinds)), all_shortened(kinds, 40))
     axes.invert_yaxis()
     axes.tick_params(axis="y", colors=INK)
     top = max((value for bars in values.values() for value in bars.values()), default=0)

@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from rdet.visualization.plots.style import ACCENT, INK, PAPER, label_axes, new_axes, shortened
+from rdet.visualization.plots.style import ACCENT, INK, PAPER, all_shortened, label_axes, new_axes
 
 MOST_CLASSES = 24  # that can be read
 
@@ -31,7 +31,8 @@ def plot_confusion_matrix(
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)[np.ix_(chosen, chosen)]
     shown = counts[np.ix_(chosen, chosen)].astype(int)
-    names = [shortened(classes[i]) for i in kept]
+    written = all_shortened(classes)
+    names = [written[i] for i in kept]
     if len(kept) < len(classes):
         title = f"{title}; {len(kept)} of {len(classes)} classes".removeprefix("; ")
     side = len(chosen)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from rdet.visualization.plots.style import ACCENT, INK, MUTED, SERIES, label_axes, new_axes, shortened
+from rdet.visualization.plots.style import ACCENT, INK, MUTED, SERIES, all_shortened, label_axes, new_axes, shortened
 
 MOST_NAMED = 10  # curves that have a colour and a name of their own
 
@@ -35,8 +35,9 @@ def plot_curves(
     names = [*curves, *(mean if isinstance(mean, Mapping) else ()), *(mark or ())]
     figure, axes = new_axes(*size, texts=names)
     few = len(curves) <= MOST_NAMED
-    for (name, y), color in zip(curves.items(), SERIES if few else [MUTED] * len(curves), strict=False):
-        label = shortened(name) if few and len(curves) > 1 else None
+    colors = SERIES if few else [MUTED] * len(curves)
+    for name, y, color in zip(all_shortened([*curves]), curves.values(), colors, strict=False):
+        label = name if few and len(curves) > 1 else None
         style = {"linewidth": 1.3} if few else {"linewidth": 0.7, "alpha": 0.28}
         axes.plot(x, y, color=color, label=label, **style)
     if mean is None and curves:

@@ -6,7 +6,7 @@ from statistics import median
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rdet.visualization.plots.style import ACCENT, INK, MUTED, SERIES, label_axes, new_axes, shortened
+from rdet.visualization.plots.style import ACCENT, INK, MUTED, SERIES, all_shortened, label_axes, new_axes
 
 _WORSE = SERIES[1]
 _LONGEST = 44  # characters of a name
@@ -53,7 +53,7 @@ def plot_intervals(
 
 
 def _lines(names: Mapping[str, object], label: str, title: str) -> tuple[Figure, Axes]:
-    texts = [shortened(name, _LONGEST) for name in names]
+    texts = all_shortened([*names], _LONGEST)
     figure, axes = new_axes(6.8, 0.9 + 0.3 * max(1, len(texts)), texts=texts)
     axes.grid(axis="y", visible=False)
     axes.set_yticks(range(len(texts)), texts)

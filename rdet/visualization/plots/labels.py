@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rdet.visualization.fonts import families_for
-from rdet.visualization.plots.style import INK, MUTED, SERIES, bare, label_axes, shortened
+from rdet.visualization.plots.style import INK, MUTED, SERIES, all_shortened, bare, label_axes
 
 _MOST_CLASSES = 24
 _SIDES = [2**i for i in range(14)]
@@ -63,7 +63,8 @@ def _bars(axes: Axes, counts: Mapping[str, Mapping[str, int]], names: Sequence[s
     axes.set_xlim(0, 1.15 * most)
     axes.set_ylim(-0.6, len(names) - 0.4)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_yticks(range(len(names)), [shortened(name) for name in names])
+    written = dict(zip(next(iter(counts.values())), all_shortened([*next(iter(counts.values()))]), strict=True))
+    axes.set_yticks(range(len(names)), [written[name] for name in names])
     axes.tick_params(axis="y", colors=INK)
     axes.invert_yaxis()
     label_axes(axes, title=title)

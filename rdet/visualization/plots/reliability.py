@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from rdet.visualization.plots.style import INK, MUTED, SERIES, label_axes, new_axes, shortened
+from rdet.visualization.plots.style import INK, MUTED, SERIES, all_shortened, label_axes, new_axes
 
 
 def plot_reliability(
@@ -20,9 +20,10 @@ def plot_reliability(
     """
     figure, axes = new_axes(*size, texts=models)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 4)))
-    for (name, (scores, shares)), color in zip(models.items(), SERIES, strict=False):
+    names = all_shortened([*models], 32)
+    for name, (scores, shares), color in zip(names, models.values(), SERIES, strict=False):
         there = ~np.isnan(shares)
-        label = shortened(name, 32) if len(models) > 1 else None
+        label = name if len(models) > 1 else None
         axes.plot(scores[there], shares[there], "o-", color=color, linewidth=2, markersize=5, label=label)
         if len(models) == 1:
             axes.vlines(scores[there], scores[there], shares[there], color=color, linewidth=5, alpha=0.22)

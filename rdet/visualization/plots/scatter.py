@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
-from rdet.visualization.plots.style import INK, MUTED, SERIES, label_axes, new_axes, shortened
+from rdet.visualization.plots.style import INK, MUTED, SERIES, all_shortened, label_axes, new_axes
 
 
 def plot_scatter(points: Mapping[str, tuple[float, float]], labels: tuple[str, str], title: str = "") -> Figure:
@@ -19,9 +19,10 @@ def plot_scatter(points: Mapping[str, tuple[float, float]], labels: tuple[str, s
     """
     few = len(points) <= len(SERIES)
     figure, axes = new_axes(6.4, 3.8, texts=points)
-    for number, (name, (x, y)) in enumerate(points.items()):
+    names = all_shortened([*points], 32)
+    for number, (name, (x, y)) in enumerate(zip(names, points.values(), strict=True)):
         color = SERIES[number] if few else SERIES[0]
-        label = shortened(name, 32) if few else None
+        label = name if few else None
         face = "none" if number == 0 else color
         axes.plot(
             [x], [y], "o", color=color, markerfacecolor=face, markersize=8, markeredgewidth=2, alpha=0.9, label=label

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from rdet.visualization.plots.style import INK, SERIES, label_axes, new_axes, shortened
+from rdet.visualization.plots.style import INK, SERIES, all_shortened, label_axes, new_axes
 
 
 def plot_series(
@@ -23,9 +23,10 @@ def plot_series(
         size: Width and height in inches.
     """
     figure, axes = new_axes(*size, texts=series)
-    for i, (name, (steps, values)) in enumerate(series.items()):
+    names = all_shortened([*series], 40)
+    for i, (name, (steps, values)) in enumerate(zip(names, series.values(), strict=True)):
         few = {"marker": "o", "markersize": 4} if len(steps) < 30 else {}
-        axes.plot(steps, values, color=SERIES[i % len(SERIES)], linewidth=1.6, label=shortened(name, 40), **few)
+        axes.plot(steps, values, color=SERIES[i % len(SERIES)], linewidth=1.6, label=name, **few)
     if series:
         figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9, labelcolor=INK)
     label_axes(axes, x, title=title)

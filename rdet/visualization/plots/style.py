@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rdet.visualization.fonts import families_for
+from rdet.visualization.names import told_apart
 
 INK, MUTED, GRID, PAPER, ACCENT = "#1b2430", "#66738a", "#dfe4ec", "#ffffff", "#2f6bde"
 # Told apart by the colour-blind too: after Okabe and Ito, "Color Universal Design", 2008; the first two are those of
@@ -47,7 +48,9 @@ def label_axes(axes: Axes, x: str = "", y: str = "", title: str = "") -> None:
 
 def shortened(name: str, longest: int = 24) -> str:
     """Cut a long name in its middle, and keep matplotlib from reading formulas in it."""
-    if len(name) > longest:
-        half = (longest - 1) // 2
-        name = f"{name[:half]}…{name[-half:]}"
-    return name.replace("$", r"\$")
+    return all_shortened([name], longest)[0]
+
+
+def all_shortened(names: Sequence[str], longest: int = 24) -> list[str]:
+    """Cut long names as :func:`shortened` does, and so that they still differ."""
+    return [name.replace("$", r"\$") for name in told_apart(names, longest)]
