@@ -24,6 +24,7 @@ _ORIENTATION = 0x0112  # EXIF's tag
 # Of two views of one scene, and of one file saved anew, enlarged or made brighter, few of the 256 bits differ and the
 # small pictures correlate; of others of one kind, such as circuit boards, more do, or they do not.
 _MOST_BITS, _LEAST_CORRELATION = 12, 0.95
+_NOISE = 1  # grey levels by which cells of a plain ground differ: which of two is brighter is chance
 _ROWS = 512  # images of a block of comparisons
 
 
@@ -33,11 +34,13 @@ class Fingerprint(NamedTuple):
     Attributes:
         bits: (32,) uint8, a difference hash: whether each of 16 x 16 cells is brighter than its left neighbour
             (N. Krawetz, "Kind of Like That", 2013).
+        clear: (32,) uint8, which of those cells differ from their neighbour by more than noise.
         small: (16, 16) uint8, grey.
         is_turned: Whether the camera noted (EXIF) that the picture is to be turned or mirrored.
     """
 
     bits: np.ndarray
+    clear: np.ndarray
     small: np.ndarray
     is_turned: bool
 
@@ -53,22 +56,24 @@ def near_duplicates(
 ) -> Iterator[tuple[int, int]]:
     """Yield the pairs of an image of the first set and one of the second that show nearly the same.
 
+    A bit counts if the cells differ clearly in one of the two, so that the noise of a plain ground hides no pair.
     Images of one brightness have no pattern to compare, and are left out.
     """
     ours, theirs = (np.array([i for i, f in enumerate(some) if f is not None], int) for some in (first, second))
     if not (len(ours) and len(theirs)):
         return
-    bits, smalls = (
+    bits, clear, smalls = (
         [np.stack([getattr(some[i], key) for i in at]) for some, at in ((first, ours), (second, theirs))]
-        for key in ("bits", "small")
+        for key in ("bits", "clear", "small")
     )
     flat, other = (_standardised(small) for small in smalls)
-    words = [np.ascontiguousarray(some).view(np.uint16) for some in bits]  # (n, 16) and (m, 16)
+    words, counted = ([np.ascontiguousarray(some).view(np.uint16) for some in of] for of in (bits, clear))  # (n, 16)
     for begin in range(0, len(ours), _ROWS):
-        block = words[0][begin : begin + _ROWS]
+        block, of_block = words[0][begin : begin + _ROWS], counted[0][begin : begin + _ROWS]
         different = np.zeros((len(block), len(theirs)), np.uint16)
         for column in range(block.shape[1]):
-            different += _BITS[block[:, column, None] ^ words[1][None, :, column]]
+            is_clear = of_block[:, column, None] | counted[1][None, :, column]
+            different += _BITS[(block[:, column, None] ^ words[1][None, :, column]) & is_clear]
         for row, match in zip(*np.nonzero(different <= _MOST_BITS), strict=True):
             if float(flat[begin + row] @ other[match]) >= _LEAST_CORRELATION:
                 yield int(ours[begin + row]), int(theirs[match])
@@ -82,7 +87,8 @@ def _fingerprint(path: str, backend_args: BackendArgs) -> Fingerprint | None:
         return None
     cells = np.asarray(grey.resize((_SIDE + 1, _SIDE), Image.Resampling.BOX), np.float32)
     small = np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.BOX))
-    return Fingerprint(np.packbits(cells[:, 1:] > cells[:, :-1]), small, is_turned)
+    steps = np.diff(cells, axis=1)
+    return Fingerprint(np.packbits(steps > 0), np.packbits(np.abs(steps) > _NOISE), small, is_turned)
 
 
 def _grey(path: str, backend_args: BackendArgs) -> tuple[Image.Image, bool]:

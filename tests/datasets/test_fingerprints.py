@@ -44,6 +44,20 @@ def test_copies_are_found_and_nothing_else(tmp_path):
     assert [print_.is_turned for print_ in theirs] == [False] * 3 + [True] + [False] * 3
 
 
+def test_noise_of_a_plain_ground_hides_no_copy(tmp_path):
+    """A thing on a table, by a camera: which of two cells of the table is brighter is chance."""
+    pictures = {}
+    for i in range(6):
+        rng = np.random.default_rng(i)
+        ground = 200 + rng.normal(0, 6, (240, 320))
+        for x, y in rng.integers(0, 180, (4, 2)):
+            ground[y : y + 50, x : x + 60] -= rng.uniform(60, 150)
+        pictures[i] = Image.fromarray(ground.clip(0, 255).astype(np.uint8))
+    ours = fingerprints(saved(tmp_path, {f"{i}.png": (one, {}) for i, one in pictures.items()}))
+    again = {f"{i}.jpg": (one.resize((200, 150)), {"quality": 70}) for i, one in pictures.items()}
+    assert sorted(near_duplicates(ours, fingerprints(saved(tmp_path, again)))) == [(i, i) for i in range(6)]
+
+
 def test_pictures_of_one_brightness_and_of_arrays_and_what_is_no_picture(tmp_path):
     flat = saved(tmp_path, {f"{i}.png": (Image.new("RGB", (60, 40), (i, i, i)), {}) for i in (10, 11)})
     np.save(tmp_path / "a.npy", np.asarray(picture(1))[:, :, ::-1].astype(np.uint16) * 16)
