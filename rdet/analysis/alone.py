@@ -27,5 +27,7 @@ def alone(folder: Path, program: str) -> Iterator[int]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ComparisonError(f"another {program!r} is at work in {folder}") from None
+            raise ComparisonError(
+                f"another {program!r} is at work in {folder}; wait until it ends, or take another folder"
+            ) from None
         yield lock.fileno()

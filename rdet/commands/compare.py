@@ -129,15 +129,26 @@ def main() -> None:
 
 
 def _train(args, output):
+    from rdet.analysis.alone import alone
     from rdet.analysis.compare.prepare import prepare
     from rdet.analysis.compare.run import add_costs, rows_of, train_all
     from rdet.commands import TRAIN_COMMAND
 
-    variants, shares = prepare(args.configs, args.swap, args.cfg_options, args.work_dir / "configs")
-    rows = rows_of(variants, shares)
-    train_all(variants, rows, args.seeds, args.work_dir, TRAIN_COMMAND, args.jobs, after_each=lambda: output.keep(rows))
-    output.write(rows)  # before the costs, which may fail
-    if args.rounds:
-        add_costs(rows, variants, args.rounds)
-    output.show(rows)
+    with alone(args.work_dir, "rdet compare") as lock:  # before configs are written, which another one may train
+        variants, shares = prepare(args.configs, args.swap, args.cfg_options, args.work_dir / "configs")
+        rows = rows_of(variants, shares)
+        train_all(
+            variants,
+            rows,
+            args.seeds,
+            args.work_dir,
+            TRAIN_COMMAND,
+            args.jobs,
+            after_each=lambda: output.keep(rows),
+            lock=lock,
+        )
+        output.write(rows)  # before the costs, which may fail
+        if args.rounds:
+            add_costs(rows, variants, args.rounds)
+        output.show(rows)
     return rows

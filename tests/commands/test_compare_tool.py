@@ -8,6 +8,7 @@ import pytest
 from forked import Forked
 from tiny_run import ROOT
 
+from rdet.analysis.alone import alone
 from rdet.analysis.compare.places import Children
 from rdet.commands import compare
 
@@ -49,6 +50,18 @@ def test_two_detectors_with_two_seeds(config, tmp_path, monkeypatch, capsys):
     call(monkeypatch, *words[:-4], "--rounds", "0", "--seeds", "0", "1")
     again = json.loads(results.read_text())
     assert [row["seeds"] for row in again] == [base["seeds"], swapped["seeds"]]
+
+
+def test_a_second_comparison_in_a_folder_leaves_the_configs_of_the_first(config, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "runs"
+    (folder / "configs").mkdir(parents=True)
+    (folder / "configs/neck-BiFPN.py").write_text("of the first")
+    with alone(folder, "rdet compare"), pytest.raises(SystemExit, match="1"):
+        call(monkeypatch, config, "--swap", "neck=BiFPN", "--work-dir", folder)
+    assert capsys.readouterr().err == (
+        f"error: another 'rdet compare' is at work in {folder}; wait until it ends, or take another folder\n"
+    )
+    assert (folder / "configs/neck-BiFPN.py").read_text() == "of the first"
 
 
 def test_a_former_comparison_is_shown_again(tmp_path, monkeypatch, capsys):

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -10,10 +11,10 @@ from typing import Any
 from rdet.analysis.alone import alone
 from rdet.analysis.compare.places import Children, places
 from rdet.analysis.compare.row import Row
-from rdet.analysis.compare.trial import Trial
+from rdet.analysis.compare.trial import Trial, settings_of
 from rdet.analysis.compare.variant import Variant, differing_slots
 from rdet.analysis.cost import measure_costs
-from rdet.errors import RdetError
+from rdet.errors import ComparisonError, RdetError
 from rdet.messages import in_one_line
 
 # Runs a command in an environment, appends what it says to a file, and returns its exit code.
@@ -49,6 +50,7 @@ def train_all(
     jobs: int | None = 1,
     run: Run | None = None,
     after_each: Callable[[], None] = lambda: None,
+    lock: int | None = None,
 ) -> None:
     """Train every detector with every seed, and put the results into the rows. What was done before is not done again.
 
@@ -64,9 +66,11 @@ def train_all(
         jobs: Trainings at a time; None: one a card, without cards one a core.
         run: What runs a command; None: processes.
         after_each: Called when a training has ended.
+        lock: Of the folder, which the caller holds; None: it is taken here.
 
     Raises:
-        ComparisonError: Another comparison is at work in the folder.
+        ComparisonError: Another comparison is at work in the folder, or it holds runs of other settings; nothing was
+            trained.
     """
     # All detectors with one seed first: an unfinished comparison is still a fair one.
     todo = [(variant, row, seed) for seed in seeds for variant, row in zip(variants, rows, strict=True)]
@@ -74,19 +78,23 @@ def train_all(
     environments = places(jobs, len(todo))
     for environment in environments:
         free.put(environment)
-    with alone(work_dir, "rdet compare") as lock:
+    trials = {
+        (variant.name, seed): Trial(variant.path, seed, work_dir / variant.folder / f"seed_{seed}")
+        for variant, _, seed in todo
+    }
+    with alone(work_dir, "rdet compare") if lock is None else nullcontext(lock) as lock:
+        _check_folders(variants, trials)
         children = Children(lock)
 
         def train(variant: Variant, seed: int) -> dict[str, Any]:
             environment = free.get()
             try:
-                trial = Trial(variant.path, seed, work_dir / variant.folder / f"seed_{seed}")
 
                 def start(command: Sequence[str], log: Path) -> int:
                     print(f"training {in_one_line(variant.name)}, seed {seed}; log: {log}", flush=True)
                     return (run or children.run)(command, log, environment)
 
-                return trial.run(train_command, variant.options, start)
+                return trials[variant.name, seed].run(train_command, variant.options, start)
             except RdetError as error:
                 return {"failed": str(error)}
             finally:
@@ -108,6 +116,21 @@ def train_all(
                 pool.shutdown(wait=False, cancel_futures=True)
                 children.end()
                 raise
+
+
+def _check_folders(variants: Sequence[Variant], trials: Mapping[tuple[str, int], Trial]) -> None:
+    """Raise ComparisonError, before anything is trained or written, if runs of other settings are in the way."""
+    settings = {variant.name: settings_of(variant.path, variant.options) for variant in variants}
+    failures = []
+    for (name, _), trial in trials.items():
+        try:
+            trial.check_folder(settings[name])
+        except RdetError as error:
+            failures.append(str(error))
+    for failure in failures[:-1]:
+        print(f"error: {failure}", file=sys.stderr)
+    if failures:
+        raise ComparisonError(failures[-1])
 
 
 def _say(place: str, row: Row, seed: int) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,9 @@ from rdet.apis.cli import parse_options
 from rdet.config import flatten, load_config
 from rdet.errors import ComparisonError
 from rdet.files import write_text
-from rdet.messages import few
+from rdet.messages import few, in_one_line
+
+_TAIL = 100_000  # bytes of a log that are looked at
 
 # Runs a command, appends what it says to a file, and returns its exit code.
 Start = Callable[[Sequence[str], Path], int]
@@ -55,7 +57,9 @@ class Trial:
             ComparisonError: The training failed; the message names its log. Or the folder holds a
                 run of other settings.
         """
-        self._claim_folder(options)
+        self.check_folder(settings := settings_of(self.config, options))
+        if not self._has_run():
+            write_text(self._record, json.dumps(settings, indent=1))
         done = self.folder / "metrics.json"
         if not done.exists():
             command = [*train_command, str(self.config), "--work-dir", str(self.folder)]
@@ -65,24 +69,28 @@ class Trial:
             if options:
                 command += ["--cfg-options", *options]
             log = self.folder / "output.txt"
+            before = log.stat().st_size if log.exists() else 0
             code = start(command, log)
             if code:
-                raise ComparisonError(f"{self.config}, seed {self.seed}: training ended with code {code}; see {log}")
+                raise ComparisonError(
+                    f"{self.config}, seed {self.seed}: training ended with code {code}{_reason(log, before)}; see {log}"
+                )
             write_text(done, json.dumps(last_metrics(self.folder), indent=1))
         return read_results(done, dict.fromkeys(METRICS, float), "remove it to evaluate anew with --resume")
 
-    def _claim_folder(self, options: Sequence[str]) -> None:
-        """Write down the settings of the run, or compare them with those of the run that is there."""
-        settings = {
-            key: repr(value)
-            for key, value in sorted(flatten(load_config(self.config, parse_options(list(options)))).items())
-        }
-        record = self.folder / "settings.json"
-        if not (self._has_checkpoint() or (self.folder / "metrics.json").exists()):
-            write_text(record, json.dumps(settings, indent=1))
+    def check_folder(self, settings: Mapping[str, str]) -> None:
+        """See that the folder holds no run of other settings.
+
+        Args:
+            settings: As :func:`settings_of` returns them.
+
+        Raises:
+            ComparisonError: It does, or nobody knows of which.
+        """
+        if not self._has_run():
             return
         remedy = f"remove {self.folder} to train anew, or take another --work-dir"
-        before = read_results(record, {str: str}, remedy) if record.exists() else {}
+        before = read_results(self._record, {str: str}, remedy) if self._record.exists() else {}
         changed = [key for key in {**before, **settings} if before.get(key) != settings.get(key)]
         if changed:
             raise ComparisonError(
@@ -90,8 +98,33 @@ class Trial:
                 "to train anew, or take another --work-dir"
             )
 
+    @property
+    def _record(self) -> Path:
+        return self.folder / "settings.json"
+
+    def _has_run(self) -> bool:
+        return self._has_checkpoint() or (self.folder / "metrics.json").exists()
+
     def _has_checkpoint(self) -> bool:
         return (self.folder / "last_checkpoint").exists()
+
+
+def settings_of(config: Path, options: Sequence[str]) -> dict[str, str]:
+    """Return what a training is told: the dotted key of each value of the config, with its overrides."""
+    cfg = load_config(config, parse_options(list(options)))
+    return {key: repr(value) for key, value in sorted(flatten(cfg).items())}
+
+
+def _reason(log: Path, begin: int) -> str:
+    """Return what a training said last of why it ended, behind a place in its log; nothing if it did not say."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(begin, log.stat().st_size - _TAIL))
+            lines = file.read().decode("utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return f" ({in_one_line(errors[-1], 300)})" if errors else ""
 
 
 def last_metrics(folder: Path) -> dict[str, float]:

@@ -36,6 +36,7 @@ class Trainer:
         self.environments = []
         self.at_once = self.most_at_once = 0
         self.interrupt_at = None
+        self.meet: threading.Barrier | None = None  # where the first three wait for each other
 
     def __call__(self, command, log, environment):
         config, work_dir, seed = command[1], Path(command[3]), int(command[5])
@@ -43,12 +44,15 @@ class Trainer:
         self.environments.append(dict(environment))
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
-        time.sleep(0.01)
+        if self.meet is not None and len(self.calls) <= 3:
+            self.meet.wait(60)
         self.at_once -= 1
         if self.interrupt_at == len(self.calls):
             (work_dir / "last_checkpoint").write_text("iter_1.pth")
             raise Interrupted(2)
         if "bad" in config:
+            with log.open("a") as said:
+                said.write(f"error: reason {len(self.calls)}\nends\n")
             return 3
         scalars = work_dir / "20260101" / "vis_data" / "scalars.json"
         scalars.parent.mkdir(parents=True, exist_ok=True)
@@ -82,11 +86,11 @@ def test_several_at_a_time_share_the_cores(config, child, tmp_path, monkeypatch)
     monkeypatch.setattr("rdet.analysis.compare.places._cards", lambda: [])
     monkeypatch.setattr("os.sched_getaffinity", lambda _: range(7))
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    trainer = Trainer()
-    kept = []
+    trainer, kept = Trainer(), []
+    trainer.meet = threading.Barrier(3)
     rows = compare([Path(config), child("focus")], [0, 1, 2], tmp_path / "runs", trainer, jobs=3,
                    after_each=lambda: kept.append(1))  # fmt: skip
-    assert trainer.most_at_once > 1
+    assert trainer.most_at_once == 3
     assert trainer.environments == [{"OMP_NUM_THREADS": "2"}] * 6
     assert len(kept) == 6
     assert [list(row.seeds) for row in rows] == [[0, 1, 2]] * 2
@@ -110,7 +114,7 @@ def test_a_failed_training_is_a_row_and_is_tried_again(config, child, tmp_path, 
     configs, trainer = [Path(config), child("bad")], Trainer()
     good, bad = compare(configs, [0], tmp_path / "runs", trainer)
     assert good.values() == {0: 0.3}
-    assert "seed 0: training ended with code 3; see" in bad.failures[0]
+    assert "seed 0: training ended with code 3 (reason 2); see" in bad.failures[0]
     assert "error: " in capsys.readouterr().err
     compare(configs, [0], tmp_path / "runs", trainer)
     assert [name for name, *_ in trainer.calls] == ["tiny", "bad", "bad"]
@@ -134,14 +138,14 @@ def test_a_run_of_other_or_unknown_settings_is_not_taken_for_this_one(config, ch
     path, work_dir, trainer = child("focus"), tmp_path / "runs", Trainer()
     compare([path], [0], work_dir, trainer)
     child("focus", "model = dict(loss_cls=dict(gamma=3.0))")
-    (row,) = compare([path], [0], work_dir, trainer)
-    assert "focus.py with another model.loss_cls.gamma; remove the folder" in row.failures[0]
+    with pytest.raises(ComparisonError, match=r"focus\.py with another model\.loss_cls\.gamma; remove the folder"):
+        compare([path], [1, 0], work_dir, trainer)  # at once: seed 1 is not trained
     child("focus")
-    (row,) = compare([path], [0], work_dir, trainer, ["train_cfg.max_iters=3"])
-    assert "with another train_cfg.max_iters" in row.failures[0]
+    with pytest.raises(ComparisonError, match=r"with another train_cfg\.max_iters"):
+        compare([path], [0], work_dir, trainer, ["train_cfg.max_iters=3"])
     (work_dir / "focus" / "seed_0" / "settings.json").unlink()
-    (row,) = compare([path], [0], work_dir, trainer)
-    assert "holds a run of" in row.failures[0]
+    with pytest.raises(ComparisonError, match="holds a run of"):
+        compare([path], [0], work_dir, trainer)
     assert len(trainer.calls) == 1
 
 
