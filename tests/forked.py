@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import pkgutil
 import runpy
 import signal
 import subprocess
@@ -14,9 +15,20 @@ from pathlib import Path
 
 import torch
 
+import rdet.datasets
+import rdet.evaluation
+import rdet.models
+import rdet.report.hooks
+
 # The copies are of a process that does nothing else: of this one, which has trained, they would lack its threads.
+# It has imported all parts, which would take each copy longer than a short training.
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["rdet.apis.build", "rdet.apis.cli", "hotcoco", "torch.utils.data"])
+_PARTS = [
+    module.name
+    for package in (rdet.datasets, rdet.evaluation, rdet.models, rdet.report.hooks)
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+]
+_SERVER.set_forkserver_preload(["rdet.apis.build", "rdet.apis.cli", "hotcoco", "torch.utils.data", *_PARTS])
 
 
 class Forked:

@@ -31,6 +31,7 @@ def call(monkeypatch, *words):
 def test_two_detectors_with_two_seeds(config, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(Children, "run", in_a_copy)
     words = [config, "--swap", "neck=BiFPN", "--work-dir", tmp_path / "runs", "--csv", tmp_path / "table.csv"]
+    words += ["--cfg-options", "train_dataloader.num_workers=0", "train_cfg.max_iters=1"]
     words += ["--seeds", "2", "--rounds", "1", "--jobs", "2"]
     call(monkeypatch, *words)
     out = capsys.readouterr().out
