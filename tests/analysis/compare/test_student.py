@@ -5,7 +5,7 @@ from statistics import NormalDist
 
 import pytest
 
-from rdet.analysis.compare.student import pairs_needed, quantile, two_sided_p
+from rdet.analysis.compare.student import pairs_needed, power_of, quantile, two_sided_p
 
 TABLE = {
     0.975: {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 9: 2.262, 10: 2.228, 30: 2.042, 120: 1.980},
@@ -33,8 +33,24 @@ def test_quantile_and_p_are_inverse():
         assert two_sided_p(quantile(0.99, freedom), freedom) == pytest.approx(0.02, rel=1e-9)
 
 
+@pytest.mark.parametrize("pairs", [2, 3, 9, 60])
+def test_power_is_what_the_noncentral_t_distribution_says(pairs):
+    integrate, stats = pytest.importorskip("scipy.integrate"), pytest.importorskip("scipy.stats")
+    for effect in (0.0, 0.4, 2.0):
+        for alpha in (0.05, 0.05 / 19):
+            critical, shift, freedom = stats.t.ppf(1 - alpha / 2, pairs - 1), effect * pairs**0.5, pairs - 1
+            chi = stats.chi(freedom, scale=freedom**-0.5)
+
+            def found(s, c=critical, shift=shift, chi=chi):
+                return chi.pdf(s) * (stats.norm.sf(c * s - shift) + stats.norm.cdf(-c * s - shift))
+
+            expected = integrate.quad(found, 0, 8, limit=500, points=[0.01, 0.1, 0.5, 1, 2])[0]
+            assert power_of(pairs, effect, alpha) == pytest.approx(expected, abs=2e-5)
+    assert power_of(pairs, 0.0) == pytest.approx(0.05, abs=2e-5)
+
+
 def test_pairs_needed():
-    # R: power.t.test(delta=1, sd=1, power=.8, type="paired") says 9.94; Zar's approximation is near to that.
+    # R: power.t.test(delta=1, sd=1, power=.8, type="paired") says 9.94.
     assert pairs_needed(1.0, 1.0) == 10
     assert pairs_needed(1.0, 0.5) == 34  # R: 33.4
     assert pairs_needed(0.01, 0.005) == 34  # the unit does not matter
