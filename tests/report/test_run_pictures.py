@@ -150,6 +150,22 @@ def test_a_picture_that_cannot_be_drawn_ends_no_run(make_runner, tmp_path, monke
     assert "train_batch0.jpg cannot be drawn (sheet.jpg: No space left on device" in said
 
 
+def test_what_stands_in_the_place_of_one_file_keeps_no_other_from_being_written(make_runner, tmp_path, capfd):
+    run = tmp_path / "run"
+    for name in ("results.png", "train_batch1.jpg", "labels.png"):
+        (run / name).mkdir(parents=True)
+    make_runner(train_cfg__max_iters=2, train_cfg__val_interval=2, **HOOKS).train()
+    said = capfd.readouterr().out
+    assert [said.count(f"{name} cannot be drawn") for name in ("results.png", "train_batch1.jpg", "labels.png")] == [
+        1
+    ] * 3
+    assert [row["iter"] for row in rows_of(run)] == ["1", "2"]
+    assert {path.name for path in run.iterdir() if path.is_file()} >= {
+        "train_batch0.jpg", "val_batch0.jpg", "val_batch2.jpg", "pr_curves.png", "confusion_matrix.png",
+    }  # fmt: skip
+    assert not [path for path in run.iterdir() if path.name.startswith(".")]
+
+
 def test_without_hotcoco_curves_are_left_out(make_runner, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     runner = make_runner(

@@ -1,5 +1,6 @@
 """Base of the hooks that draw a run."""
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +17,8 @@ _FIRST = 2.0  # seconds that a first picture may take, as it loads what it is dr
 class PictureHook(Hook):
     """Base of hooks that draw into the work dir, on the first process, without holding up the run.
 
-    A picture is no reason to end a training: what goes wrong with one is said once, and the hook then leaves the run
-    alone.
+    A picture is no reason to end a training: what goes wrong with one is said once, and pictures of its kind are then
+    left out.
     """
 
     priority = "LOWEST"
@@ -27,6 +28,7 @@ class PictureHook(Hook):
         self._begun = time.monotonic()
         self._spent, self._longest = 0.0, _FIRST
         self._is_off = not is_main_process()
+        self._broken: set[str] = set()  # kinds of files that could not be written
 
     def has_time(self) -> bool:
         """Tell whether one more picture leaves the run nearly all of its time."""
@@ -50,10 +52,11 @@ class PictureHook(Hook):
 
     def write(self, runner, name: str, write: Callable[[Path], object]) -> None:
         """Write a file of the work dir as :meth:`draw` does, whose time does not count."""
-        if self._is_off:
+        kind = re.sub(r"\d+\.", ".", name)  # train_batch0.jpg is of the kind of train_batch1.jpg
+        if self._is_off or kind in self._broken:
             return
         try:
             write(Path(runner.work_dir) / name)
         except Exception as error:
-            self._is_off = True
+            self._broken.add(kind)
             runner.logger.warning(f"{name} cannot be drawn ({message_of(error)}); the run goes on without it")
