@@ -47,7 +47,8 @@ def main() -> None:
             print(f"note: {note}")
         for finding in report.findings:
             print(finding.text)
-        print(f"{len(report.findings)} things to look at" if report.findings else "nothing is wrong")
+        number = len(report.findings)
+        print(f"{number} thing{'s' * (number > 1)} to look at" if number else "nothing is wrong")
         if args.html:
             from rdet.files import write_text
 

@@ -45,6 +45,7 @@ def test_a_resumed_run_stops_where_an_unbroken_one_does(make_runner, monkeypatch
         ({"patience": 2, "rule": "less"}, [5.0, 4.0, 4.0, 3.0, 3.5, 3.0], [False] * 5 + [True]),
         ({"patience": 9, "stopping_threshold": 0.5}, [0.4, 0.5], [False, True]),
         ({"patience": 9}, [0.4, float("nan")], [False, True]),
+        ({"patience": 1}, [-1.0, -1.0], [False, False]),  # there is nothing to score
         ({"patience": 9, "check_finite": False}, [0.4, float("nan")], [False, False]),
     ],
 )

@@ -56,6 +56,8 @@ class EarlyStoppingHook(MMEarlyStoppingHook):
     def _check_stop_condition(self, current_score: float) -> tuple[bool, str]:
         if self.check_finite and not math.isfinite(current_score):
             return True, f"{self.monitor} is {current_score}: the run ends; its best was {self.best_score:.4f}"
+        if current_score == -1 and self.monitor.startswith("coco/"):  # val data without boxes say nothing of a run
+            return False, ""
         is_better = operator.gt if self.rule == "greater" else operator.lt
         if is_better(current_score, self.best_score + self.min_delta):  # which is negative where less is better
             self.best_score, self.wait_count = current_score, 0
