@@ -142,7 +142,8 @@ def _training(cfg: Any, schedule: Schedule, wishes: Wishes) -> str:
     optimizer = cfg.optim_wrapper.optimizer.type
     faster = schedule.is_short and optimizer == "SGD"
     lines = [f"# {schedule.describe()}.\n"]
-    if faster and cfg.model.bbox_head.get("type") == "RetinaHead" and not cfg.model.bbox_head.get("norm_cfg"):
+    head = cfg.model.get("bbox_head") or {}  # a detector that is not made of parts has none
+    if faster and head.get("type") == "RetinaHead" and not head.get("norm_cfg"):
         model.setdefault("bbox_head", {})["norm_cfg"] = {"type": "GN", "num_groups": 16}
     if model:
         lines.insert(0, f"model = {code(model)}\n")

@@ -316,3 +316,9 @@ def test_images_of_any_name_are_divided(tmp_path):
     datasets = build_datasets(load_config(path), ("train", "val"))
     found = [datasets[split].get_data_info(i)["img_id"] for split in datasets for i in range(len(datasets[split]))]
     assert sorted(found) == list(range(len(names)))
+
+
+def test_a_detector_that_is_not_made_of_parts_takes_data_too(prepared):
+    cfg, _ = prepared(LAYOUTS[0][0], name="peers/faster_rcnn_r50_fpn_1x_coco", batch_size=2)
+    assert (cfg.model.type, "bbox_head" in cfg.model) == ("TorchvisionDetector", False)
+    assert cfg.train_dataloader.batch_size == 2
