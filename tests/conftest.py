@@ -12,6 +12,7 @@ import torch
 from forked import Forked
 from tiny_run import ROOT, write_tiny_run
 
+from rdet import registry
 from rdet.apis.build import build_runner
 from rdet.config import load_config
 
@@ -22,6 +23,14 @@ def pytest_collection_finish() -> None:
     """Takes what is imported by now out of the garbage collector's sight: each data set has it look at all there is."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def no_custom_imports():
+    """What other tests had configs import is forgotten, for messages list it, and what this one imports too."""
+    registry._custom_imports.clear()
+    yield
+    registry._custom_imports.clear()
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import contextlib
 import multiprocessing
+import multiprocessing.forkserver
 import os
-import pkgutil
 import runpy
 import signal
 import subprocess
@@ -11,24 +11,28 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import torch
 
-import rdet.datasets
-import rdet.evaluation
-import rdet.models
-import rdet.report.hooks
-
 # The copies are of a process that does nothing else: of this one, which has trained, they would lack its threads.
-# It has imported all parts, which would take each copy longer than a short training.
 _SERVER = multiprocessing.get_context("forkserver")
-_PARTS = [
-    module.name
-    for package in (rdet.datasets, rdet.evaluation, rdet.models, rdet.report.hooks)
-    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
-]
-_SERVER.set_forkserver_preload(["rdet.apis.build", "rdet.apis.cli", "hotcoco", "torch.utils.data", *_PARTS])
+_SERVER.set_forkserver_preload(["preloaded"])
+
+
+@cache
+def _start_server() -> None:
+    """Starts it where it finds what it shall import: it is not told of this process's module path."""
+    before = os.environ.get("PYTHONPATH")
+    folders = [str(Path(__file__).parent), str(Path(__file__).parents[1]), before or ""]
+    os.environ["PYTHONPATH"] = os.pathsep.join(folder for folder in folders if folder)
+    try:
+        multiprocessing.forkserver.ensure_running()
+    finally:
+        del os.environ["PYTHONPATH"]
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
 
 
 class Forked:
@@ -50,6 +54,7 @@ class Forked:
         environments: Sequence[Mapping[str, str]] = ({},),
         apart: bool = False,
     ):
+        _start_server()
         self._said, errors = _file(folder), _file(folder)
         self._errors = errors if apart else None
         outputs = self._said, self._errors or self._said
@@ -119,6 +124,8 @@ def _be(
     """Is the tool, and never returns."""
     code = 1
     try:
+        if "preloaded" not in sys.modules:  # Python says nothing of what a server cannot import
+            raise ImportError("tests/preloaded.py cannot be imported")
         with contextlib.suppress(OSError):  # of a group whose first process has ended
             os.setpgid(0, group)
         for number, output in enumerate(outputs, start=1):
@@ -130,7 +137,8 @@ def _be(
         torch.set_num_threads(int(environment["OMP_NUM_THREADS"]))  # torch read it before
         os.chdir(folder)
         sys.argv = [str(program), *words]
-        sys.path[:0] = [str(program.parent), str(Path(__file__).parent)]
+        named = [folder for folder in environment.get("PYTHONPATH", "").split(os.pathsep) if folder]
+        sys.path[:0] = [str(program.parent), *named, str(Path(__file__).parent)]
         try:
             runpy.run_path(str(program), run_name="__main__")
             code = 0

@@ -9,7 +9,6 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from rdet import registry
 from rdet.apis.build import build_detector
 from rdet.config import TOP_LEVEL_KEYS, base_files, changes, check_config, flatten, load_config, read_config
 from rdet.config_keys import Initial
@@ -23,10 +22,7 @@ BUILT_HERE = [path for path in EXPERIMENTS if path.parent.parent.name != "paper"
 R50 = CONFIGS / "retinanet" / "r50_fpn_1x_coco.py"
 
 
-@pytest.fixture(autouse=True)
-def no_custom_imports():
-    yield
-    registry._custom_imports.clear()
+pytestmark = pytest.mark.usefixtures("no_custom_imports")
 
 
 def name_of(path):

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import cv2
-import mmengine.config.config
 import numpy as np
+import remembered  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[1]
 NUM_IMAGES = 13  # odd, so that two processes cannot share them evenly
@@ -77,19 +77,3 @@ def write_tiny_run(folder: Path) -> Path:
     path = folder / "tiny.py"
     path.write_text(DETECTOR.format(root=ROOT, data=folder, channels=16) + RUN)
     return path
-
-
-def _remembering(format_code):
-    """A runner formats its config three times when it is built and once for a checkpoint, 0.1 s each."""
-    known = {}
-
-    def format_once(text, **options):
-        key = text, repr(options)
-        if key not in known:
-            known[key] = format_code(text, **options)
-        return known[key]
-
-    return format_once
-
-
-mmengine.config.config.FormatCode = _remembering(mmengine.config.config.FormatCode)

@@ -1,5 +1,6 @@
 """The data loader of a run, whose workers can be told to end."""
 
+import atexit
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -36,11 +37,15 @@ class Collate:
             raise
 
 
+_open: weakref.WeakSet = weakref.WeakSet()  # iterators of all loaders, which may outlive them
+
+
 class Loader(DataLoader):
     """torch's loader, which remembers the iterators that still have workers.
 
     torch ends an iterator's workers when the iterator is freed. The garbage collector may free an iterator's queues
-    first; its workers then never hear of the end, and each is waited for five seconds.
+    first; its workers then never hear of the end, and each is waited for five seconds. And Python's end asks those of
+    an iterator that nobody freed to end by SIGTERM, which a run's workers ignore, and waits for ever: they end before.
     """
 
     def __init__(self, *args, **kwargs):
@@ -50,12 +55,27 @@ class Loader(DataLoader):
     def __iter__(self):
         iterator = super().__iter__()
         self._iterators.add(iterator)
+        _open.add(iterator)
         return iterator
 
     def end_workers(self) -> None:
         """Tell all workers to end, persistent ones too, and wait until they have. A new iterator starts new ones."""
         for iterator in list(self._iterators):
-            if hasattr(iterator, "_shutdown_workers"):  # of several processes
-                iterator._shutdown_workers()
+            _end_workers(iterator)
         self._iterators.clear()
         self._iterator = None  # where torch keeps the one with persistent workers
+
+
+def _end_workers(iterator: Any) -> None:
+    if hasattr(iterator, "_shutdown_workers"):  # of several processes
+        iterator._shutdown_workers()
+        for worker in iterator._workers:
+            if worker.is_alive():  # it is stuck, and torch's SIGTERM was ignored
+                worker.kill()
+
+
+@atexit.register  # after torch, and so called before what torch and Python do at the end
+def _end_all_workers() -> None:
+    """End the workers of iterators that nobody freed."""
+    for iterator in list(_open):
+        _end_workers(iterator)

@@ -1,12 +1,11 @@
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from forked import Forked
 
 from rdet.datasets import DatasetError, synthetic
 from rdet.datasets.synthetic import CLASSES, SceneObject, draw_scene, make_synthetic_coco
@@ -173,11 +172,13 @@ def test_sizes_classes_empty_images_and_crowds(made):
 
 
 def test_tool_says_in_one_line_what_it_made(tmp_path):
-    command = [sys.executable, str(TOOL), str(tmp_path / "new/data"), "--train", "20", "--val", "1", "--size", "64"]
-    first, second = (
-        subprocess.run(command, capture_output=True, text=True, check=True, cwd=TOOL.parents[1]).stdout
-        for _ in range(2)
-    )
+    words = [str(tmp_path / "new/data"), "--train", "20", "--val", "1", "--size", "64"]
+    said = []
+    for _ in range(2):
+        tool = Forked(TOOL, words, tmp_path, apart=True)
+        said.append(tool.communicate()[0])
+        assert tool.returncode == 0
+    first, second = said
     assert first.count("\n") == 1
     assert "20 train images" in first
     assert "disc, ring, box, triangle, star" in first
@@ -185,9 +186,11 @@ def test_tool_says_in_one_line_what_it_made(tmp_path):
 
 
 def test_tool_says_an_error_in_one_line(tmp_path):
-    (tmp_path / "mine.txt").write_text("mine")
-    command = [sys.executable, str(TOOL), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=TOOL.parents[1])
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-    assert done.stderr.startswith("error: ")
-    assert "holds files that are not of a generated" in done.stderr
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "mine.txt").write_text("mine")
+    tool = Forked(TOOL, [str(folder)], tmp_path, apart=True)
+    said, errors = tool.communicate()
+    assert (tool.returncode, said, errors.count("\n")) == (1, "", 1)
+    assert errors.startswith("error: ")
+    assert "holds files that are not of a generated" in errors

@@ -95,15 +95,24 @@ def test_training_step_equals_that_of_one_process_with_the_joint_batch(command, 
         torch.testing.assert_close(momenta[1][key]["momentum_buffer"], value["momentum_buffer"], rtol=1e-4, atol=1e-6)
 
 
-def test_evaluation_equals_that_of_one_process(command, fresh_command, config, make_runner, tmp_path):
-    runner = make_runner(train_cfg__max_iters=1, default_hooks__checkpoint__interval=1)
-    runner.train()
-    checkpoint = str(tmp_path / "run" / "iter_1.pth")
-    options = ["--cfg-options", "log_level=INFO"]
-    two = fresh_command("dist_test.sh", config, checkpoint, "2", "--out", "two.json", *options, shell_script=True)
-    output_of_two, _ = two.communicate(timeout=200)
-    assert two.returncode == 0, output_of_two
-    one = command("test.py", config, checkpoint, "--out", "one.json", *options)
+def test_the_scripts_train_and_evaluate_as_one_process_does(command, fresh_command, config, tmp_path):
+    """And end with their threads joined: one that outlives Python aborts the process now and then, at its very end."""
+    options = ["--cfg-options", "custom_imports.imports=[tiny_parts,threads_at_exit]", "log_level=INFO"]
+    few = ["train_cfg.max_iters=1", "default_hooks.checkpoint.interval=1"]
+    checkpoint = "work_dirs/tiny/iter_1.pth"
+
+    def together(script, *words):
+        output, _ = (process := fresh_command(script, config, *words, shell_script=True)).communicate(timeout=200)
+        assert process.returncode == 0, output
+        if sys.platform == "linux":  # whose /proc has the threads' names
+            threads = re.findall("threads at exit: (.*)", output)
+            assert len(threads) == 2, output
+            assert all("gloo" not in names for names in threads), threads
+        return output
+
+    together("dist_train.sh", "2", *options, *few)
+    output_of_two = together("dist_test.sh", checkpoint, "2", "--out", "two.json", *options)
+    one = command("test.py", config, checkpoint, "--out", "one.json", "--cfg-options", "log_level=INFO")
     output_of_one, _ = one.communicate(timeout=200)
     assert one.returncode == 0, output_of_one
     detections = [json.loads((tmp_path / name).read_text()) for name in ("one.json", "two.json")]
@@ -126,19 +135,6 @@ def test_a_loss_that_is_no_number_in_one_process_ends_all_before_a_checkpoint(co
     assert "iteration 5: the loss is not finite (loss nan" in output
     assert "NonFiniteLossError" not in output  # a line, no traceback of ours
     assert [path.name for path in (tmp_path / "run").glob("iter_*")] == ["iter_3.pth"]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads the threads' names from /proc")
-def test_run_ends_with_its_threads_joined(fresh_command, config, tmp_path):
-    # One that outlives Python aborts the process now and then, after the run itself has succeeded.
-    options = ["--cfg-options", "custom_imports.imports=[tiny_parts,threads_at_exit]", "train_cfg.max_iters=1"]
-    options += ["default_hooks.checkpoint.interval=1"]
-    for tool, *words in (["dist_train.sh", config, "2"], ["dist_test.sh", config, "work_dirs/tiny/iter_1.pth", "2"]):
-        output, _ = (process := fresh_command(tool, *words, *options, shell_script=True)).communicate(timeout=200)
-        assert process.returncode == 0, output
-        threads = re.findall("threads at exit: (.*)", output)
-        assert len(threads) == 2, output
-        assert all("gloo" not in names for names in threads), threads
 
 
 @pytest.mark.parametrize(

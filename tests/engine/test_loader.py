@@ -3,6 +3,8 @@
 import gc
 import math
 import operator
+import subprocess
+import sys
 import time
 from multiprocessing import active_children
 
@@ -10,6 +12,7 @@ import pytest
 import torch
 
 from rdet.engine.loader import Collate, Loader
+from rdet.engine.runner import _begin_worker
 from rdet.errors import ConfigError
 
 WORKERS = {"train_dataloader__num_workers": 2, "val_dataloader__num_workers": 1, "train_cfg__val_interval": 3}
@@ -56,6 +59,36 @@ def test_a_loader_whose_workers_ended_starts_new_ones():
     without = Loader([1, 2, 3])
     assert [int(number) for number in without] == [1, 2, 3]
     without.end_workers()
+
+
+LEFT_OPEN = """
+from rdet.engine.loader import Loader
+from rdet.engine.runner import _begin_worker
+
+batches = iter(Loader(list(range(100)), num_workers=1, worker_init_fn=_begin_worker))
+print(int(next(batches)))
+"""
+
+
+def test_a_program_that_leaves_a_loader_open_ends():
+    done = subprocess.run([sys.executable, "-c", LEFT_OPEN], capture_output=True, text=True, timeout=200)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "")
+
+
+def test_a_worker_that_is_stuck_is_killed(monkeypatch):
+    """It hears neither that it is to end nor SIGTERM; torch waits for it twice, which is shortened here."""
+    monkeypatch.setattr(torch.utils.data._utils, "MP_STATUS_CHECK_INTERVAL", 0.2)
+    loader = Loader([0], num_workers=1, collate_fn=never, worker_init_fn=_begin_worker)
+    iterator = iter(loader)
+    (worker,) = iterator._workers
+    time.sleep(0.2)  # until it ignores SIGTERM
+    loader.end_workers()
+    worker.join(10)
+    assert not worker.is_alive()
+
+
+def never(samples):
+    time.sleep(1000)
 
 
 def collate_with_a_bug(samples):

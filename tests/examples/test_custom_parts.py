@@ -1,13 +1,11 @@
 """The tutorial's file, outside of the package, trains and is tested from its config."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from forked import Forked
 
 from rdet.datasets.synthetic import make_synthetic_coco
 from rdet.models.losses.focal_loss import FocalLoss
@@ -37,20 +35,13 @@ def test_it_trains_and_is_tested(tmp_path):
         "model.backbone.frozen_stages=0",
         "model.backbone.norm_eval=False",
     ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), str(EXAMPLE)])}
 
     def run(tool, *words):
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "tools" / tool), str(EXAMPLE / "my_detector.py"), *words],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=250,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        words = [str(EXAMPLE / "my_detector.py"), *words]
+        process = Forked(ROOT / "tools" / tool, words, tmp_path, [{"PYTHONPATH": str(EXAMPLE)}])
+        said, _ = process.communicate()
+        assert process.returncode == 0, said
+        return said
 
     run("train.py", "--cfg-options", *options, "train_cfg.max_iters=12", "default_hooks.logger.interval=1")
     work_dir = tmp_path / "work_dirs" / "my_detector"

@@ -70,7 +70,7 @@ class Reader:
     Attributes:
         name: As the table of results calls it.
         make: Makes a case from random numbers, with its files in a folder of its own.
-        cases: How many cases the short version runs; the long one runs fifty times as many.
+        cases: Of which the short version runs a third, or ten; the long one runs fifty times as many.
         seconds: How long a case may take.
     """
 

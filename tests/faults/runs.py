@@ -15,7 +15,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-import mmengine.runner.runner  # noqa: E402
 import torch  # noqa: E402
 from disk import Disk, Harm, watched  # noqa: E402
 from tiny_run import write_tiny_run  # noqa: E402
@@ -225,8 +224,6 @@ def _work(words: Sequence[str], environment: dict, said: Path, disk: Disk, group
 def _warm_up(config: Path, work_dir: Path) -> None:
     """Imports and makes what every run needs, once."""
     torch.set_num_threads(1)
-    known = mmengine.runner.runner.collect_env()
-    mmengine.runner.runner.collect_env = lambda: dict(known)  # it asks compilers for their versions
     cfg = load_run_config(str(config), [], str(work_dir))
     cfg.experiment_name, cfg.log_level = f"warm_{os.getpid()}_{id(cfg)}", "ERROR"
     build_runner(cfg)

@@ -4,11 +4,10 @@ They are tried by a program of its own: it forks, and a fork of a process that h
 """
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from forked import Forked
 from promises import all_promises
 from readers import all_readers
 
@@ -21,8 +20,7 @@ SHORT = [promise.name for promise in all_promises() if promise.short and promise
 def test_promises_are_kept(names, tmp_path):
     out = tmp_path / "promises.json"
     options = ["--short", "--jobs", "1", "--seed", str(SEED), "--out", str(out)]
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__).parent), *names, *options], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    program = Forked(Path(__file__).parent / "__main__.py", [*names, *options], tmp_path)
+    said, _ = program.communicate(timeout=280)
+    assert program.returncode == 0, said
     assert all(row["cases"] for row in json.loads(out.read_text())["promises"])

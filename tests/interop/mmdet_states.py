@@ -1,6 +1,7 @@
 """State dicts as MMDetection 3.3 has them, made from names and shapes."""
 
 import zlib
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -73,9 +74,10 @@ def shapes(
 
 def weights(of: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
     """Values that depend on a weight's name alone, so that two weights never are the same by chance."""
-    return {name: _values(name, shape) for name, shape in of.items()}
+    return {name: _values(name, tuple(shape)).clone() for name, shape in of.items()}
 
 
+@cache
 def _values(name: str, shape: tuple[int, ...]) -> Tensor:
     if name.endswith("num_batches_tracked"):
         return torch.tensor(7)

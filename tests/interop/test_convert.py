@@ -64,13 +64,17 @@ def test_mmdetections_checkpoint_is_a_detector_by_itself(family, save):
 
 @pytest.mark.parametrize("name", ["retinanet", "fcos_first_head", "gfl"])
 def test_mmdetections_numbers(name, save):
-    """300 of 300 detections of a converted checkpoint with made weights, as MMDetection 3.3 gives them."""
+    """All detections of a converted checkpoint with made weights, as MMDetection 3.3 gives them.
+
+    In one image: the parity tests have the others, with the same weights.
+    """
     expected = json.loads((Path(__file__).parent / "fixtures" / f"{name}.json").read_text())
     source = Source.of(expected["config"])
     made = made_weights(source.shapes(source.detector()))
     model = init_detector(save(made, f"{source.name}.pth"), cfg_options=INPUT)
-    for one, theirs in zip(detections(model, made_images()), expected["predictions"], strict=True):
-        assert agreement(one, theirs).complete
+    (found,) = detections(model, made_images()[:1])
+    assert agreement(found, expected["predictions"][0]).matched == 100
+    assert agreement(found, expected["predictions"][0]).complete
 
 
 def test_tood_with_anchors(save):

@@ -11,6 +11,7 @@ import pytest
 import torch
 from mmengine.structures import InstanceData
 from small_detector import match
+from tiny_parts import TinyBackbone
 
 import rdet.models.assigners
 import rdet.models.dense_heads
@@ -96,8 +97,8 @@ def build(head, assigner):
     cfg = {
         "type": "OneStageDetector",
         "num_classes": 3,
-        "backbone": {"type": "ResNet", "depth": 18, "out_indices": (1, 2)},
-        "neck": {"type": "FPN", "out_channels": 8, "num_extra": 1},
+        "backbone": {"type": TinyBackbone, "dropout": 0.0},
+        "neck": {"type": "FPN", "out_channels": 8, "num_extra": 2},
         "bbox_head": {"type": head, "feat_channels": 8, "stacked_convs": 1},
         "anchor_generator": {"type": "AnchorGenerator", "scales_per_octave": 1, "ratios": [1.0]},
         "assigner": {"type": assigner},
