@@ -1,5 +1,6 @@
 """A text that grows, and gets its name when it is complete."""
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -68,3 +69,14 @@ class GrowingText:
             self._file.close()
         with suppress(OSError):
             self.part.unlink(missing_ok=True)
+
+
+def need_name(path: Path) -> None:
+    """Raise unless a file can get a name in the end: what was found until then would be lost.
+
+    Raises:
+        OutputError: A folder has that name.
+    """
+    if os.path.isdir(path):
+        with writing(path):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
