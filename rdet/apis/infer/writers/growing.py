@@ -1,10 +1,10 @@
 """A text that grows, and gets its name when it is complete."""
 
-import errno
 import os
 from contextlib import suppress
 from pathlib import Path
 
+from rdet.errors import OutputError
 from rdet.files import PART, writing
 
 
@@ -78,5 +78,7 @@ def need_name(path: Path) -> None:
         OutputError: A folder has that name.
     """
     if os.path.isdir(path):
-        with writing(path):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise OutputError(
+            f"cannot write {path} (Is a directory); remove the folder of that name, or take another path, "
+            "then start again"
+        )
