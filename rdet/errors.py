@@ -154,6 +154,10 @@ _REMEDIES = {
     errno.EMFILE: "raise the limit for open files (ulimit -n)",
     errno.EROFS: "take a place that can be written",
     errno.EIO: "check the disk",
+    errno.EISDIR: "remove the folder of that name, or take another path",
+    errno.ENOTDIR: "remove the file that has the name of a folder of it, or take another path",
+    errno.EEXIST: "remove what has the name of its folder, or take another path",
+    errno.ENAMETOOLONG: "take a shorter name",
 }
 
 

@@ -4,7 +4,10 @@ import io
 import os
 import posixpath
 import re
+from concurrent.futures import Future
 from http.client import HTTPException
+from threading import Thread
+from time import monotonic
 from typing import Any, BinaryIO
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
@@ -18,6 +21,8 @@ from rdet.messages import in_one_line
 
 _ADDRESS = re.compile(r"(?:\w+:)?\w+://")
 _TIMEOUT = 30  # seconds without a byte
+_LONGEST = 300  # seconds for a whole file, which a server that sends a byte now and then would never end
+_PIECE = 2**16  # bytes
 
 BackendArgs = dict[str, Any] | None
 
@@ -83,15 +88,46 @@ def _backend(path: str, backend_args: BackendArgs) -> Any:
 
 
 def _get_http(address: str, most: int | None) -> bytes:
+    """Read in a thread of its own: a server may be slow in each step, from the name to the last byte."""
+    content: Future[bytes] = Future()
+
+    def fetch() -> None:
+        try:
+            content.set_result(_fetched(address, most, monotonic() + _LONGEST))
+        except BaseException as error:
+            content.set_exception(error)
+
+    Thread(target=fetch, daemon=True).start()
+    try:
+        return content.result(_LONGEST)
+    except TimeoutError as error:
+        if content.done():
+            raise OSError(0, f"the server sent nothing for {_TIMEOUT} seconds") from error
+        raise OSError(0, f"it took over {_LONGEST} seconds") from error
+
+
+def _fetched(address: str, most: int | None, until: float) -> bytes:
     try:
         with urlopen(address, timeout=_TIMEOUT) as answer:
-            data: bytes = answer.read() if most is None else answer.read(most + 1)
-            return data
+            data = bytearray()
+            while most is None or len(data) <= most:
+                piece = answer.read1(_PIECE if most is None else min(_PIECE, most + 1 - len(data)))
+                if not piece:
+                    break
+                data += piece
+                if monotonic() > until:  # whoever asked has gone on
+                    raise OSError(0, f"it took over {_LONGEST} seconds")
+            missing = getattr(answer, "length", None)  # none after a redirection to ftp
+            if missing and (most is None or len(data) <= most):
+                raise OSError(0, f"the connection ended {missing} bytes too early")
+            return bytes(data)
     except HTTPError as error:
         if error.code in (404, 410):
             raise FileNotFoundError(2, "the server has no such file", address) from error
         raise OSError(0, f"the server says {error.code} {error.reason}") from error
     except URLError as error:
+        if isinstance(error.reason, TimeoutError):
+            raise error.reason from error
         raise OSError(0, str(error.reason)) from error
     except (HTTPException, ValueError) as error:
         raise OSError(0, f"{type(error).__name__}: {error}") from error

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from mmengine.config import Config
 
 from rdet.errors import ConfigError
+from rdet.messages import shown
 
 
 def loader_cfg(cfg: Config, split: str):
@@ -41,7 +42,11 @@ def not_undone(steps: Iterable[dict]) -> str | None:
 
 def check_test_pipeline(pipeline: Iterable[dict], where: str) -> None:
     """Raise ConfigError if an image is evaluated otherwise than as it is, so that its detections are elsewhere."""
+    if not isinstance(pipeline, list | tuple):
+        raise ConfigError(f"{where} is no list of transforms but {shown(pipeline)}; give a list")
     for index, step in enumerate(pipeline):
+        if not isinstance(step, dict) or "type" not in step:
+            raise ConfigError(f"{where}.{index} is {shown(step)}, which names no transform; give it a type")
         name = name_of(step)
         if (name == "RandomFlip" or name in _NOT_UNDONE) and step.get("prob", 1.0) != 0:
             raise ConfigError(

@@ -12,7 +12,7 @@ from rdet.analysis.detections.results import read_detections
 from rdet.analysis.detections.truth import Truth, truth_of_config, truth_of_file
 from rdet.apis.cli import load_run_config
 from rdet.apis.run_record import read_record
-from rdet.errors import ConfigError
+from rdet.errors import ConfigError, MissingFileError
 from rdet.evaluation.coco_eval import MAX_DETS
 from rdet.files import write_text
 from rdet.report.page import PageOptions, report_page
@@ -35,8 +35,12 @@ def find_truth(
         cfg_options: Overrides of the config.
 
     Raises:
+        MissingFileError: There are no such results.
         ConfigError: Nothing is given, and ``rdet test`` left no record beside the results.
     """
+    for path in results:
+        if not path.exists():
+            raise MissingFileError(f"no results at {path}; give the path of what 'rdet test --out' wrote")
     if annotations is not None:
         return truth_of_file(annotations, images)
     options = list(cfg_options)

@@ -8,6 +8,8 @@ from rdet.analysis.detections.classes import ClassRow
 from rdet.analysis.detections.diagnosis import Diagnosis
 from rdet.analysis.detections.mistakes import TIDE_KINDS
 
+_LOW = 0.1  # scores that a test keeps, and what is written to be looked at does not
+
 
 def remarks(model: Diagnosis) -> list[str]:
     """Say in a few sentences what the numbers of a detector mean."""
@@ -19,6 +21,12 @@ def _remarks(model: Diagnosis) -> Iterator[str]:
     if not len(model.evaluated.detections.rows):
         yield "There are no detections."
         return
+    least = model.evaluated.detections.rows[:, 5].min()
+    if least > _LOW:
+        yield (
+            f"No detection has a score below {least:.2f}: what scores less was left out, so AP and recall are lower "
+            "than the detector's."
+        )
     if best.f1 > 0:
         yield (
             f"F1 is best at a score of {best.threshold:.2f}: {best.precision:.0%} of the detections there are right, "

@@ -67,6 +67,9 @@ def test_a_path_an_array_and_a_batch_give_the_same(config, trained, tmp_path):
         (np.zeros((0, 8, 3), np.uint8), "image 0 is an array"),
         (torch.zeros(3, 8, 8), "image 0 is a tensor .* of torch.float32; give RGB"),
         (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), r"image 0 is a tensor \(1, 3, 8, 8\)"),
+        (torch.zeros(3, 0, 8, dtype=torch.uint8), r"image 0 is a tensor \(3, 0, 8\)"),
+        (Image.new("RGB", (0, 5)), "image 0 is a picture of Pillow of 0x5 pixels"),
+        *((Image.new(mode, (8, 8)), f"of 8x8 pixels in mode {mode}; give one of") for mode in ("I;16", "I", "F")),
         ([b"bytes"], "image 0 is of type bytes; give a path"),
     ],
 )

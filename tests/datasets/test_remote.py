@@ -1,11 +1,12 @@
 """Data in archives and on http are read as those on the disk are, with the same limits and errors."""
 
+import contextlib
 import io
 import os
 import tarfile
 import threading
 import zipfile
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,6 +19,7 @@ from mmengine.structures import InstanceData
 from PIL import Image
 from tiny_run import write_tiny_run
 
+from rdet import remote
 from rdet.datasets import CocoDataset, CsvDataset, VocDataset, YoloDataset
 from rdet.datasets.images import image_size, read_image
 from rdet.datasets.paths import paths_within
@@ -333,3 +335,51 @@ def test_a_backend_of_ones_own(data, tmp_path, monkeypatch):
 def test_what_cannot_be_listed_is_said(kind, options, message, place):
     with pytest.raises(DatasetError, match=message):
         kind(**options, data_root=place)
+
+
+@pytest.mark.parametrize("slow", ["head", "body", "silent"])
+def test_a_server_that_never_ends_is_given_up(slow, monkeypatch):
+    """It sends a byte now and then, so no single wait is long."""
+
+    class Dribbling(BaseHTTPRequestHandler):
+        def log_message(self, *words):
+            pass
+
+        def do_GET(self):
+            with contextlib.suppress(OSError):
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n" + b"\r\n" * (slow == "body"))
+                while not over.wait(0.02):
+                    self.wfile.write(b"x" * (slow != "silent"))
+
+    over = threading.Event()
+    monkeypatch.setattr(remote, "_LONGEST", 30 if slow == "silent" else 0.3)
+    monkeypatch.setattr(remote, "_TIMEOUT", 0.2 if slow == "silent" else 30)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Dribbling)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    why = r"the server sent nothing for 0\.2 seconds" if slow == "silent" else r"it took over 0\.3 seconds"
+    try:
+        with pytest.raises(BadImageError, match=rf"/a\.png: cannot read the image file \({why}\); mend"):
+            read_image(f"http://127.0.0.1:{server.server_port}/a.png")
+    finally:
+        over.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_a_download_that_breaks_off_is_an_error():
+    class Short(BaseHTTPRequestHandler):
+        def log_message(self, *words):
+            pass
+
+        def do_GET(self):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + b"x" * 40)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Short)
+    thread = threading.Thread(target=server.handle_request, daemon=True)
+    thread.start()
+    with pytest.raises(BadImageError, match="the connection ended 60 bytes too early"):
+        read_image(f"http://127.0.0.1:{server.server_port}/a.png")
+    thread.join()
+    server.server_close()

@@ -113,6 +113,9 @@ def test_results_that_say_no_truth_ask_for_it(files, monkeypatch, capsys):
     with pytest.raises(SystemExit, match="1"):
         rdet_report(monkeypatch, files["a"])
     assert "what is it judged by? Give --ann FILE.json, or --config CONFIG" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="1"):
+        rdet_report(monkeypatch, files["a"], "nowhere.json")
+    assert "no results at nowhere.json; give the path of what 'rdet test --out' wrote" in capsys.readouterr().err
 
 
 def test_without_hotcoco_one_line_says_what_to_install(monkeypatch):

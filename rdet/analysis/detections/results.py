@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from rdet import coco_boxes, coco_json
+from rdet.analysis.detections.boxes_of_masks import with_boxes
+from rdet.analysis.detections.matching_ids import by_names, category_ids, image_ids, is_id
 from rdet.analysis.detections.truth import Truth
 from rdet.errors import DatasetError, EvaluationError, NonFiniteDetectionError, ResultsError
 from rdet.evaluation.coco_eval import as_rows
@@ -36,7 +38,8 @@ def read_detections(path: str | Path, truth: Truth) -> Detections:
         path: A list of ``image_id``, ``category_id``, ``bbox`` (x, y, width, height) and ``score``, as pycocotools,
             Detectron2 (``coco_instances_results.json``) and MMDetection (``*.bbox.json``) have it; of an entry with a
             mask alone, the box around it is taken. Or a dict with ``images``, ``categories`` and ``annotations`` with
-            scores: images are then found by ``file_name`` and classes by name.
+            scores: images are then found by ``file_name`` and classes by name. See
+            :mod:`~rdet.analysis.detections.matching_ids` for ids that are written otherwise than in the truth.
         truth: What they are judged by.
 
     Raises:
@@ -49,18 +52,20 @@ def read_detections(path: str | Path, truth: Truth) -> Detections:
         content = coco_json.parse(read_regular(path), where)
         notes: list[str] = []
         if isinstance(content, dict):
-            entries = _renamed(coco_json.lists(content, ("images", "categories", "annotations"), (), where), truth)
+            entries = by_names(content, truth, where)
         else:
             entries = content
         if not isinstance(entries, list):
             raise ResultsError(f"{where} is no list of detections but {shown(entries)}; give a COCO results file")
         _check_scores(entries, where)
-        with_boxes = [_boxed(entry) for entry in entries]
-        if with_boxes != entries:
+        boxed, has_masks = with_boxes(entries, where)
+        if has_masks:
             notes.append("Masks are not evaluated: boxes are, and of an entry without one the box around its mask.")
-        boxes = coco_boxes.bboxes(with_boxes, lambda row: f"results[{row}]", where)
-        keys = ("image_id", "category_id")
-        images, categories = (coco_json.column(entries, "results", key, where) for key in keys)
+        coco_json.column(boxed, "results", "bbox", where)
+        boxes = coco_boxes.bboxes(boxed, lambda row: f"results[{row}]", where)
+        images, of_images = image_ids(coco_json.column(entries, "results", "image_id", where), truth)
+        categories, of_categories = category_ids(coco_json.column(entries, "results", "category_id", where), truth)
+        notes += [*of_images, *of_categories]
     except OSError as error:
         raise ResultsError(f"{where} cannot be read ({why_unreadable(error)}); check the path") from error
     except DatasetError as error:
@@ -69,8 +74,8 @@ def read_detections(path: str | Path, truth: Truth) -> Detections:
     known_categories = _known(categories, truth.category_numbers)
     if entries and not known_images.any():
         raise EvaluationError(
-            f"{where}: none of its images is in the truth, {truth.source}: {few(map(repr, dict.fromkeys(images)))}; "
-            "give the truth of these results"
+            f"{where}: none of its images is in the truth, {truth.source}: {_few(images)}; give the truth of these "
+            "results"
         )
     if entries and not known_categories.any():
         raise EvaluationError(
@@ -88,26 +93,6 @@ def read_detections(path: str | Path, truth: Truth) -> Detections:
     return Detections(as_rows(arrays, truth.image_numbers, same), tuple(notes))
 
 
-def _renamed(content: dict[str, list], truth: Truth) -> list[dict[str, Any]]:
-    """Give the detections of a dict the truth's ids of their images and categories; None where it has no such."""
-    ids = {str(image.get("file_name")): image["id"] for image in truth.content["images"]}
-    short = {Path(name).name: id_ for name, id_ in ids.items()}
-    images = {
-        image["id"]: ids.get(image["file_name"], short.get(Path(image["file_name"]).name))
-        for image in content["images"]
-    }
-    names = {category["name"]: category["id"] for category in truth.content["categories"]}
-    categories = {category["id"]: names.get(category["name"]) for category in content["categories"]}
-    return [
-        {
-            **row,
-            "image_id": images.get(row.get("image_id")),
-            "category_id": categories.get(row.get("category_id")),
-        }
-        for row in content["annotations"]
-    ]
-
-
 def _check_scores(entries: list[dict[str, Any]], where: str) -> None:
     for i, value in enumerate(coco_json.column(entries, "results", "score", where)):
         if type(value) not in (int, float):
@@ -118,27 +103,16 @@ def _check_scores(entries: list[dict[str, Any]], where: str) -> None:
             )
 
 
-def _boxed(entry: dict[str, Any]) -> dict[str, Any]:
-    """Give an entry that has a mask and no box the box around the mask."""
-    mask = entry.get("segmentation")
-    if "bbox" in entry or not mask:
-        return entry
-    if isinstance(mask, dict) and isinstance(mask.get("counts"), str | bytes):
-        from pycocotools import mask as masks
-
-        return {**entry, "bbox": masks.toBbox(mask).tolist()}
-    if isinstance(mask, list) and all(isinstance(polygon, list) and len(polygon) % 2 == 0 for polygon in mask):
-        points = np.concatenate([np.asarray(polygon, dtype=np.float64).reshape(-1, 2) for polygon in mask])
-        return {**entry, "bbox": [*points.min(0).tolist(), *np.ptp(points, axis=0).tolist()]}
-    return entry
-
-
 def _known(values: list[Any], of: dict[Any, int]) -> np.ndarray:
-    return np.array([isinstance(value, int | str) and value in of for value in values], dtype=bool)
+    return np.array([is_id(value) and value in of for value in values], dtype=bool)
 
 
 def _left_out(values: list[Any], known: np.ndarray, what: str) -> Iterable[str]:
     if not known.all():
         unknown = [value for value, is_known in zip(values, known.tolist(), strict=True) if not is_known]
-        names = few(map(repr, dict.fromkeys(map(str, unknown))))
-        yield f"Left out: {len(unknown)} of {len(values)} detections, of which the truth has no {what}_id: {names}."
+        count = f"{len(unknown)} of {len(values)}"
+        yield f"Left out: {count} detections, of which the truth has no {what}: {_few(unknown)}."
+
+
+def _few(values: Iterable[Any]) -> str:
+    return few(dict.fromkeys(map(shown, values)))

@@ -2,6 +2,8 @@
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -33,7 +35,7 @@ class Frames:
 
     def __init__(self, source: Source):
         self._source = source
-        with quiet_decoders():
+        with quiet_decoders(), _silent_opencv():
             self._capture = _opened(source)
             if not self._capture.isOpened():
                 self.close()
@@ -86,6 +88,17 @@ class Frames:
     def close(self) -> None:
         """Let go of the file or the camera."""
         self._capture.release()
+
+
+@contextmanager
+def _silent_opencv() -> Iterator[None]:
+    """Have OpenCV say nothing of what it tries in vain: it prints whole exceptions."""
+    before = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(before)
 
 
 def _opened(source: Source) -> cv2.VideoCapture:

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from rdet.errors import ConfigError
 
+_DEEP = "IF"  # how modes of more than 8 bits begin: I, I;16, F
+
 Picture: TypeAlias = str | Path | np.ndarray | Tensor | Image.Image
 
 
@@ -33,9 +35,15 @@ def as_bgr(image: np.ndarray | Tensor | Image.Image, index: int) -> np.ndarray:
         ConfigError: It is of another shape or type.
     """
     if isinstance(image, Image.Image):
+        if image.mode[0] in _DEEP or 0 in image.size:
+            size = f"{image.width}x{image.height}"
+            raise ConfigError(
+                f"image {index} is a picture of Pillow of {size} pixels in mode {image.mode}; give one of 8 bits a "
+                "channel that is not empty: larger values would be cut"
+            )
         return np.ascontiguousarray(np.asarray(ImageOps.exif_transpose(image).convert("RGB"))[:, :, ::-1])
     if isinstance(image, Tensor):
-        if image.dtype != torch.uint8 or image.dim() != 3 or len(image) != 3:
+        if image.dtype != torch.uint8 or image.dim() != 3 or len(image) != 3 or not image.numel():
             raise ConfigError(
                 f"image {index} is a tensor {tuple(image.shape)} of {image.dtype}; give RGB (3, H, W) of torch.uint8"
             )

@@ -38,8 +38,12 @@ def steps_of(cfg: Config) -> list[dict]:
         raise ConfigError(
             "the config has neither a test_dataloader nor a val_dataloader, whose pipeline is used; add one"
         )
-    dataset = next(innermost(loader.dataset))
-    check_test_pipeline(dataset.pipeline, "the pipeline of the test data")
+    where = "test_dataloader" if cfg.get("test_dataloader") else "val_dataloader"
+    dataset = next(innermost(loader.get("dataset") or {}), {})
+    if "pipeline" not in dataset:
+        instead = "; change val_dataloader instead" if where == "test_dataloader" and cfg.get("val_dataloader") else ""
+        raise ConfigError(f"{where} has no dataset with a pipeline, which images are read with{instead or '; add one'}")
+    check_test_pipeline(dataset["pipeline"], f"{where}.dataset.pipeline")
     return list(dataset.pipeline)
 
 

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import TypeVar
 
 from rdet.apis.infer.frames import Frames
+from rdet.apis.infer.names import frame_stem
 from rdet.apis.infer.pipeline import Transforms, picture_of, prepared
 from rdet.apis.infer.shot import Frame, Shot
 from rdet.apis.infer.sources import Source
@@ -76,7 +77,7 @@ class Reader:
         index = 0
         while True:
             frame = Frame(f"{source.stem}.mp4", index, video.fps)
-            name = f"{source.stem}/{index:06d}"
+            name = frame_stem(source.stem, index)
             yield partial(self._next_frame, video, Shot(f"{name}.jpg", name, source.where, frame))
             index += 1
 

@@ -65,13 +65,14 @@ def is_alone(sources: Sequence[Source]) -> bool:
 def _found(text: str, names: Names, base: Path | None = None) -> Iterator[Source]:
     """Find what one input stands for; of a line of a list, ``base`` is the folder of the list."""
     if text.startswith(_STREAMS):
-        yield Source(text, *names.of(name_of_address(text)), is_video=True, is_live=True)
+        yield Source(text, *names.of(name_of_address(text), True), is_video=True, is_live=True)
     elif text.startswith(_HTTP):
-        yield Source(text, *names.of(name_of_address(text)), is_video=_is_video(text.partition("?")[0]))
+        is_video = _is_video(text.partition("?")[0])
+        yield Source(text, *names.of(name_of_address(text), is_video), is_video=is_video)
     elif text.startswith("@") and base is None and not os.path.lexists(text):
         yield from _listed(Path(text[1:]).expanduser(), names)
     elif text.isdecimal() and len(text) < 4 and not os.path.lexists(text):
-        yield Source(text, *names.of(f"camera_{text}"), is_video=True, is_live=True)
+        yield Source(text, *names.of(f"camera_{text}", True), is_video=True, is_live=True)
     else:
         yield from _on_disk(text, names, base)
 
@@ -156,7 +157,8 @@ def _listed(path: Path, names: Names) -> Iterator[Source]:
 
 def _file(path: Path, root: Path, names: Names, searched: bool = False) -> Source:
     name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
-    return Source(str(path), *names.of(name), _is_video(path.name), folder=root, searched=searched)
+    is_video = _is_video(path.name)
+    return Source(str(path), *names.of(name, is_video), is_video, folder=root, searched=searched)
 
 
 def _is_video(name: str) -> bool:

@@ -8,13 +8,14 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import cv2
 import pytest
 from bright_finder import STEPS, Finder, scene
+from mmengine.config import Config
 
-from rdet.apis.infer.pipeline import picture_of
+from rdet.apis.infer.pipeline import picture_of, steps_of
 from rdet.apis.infer.run import Settings, detect
 from rdet.apis.infer.sources import find_sources, is_alone
 from rdet.apis.infer.writers import make_writers
 from rdet.apis.infer.writers.base import Writer
-from rdet.errors import BadImageError, MissingFileError, UnknownNameError
+from rdet.errors import BadImageError, ConfigError, MissingFileError, UnknownNameError
 
 
 def run(finder, inputs, out, formats=("coco",), **settings):
@@ -61,6 +62,20 @@ def test_a_resize_of_the_config_is_replaced(pictures, tmp_path):
     finder = Finder([STEPS[0], {"type": "Resize", "scale": (640, 480), "keep_ratio": False}, STEPS[1]])
     run(finder, [pictures / "a.png"], tmp_path / "out", max_size=32)
     assert finder.batches == [[(3, 32, 32)]]
+
+
+@pytest.mark.parametrize(
+    ("loader", "said"),
+    [
+        ({"batch_size": 2}, "test_dataloader has no dataset with a pipeline, .*; change val_dataloader instead"),
+        ({"dataset": {"pipeline": {"0": {}}}}, "test_dataloader.dataset.pipeline is no list of transforms but"),
+        ({"dataset": {"pipeline": [{"to_float32": True}]}}, r"pipeline.0 is .*, which names no transform; give it a"),
+    ],
+)
+def test_half_a_test_loader_is_said(loader, said):
+    """As --cfg-options test_dataloader.batch_size=2 makes, of a config that has val_dataloader alone."""
+    with pytest.raises(ConfigError, match=said):
+        steps_of(Config({"val_dataloader": {"dataset": {"pipeline": []}}, "test_dataloader": loader}))
 
 
 def test_slices_of_images(finder, pictures, tmp_path):
@@ -122,11 +137,12 @@ def test_a_camera_is_read_until_it_ends(finder, tmp_path, monkeypatch):
     assert FakeCamera.last.released
 
 
-def test_a_camera_that_is_not_there_is_said(finder, pictures, tmp_path):
+def test_a_camera_that_is_not_there_is_said(finder, pictures, tmp_path, capfd):
     with pytest.raises(MissingFileError, match="camera 99 cannot be opened; check that it is there"):
         detect(finder, find_sources(["99"]), [], strict=is_alone(find_sources(["99"])))
     done, written = run(finder, ["99", pictures / "a.png"], tmp_path / "out")
     assert (names_of(written), list(done.failed)) == (["a.png"], ["camera_99"])
+    assert capfd.readouterr().err == ""  # OpenCV prints exceptions of what it tries
 
 
 @pytest.mark.parametrize("after", [0, 3])

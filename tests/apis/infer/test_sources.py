@@ -77,6 +77,18 @@ def test_no_two_results_share_a_name():
     names = Names()
     given = [names.of(name) for name in ("a.jpg", "a.png", "a.jpg", "b/a.jpg", "a.png")]
     assert given == [("a.jpg", "a"), ("a.png", "a.png"), ("a_2.jpg", "a_2"), ("b/a.jpg", "b/a"), ("a_2.png", "a_2.png")]
+    # The picture of an image whose name has no ending is a PNG.
+    assert [names.of(name)[0] for name in ("c", "c.png", "d.png", "d")] == ["c", "c_2.png", "d.png", "d_2"]
+
+
+def test_frames_and_images_do_not_share_a_name():
+    """As of a video whose frames lie in a folder of its name, whichever comes first."""
+    names = Names()
+    assert names.of("x/000000.jpg") == ("x/000000.jpg", "x/000000")
+    assert names.of("x.mp4", True) == ("x.mp4", "x_2")
+    assert names.of("y.mp4", True) == ("y.mp4", "y")
+    assert names.of("y/000001.jpg") == ("y/000001_2.jpg", "y/000001_2")
+    assert names.of("y/one.jpg") == ("y/one.jpg", "y/one")
 
 
 @pytest.mark.parametrize(

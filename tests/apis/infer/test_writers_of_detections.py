@@ -116,6 +116,14 @@ def test_what_cannot_be_written_is_named(tmp_path, name):
         writer.add(found(frame=Frame("x.mp4", 0, 5.0) if name == "video" else None))
 
 
+@pytest.mark.parametrize(("name", "file"), [("coco", "detections.json"), ("csv", "detections.csv"), ("video", "x.mp4")])
+def test_a_folder_of_the_name_of_a_file_is_said_before_the_work(tmp_path, name, file):
+    (tmp_path / file).mkdir()
+    with pytest.raises(OutputError, match=rf"{file} \(Is a directory\); remove the folder of that name, or take"):
+        make_writers((name,), tmp_path, CLASSES)[0].add(found(frame=Frame("x.mp4", 0, 5.0)))
+    assert [path.name for path in tmp_path.iterdir()] == [file]
+
+
 @pytest.mark.parametrize("file", ["images", "annotations"])
 def test_an_image_is_noted_with_its_detections_or_not_at_all(tmp_path, monkeypatch, file):
     """Whatever comes between, at whatever byte: the file can be read, and no image lacks what was found in it."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from rdet.apis.infer.shot import Found, Shot
 from rdet.apis.infer.writers.base import Writer
-from rdet.apis.infer.writers.growing import GrowingText
+from rdet.apis.infer.writers.growing import GrowingText, need_name
 from rdet.files import write_whole
 
 
@@ -22,10 +22,14 @@ class CocoWriter(Writer):
     Args:
         out_dir: Where it goes.
         classes: Names, by label.
+
+    Raises:
+        OutputError: A folder has the name of the file.
     """
 
     def __init__(self, out_dir: Path, classes: Sequence[str]):
         self.path = out_dir / "detections.json"
+        need_name(self.path)
         self._classes = classes
         self._failed: dict[str, str] = {}
         self._images: GrowingText | None = None

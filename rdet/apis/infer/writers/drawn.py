@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from rdet.apis.infer.names import picture_name
 from rdet.apis.infer.shot import Found
 from rdet.apis.infer.writers.base import Writer
 from rdet.apis.infer.writers.video import VideoFile
-from rdet.datasets.images import IMAGE_SUFFIXES
 from rdet.visualization.draw import draw_boxes, save_image
 
 _UNFIT = re.compile(r"[^\w.\- ]+")
@@ -37,9 +37,7 @@ class PictureWriter(Writer):
     def add(self, found: Found) -> None:
         """Write a picture, unless it is a frame of a video."""
         if found.shot.frame is None:
-            name = found.shot.name
-            name = name if name.lower().endswith(IMAGE_SUFFIXES) else f"{name}.png"
-            save_image(self._out_dir / name, drawn(found, self._classes))
+            save_image(self._out_dir / picture_name(found.shot.name), drawn(found, self._classes))
 
 
 class VideoWriter(Writer):

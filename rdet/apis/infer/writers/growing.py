@@ -4,6 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from rdet.errors import OutputError
 from rdet.files import PART, writing
 
 
@@ -68,3 +69,16 @@ class GrowingText:
             self._file.close()
         with suppress(OSError):
             self.part.unlink(missing_ok=True)
+
+
+def need_name(path: Path) -> None:
+    """Raise unless a file can get a name in the end: what was found until then would be lost.
+
+    Raises:
+        OutputError: A folder has that name.
+    """
+    if os.path.isdir(path):
+        raise OutputError(
+            f"cannot write {path} (Is a directory); remove the folder of that name, or take another path, "
+            "then start again"
+        )

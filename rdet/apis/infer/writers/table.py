@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rdet.apis.infer.shot import Found
 from rdet.apis.infer.writers.base import Writer
-from rdet.apis.infer.writers.growing import GrowingText
+from rdet.apis.infer.writers.growing import GrowingText, need_name
 from rdet.messages import printable
 
 _COLUMNS = ("image", "frame", "width", "height", "class", "label", "score", "x1", "y1", "x2", "y2")
@@ -19,10 +19,14 @@ class CsvWriter(Writer):
     Args:
         out_dir: Where it goes.
         classes: Names, by label.
+
+    Raises:
+        OutputError: A folder has the name of the file.
     """
 
     def __init__(self, out_dir: Path, classes: Sequence[str]):
         self._path = out_dir / "detections.csv"
+        need_name(self._path)
         self._classes = [printable(name) for name in classes]
         self._file: GrowingText | None = None
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from rdet.apis.infer.writers.growing import need_name
 from rdet.datasets.quiet import quiet_decoders
 from rdet.errors import OutputError
 from rdet.files import flush, writing
@@ -27,6 +28,7 @@ class VideoFile:
     """
 
     def __init__(self, path: Path, fps: float, size: tuple[int, int]):
+        need_name(path)
         self.path = path
         self._size = size
         self._part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")  # the suffix says the format
