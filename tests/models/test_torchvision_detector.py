@@ -64,10 +64,13 @@ def test_losses_and_detections_are_torchvisions(model_name, first, options):
         wanted = theirs(list(packed["inputs"]))
     assert sum(len(one["scores"]) for one in wanted) > 20
     for sample, one in zip(found, wanted, strict=True):
+        ours_ = sample.pred_instances
         boxes = one["boxes"] / torch.tensor([2.0, 0.5, 2.0, 0.5])
-        torch.testing.assert_close(sample.pred_instances.bboxes, boxes, rtol=1e-5, atol=1e-3)
-        torch.testing.assert_close(sample.pred_instances.scores, one["scores"], rtol=1e-4, atol=1e-5)
-        assert (sample.pred_instances.labels == one["labels"] - first).all()
+        assert len(ours_) == len(boxes)
+        # Of all but equal scores, the order may be another one.
+        one_row = torch.cat([ours_.bboxes, 1000 * ours_.labels[:, None], 100 * ours_.scores[:, None]], dim=1)
+        other = torch.cat([boxes, 1000 * (one["labels"][:, None] - first), 100 * one["scores"][:, None]], dim=1)
+        assert torch.cdist(other, one_row, p=torch.inf).min(dim=1).values.max() < 0.02
 
 
 def test_images_of_two_sizes_are_found_in_as_if_alone():
@@ -82,7 +85,7 @@ def test_images_of_two_sizes_are_found_in_as_if_alone():
         assert height <= one.img_shape[0] * 2
 
 
-def test_the_config_freezes_what_torchvision_freezes(monkeypatch):
+def test_the_configs_freeze_what_torchvision_freezes(monkeypatch):
     weights = resnet50().state_dict()
     monkeypatch.setattr(ResNet50_Weights, "get_state_dict", lambda *_, **__: weights)
     theirs = detection.fasterrcnn_resnet50_fpn(weights_backbone=ResNet50_Weights.IMAGENET1K_V1, num_classes=4)
@@ -96,6 +99,8 @@ def test_the_config_freezes_what_torchvision_freezes(monkeypatch):
     assert ours.detector.state_dict().keys() == theirs.state_dict().keys()
     for name in ("conv1.weight", "layer4.2.bn3.weight"):
         assert (ours.detector.backbone.body.state_dict()[name] == weights[name]).all()
+    second = load_config("configs/peers/faster_rcnn_r50_fpn_v2_1x_coco.py").model
+    assert all(value.requires_grad for value in MODELS.build(second, default_args={"num_classes": 3}).parameters())
 
 
 def test_weights_of_another_number_of_classes_load_but_for_the_classes(tmp_path):
