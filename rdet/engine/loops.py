@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 
 import torch
+from mmengine.model import is_model_wrapper
 from mmengine.runner import loops
 
 from rdet.engine.hooks.checkpoint_hook import EVALUATED
@@ -126,8 +127,16 @@ def _evaluate_what_was_not(loop, done: int, last: int) -> None:
 
 
 def _seed_iteration(loop) -> None:
-    """Make what is random in the model, such as dropout, a function of seed, process and iteration."""
-    torch.manual_seed(mix_seed(loop.runner.seed, loop.runner.rank, loop.iter))
+    """Make what is random in the model, such as dropout, a function of seed, process and iteration.
+
+    Parts of the data preprocessor that change with the iteration are told which one it is, and the seed.
+    """
+    runner = loop.runner
+    torch.manual_seed(mix_seed(runner.seed, runner.rank, loop.iter))
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    for module in model.data_preprocessor.modules():
+        if hasattr(module, "set_iteration"):
+            module.set_iteration(loop.iter, runner.seed)
 
 
 def _validation_is_due(loop, done: int, last: int) -> bool:
