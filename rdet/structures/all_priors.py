@@ -70,9 +70,3 @@ class AllPriors:
         predictions = self._predictions._replace(logits=self._predictions.quality_logits[..., None])
         truth = replace(self._truth, labels=torch.zeros_like(self._truth.labels))
         return AllPriors(predictions, self.priors, self._matches, truth, self.positives)
-
-    def of_positives(self, values: Tensor) -> Tensor:
-        """Give each positive its value (P,) and all other priors 0: (N, A)."""
-        index = (self.positives.image, self.positives.prior)
-        zeros = values.new_zeros(self.labels.shape)
-        return zeros.index_put(index, values * self.positives.weight, accumulate=True)  # a repeat adds 0

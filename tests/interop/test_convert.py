@@ -380,7 +380,7 @@ def test_the_tool_says_in_one_line_what_is_wrong(save, tmp_path):
     assert (code, error.splitlines()) == (
         1,
         [
-            f"error: {source} is not a checkpoint of mmdet, detectron2, torchvision, nanodet: its weights are "
+            f"error: {source} is not a checkpoint of mmdet, detectron2, torchvision, nanodet, yolox: its weights are "
             "called a.b; give one of those"
         ],
     )

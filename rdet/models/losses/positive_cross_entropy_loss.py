@@ -28,4 +28,6 @@ class PositiveCrossEntropyLoss(SoftSigmoidLoss):
 
     def of(self, priors: AllPriors) -> Tensor:
         positives = priors.positives
-        return priors.of_positives(self(positives.logits, positives.labels, positives.quality))
+        loss = self(positives.logits, positives.labels, positives.quality) * positives.weight
+        index = (positives.image, positives.prior)
+        return loss.new_zeros(priors.labels.shape).index_put(index, loss, accumulate=True)  # a repeat adds 0
