@@ -50,7 +50,7 @@ class EpochBasedTrainLoop(loops.EpochBasedTrainLoop):
         for index in range(self._iter - self._epoch * length, length):
             batch = next(stream)
             with self.runner.interruption.after_this():
-                _seed_iteration(self)
+                _begin_iteration(self)
                 self.run_iter(index, batch)
         self.runner.call_hook("after_train_epoch")
         self._epoch += 1
@@ -82,7 +82,7 @@ class IterBasedTrainLoop(loops.IterBasedTrainLoop):
             _set_epoch(self.runner.model, self._iter // len(self.dataloader.batch_sampler))
             batch = next(stream)
             with self.runner.interruption.after_this():
-                _seed_iteration(self)
+                _begin_iteration(self)
                 self.run_iter(batch)
             self._decide_current_val_interval()
             if _validation_is_due(self, self._iter, self._max_iters):
@@ -126,17 +126,20 @@ def _evaluate_what_was_not(loop, done: int, last: int) -> None:
         loop.runner.val_loop.run()
 
 
-def _seed_iteration(loop) -> None:
-    """Make what is random in the model, such as dropout, a function of seed, process and iteration.
-
-    Parts of the data preprocessor that change with the iteration are told which one it is, and the seed.
-    """
+def _begin_iteration(loop) -> None:
+    """Seed an iteration, and tell the parts of the data preprocessor that change with it which one it is."""
+    _seed_iteration(loop)
     runner = loop.runner
-    torch.manual_seed(mix_seed(runner.seed, runner.rank, loop.iter))
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    for module in model.data_preprocessor.modules():
+    preprocessor = getattr(model, "data_preprocessor", None)
+    for module in preprocessor.modules() if preprocessor is not None else ():
         if hasattr(module, "set_iteration"):
             module.set_iteration(loop.iter, runner.seed)
+
+
+def _seed_iteration(loop) -> None:
+    """Make what is random in the model, such as dropout, a function of seed, process and iteration."""
+    torch.manual_seed(mix_seed(loop.runner.seed, loop.runner.rank, loop.iter))
 
 
 def _validation_is_due(loop, done: int, last: int) -> bool:
