@@ -155,6 +155,8 @@ class Initial(_Epochs, total=False):
     loss_bbox_initial: _Training
     loss_dfl: _Training
     loss_quality: _Training
+    loss_obj: _Training
+    loss_l1: _Training
     quality: _Training
     bbox_weight: _Training
     cls_mass: _Training

@@ -310,7 +310,9 @@ LOOPS = Registry("loop", root.LOOPS, ("rdet.engine",), fallback=("mmengine.runne
 LOG_PROCESSORS = Registry("log processor", root.LOG_PROCESSORS, ("rdet.engine",), fallback=("mmengine.runner",))
 OPTIM_WRAPPERS = Registry("optimizer wrapper", root.OPTIM_WRAPPERS, ("rdet.engine",), fallback=("mmengine.optim",))
 OPTIMIZERS = Registry("optimizer", root.OPTIMIZERS, (), fallback=("mmengine.optim",))
-PARAM_SCHEDULERS = Registry("parameter scheduler", root.PARAM_SCHEDULERS, (), fallback=("mmengine.optim",))
+PARAM_SCHEDULERS = Registry(
+    "parameter scheduler", root.PARAM_SCHEDULERS, ("rdet.engine",), fallback=("mmengine.optim",)
+)
 VISUALIZERS = Registry("visualizer", root.VISUALIZERS, (), fallback=("mmengine.visualization",))
 # rdet adds nothing to some of these; without them, mmengine warns that the scope has none.
 VISBACKENDS = Registry("visualizer backend", root.VISBACKENDS, ("rdet.engine",), fallback=("mmengine.visualization",))

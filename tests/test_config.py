@@ -46,7 +46,8 @@ def test_config_loads_and_its_model_builds(path):
     assert predictions.level_sizes == [(-(-side // stride),) * 2 for stride in model.neck.strides]
     assert predictions.logits.shape == (1, priors, classes)
     assert predictions.deltas.shape == (1, priors, model.bbox_coder.box_dim)
-    assert (predictions.quality_logits is not None) == ("loss_quality" in cfg.model)
+    has_quality = "loss_quality" in cfg.model or "loss_obj" in cfg.model
+    assert (predictions.quality_logits is not None) == has_quality
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=name_of)

@@ -8,17 +8,19 @@ def parse_args():
     parser.add_argument(
         "source",
         type=existing,
-        help="path, address or name (mmdet://..., detectron2://..., torchvision://..., nanodet://...)",
+        help="path, address or name (mmdet://..., detectron2://..., torchvision://..., nanodet://..., yolox://...)",
     )
     parser.add_argument("out", type=file_to_write, help="where the converted checkpoint goes")
     parser.add_argument(
         "--from",
         dest="origin",
-        choices=["auto", "mmdet", "detectron2", "torchvision", "nanodet"],
+        choices=["auto", "mmdet", "detectron2", "torchvision", "nanodet", "yolox"],
         default="auto",
         help="whose checkpoint it is (default: as the names of its weights say)",
     )
-    parser.add_argument("--to", dest="target", choices=["rdet", "mmdet"], default="rdet", help="whose it becomes")
+    parser.add_argument(
+        "--to", dest="target", choices=["rdet", "mmdet", "yolox"], default="rdet", help="whose it becomes"
+    )
     parser.add_argument(
         "--style",
         choices=["pytorch", "caffe"],

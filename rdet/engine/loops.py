@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 
 import torch
+from mmengine.model import is_model_wrapper
 from mmengine.runner import loops
 
 from rdet.engine.hooks.checkpoint_hook import EVALUATED
@@ -49,7 +50,7 @@ class EpochBasedTrainLoop(loops.EpochBasedTrainLoop):
         for index in range(self._iter - self._epoch * length, length):
             batch = next(stream)
             with self.runner.interruption.after_this():
-                _seed_iteration(self)
+                _begin_iteration(self)
                 self.run_iter(index, batch)
         self.runner.call_hook("after_train_epoch")
         self._epoch += 1
@@ -81,7 +82,7 @@ class IterBasedTrainLoop(loops.IterBasedTrainLoop):
             _set_epoch(self.runner.model, self._iter // len(self.dataloader.batch_sampler))
             batch = next(stream)
             with self.runner.interruption.after_this():
-                _seed_iteration(self)
+                _begin_iteration(self)
                 self.run_iter(batch)
             self._decide_current_val_interval()
             if _validation_is_due(self, self._iter, self._max_iters):
@@ -123,6 +124,17 @@ def _evaluate_what_was_not(loop, done: int, last: int) -> None:
     evaluated = loop.runner.message_hub.runtime_info.get(EVALUATED)
     if loop.iter > 0 and evaluated != loop.iter and _validation_is_due(loop, done, last):
         loop.runner.val_loop.run()
+
+
+def _begin_iteration(loop) -> None:
+    """Seed an iteration, and tell the parts of the data preprocessor that change with it which one it is."""
+    _seed_iteration(loop)
+    runner = loop.runner
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    preprocessor = getattr(model, "data_preprocessor", None)
+    for module in preprocessor.modules() if preprocessor is not None else ():
+        if hasattr(module, "set_iteration"):
+            module.set_iteration(loop.iter, runner.seed)
 
 
 def _seed_iteration(loop) -> None:

@@ -12,6 +12,7 @@ from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 from mmengine.runner import IterBasedTrainLoop, Runner
 
 from rdet.engine.hooks.checkpoint_hook import CheckpointHook
+from rdet.engine.schedules.quadratic_warmup_lr import QuadraticWarmupLR
 from rdet.errors import ConfigError
 
 _WITHOUT_END = schedules.INF
@@ -96,7 +97,11 @@ def _steps_of(schedule: _ParamScheduler) -> int | None:
     elif isinstance(schedule, schedules.CosineRestartParamScheduler):
         steps = schedule.cumulative_periods[-1]
     elif isinstance(
-        schedule, schedules.ConstantParamScheduler | schedules.LinearParamScheduler | schedules.PolyParamScheduler
+        schedule,
+        schedules.ConstantParamScheduler
+        | schedules.LinearParamScheduler
+        | schedules.PolyParamScheduler
+        | QuadraticWarmupLR,
     ):
         steps = schedule.end - schedule.begin
     else:

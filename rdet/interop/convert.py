@@ -24,13 +24,17 @@ from rdet.interop.mmdetection import from_mmdetection, to_mmdetection
 from rdet.interop.model_config import detectron2_config, mmdetection_config, torchvision_config
 from rdet.interop.nanodet import from_nanodet, is_nanodet
 from rdet.interop.nanodet_onnx import read_nanodet_onnx
+from rdet.interop.onnx_file import OnnxFile
 from rdet.interop.saved_config import saved_config
 from rdet.interop.torchvision import convert_fcos_state_dict, convert_retinanet_state_dict
+from rdet.interop.yolox import from_yolox, is_yolox, to_yolox
+from rdet.interop.yolox_onnx import is_yolox_onnx, read_yolox_onnx
 from rdet.interop.zoo import check_name, is_name, release, release_of_file
 from rdet.literal_config import literal_config
 from rdet.messages import few
 
-ORIGINS = ("mmdet", "detectron2", "torchvision", "nanodet")
+ORIGINS = ("mmdet", "detectron2", "torchvision", "nanodet", "yolox")
+TARGETS = ("rdet", "mmdet", "yolox")
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".pkl", ".ckpt", ".onnx")
 _REMEDY = "; take another checkpoint"
 _PARTS_OF_MMDETECTION = ("backbone", "neck", "bbox_head")  # a running normaliser is none of them
@@ -138,7 +142,7 @@ def convert_checkpoint(
     Args:
         source, origin, style: See :func:`open_checkpoint`.
         out: Where the converted checkpoint goes.
-        target: ``'rdet'`` or ``'mmdet'``.
+        target: ``'rdet'``, ``'mmdet'`` or, of YOLOX alone, ``'yolox'``: Megvii's.
 
     Returns:
         What it is, in one line.
@@ -153,14 +157,19 @@ def convert_checkpoint(
     converted = "converted_from" in meta_in(content)
     if target == "rdet" and not converted:
         if architecture_of(weights) or class_layers(weights):
-            other = ", or convert it with --to mmdet" if architecture_of(weights) else ""
+            known = architecture_of(weights) or is_yolox(weights, "rdet")
+            other = ", or convert it with --to mmdet" if known else ""
             raise CheckpointError(
                 f"{source} is a checkpoint of rdet already: nothing to convert; use it as it is{other}"
             )
         reason = f"its weights are called {few(weights, 3)}"
         raise CheckpointError(f"{source} is not a checkpoint of {', '.join(ORIGINS)}: {reason}; give one of those")
-    if target == "mmdet":
+    if is_yolox(weights, "rdet") and target != "rdet":
+        content = _as_yolox(content, weights, target)
+    elif target == "mmdet":
         content = _as_mmdetection(content, weights, str(source))
+    elif target == "yolox":
+        raise CheckpointError(f"{source} is no YOLOX, the only detector that --to yolox writes{_REMEDY}")
     write_tensors(out, content)
     said = meta_in(content).get("description")
     return f"{said if isinstance(said, str) and said else architecture_of(weights_in(content))}, written to {out}"
@@ -183,15 +192,18 @@ def origin_of(weights: Mapping[str, Any]) -> str | None:
     if any(name.startswith("backbone.body.") for name in weights):
         return "torchvision"
     layers = {name.split(".")[1] for name in weights if name.startswith("bbox_head.")}
-    if any(layer in layers for layer in CLASS_LAYERS):
+    if any(layer in layers for layer in CLASS_LAYERS) or is_yolox(weights, "mmdet"):
         return "mmdet"
+    if is_yolox(weights, "yolox"):
+        return "yolox"
     return "nanodet" if is_nanodet(weights) else None
 
 
 def _read(path: str) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
-    """Read a file and its weights; Detectron2's pickles of arrays and NanoDet's exports too."""
+    """Read a file and its weights; Detectron2's pickles of arrays, and exports of NanoDet and YOLOX, too."""
     if path.endswith(".onnx"):
-        return read_nanodet_onnx(path)
+        file = OnnxFile(path)
+        return (read_yolox_onnx if is_yolox_onnx(file) else read_nanodet_onnx)(file)
     if not path.endswith(".pkl"):
         content = read_checkpoint(path)
         return content, weights_in(content)
@@ -211,8 +223,11 @@ def _read(path: str) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
 def _from_mmdetection(
     content: Mapping[str, Any], weights: Mapping[str, Tensor], path: str, style: str | None
 ) -> Converted:
-    state, architecture = from_mmdetection(weights)
     meta = meta_in(content)
+    if is_yolox(weights, "mmdet"):
+        converted = from_yolox(content, weights, path)
+        return converted._replace(classes=_classes(meta, converted.num_classes))
+    state, architecture = from_mmdetection(weights)
     source = _source_config(meta, path)
     released = release_of_file(Path(path).name) is not None
     if not source and not released:
@@ -279,6 +294,7 @@ _CONVERTERS = {
     "detectron2": _from_detectron2,
     "torchvision": _from_torchvision,
     "nanodet": from_nanodet,
+    "yolox": from_yolox,
 }
 
 
@@ -325,6 +341,13 @@ def _as_mmdetection(content: Mapping[str, Any], weights: Mapping[str, Tensor], s
         "meta": {"dataset_meta": {"classes": classes}, "CLASSES": classes},
         "state_dict": to_mmdetection(weights, family),
     }
+
+
+def _as_yolox(content: Mapping[str, Any], weights: Mapping[str, Tensor], target: str) -> dict[str, Any]:
+    weights = to_yolox({k: v for k, v in weights.items() if k.partition(".")[0] in _PARTS_OF_MMDETECTION}, target)
+    classes = classes_in(content)
+    meta = {} if classes is None else {"dataset_meta": {"classes": classes}, "CLASSES": classes}
+    return {"meta": meta, "state_dict": weights} if target == "mmdet" else {"model": weights}
 
 
 def _family_of_config(cfg: Config | None, source: str) -> str:

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor
 
@@ -15,8 +13,8 @@ from rdet.interop.coco import default_classes
 from rdet.interop.converted import Converted
 from rdet.interop.model_config import config_of_repository
 from rdet.interop.nanodet_onnx import NUM_BINS
+from rdet.interop.whole_networks import check_complete, check_numbers, identity_norm
 from rdet.messages import few
-from rdet.registry import MODELS
 
 _WRAPPERS = re.compile(r"^(avg_model\.|model\.)")
 # The project's name -> rdet's. A None drops what is not used where classes and boxes share their tower.
@@ -69,7 +67,7 @@ def from_nanodet(
     needed = ("backbone.stage2.0.branch2.0.weight", "fpn.lateral_convs.0.conv.weight", "head.gfl_cls.0.weight")
     if any(name.startswith("aux_") for name in state) or not all(name in state for name in needed):
         raise CheckpointError(_UNKNOWN)
-    _check_numbers(state)
+    check_numbers({name: value for name, value in state.items() if not _is_dropped(name)})
     bins = state.get("head.distribution_project.project")
     num_bins = NUM_BINS if bins is None else bins.numel()
     renamed = dict(_renamed(name, value) for name, value in state.items() if not _is_dropped(name))
@@ -85,7 +83,7 @@ def from_nanodet(
     cfg = config_of_repository(f"configs/nanodet/nanodet_m_{320 if size == (320, 320) else 416}_coco.py", options)
     if size != (320, 320):
         cfg.val_dataloader.dataset.pipeline[1].scale = size
-    _check_complete(renamed, cfg, num_classes)
+    check_complete(renamed, cfg, num_classes, _UNKNOWN)
     width = renamed["backbone.stage2.0.branch2.0.weight"].shape[0] * 2
     description = f"NanoDet-m with {_BACKBONES[width]} for {size[0]} x {size[1]} pixels, {num_classes} classes"
     return Converted(renamed, cfg, default_classes(num_classes), num_classes, description)
@@ -108,17 +106,6 @@ def _side_of_name(path: str) -> int:
     return 416
 
 
-def _check_numbers(state: Mapping[str, Tensor]) -> None:
-    """Raise CheckpointError unless all weights are plain tensors of finite numbers."""
-    for name, value in state.items():
-        if name.endswith("num_batches_tracked") or _is_dropped(name):
-            continue
-        if not value.is_floating_point() or value.layout != torch.strided or value.is_meta:
-            raise CheckpointError(f"its weight {name} is no plain tensor of numbers")
-        if not value.isfinite().all():
-            raise CheckpointError(f"its weight {name} holds numbers that are not finite")
-
-
 def _split_class_layers(weights: dict[str, Tensor], num_bins: int) -> int:
     """Make two layers of each that gives classes and boxes, and return the number of classes."""
     finals = [name for name in weights if name.startswith("gfl_cls.")]
@@ -136,16 +123,6 @@ def _split_class_layers(weights: dict[str, Tensor], num_bins: int) -> int:
             [num_classes, 4 * num_bins]
         )
     return num_classes
-
-
-def _check_complete(weights: Mapping[str, Tensor], cfg: Config, num_classes: int) -> None:
-    """Raise CheckpointError unless the weights are exactly those of the network that the config describes."""
-    wanted = MODELS.build(cfg.model, default_args={"num_classes": num_classes}, where="model").state_dict()
-    wrong = [name for name, value in weights.items() if name not in wanted or value.shape != wanted[name].shape]
-    missing = [name for name in wanted if name not in weights and not name.endswith("num_batches_tracked")]
-    for what, names in (("missing", missing), ("unknown or of another shape", wrong)):
-        if names:
-            raise CheckpointError(f"of its weights {len(names)} are {what} ({few(names, 3)}); {_UNKNOWN}")
 
 
 def _is_dropped(name: str) -> bool:
@@ -167,11 +144,7 @@ def _with_identity_norms(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if norm is None:
             found[name] = value
             continue
-        found[f"{norm}.weight"] = torch.ones_like(value)
-        found[f"{norm}.bias"] = value
-        found[f"{norm}.running_mean"] = torch.zeros_like(value)
-        found[f"{norm}.running_var"] = torch.full_like(value, 1 - _EPS)
-        found[f"{norm}.num_batches_tracked"] = torch.tensor(0)
+        found |= identity_norm(norm, value, _EPS)
     return found
 
 

@@ -1,96 +1,51 @@
 """Weights of a NanoDet-m from the ONNX file that it was exported to."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from rdet.errors import CheckpointError, MissingFileError, MissingModuleError
-from rdet.messages import few
+from rdet.errors import CheckpointError
+from rdet.interop.onnx_file import OnnxFile
 
 NUM_BINS = 8  # of every released NanoDet-m: reg_max 7
 _BLOCKS = {2: 4, 3: 8, 4: 4}  # of ShuffleNetV2's stages
 _SLOPE = 0.1  # of its LeakyReLU
 
 
-def read_nanodet_onnx(path: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def read_nanodet_onnx(file: OnnxFile) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read the weights of an exported NanoDet-m. The export names most of them by numbers; their order tells them.
 
     Args:
-        path: The file. Nothing of it is run, and it may not refer to others.
+        file: The export.
 
     Returns:
         ``input_size``, width and height, where the file says it, and the weights under the names of the project's
         checkpoints; a convolution has its weight and the bias in which its normalisation went.
 
     Raises:
-        CheckpointError: It is no ONNX file, or not of a NanoDet-m.
-        MissingFileError: There is no such file.
-        MissingModuleError: The package onnx is not installed.
+        CheckpointError: It is not of a NanoDet-m.
     """
-    if not Path(path).is_file():
-        raise MissingFileError(f"no checkpoint at {path}; give the path of a file")
-    try:
-        import onnx
-    except ImportError as error:
-        raise MissingModuleError(f"{path} needs the package onnx; install it: pip install onnx") from error
-    try:
-        graph = onnx.load(path, load_external_data=False).graph
-    except Exception as error:  # protobuf's own errors are of no common kind
-        raise CheckpointError(
-            f"{path} cannot be read as an ONNX file ({type(error).__name__}); take another"
-        ) from error
-    arrays = {tensor.name: tensor for tensor in graph.initializer}
-    convolutions = [node for node in graph.node if node.op_type == "Conv"]
-    if any(node.op_type == "BatchNormalization" for node in graph.node):
-        raise CheckpointError(f"{path} has batch normalisation of its own; export it with its folding, as usual")
+    path, convolutions = file.path, file.convolutions
     chains = _chains(len(convolutions))
     if chains is None:
         raise CheckpointError(
             f"{path} has {len(convolutions)} convolutions, which is no NanoDet-m with ShuffleNetV2; take another"
         )
-    weights: dict[str, Tensor] = {}
-    for name, node in zip([name for chain in chains for name in chain], convolutions, strict=True):
-        missing = [repr(name) for name in node.input[1:] if name not in arrays or arrays[name].external_data]
-        if len(node.input) != 3 or not node.output or missing:
-            raise CheckpointError(
-                f"{path}: a convolution has no weight and bias in the file ({few(missing) or 'bias'}); export it with "
-                "its weights in it, as initializers"
-            )
-        for kind, tensor in zip(("weight", "bias"), node.input[1:], strict=True):
-            weights[f"{name}.{kind}"] = _tensor(arrays[tensor], path)
-    if not _is_connected(graph.node, convolutions, chains):
+    weights = file.weights([name for chain in chains for name in chain])
+    if not _is_connected(file.graph.node, convolutions, chains):
         raise CheckpointError(
             f"{path}: its convolutions are not connected as those of NanoDet-m, with LeakyReLU of {_SLOPE} between "
             "them; take another"
         )
-    given = [value for value in graph.input if value.name not in arrays]
-    shape = [dim.dim_value for value in given[:1] for dim in value.type.tensor_type.shape.dim]
-    content = {"input_size": (shape[3], shape[2])} if len(shape) == 4 and shape[2] and shape[3] else {}
-    for output in graph.output[len(_BLOCKS) :]:  # where those of the boxes follow those of the classes
+    content = {} if file.input_size is None else {"input_size": file.input_size}
+    for output in file.graph.output[len(_BLOCKS) :]:  # where those of the boxes follow those of the classes
         shape = [dim.dim_value for dim in output.type.tensor_type.shape.dim]
         if shape and all(shape) and 4 * NUM_BINS not in shape:
             raise CheckpointError(
                 f"{path}: its boxes are not of {NUM_BINS} bins a side (reg_max {NUM_BINS - 1}); take another"
             )
     return content, weights
-
-
-def _tensor(tensor: Any, path: str) -> Tensor:
-    """Read the numbers of an ONNX tensor as float32."""
-    from onnx import TensorProto, numpy_helper
-
-    if tensor.data_type not in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16):
-        raise CheckpointError(f"{path}: the weight {tensor.name!r} is not of floating point; take an export that is")
-    try:
-        return torch.from_numpy(numpy_helper.to_array(tensor).astype(np.float32))
-    except Exception as error:  # sizes that contradict each other and others' paths: errors of no common kind
-        raise CheckpointError(
-            f"{path}: the weight {tensor.name!r} is damaged ({type(error).__name__}); take another"
-        ) from error
 
 
 def _is_connected(nodes: Any, convolutions: Sequence[Any], chains: list[list[str]]) -> bool:

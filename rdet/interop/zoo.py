@@ -8,6 +8,7 @@ from rdet.messages import nearest
 
 _MMDETECTION = "https://download.openmmlab.com/mmdetection/v2.0/"
 _DETECTRON2 = "https://dl.fbaipublicfiles.com/detectron2/COCO-Detection/"
+_YOLOX = "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0/"
 _TORCHVISION = "https://download.pytorch.org/models/"
 
 # Name of the config in MMDetection 3 -> published box AP on COCO val2017, and where the weights are. The folder is the
@@ -150,6 +151,22 @@ _OF_MMDETECTION = {
         44.5,
         "tood/tood_r50_fpn_mstrain_2x_coco/tood_r50_fpn_mstrain_2x_coco_20211210_144231-3b23174c.pth",
     ),
+    "yolox_tiny_8xb8-300e_coco": (
+        32.0,
+        "yolox/yolox_tiny_8x8_300e_coco/yolox_tiny_8x8_300e_coco_20211124_171234-b4047906.pth",
+    ),
+    "yolox_s_8xb8-300e_coco": (
+        40.5,
+        "yolox/yolox_s_8x8_300e_coco/yolox_s_8x8_300e_coco_20211121_095711-4592a793.pth",
+    ),
+    "yolox_l_8xb8-300e_coco": (
+        49.4,
+        "yolox/yolox_l_8x8_300e_coco/yolox_l_8x8_300e_coco_20211126_140236-d3bd2b23.pth",
+    ),
+    "yolox_x_8xb8-300e_coco": (
+        50.9,
+        "yolox/yolox_x_8x8_300e_coco/yolox_x_8x8_300e_coco_20211126_140254-1ef88d67.pth",
+    ),
 }
 _OF_DETECTRON2 = {
     "retinanet_R_50_FPN_1x": (37.4, "retinanet_R_50_FPN_1x/190397773/model_final_bfca0b.pkl"),
@@ -212,7 +229,19 @@ _NANODET = Release(
     23.5,
 )
 RELEASES[_NANODET.name] = _NANODET
-PROJECTS = ("mmdet", "detectron2", "torchvision", "nanodet")
+# Box AP on val2017 as YOLOX's README lists it, and SHA-256, which others that ship these files give.
+_OF_YOLOX = {
+    "nano": (25.8, "cd28f55fbbc1829f99d9ac9b38a16d259a22889739c8728ea877610201feff7b"),
+    "tiny": (32.8, "9de513de589ac98bb92d3bca53b5af7b9acfa9b0bacb831f7999d0f7afaee8f0"),
+    "s": (40.5, "f55ded7181e1b0c13285c56e7790b8f0e8f8db590fe4edb37f0b7f345c913a30"),
+    "m": (46.9, "60076992b32da82951c90cfa7bd6ab70eba9eda243e08b940a396f60ac2d19b6"),
+    "l": (49.7, "1e6b7fa6240375370b2a8a8eab9066b3cdd43fd1d0bfa8d2027fd3a51def2917"),
+    "x": (51.1, "5652330b6ae860043f091b8f550a60c10e1129f416edfdb65c259be6caf355cf"),
+}
+for _size, (_box_ap, _checksum) in _OF_YOLOX.items():
+    _name = f"yolox://yolox_{_size}"
+    RELEASES[_name] = Release(_name, f"{_YOLOX}yolox_{_size}.pth", "sha256", _checksum, _box_ap)
+PROJECTS = ("mmdet", "detectron2", "torchvision", "nanodet", "yolox")
 
 _OLD_NAMES = {
     f"mmdet://{release.address.split('/')[-2]}": release.name

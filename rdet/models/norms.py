@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from rdet.errors import ConfigError, UnknownNameError
 from rdet.messages import nearest, shown
@@ -35,6 +36,13 @@ def keep_half_precision(network: nn.Module) -> None:
     for module in network.modules():
         if type(module) is nn.GroupNorm:
             module.__class__ = GroupNorm
+
+
+def norms_in_eval(network: nn.Module) -> None:
+    """Put the batch normalisations of a network into eval mode: they use the statistics that they have."""
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):
+            module.eval()
 
 
 def build_norm(norm_cfg: dict, channels: int) -> nn.Module:

@@ -1,10 +1,12 @@
 """All priors of a batch, as a classification loss sees them."""
 
+from dataclasses import replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from rdet.errors import ConfigError
 from rdet.structures.ground_truth import GroundTruth
 from rdet.structures.matches import Matches
 from rdet.structures.positives import Positives
@@ -24,6 +26,7 @@ class AllPriors:
     Attributes:
         logits: (N, A, K) class logits.
         priors: (A, 4) xyxy, the same for all images.
+        positives: Those of the priors that are matched to a box.
     """
 
     def __init__(
@@ -36,7 +39,8 @@ class AllPriors:
     ):
         self._matches = matches
         self._truth = truth
-        self._positives = positives
+        self._predictions = predictions
+        self.positives = positives
         self.logits = predictions.logits
         self.priors = priors
 
@@ -49,8 +53,20 @@ class AllPriors:
     @cached_property
     def quality(self) -> Tensor:
         """(N, A) float32 in [0, 1], how good each positive is; 0 elsewhere."""
-        quality = self._positives.quality
+        quality = self.positives.quality
         if self._matches.counted is not None:  # repeats say the same of the first; without any, there is no positive
             quality = torch.where(self._matches.counted[:1], quality, 0)
-        index = (self._positives.image, self._positives.prior)
+        index = (self.positives.image, self.positives.prior)
         return quality.new_zeros(self.labels.shape).index_put(index, quality)
+
+    def of_objects(self) -> "AllPriors":
+        """Show the same priors with one class, object: its logits are those of the head's quality branch.
+
+        Raises:
+            ConfigError: The head has no such branch.
+        """
+        if self._predictions.quality_logits is None:
+            raise ConfigError("model.bbox_head predicts no quality, which model.loss_obj needs")
+        predictions = self._predictions._replace(logits=self._predictions.quality_logits[..., None])
+        truth = replace(self._truth, labels=torch.zeros_like(self._truth.labels))
+        return AllPriors(predictions, self.priors, self._matches, truth, self.positives)

@@ -6,6 +6,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from rdet.errors import ConfigError
 from rdet.structures.ground_truth import GroundTruth
 from rdet.structures.predictions import DensePredictions
 from rdet.structures.prior_grid import PriorGrid
@@ -63,6 +64,17 @@ class MatchBatch:
     def decoded(self, index: int) -> Tensor:
         """Decode the boxes of one image: (A, 4) xyxy, without gradient."""
         return self._decode(self.priors, self.predictions.deltas[index].detach().float())
+
+    def quality_scores(self, index: int) -> Tensor:
+        """Score the predicted quality at every prior of one image: (A,) float32 in [0, 1], without gradient.
+
+        Raises:
+            ConfigError: The head predicts no quality.
+        """
+        logits = self.predictions.quality_logits
+        if logits is None:
+            raise ConfigError("model.bbox_head predicts no quality, which model.assigner needs; set model.loss_obj")
+        return logits[index].detach().float().sigmoid()
 
     @cached_property
     def all_scores(self) -> Tensor:
@@ -127,6 +139,11 @@ class MatchImage:
     def scores(self) -> Tensor:
         """(A', K) predicted probabilities of the classes, without gradient."""
         return self._shown(self._batch.scores(self._index))
+
+    @cached_property
+    def quality_scores(self) -> Tensor:
+        """(A',) predicted quality or objectness, in [0, 1], without gradient."""
+        return self._shown(self._batch.quality_scores(self._index))
 
     @cached_property
     def predicted(self) -> Tensor:

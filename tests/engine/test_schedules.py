@@ -6,7 +6,10 @@ import pytest
 import torch
 from mmengine.registry import PARAM_SCHEDULERS
 
+from rdet import registry
 from rdet.config import read_config
+from rdet.engine.schedules.quadratic_warmup_lr import QuadraticWarmupLR
+from rdet.errors import ConfigError
 
 SCHEDULES = Path(__file__).resolve().parents[2] / "configs/_base_/schedules"
 
@@ -42,3 +45,29 @@ def test_the_papers_schedule():
     found = rates("schedule_90k", 81000)
     assert found[0] == pytest.approx(0.01 / 3)
     assert [found[i] for i in (500, 59999, 60000, 79999, 80000)] == pytest.approx([0.01, 0.01, 1e-3, 1e-3, 1e-4])
+
+
+def test_yolox():
+    """The square of the step up to the rate in 5 epochs, a cosine to a twentieth, and that until the end."""
+    cfg = read_config(SCHEDULES / "yolox_300e.py")
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=cfg.optim_wrapper.optimizer.lr)
+    length = 7
+    schedulers = []
+    for part in map(dict, cfg.param_scheduler):
+        kind = registry.PARAM_SCHEDULERS.get(part.pop("type"))
+        if part.pop("convert_to_iter_based", False):
+            schedulers.append(kind.build_iter_from_epoch(optimizer=optimizer, epoch_length=length, **part))
+        else:
+            schedulers.append(kind(optimizer=optimizer, **part))
+    found = []
+    for iteration in range(300 * length):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        for scheduler in schedulers:
+            if not scheduler.by_epoch or (iteration + 1) % length == 0:
+                scheduler.step()
+    assert [found[i] for i in (0, 9, 34)] == pytest.approx([0.01 / 35**2, 0.01 * (10 / 35) ** 2, 0.01])
+    assert found[145 * length] == pytest.approx(0.01 * 0.525, rel=1e-3)
+    assert found[285 * length :] == pytest.approx([0.0005] * 15 * length, rel=1e-3)
+    with pytest.raises(ConfigError, match="QuadraticWarmupLR has begin=3 and end=3; give a later end"):
+        QuadraticWarmupLR(optimizer, begin=3, end=3)

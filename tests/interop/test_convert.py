@@ -362,7 +362,7 @@ def test_a_checkpoint_of_rdet_needs_no_conversion(save, tmp_path):
         ("MMDET://atss_r50_fpn_1x_coco", "released detectors have no 'MMDET://'. Did you mean 'mmdet://'"),
         (
             "s3://a.pth",
-            "released detectors have no 's3://'. Valid: detectron2://, mmdet://, nanodet://, torchvision://.",
+            "released detectors have no 's3://'. Valid: detectron2://, mmdet://, nanodet://, torchvision://, yolox://.",
         ),
         ("atss_r50_fpn_1x_coco", "there is no file atss_r50_fpn_1x_coco. Did you mean 'mmdet://atss_r50_fpn_1x_coco'?"),
         ("fcos_resnet50_fpn", "there is no file fcos_resnet50_fpn. Did you mean 'torchvision://fcos_resnet50_fpn'?"),
@@ -380,7 +380,7 @@ def test_the_tool_says_in_one_line_what_is_wrong(save, tmp_path):
     assert (code, error.splitlines()) == (
         1,
         [
-            f"error: {source} is not a checkpoint of mmdet, detectron2, torchvision, nanodet: its weights are "
+            f"error: {source} is not a checkpoint of mmdet, detectron2, torchvision, nanodet, yolox: its weights are "
             "called a.b; give one of those"
         ],
     )

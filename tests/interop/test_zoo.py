@@ -23,6 +23,8 @@ def test_how_many_of_each():
         "torchvision://retinanet": 2,
         "torchvision://fcos": 1,
         "nanodet://nanodet": 1,
+        "mmdet://yolox": 4,
+        "yolox://yolox": 6,
     }
 
 
@@ -34,18 +36,20 @@ def test_an_entry_is_consistent(entry):
         "detectron2": (6, "md5", "https://dl.fbaipublicfiles.com/detectron2/COCO-Detection/"),
         "torchvision": (8, "sha256", "https://download.pytorch.org/models/"),
         "nanodet": (64, "sha256", "https://raw.githubusercontent.com/"),
+        "yolox": (64, "sha256", "https://github.com/Megvii-BaseDetection/YOLOX/releases/"),
     }[project]
     assert entry.address.startswith(host)
     assert re.fullmatch(rf"[0-9a-f]{{{digits}}}", entry.checksum)
     assert entry.algorithm == algorithm
     assert digits == 64 or re.search(rf"[-_]{entry.checksum}\.(pth|pkl)$", entry.address)
-    assert 23 < entry.box_ap < 48
+    assert 23 < entry.box_ap < 52
     assert release(entry.name) is entry
     assert release_of_file(entry.address.rpartition("/")[2]) is entry
     if project == "mmdet":  # family, depth and width are in both names
         folder = entry.address.split("/")[-2]
         assert name.split("_")[0] == folder.split("_")[0]
-        assert re.search(r"(?:r|x)\d+", name)[0] in folder
+        size = re.search(r"(?:r|x)\d+", name) or re.search(r"yolox_\w+?_", name)
+        assert size[0] in folder
         assert ("caffe" in name) == ("caffe" in folder)
         assert (entry.style == "caffe") == ("caffe" in name)
         assert release(f"mmdet://{folder}") is entry

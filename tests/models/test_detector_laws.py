@@ -56,6 +56,13 @@ HEADS = {
         "bbox_head": {"type": "SSDHead"},
         "loss_cls": {"type": "SoftmaxFocalLoss", "alpha": None, "gamma": 0.0},
     },
+    "YOLOXHead": {
+        "bbox_coder": {"type": "DeltaXYWHBBoxCoder", "target_means": (-0.5, -0.5, 0.0, 0.0)},
+        "loss_cls": {"type": "PositiveCrossEntropyLoss"},
+        "loss_bbox": {"type": "IoULoss", "mode": "square"},
+        "loss_obj": {"type": "CrossEntropyLoss"},
+        "loss_l1": {"type": "L1Loss"},
+    },
     "TOODHead": {
         "anchor_generator": {"type": "PointGenerator"},
         "bbox_coder": {"type": "DistancePointBBoxCoder"},
@@ -165,7 +172,8 @@ def test_losses_gradients_and_targets(head, assigner, case):
     losses = model.loss(predictions, priors, samples)
     assert all(value.shape == () and value.isfinite() for value in losses.values()), losses
     assert (losses["loss_bbox"] > 0) == bool((labels >= 0).any())
-    assert (losses["loss_cls"] > 0) == (case != "all ignored")
+    of_background = losses.get("loss_obj", losses["loss_cls"])
+    assert (of_background > 0) == (case != "all ignored")
     sum(losses.values()).backward()
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:  # every one takes part, as DistributedDataParallel expects

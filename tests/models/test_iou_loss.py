@@ -150,5 +150,5 @@ def test_iou_is_that_of_the_structures():
 
 
 def test_unknown_mode():
-    with pytest.raises(ValueError, match="mode is 'square'; valid: 'log', 'linear'"):
-        IoULoss(mode="square")
+    with pytest.raises(ValueError, match="mode is 'cubic'; valid: 'log', 'linear'"):
+        IoULoss(mode="cubic")

@@ -23,6 +23,7 @@ KINDS = {
     "SoftmaxFocalLoss": "classes",
     "QualityFocalLoss": "soft classes",
     "VarifocalLoss": "soft classes",
+    "PositiveCrossEntropyLoss": "soft classes",
     "SmoothL1Loss": "deltas",
     "L1Loss": "deltas",
     "BalancedL1Loss": "deltas",
@@ -98,6 +99,7 @@ OPTIONS = [
     ("FocalLossStar", {"gamma": 4.0, "beta": 0.0, "class_weight": [0.5, 2.0, 1.0]}),
     ("CrossEntropyLoss", {"alpha": 0.75, "label_smoothing": 0.2, "class_weight": [0.5, 2.0, 1.0]}),
     ("HingeLoss", {"margin": 0.5, "alpha": 0.75}),
+    ("IoULoss", {"mode": "square"}),
     ("SoftmaxFocalLoss", {"alpha": [0.1, 0.5, 2.0, 1.0], "gamma": 0.5, "label_smoothing": 0.2}),
 ]
 

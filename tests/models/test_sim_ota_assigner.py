@@ -87,6 +87,47 @@ def test_equals_the_report_box_by_box(priors, count, spread, options, chunk_size
         assert assigner(**offered).tolist() == expected
 
 
+def slow_shared_assignment(priors, boxes, labels, scores, predicted, radius=2.5, topk=10):
+    """The authors' code: a candidate of one box is one of all, and a prior claimed twice goes to the cheapest box."""
+    iou = box_iou(boxes, predicted)  # (G, A)
+    center = (priors[:, :2] + priors[:, 2:]) / 2
+    inside = torch.stack([((center > box[:2]) & (center < box[2:])).all(dim=1) for box in boxes])
+    reach = radius * (priors[:, 2] - priors[:, 0])
+    near = torch.stack([(center - (box[:2] + box[2:]) / 2).abs().amax(dim=1) < reach for box in boxes])
+    candidates = (inside | near).any(dim=0).nonzero()[:, 0].tolist()
+    claimed: dict[int, list[int]] = {}
+    cost = {}
+    for g in range(len(boxes)):
+        target = one_hot(labels[g], NUM_CLASSES).float().expand_as(scores)
+        cls_cost = binary_cross_entropy(scores, target, reduction="none").sum(dim=1)
+        far = 1e5 * ~(inside[g] & near[g])
+        cost[g] = (cls_cost - 3 * (iou[g] + 1e-8).log() + far).tolist()
+        k = max(1, int(sum(sorted(iou[g, candidates].tolist(), reverse=True)[:topk])))
+        for a in sorted(candidates, key=lambda a: cost[g][a])[:k]:
+            claimed.setdefault(a, []).append(g)
+    result = [BACKGROUND] * len(priors)
+    for a, who in claimed.items():
+        result[a] = who[0] if len(who) == 1 else min(range(len(boxes)), key=lambda g: cost[g][a])
+    return result
+
+
+@pytest.mark.parametrize("chunk_size", [1, 4, 64])
+@pytest.mark.parametrize(("count", "spread"), [(1, 0.3), (10, 0.2), (25, 1.0), (60, 0.4)])
+def test_shared_candidates_are_those_of_the_authors_code(count, spread, chunk_size):
+    offered = scene(POINTS, count, count, spread)
+    found = SimOTAAssigner(share_candidates=True, chunk_size=chunk_size)(**offered).tolist()
+    assert found == slow_shared_assignment(**offered)
+    assert spread < 1 or found != SimOTAAssigner()(**offered).tolist()
+
+
+def test_shared_candidates_without_boxes_or_candidates():
+    offered = scene(POINTS, 3, 0, 0.3)
+    assigner = SimOTAAssigner(share_candidates=True)
+    nothing = {"boxes": offered["boxes"][:0], "labels": offered["labels"][:0]}
+    assert (assigner(**offered | nothing) == BACKGROUND).all()
+    assert (assigner(**offered | {"boxes": offered["boxes"] + 5000}) == BACKGROUND).all()
+
+
 @pytest.mark.parametrize(("iou", "positives"), [(1.0, 10), (0.75, 7), (0.5, 5), (0.25, 2), (0.125, 1), (0.0, 1)])
 def test_better_predictions_get_a_box_more_positives(iou, positives):
     """Sixteen points near the centre of a box, all with the same IoU: k is ten of them, cut to a whole number."""

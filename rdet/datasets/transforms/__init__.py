@@ -12,7 +12,10 @@ from rdet.datasets.transforms.mix_transform import MixTransform
 from rdet.datasets.transforms.mixup import MixUp
 from rdet.datasets.transforms.mosaic import Mosaic
 from rdet.datasets.transforms.pack import PackDetInputs
+from rdet.datasets.transforms.pad import Pad
 from rdet.datasets.transforms.photometric import PhotoMetricDistortion
+from rdet.datasets.transforms.random_affine import RandomAffine
+from rdet.datasets.transforms.random_hsv import RandomHSV
 from rdet.datasets.transforms.resize import RandomChoiceResize, RandomResize, Resize
 
 __all__ = [
@@ -26,10 +29,13 @@ __all__ = [
     "MixUp",
     "Mosaic",
     "PackDetInputs",
+    "Pad",
     "PhotoMetricDistortion",
+    "RandomAffine",
     "RandomChoiceResize",
     "RandomCrop",
     "RandomFlip",
+    "RandomHSV",
     "RandomResize",
     "Resize",
 ]

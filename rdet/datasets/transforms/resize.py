@@ -13,7 +13,7 @@ from rdet.schema import Count, PositiveRange
 Scale = tuple[Count, Count]  # two sides in pixels
 
 
-def resize(results: dict, scale: Scale, keep_ratio: bool) -> dict:
+def resize(results: dict, scale: Scale, keep_ratio: bool, round_down: bool = False) -> dict:
     """Resize ``img`` and ``gt_bboxes``, and set ``img_shape`` and ``scale_factor``.
 
     A side keeps at least one pixel, even of a picture of 1 x 20,000.
@@ -26,9 +26,13 @@ def resize(results: dict, scale: Scale, keep_ratio: bool) -> dict:
         scale: With ``keep_ratio`` the bounds of the longer and the shorter side, in any order: the
             result is as large as both allow. Without, the new width and height.
         keep_ratio: Whether width and height are resized alike.
+        round_down: Whether they are then rounded down, not to the nearest pixel.
     """
     height, width = results["img"].shape[:2]
-    size = mmcv.rescale_size((width, height), tuple(scale)) if keep_ratio else scale
+    size: Scale = scale
+    if keep_ratio:
+        size, factor = mmcv.rescale_size((width, height), tuple(scale), return_scale=True)
+        size = (int(width * factor), int(height * factor)) if round_down else size
     resized = mmcv.imresize(results["img"], tuple(max(1, side) for side in size))
     results["img"] = resized.reshape(*resized.shape[:2], -1)  # OpenCV leaves the axis of one channel out
     results["img_shape"] = results["img"].shape[:2]
@@ -62,18 +66,21 @@ class Resize(BaseTransform):
     Args:
         scale: Two sides in pixels, or one for both.
         keep_ratio: Whether ``scale`` bounds the sides instead of setting them.
+        round_down: Whether sides with ``keep_ratio`` are rounded down, as in YOLOX's code, not to the nearest pixel.
     """
 
-    def __init__(self, scale: Scale | Count, keep_ratio: bool = False):
+    def __init__(self, scale: Scale | Count, keep_ratio: bool = False, round_down: bool = False):
         self.scale = as_scale(scale)
         self.keep_ratio = keep_ratio
+        self.round_down = round_down
 
     def transform(self, results: dict) -> dict:
         """Resize ``results``."""
-        return resize(results, self.scale, self.keep_ratio)
+        return resize(results, self.scale, self.keep_ratio, self.round_down)
 
     def __repr__(self) -> str:
-        return f"Resize(scale={self.scale}, keep_ratio={self.keep_ratio})"
+        rounding = ", round_down=True" if self.round_down else ""
+        return f"Resize(scale={self.scale}, keep_ratio={self.keep_ratio}{rounding})"
 
 
 @TRANSFORMS.register_module()

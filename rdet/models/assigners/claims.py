@@ -58,6 +58,11 @@ class ClaimsOfImages:
         self._largest = torch.where(larger, largest, self._largest)
 
 
+def mark_smallest(values: Tensor, limit: int, count: Tensor | None = None) -> Tensor:
+    """Mark the smallest values of each row; see :func:`mark_largest`."""
+    return mark_largest(-values, limit, count)
+
+
 def mark_largest(values: Tensor, limit: int, count: Tensor | None = None) -> Tensor:
     """Mark the largest values of each row; of equal values the first, which ``topk`` does not promise.
 

@@ -9,6 +9,7 @@ from torchvision.ops import box_iou
 from rdet.models.assigners.base import ImageAssigner
 from rdet.models.assigners.claims import Claims, mark_largest
 from rdet.models.assigners.geometry import box_centers, is_inside, is_near, strides_of
+from rdet.models.assigners.shared_candidates import SharedClaims
 from rdet.registry import MODELS
 from rdet.schema import Count, NotNegative, Positive
 from rdet.structures.match_batch import MatchBatch, MatchImage
@@ -25,7 +26,8 @@ class SimOTAAssigner(ImageAssigner):
     prior that several boxes claim goes to the one it costs least.
 
     The authors' code differs where a box has fewer than k candidates, or a prior is claimed twice:
-    there a box may get candidates of others, and a prior a box that does not claim it.
+    there a box may get candidates of others, whose IoUs count in k too, and a prior a box that does not claim it.
+    ``share_candidates`` does the same.
 
     Memory: O(A * (``chunk_size`` + K)), whatever the number of boxes.
 
@@ -33,6 +35,10 @@ class SimOTAAssigner(ImageAssigner):
         center_radius: Half-side of the square around a box's centre, in strides.
         candidate_topk: Largest IoUs whose sum is k.
         iou_weight, cls_weight: Weights in the cost.
+        share_candidates: Whether to decide as the authors' code and MMDetection.
+        eps: Added to an IoU before its logarithm; the authors' code has 1e-8, MMDetection 1e-7.
+        with_quality: Whether a score is the geometric mean of those of class and predicted quality, as in YOLOX, whose
+            quality is objectness.
         **options: Of :class:`~rdet.models.assigners.base.Assigner`.
     """
 
@@ -42,6 +48,9 @@ class SimOTAAssigner(ImageAssigner):
         candidate_topk: Count = 10,
         iou_weight: NotNegative = 3.0,
         cls_weight: NotNegative = 1.0,
+        share_candidates: bool = False,
+        eps: Positive = 1e-8,
+        with_quality: bool = False,
         **options: Any,
     ):
         super().__init__(**options)
@@ -55,12 +64,18 @@ class SimOTAAssigner(ImageAssigner):
         self.candidate_topk = candidate_topk
         self.iou_weight = iou_weight
         self.cls_weight = cls_weight
+        self.share_candidates = share_candidates
+        self.eps = eps
+        self.with_quality = with_quality
 
     def most_positives(self, batch: MatchBatch) -> int:
         return len(batch.truth.boxes) * self.candidate_topk
 
     def assign(self, image: MatchImage) -> Tensor:
-        return self(image.priors, image.boxes, image.labels, image.scores, image.predicted, image.level_lengths)
+        scores = image.scores
+        if self.with_quality:
+            scores = (scores * image.quality_scores[:, None]).sqrt()
+        return self(image.priors, image.boxes, image.labels, scores, image.predicted, image.level_lengths)
 
     @torch.no_grad()
     def __call__(
@@ -86,25 +101,39 @@ class SimOTAAssigner(ImageAssigner):
         Returns:
             (A,) int64: index of the prior's box, or ``BACKGROUND``.
         """
-        claims, centers, predicted = Claims(priors), box_centers(priors), predicted.float()
+        claims, shared = Claims(priors), SharedClaims(priors, self.candidate_topk)
+        centers, predicted = box_centers(priors), predicted.float()
         strides = priors[:, 2] - priors[:, 0] if level_lengths is None else strides_of(priors, level_lengths)
         nothing = _negative_log(1 - scores.float()).sum(dim=1)  # (A,) cross entropy if there were no object
-        for start in range(0, len(boxes), self.chunk_size):
+        starts = range(0, len(boxes), self.chunk_size)
+        of_any = torch.zeros_like(strides, dtype=torch.bool)  # (A,) whether it is a candidate
+        if self.share_candidates:
+            for start in starts:
+                inside, near = self._where(centers, boxes[start : start + self.chunk_size], strides)
+                of_any |= (inside | near).any(dim=0)
+        for start in starts:
             chunk, classes = (values[start : start + self.chunk_size] for values in (boxes, labels))
-            inside = is_inside(centers, chunk[:, None])  # (chunk, A)
-            near = is_near(centers, box_centers(chunk)[:, None], self.center_radius * strides)
-            iou = torch.where(inside | near, box_iou(chunk, predicted), 0)
+            inside, near = self._where(centers, chunk, strides)  # (chunk, A)
+            iou = torch.where(inside | near | of_any, box_iou(chunk, predicted), 0)
             count = iou.topk(min(self.candidate_topk, len(priors)), dim=1).values.sum(dim=1).long().clamp(min=1)
 
             score = scores[:, classes].T.float()
             cls_cost = nothing + _negative_log(score) - _negative_log(1 - score)
-            cost = self.cls_weight * cls_cost + self.iou_weight * -(iou + 1e-8).log()
+            cost = self.cls_weight * cls_cost + self.iou_weight * -(iou + self.eps).log()
+            if self.share_candidates:
+                shared.add(cost, inside & near, of_any, count, start)
+                continue
             # In (0, 1] if inside and near, in (-1, 0] if one of them: falls with the cost.
             value = 1 / (1 + cost.clamp(min=0)) - (inside ^ near).float()
             value = torch.where(inside | near, value, -torch.inf)
             chosen = mark_largest(value, self.candidate_topk, count)
             claims.add(torch.where(chosen, value, -torch.inf), start)
-        return claims.boxes
+        return shared.boxes if self.share_candidates else claims.boxes
+
+    def _where(self, centers: Tensor, boxes: Tensor, strides: Tensor) -> tuple[Tensor, Tensor]:
+        """Tell which centres (A, 2) are inside boxes (B, 4), and which are near their centres: (B, A) each."""
+        inside = is_inside(centers, boxes[:, None])
+        return inside, is_near(centers, box_centers(boxes)[:, None], self.center_radius * strides)
 
 
 def _negative_log(probability: Tensor) -> Tensor:

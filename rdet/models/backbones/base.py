@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 
 from mmengine.logging import print_log
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from rdet.models.backbones.folding import forget_folded
+from rdet.models.norms import norms_in_eval
 from rdet.schema import Natural
 
 
@@ -103,9 +103,7 @@ class Backbone(nn.Module):
                 if isinstance(layer, nn.Module):
                     layer.eval()
             if self.norm_eval:
-                for module in self.modules():
-                    if isinstance(module, _BatchNorm):
-                        module.eval()
+                norms_in_eval(self)
         return self
 
     def init_weights(self) -> None:

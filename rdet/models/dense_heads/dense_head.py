@@ -152,13 +152,18 @@ def init_head(head: nn.Module, prior_prob: float, *classifiers: nn.Module) -> No
     Raises:
         ValueError: ``prior_prob`` is no probability between 0 and 1.
     """
-    if not 0 < prior_prob < 1:
-        raise ValueError(f"bbox_head.prior_prob is {prior_prob}; it must lie between 0 and 1")
     for module in head.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.normal_(module.weight, std=0.01)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+    init_bias(prior_prob, *classifiers)
+
+
+def init_bias(prior_prob: float, *classifiers: nn.Module) -> None:
+    """Initialise the bias of final layers so that they give a probability; see :func:`init_head`."""
+    if not 0 < prior_prob < 1:
+        raise ValueError(f"bbox_head.prior_prob is {prior_prob}; it must lie between 0 and 1")
     for layer in classifiers:
         for name, parameter in layer.named_parameters():
             if name.rpartition(".")[2] == "bias":

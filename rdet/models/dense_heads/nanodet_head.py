@@ -5,11 +5,11 @@ from typing import Any
 import torch
 from mmcv.cnn import DepthwiseSeparableConvModule
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from rdet.errors import ConfigError
 from rdet.models.dense_heads.base import BaseDenseHead
 from rdet.models.dense_heads.dense_head import init_head, per_prior, sizes_of
+from rdet.models.norms import norms_in_eval
 from rdet.registry import MODELS
 from rdet.schema import Count, Fraction, Natural
 from rdet.structures import DensePredictions
@@ -98,9 +98,7 @@ class NanoDetHead(BaseDenseHead):
     def train(self, mode: bool = True) -> "NanoDetHead":
         super().train(mode)
         if mode and self.norm_eval:
-            for module in self.modules():
-                if isinstance(module, _BatchNorm):
-                    module.eval()
+            norms_in_eval(self)
         return self
 
     def forward(self, levels: list[Tensor]) -> DensePredictions:

@@ -16,6 +16,9 @@ from rdet.registry import MODELS, class_of
 Cfg = dict[str, Any]
 Slots = Mapping[str, Cfg | None]
 
+# The losses of the head's quality branch, which it has if there is one of them.
+QUALITY_SLOTS = ("loss_quality", "loss_obj")
+
 
 def build_part(slot: str, cfg: Cfg | None, **facts: Any) -> Any:
     """Build the part of a slot; its constructor gets those facts that it names. None stays None.
@@ -28,7 +31,9 @@ def build_part(slot: str, cfg: Cfg | None, **facts: Any) -> Any:
     if (part_class := _class_of(cfg, slot)) is not None:
         named = parameters_of(part_class)
         if facts.get("with_quality") and named is not None and "with_quality" not in named:
-            raise ConfigError(f"model.bbox_head: {part_class.__name__} has no quality branch for model.loss_quality")
+            raise ConfigError(
+                f"model.bbox_head: {part_class.__name__} has no quality branch for model.loss_quality or model.loss_obj"
+            )
         facts = {key: value for key, value in facts.items() if named is None or key in named}
     part = MODELS.build(cfg, default_args=facts, where=f"model.{slot}")
     check_base(slot, part)
@@ -96,7 +101,7 @@ def build_training(
     later = _build_assigner(assigner, strides), _build_criterion(slots, num_classes)
     if initial is None:
         return later
-    _check_initial(initial, with_quality=slots.get("loss_quality") is not None)
+    _check_initial(initial, slots)
     first_slots = {slot: cfg for slot, cfg in initial.items() if slot not in ("epochs", "assigner")}
     phase = Phase(initial["epochs"])
     try:
@@ -113,7 +118,7 @@ def build_training(
     return PhasedAssigner(first[0], later[0], phase), PhasedCriterion(first[1], later[1], phase)
 
 
-def _check_initial(initial: Cfg, with_quality: bool) -> None:
+def _check_initial(initial: Cfg, slots: Slots) -> None:
     valid = {"epochs", "assigner", *inspect.signature(DenseCriterion).parameters}
     for key in initial:
         if key not in valid:
@@ -122,10 +127,11 @@ def _check_initial(initial: Cfg, with_quality: bool) -> None:
         raise ConfigError("model.initial has no epochs: say how many epochs it is for")
     if "assigner" in initial and initial["assigner"] is None:
         raise ConfigError("model.initial.assigner is None; leave it out to keep model.assigner")
-    if initial.get("loss_quality") is not None and not with_quality:
-        raise ConfigError(
-            "model.initial has a loss_quality, but model.loss_quality, with which the head gets its branch, is not set"
-        )
+    for slot in QUALITY_SLOTS:
+        if initial.get(slot) is not None and all(slots.get(other) is None for other in QUALITY_SLOTS):
+            raise ConfigError(
+                f"model.initial has a {slot}, but model.{slot}, with which the head gets its branch, is not set"
+            )
 
 
 def _build_assigner(cfg: Cfg, strides: list[int]) -> Assigner:
@@ -136,7 +142,7 @@ def _build_assigner(cfg: Cfg, strides: list[int]) -> Assigner:
 def _build_criterion(slots: Slots, num_classes: int) -> DenseCriterion:
     """Build the losses, by default with ``BatchNormalizer`` and, if a part reads the quality, with ``IoUQuality``."""
     slots = {"normalizer": {"type": "BatchNormalizer"}} | {slot: cfg for slot, cfg in slots.items() if cfg is not None}
-    facts: dict[str, Cfg] = {"loss_cls": {"num_classes": num_classes}}
+    facts: dict[str, Cfg] = {"loss_cls": {"num_classes": num_classes}, "loss_obj": {"num_classes": 1}}
     parts = {slot: build_part(slot, cfg, **facts.get(slot, {})) for slot, cfg in slots.items()}
     for slot in ("loss_cls", "loss_bbox"):
         if slot not in parts:

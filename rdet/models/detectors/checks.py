@@ -30,6 +30,8 @@ BASES: dict[str, type] = {
     "loss_bbox_initial": PositiveLoss,
     "loss_dfl": PositiveLoss,
     "loss_quality": PositiveLoss,
+    "loss_obj": ClassificationLoss,
+    "loss_l1": PositiveLoss,
     "normalizer": Normalizer,
     "quality": Quality,
     "bbox_weight": Quality,
@@ -80,12 +82,13 @@ def check_boxes(head: BaseDenseHead, coder: BBoxCoder, criterion: DenseCriterion
     who = name_of("bbox_coder", coder)
     checked(coder.decode(corners, torch.zeros(1, coder.box_dim)), (1, 4), f"decode of {who}", "(..., 4)")
     encoded = coder.encode(corners, corners).shape[-1]
-    loss_bbox = criterion.loss_bbox
-    if isinstance(loss_bbox, EncodedBoxLoss) and coder.box_dim != encoded:
-        raise ConfigError(
-            f"model.loss_bbox: {type(loss_bbox).__name__} compares encoded boxes, but {type(coder).__name__} predicts "
-            f"{coder.box_dim} numbers for the {encoded} it encodes; take a loss on decoded boxes, such as GIoULoss"
-        )
+    for slot in ("loss_bbox", "loss_l1"):
+        loss = getattr(criterion, slot)
+        if isinstance(loss, EncodedBoxLoss) and coder.box_dim != encoded:
+            raise ConfigError(
+                f"model.{slot}: {type(loss).__name__} compares encoded boxes, but {type(coder).__name__} predicts "
+                f"{coder.box_dim} numbers for the {encoded} it encodes; take a loss on decoded boxes, such as GIoULoss"
+            )
     if criterion.loss_dfl is not None and coder.box_dim == encoded:
         raise ConfigError(
             f"model.loss_dfl needs a distribution of each side, which {type(coder).__name__} has not; remove it"

@@ -32,6 +32,9 @@ class DenseCriterion(BaseCriterion):
             ``loss_bbox`` is, but by these boxes.
         loss_dfl: A second loss of the boxes, (P,), weighted as ``loss_bbox`` is.
         loss_quality: Loss of the head's quality branch, (P,), which exists only with it.
+        loss_obj: Loss of that branch in place of ``loss_quality``, (N, A), where it says of every prior whether it has
+            an object: a binary loss of classes, asked of one class; divided as the positives are.
+        loss_l1: A further loss of the boxes, (P,), weighted as ``loss_bbox`` is.
         quality: How good each positive is, (P,) in [0, 1]; needed if a part reads it.
         bbox_weight: Weights (P,) of the losses of boxes, which are then divided by their sum; default 1.
         cls_mass: What a positive counts in the divisor of ``loss_cls``, (P,); default 1.
@@ -54,6 +57,8 @@ class DenseCriterion(BaseCriterion):
         bbox_weight: Quality | None = None,
         cls_mass: Quality | None = None,
         mining: Mining | None = None,
+        loss_obj: ClassificationLoss | None = None,
+        loss_l1: PositiveLoss | None = None,
     ):
         super().__init__()
         self.loss_cls = loss_cls
@@ -66,6 +71,8 @@ class DenseCriterion(BaseCriterion):
         self.bbox_weight = bbox_weight
         self.cls_mass = cls_mass
         self.mining = mining
+        self.loss_obj = loss_obj
+        self.loss_l1 = loss_l1
         self._check_quality()
         self._check_divisors()
 
@@ -86,10 +93,15 @@ class DenseCriterion(BaseCriterion):
         if self.loss_bbox_initial is not None:
             initial = positives.of_initial_boxes()
             losses |= self._boxes({"loss_bbox_initial": self.loss_bbox_initial}, initial, divisor)
-        losses |= self._boxes({"loss_bbox": self.loss_bbox, "loss_dfl": self.loss_dfl}, positives, divisor)
+        slots = {"loss_bbox": self.loss_bbox, "loss_dfl": self.loss_dfl, "loss_l1": self.loss_l1}
+        losses |= self._boxes(slots, positives, divisor)
         if self.loss_quality is not None:
             loss = _of_positives("loss_quality", self.loss_quality, positives)
             losses["loss_quality"] = (loss * positives.weight / divisor[positives.image]).sum()
+        if self.loss_obj is not None:
+            who = name_of("loss_obj", self.loss_obj)
+            loss = checked(self.loss_obj.of(all_priors.of_objects()), tuple(all_priors.labels.shape), who, "(N, A)")
+            losses["loss_obj"] = (loss.sum(dim=1) / divisor).sum()
         if extra_losses is not None:
             losses |= _checked_extra(extra_losses(predictions, positives.without_repeats(), divisor), losses)
         return losses
@@ -137,8 +149,14 @@ class DenseCriterion(BaseCriterion):
 
     def _check_quality(self) -> None:
         """Raise ConfigError unless the quality is there if, and only if, a part reads it."""
-        parts = (self.loss_cls, self.loss_bbox, self.loss_bbox_initial, self.loss_dfl, self.loss_quality)
-        needed = any(part.needs_quality for part in (*parts, self.bbox_weight, self.cls_mass) if part is not None)
+        if self.loss_obj is not None and self.loss_quality is not None:
+            raise ConfigError("model.loss_obj and model.loss_quality both train the head's quality branch; remove one")
+        if self.loss_obj is not None and type(self.loss_obj).binary_logits is not ClassificationLoss.binary_logits:
+            name = type(self.loss_obj).__name__
+            raise ConfigError(f"model.loss_obj: {name} is no loss of binary predictions; take CrossEntropyLoss")
+        of_boxes = (self.loss_bbox, self.loss_bbox_initial, self.loss_dfl, self.loss_l1)
+        parts = (self.loss_cls, *of_boxes, self.loss_quality, self.loss_obj, self.bbox_weight, self.cls_mass)
+        needed = any(part.needs_quality for part in parts if part is not None)
         if needed and self.quality is None:
             raise ConfigError("a loss or weight of the model reads the quality: set model.quality")
         if self.quality is not None and not needed:

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from mmengine.model import BaseDataPreprocessor
-from torch import Tensor
+from torch import Tensor, nn
 
 from rdet.errors import PipelineError
 from rdet.messages import few
@@ -22,6 +22,7 @@ class DetDataPreprocessor(BaseDataPreprocessor):
         bgr_to_rgb: Whether images come as BGR (OpenCV) and the network expects RGB; only of three channels.
         pad_size_divisor: Height and width of the batch are multiples of it.
         train_size: Least width and height of a batch to train on; None: as large as its images.
+        batch_resize: Gives a padded batch to train on, and its samples, another size, such as ``RandomBatchSize``.
     """
 
     mean: Tensor
@@ -34,6 +35,7 @@ class DetDataPreprocessor(BaseDataPreprocessor):
         bgr_to_rgb: bool = True,
         pad_size_divisor: Count = 32,
         train_size: tuple[Count, Count] | None = None,
+        batch_resize: nn.Module | None = None,
     ):
         super().__init__(non_blocking=True)
         if len(mean) != len(std) or not mean:
@@ -43,6 +45,7 @@ class DetDataPreprocessor(BaseDataPreprocessor):
         self.bgr_to_rgb = bgr_to_rgb
         self.pad_size_divisor = pad_size_divisor
         self.train_size = train_size
+        self.batch_resize = batch_resize
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
 
@@ -81,6 +84,8 @@ class DetDataPreprocessor(BaseDataPreprocessor):
         for padded, image in zip(batch, images, strict=True):
             image = image.flip(0) if self.bgr_to_rgb else image
             padded[:, : image.shape[1], : image.shape[2]] = (image - self.mean) / self.std
+        if training and self.batch_resize is not None:
+            batch = self.batch_resize(batch, data["data_samples"])
         return {"inputs": batch, "data_samples": data.get("data_samples")}
 
     def of_one_size(self, images: Sequence[Tensor]) -> list[list[int]]:

@@ -11,7 +11,7 @@ from rdet.errors import ConfigError, NonFiniteDetectionError, PartError
 from rdet.models.assigners.base import Assigner
 from rdet.models.coders.base import BBoxCoder
 from rdet.models.dense_heads.base import BaseDenseHead
-from rdet.models.detectors.assembly import Cfg, build_network, build_part, build_training
+from rdet.models.detectors.assembly import QUALITY_SLOTS, Cfg, build_network, build_part, build_training
 from rdet.models.detectors.base_criterion import ExtraLosses
 from rdet.models.detectors.base_detector import BaseDetector, in_original_pixels
 from rdet.models.detectors.checks import check_boxes, check_levels, check_matches, check_predictions
@@ -36,7 +36,7 @@ class OneStageDetector(BaseDetector):
     """Dense detector: backbone, neck and head predict classes and boxes at every prior.
 
     With the default parts it is RetinaNet (Lin et al., "Focal Loss for Dense Object Detection",
-    ICCV 2017); with others FCOS, ATSS, GFL, VFNet, TOOD or NanoDet. An assigner is given a
+    ICCV 2017); with others FCOS, ATSS, GFL, VFNet, TOOD, NanoDet or YOLOX. An assigner is given a
     :class:`~rdet.structures.match_batch.MatchBatch`, a loss of the classes
     :class:`~rdet.structures.all_priors.AllPriors`, and all other losses, qualities and weights
     :class:`~rdet.structures.positives.Positives`: these hold all that a part may read.
@@ -121,7 +121,7 @@ class OneStageDetector(BaseDetector):
         """
         if num_classes is None:
             raise ValueError("model.num_classes is not set, and no data set is there to take it from")
-        with_quality = slots.get("loss_quality") is not None
+        with_quality = any(slots.get(slot) is not None for slot in QUALITY_SLOTS)
         network = build_network(backbone, neck, bbox_head, anchor_generator, bbox_coder, num_classes, with_quality)
         matching, criterion = build_training(assigner, slots, initial, num_classes, network["neck"].strides)
         return cls(

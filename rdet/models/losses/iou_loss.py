@@ -60,24 +60,28 @@ class OverlapLoss(DecodedBoxLoss):
 
 @MODELS.register_module()
 class IoULoss(OverlapLoss):
-    """-ln(IoU) (UnitBox, Yu et al., ACM MM 2016, section 2) or 1 - IoU. For the shapes see :class:`OverlapLoss`.
+    """-ln(IoU) (UnitBox, Yu et al., ACM MM 2016, section 2), 1 - IoU or 1 - IoU^2.
+
+    For the shapes see :class:`OverlapLoss`.
 
     Boxes that do not overlap have no gradient; the logarithm takes an IoU below 1e-6 as 1e-6.
 
     Args:
-        mode: ``'log'``, as in FCOS (Tian et al., ICCV 2019), or ``'linear'``.
+        mode: ``'log'``, as in FCOS (Tian et al., ICCV 2019), ``'linear'``, or ``'square'``, as in YOLOX.
         loss_weight: Factor of the result.
     """
 
     def __init__(self, mode: str = "log", loss_weight: NotNegative = 1.0):
         super().__init__(loss_weight)
-        if mode not in ("log", "linear"):
-            raise ValueError(f"mode is {mode!r}; valid: 'log', 'linear'")
+        if mode not in ("log", "linear", "square"):
+            raise ValueError(f"mode is {mode!r}; valid: 'log', 'linear', 'square'")
         self.mode = mode
 
     def paired(self, predicted: Tensor, boxes: Tensor) -> Tensor:
         iou, _ = iou_and_union(predicted, boxes)
-        return -iou.clamp(min=1e-6).log() if self.mode == "log" else 1 - iou
+        if self.mode == "log":
+            return -iou.clamp(min=1e-6).log()
+        return 1 - (iou if self.mode == "linear" else iou.square())
 
 
 @MODELS.register_module()

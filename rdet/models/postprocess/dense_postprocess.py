@@ -34,6 +34,7 @@ class DensePostprocess(ABC):
             and ATSS and in torchvision, or their ``'product'``, as in MMDetection.
         rank_by: What is compared with the threshold and ranked: the ``'score'``, or the ``'class_score'``.
         clip: Whether boxes are clipped to the image.
+        best_class_only: Whether a prior is taken for its best class alone, as in YOLOX, or for each class.
         min_box_size: Boxes whose width or height is not above it, in pixels of the network's input, are dropped;
             MMDetection has 0. None keeps all.
 
@@ -51,6 +52,7 @@ class DensePostprocess(ABC):
         rank_by: str = "score",
         clip: bool = True,
         min_box_size: NotNegative | None = None,
+        best_class_only: bool = False,
     ):
         if not 0 <= score_thr < 1:
             raise ValueError(f"postprocess.score_thr is {score_thr}; it must lie in [0, 1)")
@@ -69,6 +71,7 @@ class DensePostprocess(ABC):
         self.rank_by = rank_by
         self.clip = clip
         self.min_box_size = min_box_size
+        self.best_class_only = best_class_only
 
     @abstractmethod
     def suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> Detections:
@@ -181,6 +184,9 @@ class DensePostprocess(ABC):
             What they are ranked by, float32; ``prior * K + class``, where ``first`` is the first prior of the level;
             and whether they are above the threshold.
         """
+        num_classes, label = logits.shape[-1], None
+        if self.best_class_only:
+            logits, label = logits.max(dim=2, keepdim=True)
         if quality is None or self.rank_by == "class_score":
             # Ranked and compared as logits, so that only survivors need a sigmoid.
             rank = logits.flatten(1)
@@ -189,7 +195,9 @@ class DensePostprocess(ABC):
             rank = self._combined(logits.float().sigmoid(), quality.float().sigmoid()[..., None]).flatten(1)
             threshold = self.score_thr if self.score_thr > 0 else None
         largest, index, is_real = self._largest(rank, threshold)
-        return largest, index + first * logits.shape[-1], is_real
+        if label is not None:
+            index = index * num_classes + label.flatten(1).gather(1, index)
+        return largest, index + first * num_classes, is_real
 
     def _decoded(
         self,
