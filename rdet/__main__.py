@@ -14,6 +14,7 @@ COMMANDS = {
     "report": "show in one page how good detections are and where they fail",
     "infer": "detect objects in pictures",
     "serve": "detect objects over HTTP, with a page to drop images on",
+    "export": "write a detector as a file of ONNX, OpenVINO or torch, compared with it",
     "browse": "look at data as the network gets them, with boxes and assigned priors",
     "check": "read all images and annotations, and say what is wrong with them",
     "convert": "convert a data set to COCO, Pascal VOC or YOLO",

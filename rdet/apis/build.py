@@ -1,6 +1,7 @@
 """From a config to the objects of a run. Here the floors below are joined."""
 
 import copy
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -59,7 +60,9 @@ def build_detector(cfg: Config, classes: tuple[str, ...]):
     return MODELS.build(cfg.model, default_args={"num_classes": len(classes)}, where="model")
 
 
-def build_runner(cfg: Config, mode: str = "train", tta: bool = False, launcher: str = "none") -> Runner:
+def build_runner(
+    cfg: Config, mode: str = "train", tta: bool = False, launcher: str = "none", model: Any = None
+) -> Runner:
     """Build everything that training or testing needs, and log the table of the data.
 
     Args:
@@ -67,6 +70,7 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False, launcher: 
         mode: ``'train'`` or ``'test'``.
         tta: Test with augmentation: ``tta_pipeline`` gives the views, ``tta_model`` merges them.
         launcher: What started the processes: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+        model: To test, in place of the config's; it has ``classes``.
 
     Raises:
         ConfigError: The config lacks what the run needs, or its parts contradict each other.
@@ -106,7 +110,10 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False, launcher: 
     randomness = {"seed": 0, **cfg.get("randomness", {})}
     if randomness["seed"] is not None:  # the Runner seeds too, but only after the model has drawn its weights
         torch.manual_seed(randomness["seed"])
-    model = build_detector(cfg, classes_of(next(iter(datasets.values()))))
+    if model is None:
+        model = build_detector(cfg, classes_of(next(iter(datasets.values()))))
+    else:
+        check_classes(model.classes, classes_of(next(iter(datasets.values()))))
     if mode == "train":
         _check_custom_keys(cfg.optim_wrapper, model)
         _check_clip_grad(cfg.optim_wrapper.get("clip_grad"))
@@ -144,6 +151,16 @@ def build_runner(cfg: Config, mode: str = "train", tta: bool = False, launcher: 
             "lower AP; train at several scales, or set tta_pipeline"
         )
     return runner
+
+
+def check_classes(own: tuple[str, ...], of_data: tuple[str, ...]) -> None:
+    """Raise ConfigError unless a detector's classes are those of the data, whose labels are numbers."""
+    are_numbers = all(name.isdigit() for name in own)  # of a checkpoint that does not name them
+    if len(own) != len(of_data) or (tuple(own) != tuple(of_data) and not are_numbers):
+        raise ConfigError(
+            f"the file finds {few(own)}, but the data set's classes are {few(of_data)}; give the data with the file's "
+            "classes, in their order, as metainfo of the data set"
+        )
 
 
 def _check_clip_grad(clip_grad: dict | None) -> None:

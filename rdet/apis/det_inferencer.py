@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.device import get_device
 from PIL import Image
 
 from rdet.apis.infer.batches import Batches
@@ -26,6 +25,8 @@ from rdet.apis.infer.sources import find_sources
 from rdet.apis.infer.writers.base import write_small
 from rdet.apis.infer.writers.drawn import drawn
 from rdet.apis.inference import init_detector
+from rdet.deploy.exported_detector import ExportedDetector
+from rdet.deploy.loading import device_for
 from rdet.errors import ConfigError
 from rdet.models.detectors.base_detector import BaseDetector
 from rdet.structures import DetDataSample
@@ -37,7 +38,8 @@ class DetInferencer:
 
     Args:
         model: A config, or its name in ``rdet configs``; the name of a released detector
-            (``"mmdet://atss_r50_fpn_1x_coco"``); a checkpoint that carries its config; or a detector that is built.
+            (``"mmdet://atss_r50_fpn_1x_coco"``); a checkpoint that carries its config; an
+            exported file; or a detector that is built.
         weights: A checkpoint; it may stand alone.
         device: Where the detector runs; None: a GPU if there is one.
         show_progress: Whether to draw a bar on a terminal.
@@ -45,15 +47,17 @@ class DetInferencer:
 
     def __init__(
         self,
-        model: str | Path | Config | BaseDetector | None = None,
+        model: str | Path | Config | BaseDetector | ExportedDetector | None = None,
         weights: str | Path | None = None,
         device: str | None = None,
         show_progress: bool = True,
     ):
-        if isinstance(model, BaseDetector):
-            self.model = model if device is None else model.to(device)
+        if isinstance(model, ExportedDetector) or (isinstance(model, BaseDetector) and device is None):
+            self.model = model
+        elif isinstance(model, BaseDetector):
+            self.model = model.to(device)
         else:
-            self.model = init_detector(model, weights, device or get_device())
+            self.model = init_detector(model, weights, device or device_for(model if weights is None else weights))
         self.show_progress = show_progress
 
     def __call__(

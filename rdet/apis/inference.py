@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from mmengine.config import Config
@@ -20,16 +21,20 @@ from rdet.messages import in_one_line
 from rdet.models.detectors.base_detector import BaseDetector
 from rdet.structures import DetDataSample
 
+if TYPE_CHECKING:
+    from rdet.deploy.exported_detector import ExportedDetector
+
 
 def init_detector(
     config: str | Path | Config | None = None,
     checkpoint: str | Path | None = None,
     device: str = "cpu",
     cfg_options: dict | None = None,
-) -> BaseDetector:
+) -> "BaseDetector | ExportedDetector":
     """Build a detector that :func:`inference_detector` can use.
 
-    ``init_detector("mmdet://atss_r50_fpn_1x_coco")``: a checkpoint may stand alone.
+    ``init_detector("mmdet://atss_r50_fpn_1x_coco")``: a checkpoint may stand alone. What ``rdet export`` wrote does:
+    ``init_detector("model.onnx")``.
 
     Args:
         config: A config file, or what :func:`rdet.config.load_config` made of it. None: that of the checkpoint.
@@ -46,9 +51,15 @@ def init_detector(
         ConfigError: No released detector has that name; the checkpoint carries no config where none is given, or
             neither it nor the config says how many classes there are; or the device cannot be used.
     """
-    _check_device(device)
-    if checkpoint is None and _is_checkpoint(config):
+    from rdet.deploy.loading import EXPORTED_SUFFIXES, is_exported, load_exported
+
+    if checkpoint is None and (_is_checkpoint(config) or str(config).endswith(EXPORTED_SUFFIXES)):
         config, checkpoint = None, config
+    if is_exported(checkpoint):
+        if config is not None or cfg_options:
+            raise ConfigError(f"{checkpoint} is an exported file, which is as it is; leave the config and its keys out")
+        return load_exported(checkpoint, device)
+    _check_device(device)
     if isinstance(config, str | Path):
         check_name(config)
     content = open_checkpoint(checkpoint) if checkpoint is not None else {}
@@ -105,7 +116,9 @@ def _is_checkpoint(source) -> bool:
     return isinstance(source, str | Path) and (is_name(str(source)) or str(source).endswith(CHECKPOINT_SUFFIXES))
 
 
-def inference_detector(model: BaseDetector, images: Picture | Sequence[Picture]) -> DetDataSample | list[DetDataSample]:
+def inference_detector(
+    model: "BaseDetector | ExportedDetector", images: Picture | Sequence[Picture]
+) -> DetDataSample | list[DetDataSample]:
     """Detect objects in one image or several.
 
     Args:

@@ -19,7 +19,7 @@ from rdet.args import (
 # What can be written; rdet/apis/infer/writers has a class for each.
 FORMATS = ("coco", "json", "yolo", "voc", "csv", "pictures", "video", "crops")
 _PICTURES = ("pictures", "video")
-_CHECKPOINTS = (".pth", ".pt", ".pkl", ".ckpt", ".onnx")
+_CHECKPOINTS = (".pth", ".pt", ".pkl", ".ckpt", ".onnx", ".xml", ".pt2")
 
 
 def parse_args():
@@ -29,8 +29,9 @@ def parse_args():
         nargs="+",
         metavar="[CONFIG] CHECKPOINT INPUT",
         help="a config (a file, or a name of 'rdet configs'; default: that of the checkpoint); a checkpoint (a path, "
-        "an address, or a name such as mmdet://atss_r50_fpn_1x_coco); and one or more of: an image, a video, a folder, "
-        "a glob in quotes, an address (http://, rtsp://), the number of a camera, @FILE with one of these a line",
+        "an address, or a name such as mmdet://atss_r50_fpn_1x_coco) or a file of 'rdet export'; and one or more of: "
+        "an image, a video, a folder, a glob in quotes, an address (http://, rtsp://), the number of a camera, @FILE "
+        "with one of these a line",
     )
     parser.add_argument(
         "--out-dir", type=folder_to_write, default="detections", help="where results go (default: detections)"
@@ -103,13 +104,14 @@ def main() -> None:
     args = parse_args()
 
     import torch
-    from mmengine.device import get_device
 
     from rdet.apis.cli import one_line_errors, parse_options
     from rdet.apis.infer.run import Settings, check_out_dir, detect, labels_of
     from rdet.apis.infer.sources import find_sources, is_alone
     from rdet.apis.infer.writers import make_writers
     from rdet.apis.inference import init_detector
+    from rdet.deploy.loading import device_for, is_exported
+    from rdet.errors import ConfigError
 
     with one_line_errors():
         if args.explain:
@@ -118,7 +120,9 @@ def main() -> None:
             check_grad_cam()
         sources = find_sources(args.inputs)
         check_out_dir(args.out_dir, sources)
-        device = args.device or get_device()
+        if args.explain and is_exported(args.checkpoint):
+            raise ConfigError(f"--explain looks into the network, and {args.checkpoint} is closed; give a checkpoint")
+        device = args.device or device_for(args.checkpoint)
         model = init_detector(args.config, args.checkpoint, device, parse_options(args.cfg_options))
         labels_of(args.classes, model.classes)
         if args.max_size:

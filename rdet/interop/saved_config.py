@@ -37,7 +37,7 @@ def saved_config(checkpoint: Mapping[str, Any], source: str) -> Config | None:
         return None
     try:
         values = literal_config(text)
-        _check_harmless(values)
+        check_harmless(values)
         try:
             cfg = Config(values)
         except KeyError as error:  # a name that mmengine has another use for
@@ -48,7 +48,7 @@ def saved_config(checkpoint: Mapping[str, Any], source: str) -> Config | None:
     return cfg
 
 
-def _check_harmless(values: Mapping[str, Any]) -> None:
+def check_harmless(values: Mapping[str, Any]) -> None:
     """Raise CheckpointError if a config would have modules imported or files loaded, or names what is no part."""
     imports = values.get("custom_imports")
     modules = imports.get("imports") if isinstance(imports, Mapping) else None

@@ -36,11 +36,14 @@ class DensePredictions(NamedTuple):
 
     def of_image(self, index: int) -> "DensePredictions":
         """Return the predictions of one image, as a batch of its own."""
-        one = slice(index, index + 1)
+        return self.of_images(slice(index, index + 1))
+
+    def of_images(self, images: slice) -> "DensePredictions":
+        """Return the predictions of some images."""
         return self._replace(
-            logits=self.logits[one],
-            deltas=self.deltas[one],
-            quality_logits=None if self.quality_logits is None else self.quality_logits[one],
-            initial_deltas=None if self.initial_deltas is None else self.initial_deltas[one],
-            extra=None if self.extra is None else {name: value[one] for name, value in self.extra.items()},
+            logits=self.logits[images],
+            deltas=self.deltas[images],
+            quality_logits=None if self.quality_logits is None else self.quality_logits[images],
+            initial_deltas=None if self.initial_deltas is None else self.initial_deltas[images],
+            extra=None if self.extra is None else {name: value[images] for name, value in self.extra.items()},
         )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from transform_records import BOXES, record
 
-from rdet.datasets.transforms import RandomChoiceResize, RandomResize, Resize
+from rdet.datasets.transforms import FitWithin, RandomChoiceResize, RandomResize, Resize
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,14 @@ def test_random_resize_by_ratio():
     shapes = [RandomResize((60, 40), ratio_range=(0.5, 2.0))(record())["img_shape"] for _ in range(50)]
     assert all(20 <= h <= 80 and abs(w / h - 1.5) < 0.1 for h, w in shapes)
     assert len(set(shapes)) > 10
+
+
+def test_fit_within_shrinks_what_is_larger_and_nothing_else():
+    height, width = record()["img"].shape[:2]
+    same = FitWithin((width, height))(record())
+    np.testing.assert_array_equal(same["img"], record()["img"])
+    assert same["scale_factor"] == record()["scale_factor"]
+    found = FitWithin((width // 2, height))(record())
+    assert found["img"].shape[:2] == (height // 2, width // 2)
+    assert found["scale_factor"] == tuple(factor / 2 for factor in record()["scale_factor"])
+    assert FitWithin((height, 1))(record())["img"].shape[1] == 1  # width bounds it

@@ -37,6 +37,7 @@ NOT_RUN = {
     'load_torchvision_ssd(model, "ssd300_vgg16_coco-b556d3b4.pth")  # or a state dict': "a download",
     'model = init_detector("mmdet://atss_r50_fpn_1x_coco")': "a download",
     'model = init_detector("converted.pth")': "needs a trained model",
+    'model = init_detector("best.pth")': "needs a trained model",
     'dataset = dict(type="ClassBalancedDataset", oversample_thr=0.01, dataset=dict(...))': "a sketch",
 }
 PAGES = [

@@ -36,23 +36,23 @@ def test_a_deformed_convolution_is_torchvisions(kernel, scale):
 
 
 @pytest.mark.parametrize("displace", [displaced, displaced_corners])
-def test_displaced_sides_are_the_same_in_one_order(displace, monkeypatch):
+def test_displaced_sides_are_the_same_by_plain_operators(displace, monkeypatch):
     distance, offset = random(2, 4, 5, 7), random(2, 8, 5, 7, scale=0.9, seed=1)
     if displace is displaced:  # it looks up its cells in float32
         distance, offset = distance.detach().float().requires_grad_(), offset.detach().float().requires_grad_()
     expected = value_and_gradients(displace, distance, offset)
-    monkeypatch.setattr(sampling, "in_one_order", lambda maps: True)
+    monkeypatch.setattr(sampling, "by_plain_operators", lambda maps: True)
     found = value_and_gradients(displace, distance, offset)
     assert not torch.equal(found[1], expected[1])  # another way of adding up was taken
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
-def test_a_star_convolution_is_the_same_in_one_order(monkeypatch):
+def test_a_star_convolution_is_the_same_by_plain_operators(monkeypatch):
     layer = DeformConv2d(3, 4, 3, padding=1, bias=False)
     features, offset = random(2, 3, 5, 7).float(), random(2, 18, 5, 7, seed=1).float()
     expected = star_convolution(layer, features, offset)
-    monkeypatch.setattr(sampling, "in_one_order", lambda maps: True)
+    monkeypatch.setattr(sampling, "by_plain_operators", lambda maps: True)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = star_convolution(layer, features, offset)
     assert found.dtype == torch.float32
@@ -64,9 +64,9 @@ def test_it_is_for_deterministic_runs_on_a_device():
     before = torch.are_deterministic_algorithms_enabled()  # a run of another test may have left it on
     try:
         torch.use_deterministic_algorithms(False)
-        assert not sampling.in_one_order(on_a_device)
+        assert not sampling.by_plain_operators(on_a_device)
         torch.use_deterministic_algorithms(True)
-        assert sampling.in_one_order(on_a_device)
-        assert not sampling.in_one_order(torch.zeros(1))
+        assert sampling.by_plain_operators(on_a_device)
+        assert not sampling.by_plain_operators(torch.zeros(1))
     finally:
         torch.use_deterministic_algorithms(before)

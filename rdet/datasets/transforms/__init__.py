@@ -16,12 +16,13 @@ from rdet.datasets.transforms.pad import Pad
 from rdet.datasets.transforms.photometric import PhotoMetricDistortion
 from rdet.datasets.transforms.random_affine import RandomAffine
 from rdet.datasets.transforms.random_hsv import RandomHSV
-from rdet.datasets.transforms.resize import RandomChoiceResize, RandomResize, Resize
+from rdet.datasets.transforms.resize import FitWithin, RandomChoiceResize, RandomResize, Resize
 
 __all__ = [
     "CopyPaste",
     "Expand",
     "FilterAnnotations",
+    "FitWithin",
     "LargeScaleJitter",
     "LoadImageFromFile",
     "MinIoURandomCrop",

@@ -84,6 +84,26 @@ class Resize(BaseTransform):
 
 
 @TRANSFORMS.register_module()
+class FitWithin(BaseTransform):
+    """Shrinks what is larger than a size, and keeps its shape; see :func:`fit`. Exported files of one size need it.
+
+    Args:
+        size: Width and height in pixels; unlike with a ``scale``, their order matters.
+    """
+
+    def __init__(self, size: Scale):
+        self.size = as_scale(size)
+
+    def transform(self, results: dict) -> dict:
+        """Resize ``results``, if they are larger."""
+        height, width = results["img"].shape[:2]
+        return results if width <= self.size[0] and height <= self.size[1] else fit(results, self.size)
+
+    def __repr__(self) -> str:
+        return f"FitWithin(size={self.size})"
+
+
+@TRANSFORMS.register_module()
 class RandomChoiceResize(BaseTransform):
     """Resizes to one of several scales, each as likely; see :func:`resize`.
 

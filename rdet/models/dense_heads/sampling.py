@@ -1,15 +1,19 @@
-"""Bilinear samples of maps whose gradients are added up in one order, so that a run repeats to the same bits.
+"""Bilinear samples of maps by plain operators.
 
 On a GPU, torchvision's ``deform_conv2d`` and torch's ``grid_sample`` add gradients in any order; with
-``--deterministic`` torch refuses them. What is here takes more memory and time, and is used then alone.
+``--deterministic`` torch refuses them. Here they are added up in one order, so that a run repeats to the same bits. And
+few runtimes know a deformable convolution, so that an exported file has none. What is here takes more memory and time,
+and is used for these two alone.
 """
 
 import torch
 from torch import Tensor
 
 
-def in_one_order(maps: Tensor) -> bool:
-    """Tell whether gradients of samples of ``maps`` must be added up here."""
+def by_plain_operators(maps: Tensor) -> bool:
+    """Tell whether ``maps`` must be sampled here: for gradients in one order, or in an export."""
+    if torch.compiler.is_exporting() or torch.jit.is_tracing():  # type: ignore[attr-defined]  # torch.jit does have it
+        return True
     return torch.are_deterministic_algorithms_enabled() and maps.device.type != "cpu"
 
 
@@ -57,4 +61,4 @@ def deformed_convolution(maps: Tensor, offset: Tensor, weight: Tensor) -> Tensor
     sampled = bilinear(maps, y.flatten(1), x.flatten(1)).unflatten(1, (rows * columns, height * width))
     kernel = weight.flatten(2).permute(2, 1, 0).flatten(0, 1)  # (kh * kw * C, D)
     found: Tensor = sampled.transpose(1, 2).flatten(2) @ kernel  # (N, H * W, D)
-    return found.transpose(1, 2).reshape(len(maps), -1, height, width)
+    return found.transpose(1, 2).reshape(maps.shape[0], -1, height, width)

@@ -182,7 +182,7 @@ def displaced(distance: Tensor, offset: Tensor) -> Tensor:
     x_from = (x + offset[:, 0]).clamp(0, width - 1)  # (4 N, H, W)
     y_from = (y + offset[:, 1]).clamp(0, height - 1)
     maps = distance.reshape(number * 4, 1, height, width)
-    if sampling.in_one_order(maps):
+    if sampling.by_plain_operators(maps):
         sampled = sampling.bilinear(maps, y_from.flatten(1), x_from.flatten(1))
     else:
         grid = torch.stack([2 * x_from / max(width - 1, 1) - 1, 2 * y_from / max(height - 1, 1) - 1], dim=-1)
@@ -213,7 +213,7 @@ def displaced_corners(distance: Tensor, offset: Tensor) -> Tensor:
     sides = center + sign * distance
     y_x = offset.to(distance.dtype).unflatten(1, (4, 2)).flip(2).flatten(1, 2)  # as the operator wants them
     one = distance.new_ones(4, 1, 1, 1)
-    if sampling.in_one_order(sides):
+    if sampling.by_plain_operators(sides):
         each = sides.flatten(0, 1)[:, None], y_x.unflatten(1, (4, 2)).flatten(0, 1)
         moved = sampling.deformed_convolution(*each, one[:1]).reshape(sides.shape)
     else:

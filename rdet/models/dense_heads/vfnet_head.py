@@ -127,7 +127,7 @@ def star_convolution(layer: DeformConv2d, features: Tensor, offset: Tensor) -> T
     coordinates.
     """
     features, offset = features.to(layer.weight.dtype), offset.to(layer.weight.dtype)
-    if sampling.in_one_order(features):
+    if sampling.by_plain_operators(features):
         with no_autocast(features):
             return sampling.deformed_convolution(features, offset, layer.weight)
     result: Tensor = layer(features, offset)

@@ -1,5 +1,6 @@
 """What necks share: their convolutions, how these start, and the levels above the backbone's last."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -9,11 +10,13 @@ from rdet.models.norms import build_norm
 class Conv2d(nn.Conv2d):
     """torch's convolution; where a stride meets a map of one cell, the map is padded beforehand.
 
-    There the gradient of its weight is not set on the CPU in bfloat16 and channels last (torch 2.15).
+    There the gradient of its weight is not set on the CPU in bfloat16 and channels last (torch 2.15). What is exported
+    has no gradient, and its maps may be of any size.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.shape[-2:] == (1, 1) and self.stride != (1, 1) and not isinstance(self.padding, str):
+        is_cell = not torch.compiler.is_exporting() and x.shape[-2:] == (1, 1)
+        if is_cell and self.stride != (1, 1) and not isinstance(self.padding, str):
             rows, columns = self.padding
             padded = F.pad(x, (columns, columns, rows, rows))
             return F.conv2d(padded, self.weight, self.bias, self.stride)

@@ -2,9 +2,11 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 
 import torch
+import torch.nn.functional as F
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -112,11 +114,15 @@ class DensePostprocess(ABC):
         """
         # A CPU is fastest image by image, with no more candidates than there are. A GPU would be waited for to tell how
         # many there are: it gets all images at once, with as many candidates as there may be.
-        step = 1 if self._is_host(priors) else max(len(image_sizes), 1)
+        on_host = self._is_host(priors)
+        step = 1 if on_host else max(len(image_sizes), 1)
+        limits = torch.tensor([[width, height] * 2 for height, width in image_sizes], dtype=torch.float32)
+        limits = limits.to(priors.device, non_blocking=True)
+        find = self._few_candidates if on_host else self.candidates
         detections = []
         for start in range(0, len(image_sizes), step):
             images = slice(start, start + step)
-            candidates = self._candidates(predictions, images, priors, coder, image_sizes[images])
+            candidates = find(predictions.of_images(images), priors, coder, limits[images])
             detections += self.suppress_images(*candidates)
         results = (InstanceData(bboxes=boxes, scores=scores, labels=labels) for boxes, scores, labels in detections)
         return [found[: self.max_per_img] for found in results]
@@ -146,38 +152,58 @@ class DensePostprocess(ABC):
         """Tell whether reading a value of the tensor makes nobody wait."""
         return tensor.device.type == "cpu"
 
-    def _candidates(
-        self,
-        predictions: DensePredictions,
-        images: slice,
-        priors: Tensor,
-        coder: Coder,
-        image_sizes: list[tuple[int, int]],
+    def candidates(
+        self, predictions: DensePredictions, priors: Tensor, coder: Coder, limits: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Decode the best of each level of some images: boxes (N, C, 4), scores, labels and whether real, (N, C)."""
-        lengths = predictions.level_lengths
-        quality, deltas = predictions.quality_logits, predictions.deltas[images]
-        levels = zip(
-            predictions.logits[images].split(lengths, dim=1),
-            [None] * len(lengths) if quality is None else quality[images].split(lengths, dim=1),
-            accumulate([0, *lengths]),
-            strict=False,
-        )
-        best = [self._best_of_level(*level) for level in levels]
-        if not self._is_host(priors):  # an operator of all levels takes it hardly longer than one of a level
-            rank, index, is_real = (torch.cat(parts, dim=1) for parts in zip(*best, strict=True))
-            best = [(rank, index, is_real)]
-        quality = quality if quality is None else quality[images]
-        found = [self._decoded(*level, predictions.logits.shape[-1], quality, deltas, priors, coder) for level in best]
+        """Decode the best of each level; no shape depends on a value, so that this can be exported and captured.
+
+        Args:
+            predictions, priors, coder: See :meth:`__call__`.
+            limits: (N, 4) float32, width, height, width, height of each image before padding.
+
+        Returns:
+            Boxes (N, C, 4), scores (N, C), labels (N, C) int64, and which are real, (N, C) bool: the others only fill
+            up. C is the sum of ``topk_per_level``, or of what levels have where they have less.
+        """
+        best = [self._best_of_level(*level, self._largest) for level in self._levels(predictions)]
+        # An operator of all levels takes a GPU hardly longer than one of a level.
+        rank, index, is_real = (torch.cat(parts, dim=1) for parts in zip(*best, strict=True))
+        found = self._decoded(rank, index, predictions, priors, coder)
+        return self._inside(*found, is_real, limits)
+
+    def _few_candidates(
+        self, predictions: DensePredictions, priors: Tensor, coder: Coder, limits: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Find what :meth:`candidates` does of one image, but what is real alone, where there is a threshold."""
+        best = [self._best_of_level(*level, self._largest_above) for level in self._levels(predictions)]
+        found = [(*self._decoded(rank, index, predictions, priors, coder), real) for rank, index, real in best]
         boxes, scores, labels, is_real = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
+        return self._inside(boxes, scores, labels, is_real, limits)
+
+    @staticmethod
+    def _levels(predictions: DensePredictions) -> Iterator[tuple[Tensor, Tensor | None, int]]:
+        """Yield logits (N, A_l, K), quality (N, A_l) and the first prior of each level."""
+        lengths, quality = predictions.level_lengths, predictions.quality_logits
+        of_levels = [None] * len(lengths) if quality is None else quality.split(lengths, dim=1)
+        return zip(predictions.logits.split(lengths, dim=1), of_levels, accumulate([0, *lengths]), strict=False)
+
+    def _inside(
+        self, boxes: Tensor, scores: Tensor, labels: Tensor, is_real: Tensor, limits: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Clip boxes (N, C, 4) to their images, and let go those that are too small."""
         if self.clip:
-            limits = torch.tensor([[width, height] * 2 for height, width in image_sizes], dtype=boxes.dtype)
-            boxes = boxes.clamp(min=0).minimum(limits.to(boxes.device, non_blocking=True)[:, None])
+            boxes = boxes.clamp(min=0).minimum(limits[:, None])
         if self.min_box_size is not None:
             is_real = is_real & ((boxes[..., 2:] - boxes[..., :2]) > self.min_box_size).all(dim=-1)
         return boxes, scores, labels, is_real
 
-    def _best_of_level(self, logits: Tensor, quality: Tensor | None, first: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _best_of_level(
+        self,
+        logits: Tensor,
+        quality: Tensor | None,
+        first: int,
+        largest_of: Callable[[Tensor, float | None], tuple[Tensor, Tensor, Tensor]],
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Find the best of one level: logits (N, A_l, K), quality (N, A_l) -> three of (N, C).
 
         Returns:
@@ -194,23 +220,16 @@ class DensePostprocess(ABC):
         else:
             rank = self._combined(logits.float().sigmoid(), quality.float().sigmoid()[..., None]).flatten(1)
             threshold = self.score_thr if self.score_thr > 0 else None
-        largest, index, is_real = self._largest(rank, threshold)
+        largest, index, is_real = largest_of(rank, threshold)
         if label is not None:
             index = index * num_classes + label.flatten(1).gather(1, index)
         return largest, index + first * num_classes, is_real
 
     def _decoded(
-        self,
-        rank: Tensor,
-        index: Tensor,
-        is_real: Tensor,
-        num_classes: int,
-        quality: Tensor | None,
-        deltas: Tensor,
-        priors: Tensor,
-        coder: Coder,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Decode what :meth:`_best_of_level` found: boxes (N, C, 4), scores, labels, and whether real, (N, C)."""
+        self, rank: Tensor, index: Tensor, predictions: DensePredictions, priors: Tensor, coder: Coder
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Decode what :meth:`_best_of_level` found: boxes (N, C, 4), scores and labels, (N, C)."""
+        num_classes, quality = predictions.logits.shape[-1], predictions.quality_logits
         prior = index // num_classes
         if quality is None:
             scores = rank.sigmoid()
@@ -218,25 +237,37 @@ class DensePostprocess(ABC):
             scores = self._combined(rank.sigmoid(), quality.gather(1, prior).float().sigmoid())
         else:
             scores = rank
-        image = torch.arange(len(prior), device=prior.device)[:, None]
-        chosen = priors[prior].flatten(0, 1), deltas[image, prior].float().flatten(0, 1)
-        return coder.decode(*chosen).unflatten(0, prior.shape), scores, index % num_classes, is_real
+        image = torch.arange(prior.shape[0], device=prior.device)[:, None]  # `len` is a number in an export, too
+        chosen = priors[prior].flatten(0, 1), predictions.deltas[image, prior].float().flatten(0, 1)
+        return coder.decode(*chosen).unflatten(0, prior.shape), scores, index % num_classes
 
     def _largest(self, rank: Tensor, threshold: float | None) -> tuple[Tensor, Tensor, Tensor]:
         """Find the ``topk_per_level`` largest numbers of each row (N, M): float32, index, whether above the threshold.
 
-        Shapes: (N, C). On the host, for one row, all are above.
+        Shapes: (N, C). Where M is no number, since the size of images is left open in an export, C does not depend on
+        it: what a small level lacks is filled up.
         """
-        if threshold is not None and self._is_host(rank):
-            (row,) = rank.float()
-            (above,) = (row > threshold).nonzero(as_tuple=True)  # topk alone would look at each number several times
-            largest, order = row[above].topk(min(self.topk_per_level, len(above)))
-            index = above[order][None]
-            return largest[None], index, torch.ones_like(index, dtype=torch.bool)
-        largest, index = rank.topk(min(self.topk_per_level, rank.shape[1]), dim=1)
+        size = rank.shape[1]
+        if isinstance(size, int):
+            largest, index = rank.topk(min(self.topk_per_level, size), dim=1)
+            is_real = torch.ones_like(index, dtype=torch.bool)
+        else:
+            filled = F.pad(rank, (0, self.topk_per_level), value=-math.inf)
+            largest, index = filled.topk(self.topk_per_level, dim=1)
+            is_real = index < size
+            index = torch.where(is_real, index, 0)
         largest = largest.float()
-        is_real = torch.ones_like(index, dtype=torch.bool) if threshold is None else largest > threshold
-        return largest, index, is_real
+        return largest, index, is_real if threshold is None else is_real & (largest > threshold)
+
+    def _largest_above(self, rank: Tensor, threshold: float | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Find the same of one row on the host, but only what is above the threshold."""
+        if threshold is None:
+            return self._largest(rank, threshold)
+        (row,) = rank.float()
+        (above,) = (row > threshold).nonzero(as_tuple=True)  # topk alone would look at each number several times
+        largest, order = row[above].topk(min(self.topk_per_level, len(above)))
+        index = above[order][None]
+        return largest[None], index, torch.ones_like(index, dtype=torch.bool)
 
     def _combined(self, class_scores: Tensor, quality: Tensor) -> Tensor:
         product = class_scores * quality

@@ -60,14 +60,17 @@ class GridPriors:
             ValueError: There are not as many levels as strides.
         """
         key = (tuple(level_sizes), torch.device(device))
-        return _kept(self._cache, key, lambda: self._make(*key))
+        return _kept(self._cache, key, lambda: self.make(*key))
 
     def grid(self, level_sizes: list[tuple[int, int]]) -> PriorGrid:
         """Describe how the priors of these levels lie, for parts that need not look at each of them."""
         return _kept(self._grids, tuple(level_sizes), lambda: self._grid(level_sizes))
 
-    def _make(self, level_sizes: Sequence[tuple[int, int]], device: torch.device) -> Tensor:
-        """Make the priors (A, 4) of all levels on their device, to which the host sends only their shapes."""
+    def make(self, level_sizes: Sequence[tuple[int, int]], device: torch.device) -> Tensor:
+        """Make the priors (A, 4) of all levels on their device, to which the host sends only their shapes.
+
+        Nothing is kept, and sizes may be those of an export, which are no numbers yet.
+        """
         if len(level_sizes) != len(self.strides):
             raise ConfigError(f"priors for {len(self.strides)} levels {self.strides}, but {len(level_sizes)} maps")
         levels = zip(level_sizes, self._steps(level_sizes), self._corners(), strict=True)

@@ -1,0 +1,120 @@
+"""Write a detector as a file of another runtime, compared with it at once: rdet export [CONFIG] CHECKPOINT"""
+
+import argparse
+
+from rdet.args import ArgumentParser, add_cfg_options, between, config_to_read, count, existing, file_to_write
+
+# What rdet/deploy/formats.py writes; here since --help must not load it.
+FORMATS = ("onnx", "openvino", "torchscript", "exported_program", "tensorrt-ready")
+
+
+def parse_args():
+    parser = ArgumentParser("Write a detector as a file of another runtime, and compare it with the detector")
+    parser.add_argument(
+        "words",
+        nargs="+",
+        metavar="[CONFIG] CHECKPOINT",
+        help="a config (file, or name of 'rdet configs'; default: that of the checkpoint) and a checkpoint (a path, "
+        "an address, or a name such as mmdet://atss_r50_fpn_1x_coco)",
+    )
+    parser.add_argument("--format", choices=FORMATS, default="onnx", help="kind of file (default: onnx)")
+    parser.add_argument(
+        "--head",
+        choices=("raw", "decoded", "end2end"),
+        default="end2end",
+        help="where it ends: outputs of the head, boxes before suppression, or detections (default: end2end)",
+    )
+    parser.add_argument("--out", type=file_to_write, metavar="FILE", help="(default: the checkpoint's name, here)")
+    parser.add_argument(
+        "--size",
+        type=_size,
+        default=None,
+        metavar="WIDTHxHEIGHT",
+        help="of its images; or 'dynamic' (default: dynamic)",
+    )
+    parser.add_argument("--batch", type=_batch, default=None, help="images at once; or 'dynamic' (default: dynamic)")
+    parser.add_argument("--opset", type=between(18, 23), default=18, help="of ONNX, 18 to 23 (default: 18)")
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "float16"),
+        default="float32",
+        help="of the weights in an ONNX or OpenVINO file (default: float32); float16 halves its size",
+    )
+    parser.add_argument(
+        "--input",
+        choices=("uint8", "float32"),
+        help="type of its images (default: uint8; tensorrt-ready: float32)",
+    )
+    group = parser.add_argument_group("comparison")
+    group.add_argument(
+        "--images", nargs="+", type=existing, metavar="INPUT", help="to compare on (default: of the config's val data)"
+    )
+    group.add_argument("--num-images", type=count, default=8, help="how many of them (default: 8)")
+    group.add_argument("--val", action="store_true", help="evaluate both on the config's val data, too")
+    group.add_argument(
+        "--tolerance",
+        nargs=2,
+        type=_positive,
+        metavar=("PIXELS", "SCORE"),
+        help="largest difference of boxes and scores (default: 0.05 0.001; with float16: 1 0.02)",
+    )
+    group.add_argument("--no-compare", action="store_true", help="write the file without a look at what it finds")
+    add_cfg_options(parser)
+    parser.usage = "%(prog)s [options] [CONFIG] CHECKPOINT"
+    args = parser.parse_args()
+    _divide(parser, args)
+    if args.no_compare and (args.val or args.images or args.tolerance):
+        parser.error("--no-compare leaves out what --images, --val and --tolerance are of; give one of them")
+    if args.tolerance is None:
+        args.tolerance = [1.0, 0.02] if args.dtype == "float16" else [0.05, 0.001]
+    return args
+
+
+def _divide(parser: ArgumentParser, args: argparse.Namespace) -> None:
+    """Tell config and checkpoint apart."""
+    if len(args.words) > 2:
+        parser.error(f"{args.words[2]!r} is one argument too many; give [CONFIG] CHECKPOINT")
+    config, checkpoint = args.words if len(args.words) == 2 else (None, args.words[0])
+    for name, kind, text in (("config", config_to_read, config), ("checkpoint", existing, checkpoint)):
+        try:
+            setattr(args, name, None if text is None else kind(text))
+        except argparse.ArgumentTypeError as error:
+            parser.error(f"argument {name}: {error}")
+
+
+def _size(text: str) -> tuple[int, int] | None:
+    """Read ``WIDTHxHEIGHT``, one number for both, or ``dynamic``; return height and width."""
+    if text == "dynamic":
+        return None
+    width, _, height = text.lower().partition("x")
+    side = between(16, 16384)
+    return side(height or width), side(width)
+
+
+def _batch(text: str) -> int | None:
+    """Read a number of images, or ``dynamic``."""
+    return None if text == "dynamic" else between(1, 4096)(text)
+
+
+def _positive(text: str) -> float:
+    """Read a number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text[:100]!r} must be a number above 0")
+    return value
+
+
+def main() -> None:
+    args = parse_args()
+
+    from rdet.apis.cli import one_line_errors, parse_options
+
+    with one_line_errors():
+        from rdet.apis.inference import init_detector
+        from rdet.deploy.command import export_and_compare
+
+        model = init_detector(args.config, args.checkpoint, "cpu", parse_options(args.cfg_options))
+        export_and_compare(model, args)

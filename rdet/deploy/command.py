@@ -1,0 +1,133 @@
+"""What ``rdet export`` does once its options are read."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+
+from rdet.apis.infer.pictures import record_of
+from rdet.apis.infer.pipeline import inference_pipeline, prepared
+from rdet.apis.infer.sources import find_sources
+from rdet.datasets.synthetic import draw_scene
+from rdet.deploy.compare import Edges, check_within, compare, detect_at_size, latency
+from rdet.deploy.evaluate import metrics_of, test_data, with_pipeline
+from rdet.deploy.export import ExportOptions, export_detector
+from rdet.deploy.exported_detector import ExportedDetector
+from rdet.deploy.loading import load_exported
+from rdet.deploy.metadata import metadata_of
+from rdet.deploy.packages import needed
+from rdet.deploy.runtimes import ScriptFile
+from rdet.errors import ConfigError, DatasetError, MissingFileError
+from rdet.models.detectors.one_stage_detector import OneStageDetector
+
+
+def export_and_compare(model: OneStageDetector, args: argparse.Namespace) -> None:
+    """Write a detector as ``args`` of ``rdet export`` say, compare the file with it, and print what differs.
+
+    Raises:
+        EvaluationError: The file differs by more than the tolerance.
+    """
+    options = ExportOptions(
+        args.format, args.head, args.size, args.batch, args.opset, args.dtype, args.input, args.checkpoint
+    )
+    out = Path(args.out or Path(args.checkpoint.rpartition("/")[2]).stem)
+    if not args.no_compare:
+        runtimes = {"onnx": "onnxruntime", "tensorrt-ready": "onnxruntime", "openvino": "openvino"}
+        needed(runtimes.get(args.format, "torch"), "the comparison of the file")  # before the work
+    written = export_detector(model, out, options, None if args.no_compare else _Check(model, args, out))
+    print(f"{written}: {args.format}, --head {args.head}, {_free(args)}")
+    if args.no_compare:
+        print("it was not compared with the detector")
+
+
+def _free(args: argparse.Namespace) -> str:
+    size = "any size" if args.size is None else f"{args.size[1]} x {args.size[0]} pixels"
+    batch = "any number of images" if args.batch is None else f"{args.batch} image{'s' * (args.batch > 1)}"
+    return f"{batch} of {size}"
+
+
+class _Check:
+    """The comparison of a file that has no name yet."""
+
+    def __init__(self, model: OneStageDetector, args: argparse.Namespace, out: Path):
+        self._model = model
+        self._args = args
+        self._out = out
+
+    def __call__(self, path: Path) -> None:
+        args, model = self._args, self._model
+        exported = open_for_comparison(path)
+        edges = Edges.of(model, *args.tolerance)
+        data = _packed(model.cfg, exported, args.images, args.num_images)
+        difference = compare(model, exported, data, edges)
+        print(difference)
+        for line in difference.where[:5]:
+            print(f"  {line}")
+        one = pseudo_collate(data[:1])
+        size = exported.metadata.size
+        own = latency(lambda batch: detect_at_size(model, batch, size), one)
+        other = latency(exported.test_step, one)
+        height, width = one["inputs"][0].shape[1:]
+        print(
+            f"one image of {width} x {height} on the CPU: {own * 1e3:.1f} ms by torch, {other * 1e3:.1f} ms by "
+            f"{exported.file.name}"
+        )
+        files = [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
+        print(f"size: {sum(file.stat().st_size for file in files) / 1e6:.1f} MB")
+        if args.val:
+            self._evaluate(exported)
+        check_within(difference, self._out, *args.tolerance)
+
+    def _evaluate(self, exported: ExportedDetector) -> None:
+        """Print the AP of both."""
+        model = self._model
+        cfg = with_pipeline(model.cfg, exported.metadata.pipeline)
+        dataset = test_data(cfg)
+        size = exported.metadata.size
+        of_model = metrics_of(lambda data: detect_at_size(model, data, size), cfg, dataset)
+        of_file = metrics_of(exported.test_step, cfg, dataset)
+        for name in [name for name in of_model if name.rpartition("/")[2].startswith("bbox_mAP")][:3]:
+            print(f"{name}: {100 * of_model[name]:.2f} by torch, {100 * of_file[name]:.2f} by {exported.file.name}")
+
+
+def open_for_comparison(path: Path) -> ExportedDetector:
+    """Open a file that this process has just written, TorchScript too."""
+    if path.suffix != ".torchscript":
+        return load_exported(path, "cpu")
+    file = ScriptFile(str(path), "cpu")
+    return ExportedDetector(file, metadata_of(file.said, str(path)), str(path))
+
+
+def _packed(cfg: Config, exported: ExportedDetector, inputs: Sequence[str] | None, number: int) -> list[dict[str, Any]]:
+    """Make what the file's pipeline makes of images: of ``inputs``, of the config's val data, or of generated ones."""
+    if inputs:
+        pipeline = inference_pipeline(exported.cfg)
+        paths = [source.where for source in find_sources(list(inputs))][:number]
+        return [prepared(record_of(path, index), pipeline) for index, path in enumerate(paths)]
+    data_cfg = with_pipeline(cfg, exported.metadata.pipeline)
+    try:
+        dataset = test_data(data_cfg)
+    except (MissingFileError, DatasetError, FileNotFoundError, ConfigError) as error:
+        print(f"no images of the config's val data ({error}); compared on generated ones, see --images")
+        pipeline = inference_pipeline(exported.cfg)
+        return [prepared(record_of(image, index), pipeline) for index, image in enumerate(generated(number, cfg))]
+    step = max(1, len(dataset) // number)
+    return [dataset[index] for index in range(0, len(dataset), step)][:number]
+
+
+def generated(number: int, cfg: Config) -> list[np.ndarray]:
+    """Draw pictures (H, W, 3) uint8 of shapes, portrait and landscape in turn, whose sides are no multiples of 32."""
+    rng = np.random.default_rng(0)
+    channels = len((cfg.model.get("data_preprocessor") or {}).get("mean", (0, 0, 0)))
+    pictures = []
+    for index in range(number):
+        height, width = ((250, 333), (333, 250))[index % 2]
+        image = (
+            draw_scene(rng, 333)[0] if channels == 3 else rng.integers(256, size=(333, 333, channels), dtype=np.uint8)
+        )
+        pictures.append(np.ascontiguousarray(image[:height, :width]))
+    return pictures

@@ -1,0 +1,202 @@
+"""From a detector to a file, which takes its name only once it has been compared with the detector."""
+
+import copy
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from mmengine.config import Config
+
+from rdet import __version__
+from rdet.apis.data_cfg import name_of
+from rdet.apis.infer.pipeline import steps_of
+from rdet.deploy.formats import SUFFIXES, WRITERS, Job
+from rdet.deploy.metadata import Metadata
+from rdet.deploy.packages import needed
+from rdet.deploy.tensor_detector import Head, TensorDetector, output_names
+from rdet.deploy.tensorrt import MOST_OF_TOPK, check_tensorrt
+from rdet.errors import ConfigError
+from rdet.files import flush, writing
+from rdet.messages import nearest
+from rdet.models.backbones.folding import forget_folded
+from rdet.models.detectors.data_preprocessor import DetDataPreprocessor
+from rdet.models.detectors.one_stage_detector import OneStageDetector
+
+FORMATS = tuple(WRITERS)
+OPSETS = (18, 23)  # what torch's exporter writes
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What file to make.
+
+    Attributes:
+        format: One of :data:`FORMATS`.
+        head: See :class:`~rdet.deploy.tensor_detector.TensorDetector`.
+        size: Height and width of the network's input; None: free.
+        batch: Images of a batch; None: free.
+        opset: Of ONNX.
+        dtype: ``'float32'``, or ``'float16'`` of the weights of ONNX and OpenVINO.
+        input: ``'uint8'`` or ``'float32'``; None: as the format has it.
+        weights: What the file says its checkpoint is.
+    """
+
+    format: str = "onnx"
+    head: Head = "end2end"
+    size: tuple[int, int] | None = None
+    batch: int | None = None
+    opset: int = 18
+    dtype: Literal["float32", "float16"] = "float32"
+    input: Literal["uint8", "float32"] | None = None
+    weights: str = ""
+
+
+def export_detector(
+    model: OneStageDetector,
+    out: str | Path,
+    options: ExportOptions | None = None,
+    check: Callable[[Path], None] | None = None,
+) -> Path:
+    """Write a detector as a file of another runtime.
+
+    Args:
+        model: From :func:`~rdet.apis.inference.init_detector`; it stays as it is.
+        out: Path of the file; the format's ending is added where it is missing.
+        options: What file; None: ONNX with all sides free.
+        check: Given the file before it has its name, may raise: then nothing is left of it.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        ConfigError: The options do not go together, or the detector cannot be exported so.
+        MissingModuleError: A package of the extra ``deploy`` is not installed.
+        OutputError: The file cannot be written.
+    """
+    options = options or ExportOptions()
+    if options.format not in WRITERS:
+        raise ConfigError(f"no format is called {options.format!r}. {nearest(options.format, WRITERS)}")
+    _check(options, model)
+    out = Path(out)
+    suffix = SUFFIXES[options.format]
+    out = out if out.name.endswith(suffix) else out.with_name(out.name + suffix)
+    job = _job(model, options)
+    with writing(out), _folder_beside(out) as folder:
+        files = WRITERS[options.format](job, folder, out.name.removesuffix(suffix))
+        if options.format == "tensorrt-ready":
+            check_tensorrt(needed("onnx", "tensorrt-ready").load(str(files[0])))
+        if check is not None:
+            check(files[-1])
+        for file in files:
+            flush(file)
+        if len(files) > 1:  # of a pair, nobody may see the new half beside the old one
+            out.unlink(missing_ok=True)
+        for file in files:
+            os.replace(file, out.parent / file.name)
+    return out
+
+
+class _folder_beside:
+    """A folder beside a file, for its parts until they have their names."""
+
+    def __init__(self, out: Path):
+        self._out = out
+
+    def __enter__(self) -> Path:
+        self._out.parent.mkdir(parents=True, exist_ok=True)
+        self._folder = Path(tempfile.mkdtemp(prefix=f".{self._out.name}.", suffix=".part", dir=self._out.parent))
+        return self._folder
+
+    def __exit__(self, *error: object) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _check(options: ExportOptions, model: OneStageDetector) -> None:
+    if not isinstance(model, OneStageDetector):
+        raise ConfigError(f"{type(model).__name__} cannot be exported; only a one-stage detector of rdet's parts can")
+    if not isinstance(model.data_preprocessor, DetDataPreprocessor):
+        raise ConfigError(
+            f"model.data_preprocessor is {type(model.data_preprocessor).__name__}; an export needs DetDataPreprocessor"
+        )
+    rule = model.postprocess
+    if not OPSETS[0] <= options.opset <= OPSETS[1]:
+        raise ConfigError(f"opset {options.opset} is not written; give {OPSETS[0]} to {OPSETS[1]}")
+    if options.dtype == "float16" and options.format in ("exported_program", "torchscript"):
+        raise ConfigError(f"--dtype float16 is of weights in ONNX and OpenVINO; {options.format} keeps float32")
+    if options.size is not None:
+        divisor = model.data_preprocessor.pad_size_divisor
+        if any(side % divisor for side in options.size):
+            height, width = (-(-side // divisor) * divisor for side in options.size)
+            raise ConfigError(
+                f"--size {options.size[1]}x{options.size[0]} is no multiple of {divisor}, which the network needs; "
+                f"take {width}x{height}"
+            )
+    if options.format != "tensorrt-ready":
+        return
+    if options.size is None:
+        raise ConfigError("tensorrt-ready needs --size WIDTHxHEIGHT: priors of a free size are made of shapes")
+    if options.input == "uint8":
+        raise ConfigError("tensorrt-ready takes float32 images; leave out --input uint8")
+    for name in ("topk_per_level", "max_per_img"):
+        if getattr(rule, name) > MOST_OF_TOPK and options.head != "raw":
+            raise ConfigError(
+                f"model.postprocess.{name} is {getattr(rule, name)}, and TensorRT's TopK takes {MOST_OF_TOPK} at most; "
+                f"set --cfg-options model.postprocess.{name}={MOST_OF_TOPK}"
+            )
+
+
+def _job(model: OneStageDetector, options: ExportOptions) -> Job:
+    """Copy the detector, make it ready, and say what it is."""
+    network = copy.deepcopy(model).cpu().eval()
+    network.on_predictions = None
+    network.optimize_for_inference()
+    forget_folded(network)
+    ready = network.data_preprocessor
+    cfg: Config = model.cfg
+    pipeline = [_plain(dict(step)) for step in steps_of(cfg)]
+    divisor = ready.pad_size_divisor
+    if options.size is not None:
+        height, width = options.size
+        last = next((i for i, step in enumerate(pipeline) if name_of(step) == "PackDetInputs"), len(pipeline))
+        pipeline.insert(last, {"type": "FitWithin", "size": [width, height]})
+    kind = options.input or ("float32" if options.format == "tensorrt-ready" else "uint8")
+    is_onnx = options.format in ("onnx", "openvino", "tensorrt-ready")
+    metadata = Metadata(
+        rdet=__version__,
+        torch=torch.__version__,
+        weights=options.weights,
+        head=options.head,
+        outputs=list(output_names(network, options.head)),
+        classes=list(model.classes),
+        channels=len(ready.mean),
+        input=kind,
+        dtype=options.dtype,
+        divisor=divisor,
+        size=None if options.size is None else list(options.size),
+        batch=options.batch,
+        pipeline=pipeline,
+        postprocess=_plain(dict(cfg.model.postprocess)),
+        config=cfg.pretty_text,
+        opset=options.opset if is_onnx else None,
+    )
+    tensors = TensorDetector(network, options.head, one_operator=is_onnx).eval()
+    # An example of no special number: sides and batches of 1, and sides that are equal, would be taken for fixed ones.
+    height, width = options.size or (divisor * -(-160 // divisor), divisor * (-(-160 // divisor) + 1))
+    number = options.batch or 2
+    images = torch.zeros(number, metadata.channels, height, width, dtype=getattr(torch, kind))
+    sizes = torch.tensor([[height, width]] * number)
+    return Job(tensors, (images, sizes), metadata)
+
+
+def _plain(value: object) -> object:
+    """Return a value of a config as JSON has it."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,226 @@
+"""Writers of exported files: a function for each format."""
+
+import io
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rdet.deploy.metadata import KEY, Metadata
+from rdet.deploy.packages import needed
+from rdet.errors import ConfigError
+
+# The longest side of a batch whose size is free.
+_LONGEST = 16384
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is written.
+
+    Attributes:
+        network: A :class:`~rdet.deploy.tensor_detector.TensorDetector` on the CPU.
+        inputs: Images and their sizes, an example.
+        metadata: What the file shall say of itself.
+    """
+
+    network: nn.Module
+    inputs: tuple[Tensor, Tensor]
+    metadata: Metadata
+
+    def dynamic_shapes(self) -> dict[str, dict[int, Any]] | None:
+        """Return which sides of the inputs are free, as ``torch.export`` takes them; None: none."""
+        images: dict[int, Any] = {}
+        sizes: dict[int, Any] = {}
+        if self.metadata.batch is None:
+            images[0] = sizes[0] = torch.export.Dim("batch", min=1, max=4096)
+        if self.metadata.size is None:
+            divisor = self.metadata.divisor
+            for axis, name in ((2, "height"), (3, "width")):
+                side = torch.export.Dim(name, min=1, max=_LONGEST // divisor)
+                images[axis] = side if divisor == 1 else divisor * side
+        return {"images": images, "image_sizes": sizes} if images or sizes else None
+
+    def program(self) -> torch.export.ExportedProgram:
+        """Trace the network.
+
+        Raises:
+            ConfigError: A part of it cannot be traced.
+        """
+        try:
+            with torch.no_grad(), _quiet():
+                return torch.export.export(
+                    self.network, self.inputs, dynamic_shapes=self.dynamic_shapes(), strict=False
+                )
+        except Exception as error:  # of any part of the model, or of torch
+            raise _not_exported(error, self.metadata) from error
+
+
+def write_onnx(job: Job, folder: Path, stem: str) -> list[Path]:
+    """Write ``stem.onnx``.
+
+    torch's exporter on top of ``torch.export`` is taken, the default since torch 2.9: it has free sides that are
+    checked, and its graph is that of the exported program. The older one, by tracing, is not maintained.
+    """
+    path = folder / f"{stem}.onnx"
+    needed("onnx", "an export to ONNX").save_model(onnx_model(job), str(path))
+    return [path]
+
+
+def onnx_model(job: Job, halve: bool = True) -> Any:
+    """Make the ModelProto of a job; its weights in the job's precision, or in float32 if not ``halve``.
+
+    Raises:
+        ConfigError: An operator of the network has no counterpart.
+        MissingModuleError: onnx or onnxscript is not installed.
+    """
+    needed("onnxscript", "an export to ONNX")
+    from rdet.deploy.onnx_suppression import translation
+
+    program = job.program()
+    try:
+        with torch.no_grad(), _quiet():
+            exported = torch.onnx.export(
+                program,
+                (),
+                dynamo=True,
+                opset_version=job.metadata.opset,
+                custom_translation_table=translation(),
+                input_names=["images", "image_sizes"],
+                output_names=list(job.metadata.outputs),
+                verbose=False,
+            )
+    except Exception as error:  # whatever an exporter meets
+        raise _not_exported(error, job.metadata) from error
+    model = exported.model_proto
+    found = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    if found != job.metadata.opset:
+        raise ConfigError(f"torch wrote opset {found} and not {job.metadata.opset}; take --opset {found}")
+    _without_traces(model)
+    if job.metadata.dtype == "float16" and halve:
+        _halve_weights(model)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = KEY, job.metadata.to_text()
+    model.producer_name, model.producer_version = "rdet", job.metadata.rdet
+    return model
+
+
+def _without_traces(model: Any) -> None:
+    """Remove what the exporter notes of the source code: half of a small model, and the paths of this machine."""
+    for graph_or_function in (model.graph, *model.functions):
+        for node in graph_or_function.node:
+            del node.metadata_props[:]
+            node.doc_string = ""
+    del model.graph.metadata_props[:]
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        del value.metadata_props[:]
+
+
+def _halve_weights(model: Any) -> None:
+    """Keep the weights of convolutions and products in float16, cast when the file is loaded: half of its size.
+
+    What is computed stays float32, so that no map overflows.
+
+    Raises:
+        ConfigError: A weight is beyond the largest float16.
+    """
+    onnx = needed("onnx", "an export to ONNX")
+    used = {name for node in model.graph.node if node.op_type in ("Conv", "Gemm", "MatMul") for name in node.input}
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.name not in used or tensor.data_type != onnx.TensorProto.FLOAT:
+            continue
+        values = onnx.numpy_helper.to_array(tensor)
+        if not (abs(values) <= np.finfo(np.float16).max).all():
+            raise ConfigError(f"the weight {tensor.name} has numbers beyond 65504, the largest float16; take float32")
+        name = tensor.name
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+        casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def write_openvino(job: Job, folder: Path, stem: str) -> list[Path]:
+    """Write ``stem.xml`` and ``stem.bin``, by way of ONNX: OpenVINO reads no operator of rdet, but ONNX's."""
+    openvino = needed("openvino", "an export to OpenVINO")
+    through = folder / f"{stem}.through.onnx"
+    needed("onnx", "an export to OpenVINO").save_model(onnx_model(job, halve=False), str(through))
+    model = openvino.convert_model(str(through))
+    through.unlink()
+    model.set_rt_info(job.metadata.to_text(), KEY.replace(".", "_"))
+    for port, name in zip(model.outputs, job.metadata.outputs, strict=True):
+        port.get_tensor().set_names({name})
+    path = folder / f"{stem}.xml"
+    openvino.save_model(model, str(path), compress_to_fp16=job.metadata.dtype == "float16")
+    return [path.with_suffix(".bin"), path]
+
+
+def write_program(job: Job, folder: Path, stem: str) -> list[Path]:
+    """Write ``stem.pt2``, which torch and torchvision run."""
+    program = job.program()
+    program._example_inputs = None  # which would be pickled into the file
+    buffer = io.BytesIO()
+    with _quiet():
+        torch.export.save(program, buffer, extra_files={KEY: job.metadata.to_text()})
+    path = folder / f"{stem}.pt2"
+    path.write_bytes(buffer.getvalue())
+    return [path]
+
+
+def write_torchscript(job: Job, folder: Path, stem: str) -> list[Path]:
+    """Write ``stem.torchscript`` by tracing, for programs in C++; torch has given it up for ``torch.export``."""
+    try:
+        with torch.no_grad(), _quiet():
+            traced = torch.jit.trace(job.network, job.inputs, check_trace=False)
+    except Exception as error:  # of any part of the model, or of torch
+        raise _not_exported(error, job.metadata) from error
+    path = folder / f"{stem}.torchscript"
+    torch.jit.save(traced, str(path), _extra_files={KEY: job.metadata.to_text()})
+    return [path]
+
+
+WRITERS: dict[str, Callable[[Job, Path, str], list[Path]]] = {
+    "onnx": write_onnx,
+    "openvino": write_openvino,
+    "exported_program": write_program,
+    "torchscript": write_torchscript,
+    "tensorrt-ready": write_onnx,
+}
+# What their names end in.
+SUFFIXES = {
+    "onnx": ".onnx",
+    "openvino": ".xml",
+    "exported_program": ".pt2",
+    "torchscript": ".torchscript",
+    "tensorrt-ready": ".onnx",
+}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what exporters say of their progress and of what they will do away with from the terminal."""
+    levels = {name: logging.getLogger(name).level for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")}
+    for name in levels:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)
+
+
+def _not_exported(error: Exception, metadata: Metadata) -> ConfigError:
+    reason = str(error).strip().partition("\n")[0][:300]
+    free = [name for name, side in (("--batch", metadata.batch), ("--size", metadata.size)) if side is None]
+    remedy = f"; a fixed {' and '.join(free)} may do" if free else ""
+    return ConfigError(f"the detector cannot be exported ({type(error).__name__}: {reason}){remedy}")

@@ -1,0 +1,125 @@
+"""A tiny detector of each family, whose random weights find something everywhere, and images for it."""
+
+import sys
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+
+from rdet.apis.build import build_detector
+from rdet.structures import DetDataSample
+
+_DISTANCES = {
+    "anchor_generator": {"type": "PointGenerator"},
+    "assigner": {"type": "FCOSAssigner"},
+    "bbox_coder": {"type": "DistancePointBBoxCoder"},
+}
+_SQUARES = {
+    "anchor_generator": {"type": "AnchorGenerator", "scales_per_octave": 1, "ratios": [1.0]},
+    "assigner": {"type": "ATSSAssigner"},
+}
+_QUALITY = {"loss_quality": {"type": "BinaryCrossEntropyLoss"}}
+_GN = {"norm_cfg": {"type": "GN", "num_groups": 4}}
+FAMILIES = {
+    "RetinaNet": {"bbox_head": {"type": "RetinaHead", "stacked_convs": 1}},
+    "FCOS": {**_DISTANCES, **_QUALITY, "bbox_head": {"type": "FCOSHead", "stacked_convs": 1}},
+    "FCOS 2019": {
+        **_DISTANCES,
+        **_QUALITY,
+        "bbox_head": {"type": "FCOSHead", "stacked_convs": 1, "distance": "exp", "quality_tower": "cls"},
+        "bbox_coder": {"type": "DistancePointBBoxCoder", "unit": "pixel"},
+    },
+    "ATSS": {**_SQUARES, **_QUALITY, "bbox_head": {"type": "ATSSHead", "stacked_convs": 1, **_GN}},
+    "GFL": {
+        **_SQUARES,
+        "bbox_head": {"type": "GFLHead", "stacked_convs": 1},
+        "bbox_coder": {"type": "DistributionBBoxCoder", "reg_max": 4},
+        "loss_cls": {"type": "QualityFocalLoss"},
+        "loss_bbox": {"type": "GIoULoss"},
+    },
+    "VFNet": {
+        **_SQUARES,
+        "bbox_head": {"type": "VFNetHead", "stacked_convs": 1, "base_distance": 2.0},
+        "bbox_coder": {"type": "DistancePointBBoxCoder"},
+        "loss_cls": {"type": "VarifocalLoss"},
+        "loss_bbox": {"type": "GIoULoss"},
+    },
+    "TOOD": {
+        **_DISTANCES,
+        "bbox_head": {"type": "TOODHead", "stacked_convs": 2, **_GN},
+        "loss_cls": {"type": "QualityFocalLoss"},
+    },
+    "TOOD of MMDetection": {
+        **_DISTANCES,
+        "bbox_head": {"type": "TOODAnchorHead", "stacked_convs": 2, "displace": "corners"},
+        "loss_cls": {"type": "QualityFocalLoss"},
+    },
+    "NanoDet": {
+        **_SQUARES,
+        "bbox_head": {"type": "NanoDetHead"},
+        "bbox_coder": {"type": "DistributionBBoxCoder", "reg_max": 7},
+        "loss_cls": {"type": "QualityFocalLoss"},
+        "loss_bbox": {"type": "GIoULoss"},
+    },
+    "softmax": {
+        "bbox_head": {"type": "RetinaHead", "stacked_convs": 0},
+        "loss_cls": {"type": "SoftmaxFocalLoss"},
+        "anchor_generator": {"type": "AnchorGenerator", "rounded": True},
+    },
+}
+PIPELINE = [{"type": "LoadImageFromFile"}, {"type": "PackDetInputs"}]
+
+
+def detector(family, classes=3, **postprocess):
+    """In eval mode, with ``cfg`` and ``classes``; the same for the same arguments."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    import tiny_parts  # noqa: F401
+
+    sys.path.pop(0)
+    model = {
+        "type": "RetinaNet",
+        "backbone": {"type": "TinyBackbone"},
+        "neck": {"type": "FPN", "out_channels": 16, "num_extra": 2},
+        "anchor_generator": {"type": "AnchorGenerator", "octave_base_scale": 2, "scales_per_octave": 2},
+        "assigner": {"type": "MaxIoUAssigner"},
+        "bbox_coder": {"type": "DeltaXYWHBBoxCoder"},
+        "loss_cls": {"type": "FocalLoss"},
+        "loss_bbox": {"type": "SmoothL1Loss"},
+        "postprocess": {"type": "NMSPostprocess", "score_thr": 0.0, "topk_per_level": 60, "max_per_img": 40},
+        "data_preprocessor": {"type": "DetDataPreprocessor"},
+    } | FAMILIES[family]
+    model["bbox_head"] = {"feat_channels": 16, **model["bbox_head"]}
+    model["postprocess"] = {**model["postprocess"], **postprocess}
+    cfg = Config({"model": model, "test_dataloader": {"dataset": {"type": "CocoDataset", "pipeline": PIPELINE}}})
+    torch.manual_seed(0)
+    names = tuple(f"class{index}" for index in range(classes))
+    found = build_detector(cfg, names).eval()
+    for name, parameter in found.named_parameters():
+        if "bbox_head" in name and parameter.dim() > 1:
+            parameter.data.mul_(4)  # else all boxes are the priors, and all scores the same
+            if "offset" in name:
+                parameter.data.normal_(std=0.1)
+    # Scores that are nearly the same would be cut off by rounding.
+    with torch.no_grad():
+        spread = found(torch.randn(1, 3, 96, 128)).logits.std()
+    for name, parameter in found.named_parameters():
+        if "conv_cls" in name and parameter.dim() > 1:
+            parameter.data.div_(spread)
+    found.cfg, found.classes = cfg, names
+    return found
+
+
+def batch(*sizes, seed=0):
+    """What the data loader gives: noise of some (height, width), said to be halved in x: boxes are mapped back."""
+    generator = torch.Generator().manual_seed(seed)
+    images = [torch.randint(256, (3, *size), generator=generator, dtype=torch.uint8) for size in sizes]
+    samples = [
+        DetDataSample(metainfo={"img_shape": size, "scale_factor": (0.5, 1.0), "img_id": index, "ori_shape": size})
+        for index, size in enumerate(sizes)
+    ]
+    return {"inputs": images, "data_samples": samples}
+
+
+def copied(data):
+    """The same batch, since a detector writes into its samples."""
+    return {"inputs": list(data["inputs"]), "data_samples": [sample.clone() for sample in data["data_samples"]]}

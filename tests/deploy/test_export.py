@@ -1,0 +1,210 @@
+"""Exported files find what their detector finds."""
+
+import json
+import zipfile
+
+import pytest
+import torch
+from families import FAMILIES, batch, copied, detector
+from mmengine.structures import InstanceData
+
+from rdet.deploy import formats
+from rdet.deploy.command import open_for_comparison
+from rdet.deploy.compare import Difference, Edges, add_image, check_within, detect_at_size
+from rdet.deploy.export import ExportOptions, export_detector
+from rdet.deploy.tensorrt import check_tensorrt
+from rdet.errors import ConfigError, EvaluationError
+
+onnx = pytest.importorskip("onnx")
+for package in ("onnxscript", "onnxruntime", "openvino"):
+    pytest.importorskip(package)
+
+# Batches of 1, 2 and 7; portrait, landscape, small; sides that are no multiples of 32.
+BATCHES = [((50, 60),), ((90, 60), (94, 33)), tuple((61 + index, 96 - 3 * index) for index in range(7))]
+
+
+def difference(model, path, batches=BATCHES):
+    """Of all detections of a file and its detector."""
+    exported = open_for_comparison(path)
+    total, edges = Difference(), Edges.of(model, 0.05, 1e-3)
+    for number, sizes in enumerate(batches):
+        data = batch(*sizes, seed=number)
+        own = detect_at_size(model, copied(data), exported.metadata.size)
+        for one, other in zip(own, exported.test_step(copied(data)), strict=True):
+            add_image(total, str(number), one.pred_instances, other.pred_instances, edges)
+    return total
+
+
+def check(total):
+    assert total.is_within(0.05, 1e-3), (total, total.where)
+    assert total.found > 100
+    assert total.on_the_edge <= total.found / 20
+
+
+@pytest.fixture
+def one_model(monkeypatch):
+    """Has the exports of a test share the ONNX model of the first, which takes nearly all of the time."""
+    made = []
+
+    def once(job, halve=True):
+        if not made:
+            made.append(make(job, halve))
+        return made[0]
+
+    make = formats.onnx_model
+    monkeypatch.setattr(formats, "onnx_model", once)
+
+
+FREE = ("RetinaNet", "ATSS")  # sides that are free take the exporter three times as long
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_in_both_runtimes(family, tmp_path, one_model):
+    model = detector(family)
+    size = None if family in FREE else (96, 128)
+    check(difference(model, export_detector(model, tmp_path / "a.onnx", ExportOptions(size=size))))
+    check(difference(model, export_detector(model, tmp_path / "a", ExportOptions("openvino", size=size))))
+
+
+@pytest.mark.parametrize(("head", "family"), [("raw", "FCOS"), ("decoded", "RetinaNet"), ("end2end", "GFL")])
+def test_heads_of_one_size(head, family, tmp_path, one_model):
+    model = detector(family, classes=80 if head == "decoded" else 1)
+    options = {"head": head, "size": (96, 128)}
+    check(difference(model, export_detector(model, tmp_path / "a.onnx", ExportOptions(**options))))
+    check(difference(model, export_detector(model, tmp_path / "a.xml", ExportOptions("openvino", **options))))
+
+
+def test_raw_outputs_of_free_sides(tmp_path, one_model):
+    model = detector("ATSS")
+    check(difference(model, export_detector(model, tmp_path / "a.onnx", ExportOptions(head="raw"))))
+    check(difference(model, export_detector(model, tmp_path / "a.xml", ExportOptions("openvino", head="raw"))))
+
+
+def test_torch_of_free_sides(tmp_path):
+    model = detector("RetinaNet")
+    path = export_detector(model, tmp_path / "a", ExportOptions("exported_program"))
+    check(difference(model, path))
+    # Nothing of it is unpickled.
+    names = zipfile.ZipFile(path).namelist()
+    assert not [name for name in names if name.endswith(".pt") and zipfile.ZipFile(path).getinfo(name).file_size]
+    check(difference(model, export_detector(model, tmp_path / "a", ExportOptions("torchscript"))))
+
+
+def test_suppression_that_files_lack_is_done_outside(tmp_path):
+    model = detector("RetinaNet", type="SoftNMSPostprocess")
+    with pytest.raises(ConfigError, match="--head decoded"):
+        export_detector(model, tmp_path / "a.onnx")
+    assert not list(tmp_path.iterdir())
+    check(difference(model, export_detector(model, tmp_path / "a.onnx", ExportOptions(head="decoded", size=(96, 128)))))
+
+
+def test_a_thousand_detections_of_batches_of_one_number(tmp_path):
+    model = detector("RetinaNet", iou_threshold=0.9, topk_per_level=1000, max_per_img=1000)
+    path = export_detector(model, tmp_path / "a.onnx", ExportOptions(size=(96, 128), batch=2))
+    total = difference(model, path)
+    check(total)
+    assert total.found > 5000
+
+
+def test_tensorrt_ready(tmp_path):
+    model = detector("FCOS")
+    path = export_detector(model, tmp_path / "a", ExportOptions("tensorrt-ready", size=(96, 128)))
+    made = onnx.load(path)
+    assert made.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+    check(difference(model, path))
+    with pytest.raises(ConfigError, match="--size WIDTHxHEIGHT"):
+        export_detector(model, tmp_path / "b", ExportOptions("tensorrt-ready"))
+    for name in ("topk_per_level", "max_per_img"):
+        many = detector("FCOS", **{name: 3841})
+        with pytest.raises(ConfigError, match=f"model.postprocess.{name} is 3841, .* 3840 at most"):
+            export_detector(many, tmp_path / "b", ExportOptions("tensorrt-ready", size=(96, 128)))
+    made.graph.node[0].op_type = "DeformConv"
+    with pytest.raises(ConfigError, match="TensorRT has no operator DeformConv"):
+        check_tensorrt(made)
+
+
+def test_weights_of_half_precision_halve_the_file(tmp_path):
+    model = detector("RetinaNet")
+    whole = export_detector(model, tmp_path / "a.onnx", ExportOptions(head="raw", size=(96, 128)))
+    options = ExportOptions(head="raw", size=(96, 128), dtype="float16")
+    half = export_detector(model, tmp_path / "b.onnx", options)
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    assert whole.stat().st_size - half.stat().st_size > 1.8 * weights
+    assert 0 < difference(model, half).scores < 0.02
+    model.bbox_head.conv_cls.weight.data[0, 0, 0, 0] = 1e5
+    with pytest.raises(ConfigError, match="numbers beyond 65504"):
+        export_detector(model, tmp_path / "c.onnx", ExportOptions(size=(96, 128), dtype="float16"))
+    with pytest.raises(ConfigError, match="exported_program keeps float32"):
+        export_detector(model, tmp_path / "c", ExportOptions("exported_program", dtype="float16"))
+
+
+def test_options_that_do_not_go_together(tmp_path):
+    model = detector("RetinaNet")
+    with pytest.raises(ConfigError, match="--size 100x96 is no multiple of 32.*take 128x96"):
+        export_detector(model, tmp_path / "a.onnx", ExportOptions(size=(96, 100)))
+    with pytest.raises(ConfigError, match="opset 17 is not written; give 18 to 23"):
+        export_detector(model, tmp_path / "a.onnx", ExportOptions(opset=17))
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_file_says_of_itself(tmp_path):
+    model = detector("FCOS")
+    path = export_detector(model, tmp_path / "a.onnx", ExportOptions(size=(96, 128), weights="best.pth", opset=20))
+    made = onnx.load(path)
+    onnx.checker.check_model(made)
+    assert {entry.domain: entry.version for entry in made.opset_import}[""] == 20
+    said = json.loads({entry.key: entry.value for entry in made.metadata_props}["rdet.export"])
+    assert (said["classes"], said["weights"], said["size"]) == (["class0", "class1", "class2"], "best.pth", [96, 128])
+    assert said["pipeline"][-2] == {"type": "FitWithin", "size": [128, 96]}
+    assert said["postprocess"]["topk_per_level"] == 60
+    assert "FCOSHead" in said["config"]
+    assert [output.name for output in made.graph.output] == said["outputs"] == ["boxes", "scores", "labels", "counts"]
+    assert b"site-packages" not in path.read_bytes()
+    k = [node.input[1] for node in made.graph.node if node.op_type == "TopK"]
+    assert k
+    assert set(k) <= {tensor.name for tensor in made.graph.initializer}  # constants
+
+
+def test_a_difference_is_seen_and_leaves_no_file(tmp_path):
+    model = detector("RetinaNet")
+
+    def refuse(path):
+        exported = open_for_comparison(path)
+        other = detector("RetinaNet")
+        other.bbox_head.conv_reg.bias.data += 0.01
+        data = batch((96, 96))
+        total, edges = Difference(), Edges.of(model, 0.05, 1e-3)
+        (own,), (found,) = other.test_step(copied(data)), exported.test_step(copied(data))
+        add_image(total, "x.jpg", own.pred_instances, found.pred_instances, edges)
+        check_within(total, tmp_path / "a.onnx", 0.05, 1e-3)
+
+    with pytest.raises(EvaluationError, match=r"a.onnx does not find what the detector finds: .*nothing is written"):
+        export_detector(model, tmp_path / "a.onnx", ExportOptions(size=(96, 96)), refuse)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_counts_as_a_difference():
+    def found(*rows):
+        rows = torch.tensor(rows, dtype=torch.float64).reshape(-1, 6)
+        return InstanceData(bboxes=rows[:, :4], scores=rows[:, 4], labels=rows[:, 5].long())
+
+    edges = Edges(0.05, 3, 0.5, False)
+    a, b = (0, 0, 10, 10, 0.9, 0), (50, 50, 60, 60, 0.8, 1)
+    cases = {
+        "in another order": ((a, b), (b, a), (0, 0, 0)),
+        "of another class": ((a,), ((*a[:5], 1),), (0, 0, 2)),
+        "at the threshold": ((a, (20, 20, 30, 30, 0.0501, 0)), (a,), (0, 1, 0)),
+        "at the overlap": ((a, (0, 0, 10, 5, 0.5, 0)), (a,), (0, 1, 0)),
+        "at the overlap, of a weaker one": (((0, 0, 10, 5, 0.95, 0),), (a,), (0, 1, 1)),
+        "dropped by it": ((a, (0, 0, 10, 5, 0.5, 0)), (a, (0, 0, 10, 4, 0.4, 0)), (0, 2, 0)),
+        "at the last of an image": ((a, b, (*b[:5], 2)), (a, b, (9, 9, 20, 20, 0.8, 2)), (0, 2, 0)),
+        "of one alone": ((a, (20, 20, 30, 30, 0.5, 0)), (a,), (0, 0, 1)),
+        "none": ((), (), (0, 0, 0)),
+        "moved": ((a,), ((0.25, 0, 10, 10, 0.9, 0),), (0.25, 0, 0)),
+        "moved far": ((a,), ((2, 0, 10, 10, 0.9, 0),), (0, 0, 2)),
+    }
+    for name, (own, other, (boxes, edge, unlike)) in cases.items():
+        total = Difference()
+        add_image(total, "x", found(*own), found(*other), edges)
+        assert (total.boxes, total.on_the_edge, total.unlike) == (boxes, edge, unlike), name
+        assert total.is_within(0.05, 1e-3) == (not unlike and not boxes)
