@@ -166,14 +166,22 @@ def _job(model: OneStageDetector, options: ExportOptions) -> Job:
         pipeline.insert(last, {"type": "FitWithin", "size": [width, height]})
     kind = options.input or ("float32" if options.format == "tensorrt-ready" else "uint8")
     is_onnx = options.format in ("onnx", "openvino", "tensorrt-ready")
+    tensors = TensorDetector(network, options.head, one_operator=is_onnx).eval()
+    # An example of no special number: sides and batches of 1, and sides that are equal, would be taken for fixed ones.
+    height, width = options.size or (divisor * -(-160 // divisor), divisor * (-(-160 // divisor) + 1))
+    number = options.batch or 2
+    images = torch.zeros(number, len(ready.mean), height, width, dtype=getattr(torch, kind))
+    sizes = torch.tensor([[height, width]] * number)
+    with torch.no_grad():
+        has_quality = network(tensors.normalized(images[:1], sizes[:1])).quality_logits is not None
     metadata = Metadata(
         rdet=__version__,
         torch=torch.__version__,
         weights=options.weights,
         head=options.head,
-        outputs=list(output_names(network, options.head)),
+        outputs=output_names(options.head, has_quality),
         classes=list(model.classes),
-        channels=len(ready.mean),
+        channels=images.shape[1],
         input=kind,
         dtype=options.dtype,
         divisor=divisor,
@@ -184,12 +192,6 @@ def _job(model: OneStageDetector, options: ExportOptions) -> Job:
         config=cfg.pretty_text,
         opset=options.opset if is_onnx else None,
     )
-    tensors = TensorDetector(network, options.head, one_operator=is_onnx).eval()
-    # An example of no special number: sides and batches of 1, and sides that are equal, would be taken for fixed ones.
-    height, width = options.size or (divisor * -(-160 // divisor), divisor * (-(-160 // divisor) + 1))
-    number = options.batch or 2
-    images = torch.zeros(number, metadata.channels, height, width, dtype=getattr(torch, kind))
-    sizes = torch.tensor([[height, width]] * number)
     return Job(tensors, (images, sizes), metadata)
 
 

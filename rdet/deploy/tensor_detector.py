@@ -51,7 +51,6 @@ class TensorDetector(nn.Module):
         self.detector = detector
         self.head = head
         self.one_operator = one_operator
-        self.names = output_names(detector, head)
 
     def forward(self, images: Tensor, image_sizes: Tensor) -> tuple[Tensor, ...]:
         predictions = self.detector(self.normalized(images, image_sizes), mode="tensor")
@@ -117,12 +116,11 @@ class TensorDetector(nn.Module):
         return *found, counts
 
 
-def output_names(detector: OneStageDetector, head: Head) -> tuple[str, ...]:
-    """Name what :class:`TensorDetector` returns."""
+def output_names(head: Head, has_quality: bool) -> list[str]:
+    """Name what :class:`TensorDetector` returns; ``has_quality``: whether the detector's head predicts one."""
     if head == "raw":
-        has_quality = getattr(detector.bbox_head, "conv_quality", None) is not None
-        return ("logits", "deltas", *(["quality"] if has_quality else []), "level_sizes")
-    return ("boxes", "scores", "labels", *(["counts"] if head == "end2end" else []))
+        return ["logits", "deltas", *(["quality"] if has_quality else []), "level_sizes"]
+    return ["boxes", "scores", "labels", *(["counts"] if head == "end2end" else [])]
 
 
 def check_suppression(detector: OneStageDetector) -> None:

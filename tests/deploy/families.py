@@ -79,7 +79,7 @@ def detector(family, classes=3, **postprocess):
     model = {
         "type": "RetinaNet",
         "backbone": {"type": "TinyBackbone"},
-        "neck": {"type": "FPN", "out_channels": 16, "num_extra": 2},
+        "neck": {"type": "FPN", "out_channels": 16, "num_extra": 1},
         "anchor_generator": {"type": "AnchorGenerator", "octave_base_scale": 2, "scales_per_octave": 2},
         "assigner": {"type": "MaxIoUAssigner"},
         "bbox_coder": {"type": "DeltaXYWHBBoxCoder"},
