@@ -6,7 +6,7 @@ from typing import Any
 
 from rdet.analysis.detections.diagnosis import Diagnosis
 from rdet.analysis.detections.images import ImageResult, most_different, worst
-from rdet.report.pictures import Picture, picture
+from rdet.report.pictures import Picture, bytes_of_each, picture
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,16 @@ def gallery(models: Sequence[Diagnosis], number: int) -> Gallery:
         every = [result.number for result in worst(models[0].images, len(models[0].images))]
     else:
         every = most_different(models[0].images, models[1].images, len(models[0].images))
-    shown = [_show(models, image) for image in every[:number]]
+    most_bytes = bytes_of_each(len(every[:number]))
+    shown = [_show(models, image, most_bytes) for image in every[:number]]
     return Gallery(shown, sum(one.picture.data is None for one in shown), len(every))
 
 
-def _show(models: Sequence[Diagnosis], number: int) -> Shown:
+def _show(models: Sequence[Diagnosis], number: int, most_bytes: int) -> Shown:
     truth = models[0].evaluated.truth
     record = truth.images[number]
     size = (record["width"], record["height"]) if _is_size(record) else None
-    image = picture(truth.paths.get(record["id"]), size)
+    image = picture(truth.paths.get(record["id"]), size, most_bytes)
     results = [model.images[number] for model in models]
     panes = [
         {"model": model.name, "result": result, "boxes": _boxes(image, result, truth.classes)}

@@ -13,8 +13,10 @@ from rdet.datasets.images import read_image
 from rdet.errors import BadImageError
 
 LONGEST = 640  # pixels of the longer side
+_SHORTEST = 160  # to which it is made smaller where a page has many pictures
 _QUALITIES = (82, 70, 55, 40)  # of JPEG, in the order of trial
-_MOST_BYTES = 90_000
+MOST_BYTES = 90_000  # of one picture
+_OF_ALL = 6_000_000  # bytes of the pictures of a page, which become a third more as text: it shall go through mail
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,18 @@ class Picture:
         ]
 
 
-def picture(path: Path | None, size: tuple[float, float] | None = None) -> Picture:
-    """Read an image and make it small.
+def bytes_of_each(number: int) -> int:
+    """Return how many bytes each of several pictures of a page may have."""
+    return min(MOST_BYTES, _OF_ALL // max(number, 1))
+
+
+def picture(path: Path | None, size: tuple[float, float] | None = None, most_bytes: int = MOST_BYTES) -> Picture:
+    """Read an image and make it small: first of lower quality, then of fewer pixels.
 
     Args:
         path: Its file; None: it is not known.
         size: Width and height of the image, where its file is not there.
+        most_bytes: Of the JPEG, unless its longer side has come down to 160 pixels.
     """
     try:
         image = None if path is None else read_image(path)
@@ -65,16 +73,22 @@ def picture(path: Path | None, size: tuple[float, float] | None = None) -> Pictu
         scale = min(1.0, LONGEST / max(width, height, 1))
         return Picture(max(1, round(width * scale)), max(1, round(height * scale)), scale, None)
     height, width = image.shape[:2]
-    scale = min(1.0, LONGEST / max(width, height))
-    if scale < 1:
+    longest = LONGEST
+    while True:
+        scale = min(1.0, longest / max(width, height))
         new = (max(1, round(width * scale)), max(1, round(height * scale)))
-        image = cv2.resize(image, new, interpolation=cv2.INTER_AREA)
-    return Picture(image.shape[1], image.shape[0], scale, _jpeg(image))
+        small = image if scale == 1 else cv2.resize(image, new, interpolation=cv2.INTER_AREA)
+        data = _jpeg(small, most_bytes)
+        if len(data) <= most_bytes or longest <= _SHORTEST:
+            address = "data:image/jpeg;base64," + base64.b64encode(data).decode()
+            return Picture(*new, scale, address)
+        longest = longest * 3 // 4
 
 
-def _jpeg(image: np.ndarray) -> str:
+def _jpeg(image: np.ndarray, most_bytes: int) -> bytes:
+    """Encode a picture in the best quality that fits, or else in the least."""
     for quality in _QUALITIES:
         data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
-        if len(data) <= _MOST_BYTES:
+        if len(data) <= most_bytes:
             break
-    return "data:image/jpeg;base64," + base64.b64encode(data).decode()
+    return data

@@ -91,6 +91,8 @@ def test_pictures_are_small_and_boxes_follow_them(files, tmp_path):
     found = picture(tmp_path / "images" / "0.png")
     assert (found.width, found.height, found.scale) == (LONGEST, 240, 0.5)
     assert len(found.data) < 10_000
+    few_bytes = picture(tmp_path / "images" / "0.png", most_bytes=100)
+    assert (few_bytes.width, few_bytes.height, few_bytes.scale) == (151, 57, 151 / 1280)
     missing = picture(tmp_path / "images" / "1.png", (320, 240))
     assert (missing.width, missing.height, missing.data) == (320, 240, None)
 
