@@ -194,7 +194,8 @@ def test_a_file_that_the_system_refuses_is_one_line(capsys, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SystemExit, match="1"), one_line_errors():
         (tmp_path / "file" / "folder").mkdir()
-    assert capsys.readouterr().err == f"error: {tmp_path / 'file' / 'folder'}: Not a directory\n"
+    remedy = "remove the file that has the name of a folder of it, or take another path"
+    assert capsys.readouterr().err == f"error: {tmp_path / 'file' / 'folder'}: Not a directory; {remedy}\n"
 
 
 @pytest.mark.parametrize(
