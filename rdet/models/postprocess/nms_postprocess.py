@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchvision.ops import nms
+from torchvision.ops import batched_nms
 
 from rdet.models.postprocess.dense_postprocess import DensePostprocess, Detections, checked_iou_threshold
 from rdet.models.postprocess.nms_of_images import Suppression
@@ -42,7 +42,7 @@ class NMSPostprocess(DensePostprocess):
         best = scores.argsort(descending=True, stable=True)
         for candidates in (best[: _CANDIDATES_PER_DETECTION * self.max_per_img], best):
             found = boxes[candidates], scores[candidates], labels[candidates]
-            keep = nms_of_groups(*found[:2], self._groups(found[2]), self.iou_threshold)
+            keep = batched_nms(*found[:2], self._groups(found[2]), self.iou_threshold)
             if len(keep) >= self.max_per_img or len(candidates) == len(best):
                 break
         boxes, scores, labels = found
@@ -77,15 +77,3 @@ class NMSPostprocess(DensePostprocess):
             else:  # of the best candidates few stay
                 found += super().suppress_images(*(part[index : index + 1] for part in whole))
         return found
-
-
-def nms_of_groups(boxes: Tensor, scores: Tensor, groups: Tensor, iou_threshold: float) -> Tensor:
-    """Suppress boxes (n, 4) within their groups (n,) by their scores (n,): index of those that stay, best first.
-
-    Groups are moved apart, as torchvision's ``batched_nms`` does, but in double precision: in single precision, boxes
-    of the last of 80 classes lie on a grid of 1/128 pixel, and which of two stays may depend on the label.
-    """
-    exact = boxes.double()
-    reach = exact.abs().amax() * 2 + 1 if len(boxes) else 0
-    keep: Tensor = nms(exact + (groups * reach)[:, None], scores.double(), iou_threshold)
-    return keep
