@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -19,6 +20,7 @@ import torch
 # The copies are of a process that does nothing else: of this one, which has trained, they would lack its threads.
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(["preloaded"])
+_STARTING = threading.Lock()  # a comparison starts several trainings from threads
 
 
 @cache
@@ -54,7 +56,8 @@ class Forked:
         environments: Sequence[Mapping[str, str]] = ({},),
         apart: bool = False,
     ):
-        _start_server()
+        with _STARTING:
+            _start_server()
         self._said, errors = _file(folder), _file(folder)
         self._errors = errors if apart else None
         outputs = self._said, self._errors or self._said
