@@ -4,9 +4,9 @@ from torch import nn
 
 
 def init_xavier(network: nn.Module) -> None:
-    """Draw the weights of all convolutions uniformly, as Glorot and Bengio do; their biases are 0."""
+    """Draw the weights of all convolutions (transposed ones too) uniformly, as Glorot and Bengio do; biases are 0."""
     for module in network.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.xavier_uniform_(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

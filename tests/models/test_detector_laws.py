@@ -63,6 +63,10 @@ HEADS = {
         "loss_obj": {"type": "CrossEntropyLoss"},
         "loss_l1": {"type": "L1Loss"},
     },
+    "DSSDHead": {
+        "bbox_head": {"type": "DSSDHead", "module_channels": 8, "middle_channels": 4},
+        "loss_cls": {"type": "SoftmaxFocalLoss", "alpha": None, "gamma": 0.0},
+    },
     "TOODHead": {
         "anchor_generator": {"type": "PointGenerator"},
         "bbox_coder": {"type": "DistancePointBBoxCoder"},
@@ -191,7 +195,7 @@ def test_detections(head):
         assert 0 < len(found) <= 100
         assert found.bboxes.isfinite().all()
         assert ((found.bboxes >= 0) & (found.bboxes <= SIZE)).all()
-        if head != "SSDHead":  # which has none
+        if head not in ("SSDHead", "DSSDHead"):  # which have none
             assert found.scores.max() < 0.2  # the prior probability is 0.01
 
 

@@ -190,3 +190,27 @@ def test_style_says_where_a_stage_has_its_stride():
     assert [m.shape for m in maps["pytorch"]] == [m.shape for m in maps["caffe"]]
     with pytest.raises(ValueError, match="style is 'tensorflow'; valid: 'pytorch', 'caffe'"):
         ResNet(50, style="tensorflow")
+
+
+@pytest.mark.parametrize("style", ["pytorch", "caffe"])
+@pytest.mark.parametrize("output_stride", [8, 16])
+def test_holes_compute_what_the_stride_would_and_what_lies_between(style, output_stride):
+    """Every (32 / output_stride)-th cell of the last map is a cell of the network with strides."""
+    whole = ResNet(50, style=style, frozen_stages=0).double().eval()
+    randomise_norms(whole)
+    dilated = ResNet(50, style=style, output_stride=output_stride, frozen_stages=0).double().eval()
+    dilated.load_state_dict(whole.state_dict())
+    assert dilated.strides == [8, 16 if output_stride == 16 else 8, output_stride]
+    x = torch.randn(1, 3, 97, 64, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    with torch.no_grad():
+        expected, maps = whole(x), dilated(x)
+    for found, wanted, there, here in zip(maps, expected, whole.strides, dilated.strides, strict=True):
+        assert found.shape[-2:] == (-(-97 // here), 64 // here)
+        torch.testing.assert_close(found[..., :: there // here, :: there // here], wanted)
+
+
+def test_impossible_output_strides_are_refused():
+    with pytest.raises(ValueError, match="output_stride is 4; valid: 8, 16, 32"):
+        ResNet(50, output_stride=4)
+    with pytest.raises(ValueError, match="output_stride is 16, but ResNet-18 has no bottlenecks; use 32"):
+        ResNet(18, output_stride=16)

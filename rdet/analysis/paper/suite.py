@@ -153,8 +153,7 @@ class Suite:
         todo = {}
         for seed in range(max((row.seeds for row in rows), default=0)):
             for row in rows:
-                key = self.fingerprint(row), seed
-                if seed < row.seeds and self.results.get(*key) is None:
+                if seed < row.seeds and self.results.get(*(key := (self.fingerprint(row), seed))) is None:
                     todo.setdefault(key, (row, seed))
         return list(todo.values())
 

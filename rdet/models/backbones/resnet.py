@@ -41,6 +41,12 @@ def _move_strides(net: nn.Module) -> None:
             module.conv1.stride, module.conv2.stride = module.conv2.stride, module.conv1.stride
 
 
+def _dilate_first_block(stage: nn.Module) -> None:
+    """Give a stage's first 3x3 convolution the dilation of its others: the stride that it lacks was before it."""
+    first, second = (block for block in list(stage.children())[:2] if isinstance(block, _Bottleneck))
+    first.conv2.dilation = first.conv2.padding = second.conv2.dilation
+
+
 _DEPTHS: dict[int, tuple[type[_BasicBlock] | type[_Bottleneck], list[int]]] = {
     18: (_BasicBlock, [2, 2, 2, 2]),
     34: (_BasicBlock, [3, 4, 6, 3]),
@@ -58,7 +64,7 @@ class ResNet(Backbone):
     mode, as ``norm_eval`` has it in training too, is part of the convolutions; see :func:`conv_norm`.
 
     Shapes: (N, 3, H, W) -> for each of ``out_indices`` (N, C, ceil(H / s), ceil(W / s)) with the
-    stride s in 4, 8, 16, 32.
+    stride s in 4, 8, 16, 32, but at most ``output_stride``.
 
     Args:
         depth: 18, 34, 50, 101 or 152.
@@ -68,6 +74,8 @@ class ResNet(Backbone):
         style: Where a stage of bottlenecks has its stride: ``'pytorch'`` in its first 3x3 convolution, ``'caffe'`` in
             the 1x1 before it, as in the weights of Detectron2 and of MMDetection's caffe configs. Names and shapes of
             weights are the same for both, so the config must say it.
+        output_stride: 32, or 16 or 8: the last stage or two keep the size of their maps, and their 3x3 convolutions
+            have holes in place of the stride (Chen et al., "DeepLab", TPAMI 2018, section 3.1). Only of bottlenecks.
         norm_cfg: Normalisation, as mmcv's ``build_norm_layer`` takes it, for example
             ``dict(type='GN', num_groups=32)`` or ``dict(type='BN', requires_grad=False)``.
         frozen_stages, norm_eval, weights: See :class:`Backbone`.
@@ -82,6 +90,7 @@ class ResNet(Backbone):
         base_width: Count = 64,
         out_indices: tuple[Natural, ...] = (1, 2, 3),
         style: str = "pytorch",
+        output_stride: Count = 32,
         norm_cfg: dict | None = None,
         frozen_stages: Natural = 1,
         norm_eval: bool = True,
@@ -95,17 +104,32 @@ class ResNet(Backbone):
             raise ValueError(f"out_indices is {tuple(out_indices)}, but ResNet has the stages 0 to 3; give some")
         if style not in ("pytorch", "caffe"):
             raise ValueError(f"style is {style!r}; valid: 'pytorch', 'caffe'")
+        if output_stride not in (8, 16, 32):
+            raise ValueError(f"output_stride is {output_stride}; valid: 8, 16, 32")
         block, layers = _DEPTHS[depth]
+        if output_stride < 32 and block is _BasicBlock:
+            raise ValueError(f"output_stride is {output_stride}, but ResNet-{depth} has no bottlenecks; use 32")
+        dilated = [False, output_stride < 16, output_stride < 32]
         norm_layer = partial(build_norm, norm_cfg or {"type": "BN"})
-        net = tv.ResNet(block, layers, groups=groups, width_per_group=base_width, norm_layer=norm_layer)
+        net = tv.ResNet(
+            block,
+            layers,
+            groups=groups,
+            width_per_group=base_width,
+            replace_stride_with_dilation=dilated,
+            norm_layer=norm_layer,
+        )
         self.conv1, self.bn1, self.relu, self.maxpool = net.conv1, net.bn1, net.relu, net.maxpool
         for index in range(max(out_indices) + 1):
             self.add_module(f"layer{index + 1}", getattr(net, f"layer{index + 1}"))
         if style == "caffe":
             _move_strides(self)
+            for index in range(2, max(out_indices) + 1):
+                if dilated[index - 1]:
+                    _dilate_first_block(getattr(self, f"layer{index + 1}"))
         self.out_indices = tuple(out_indices)
         self.out_channels = [64 * 2**i * block.expansion for i in out_indices]
-        self.strides = [4 * 2**i for i in out_indices]
+        self.strides = [min(4 * 2**i, output_stride) for i in out_indices]
         self.left_out = frozenset(net.state_dict()) - set(self.state_dict())
         self.take_channels(in_channels)
         self.freeze()
