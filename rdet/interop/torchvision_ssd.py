@@ -1,7 +1,7 @@
 """Weights of torchvision's SSD300 in rdet's, and back."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -54,16 +54,32 @@ def load_torchvision_ssd(model: nn.Module, source: Mapping[str, Tensor] | str | 
     Raises:
         CheckpointError: The weights are of another architecture.
     """
+    load_converted(model, source, convert_ssd_state_dict)
+
+
+def load_converted(
+    model: nn.Module,
+    source: Mapping[str, Tensor] | str | Path,
+    convert: Callable[[Mapping[str, Tensor], int], dict[str, Tensor]],
+) -> None:
+    """Load weights of torchvision's that ``convert`` turns, with the number of classes, into rdet's."""
     state = source if isinstance(source, Mapping) else weights_in(read_checkpoint(source))
     name = "torchvision's state dict" if isinstance(source, Mapping) else str(source)
     num_classes: int = model.num_classes  # type: ignore[assignment]
-    load_weights_into(model, convert_ssd_state_dict(state, num_classes), name)
+    load_weights_into(model, convert(state, num_classes), name)
 
 
 def _moved(name: str, value: Tensor, num_classes: int, shift: int, mark: str) -> Tensor:
     """Move the background of each prior's outputs from the first place to the last, or back."""
-    if mark not in name or "regression" in name:
-        return value
+    return background_moved(name, value, num_classes, shift) if mark in name and "regression" not in name else value
+
+
+def background_moved(name: str, value: Tensor, num_classes: int, shift: int) -> Tensor:
+    """Move the background by ``shift`` places among each prior's outputs, the first dimension of a weight or bias.
+
+    Raises:
+        CheckpointError: They are not outputs of so many classes.
+    """
     per_prior = num_classes + 1
     if len(value) % per_prior:
         raise CheckpointError(f"{name} has {len(value)} outputs, which are not those of {num_classes} classes")

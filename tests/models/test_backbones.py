@@ -11,12 +11,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from rdet.models.backbones.csp_darknet import CSPDarknet
 from rdet.models.backbones.resnet import ResNet
+from rdet.models.backbones.ssdlite_mobilenet import SSDLiteMobileNetV3
 from rdet.models.backbones.timm_backbone import TimmBackbone
 from rdet.models.backbones.torchvision_backbone import TorchvisionBackbone
 
 # Each network, and what of an image whose size does not divide its maps do: "up" or "down", or None where it refuses.
 ROUNDS = {
     "ResNet-18": (partial(ResNet, 18), "up"),
+    "SSDLiteMobileNetV3": (SSDLiteMobileNetV3, "up"),
     "CSPDarknet": (partial(CSPDarknet, 0.33, 0.25, True), "up"),
     "mobilenet_v2": (partial(TorchvisionBackbone, "mobilenet_v2"), "up"),
     "mobilenet_v3_small": (partial(TorchvisionBackbone, "mobilenet_v3_small"), "up"),
@@ -49,7 +51,7 @@ def maps_of(network, height=128, width=192):
 @pytest.mark.parametrize("name", ROUNDS)
 def test_channels_and_strides_are_true(name):
     network = make(name)
-    assert network.strides == [8, 16, 32]
+    assert network.strides == ([16, 32] if name == "SSDLiteMobileNetV3" else [8, 16, 32])
     expected = [(2, c, 128 // s, 192 // s) for c, s in zip(network.out_channels, network.strides, strict=True)]
     assert [tuple(x.shape) for x in maps_of(network)] == expected
 
@@ -57,7 +59,8 @@ def test_channels_and_strides_are_true(name):
 @pytest.mark.parametrize("name", [name for name, (_, rounds) in ROUNDS.items() if rounds])
 def test_sizes_that_do_not_divide(name):
     rounds = ROUNDS[name][1]
-    for x, stride in zip(maps_of(make(name), 117, 202), (8, 16, 32), strict=True):
+    network = make(name)
+    for x, stride in zip(maps_of(network, 117, 202), network.strides, strict=True):
         for size, whole in zip(x.shape[2:], (117, 202), strict=True):
             assert size in {"up": [-(-whole // stride)], "down": [whole // stride]}.get(
                 rounds, [whole // stride, -(-whole // stride)]
@@ -72,7 +75,7 @@ def test_frozen_stages_end_at_the_same_stride_everywhere(name, frozen_stages):
     """Stage k ends with the map of stride 2^(k+1): that map has no gradient, and the next one has."""
     network = make(name) if frozen_stages == 2 else make(name, frozen_stages)
     learns = [x.requires_grad for x in maps_of(network)]
-    assert learns == [stride > 2 ** (frozen_stages + 1) for stride in (8, 16, 32)]
+    assert learns == [stride > 2 ** (frozen_stages + 1) for stride in network.strides]
     for stage, layers in enumerate(network.stages()):
         for layer in layers:
             parameters = list(layer.parameters()) if isinstance(layer, nn.Module) else [layer]

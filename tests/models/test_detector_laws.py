@@ -67,6 +67,10 @@ HEADS = {
         "bbox_head": {"type": "DSSDHead", "module_channels": 8, "middle_channels": 4},
         "loss_cls": {"type": "SoftmaxFocalLoss", "alpha": None, "gamma": 0.0},
     },
+    "SSDLiteHead": {
+        "bbox_head": {"type": "SSDLiteHead"},
+        "loss_cls": {"type": "SoftmaxFocalLoss", "alpha": None, "gamma": 0.0},
+    },
     "TOODHead": {
         "anchor_generator": {"type": "PointGenerator"},
         "bbox_coder": {"type": "DistancePointBBoxCoder"},
@@ -195,7 +199,7 @@ def test_detections(head):
         assert 0 < len(found) <= 100
         assert found.bboxes.isfinite().all()
         assert ((found.bboxes >= 0) & (found.bboxes <= SIZE)).all()
-        if head not in ("SSDHead", "DSSDHead"):  # which have none
+        if head not in ("SSDHead", "DSSDHead", "SSDLiteHead"):  # which have none
             assert found.scores.max() < 0.2  # the prior probability is 0.01
 
 

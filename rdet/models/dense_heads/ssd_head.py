@@ -37,8 +37,16 @@ class SSDHead(BaseDenseHead):
         counts = [num_priors] * len(in_channels) if isinstance(num_priors, int) else list(num_priors)
         self.num_classes, self.box_dim, self.priors_per_cell = num_classes, box_dim, counts
         levels = list(zip(in_channels, counts, strict=True))
-        self.conv_cls = nn.ModuleList(nn.Conv2d(c, n * (num_classes + 1), 3, padding=1) for c, n in levels)
-        self.conv_reg = nn.ModuleList(nn.Conv2d(c, n * box_dim, 3, padding=1) for c, n in levels)
+        self.conv_cls = nn.ModuleList(self.predictor(c, n * (num_classes + 1)) for c, n in levels)
+        self.conv_reg = nn.ModuleList(self.predictor(c, n * box_dim) for c, n in levels)
+        self.init_layers()
+
+    def predictor(self, in_channels: int, out_channels: int) -> nn.Module:
+        """Make the layers that predict at one level."""
+        return nn.Conv2d(in_channels, out_channels, 3, padding=1)
+
+    def init_layers(self) -> None:
+        """Draw the weights of all predictors."""
         init_xavier(self)
 
     def forward(self, levels: list[Tensor]) -> DensePredictions:

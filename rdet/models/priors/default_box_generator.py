@@ -1,5 +1,6 @@
 """SSD's default boxes."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -23,6 +24,8 @@ class DefaultBoxGenerator(GridPriors):
         ratios: For each level, the ratios beside 1.
         center_offset: Centre of the first box in strides from the image's corner.
         clip: Whether no side is longer than the image, as torchvision has it.
+        even_cells: Whether the cells of a level share the image evenly, whatever its stride, as torchvision has it in
+            SSDLite: three cells of an image of 320 pixels are 106.7 apart, not 128.
 
     Attributes:
         num_priors: Boxes at each cell; where levels differ, the number of each.
@@ -36,6 +39,7 @@ class DefaultBoxGenerator(GridPriors):
         ratios: list[list[Positive]],
         center_offset: Fraction = 0.5,
         clip: bool = False,
+        even_cells: bool = False,
     ):
         if not len(strides) == len(scales) - 1 == len(ratios):
             raise ValueError(
@@ -52,3 +56,9 @@ class DefaultBoxGenerator(GridPriors):
             shape = torch.tensor(sizes, device="cpu")  # also while a model is built without data
             shapes.append((shape.clamp(max=1) if clip else shape) * image_size)
         super().__init__(strides, shapes, center_offset)
+        self.image_size, self.even_cells = image_size, even_cells
+
+    def _steps(self, level_sizes: Sequence[tuple[int, int]]) -> list[tuple[float, float]]:
+        if not self.even_cells:
+            return super()._steps(level_sizes)
+        return [(self.image_size / width, self.image_size / height) for height, width in level_sizes]

@@ -88,7 +88,7 @@ class GridPriors:
         corners = [torch.cat([-shapes, shapes], dim=1) / 2 for shapes in self.shapes]
         return [corner.round() for corner in corners] if self.rounded else corners
 
-    def _steps(self, level_sizes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    def _steps(self, level_sizes: Sequence[tuple[int, int]]) -> list[tuple[float, float]]:
         """Compute the pixels from one cell to the next of each level, x and y."""
         if not self.rounded:
             return [(stride, stride) for stride in self.strides]

@@ -1,0 +1,7 @@
+# DSSD's deconvolutions and prediction modules on the SSD beside it, of fewer channels, and all layers learn at once;
+# configs/ssd/dssd513_r101_coco.py has it as published.
+_base_ = "./ssd.py"
+model = dict(
+    neck=dict(_delete_=True, type="DSSDNeck", deconv_channels=128, num_extra=3, extra_channels=256),
+    bbox_head=dict(_delete_=True, type="DSSDHead", module_channels=256, middle_channels=64),
+)
