@@ -63,6 +63,14 @@ HEADS = {
         "loss_obj": {"type": "CrossEntropyLoss"},
         "loss_l1": {"type": "L1Loss"},
     },
+    "RTMDetSepBNHead": {
+        "anchor_generator": {"type": "PointGenerator", "center_offset": 0.0},
+        "bbox_coder": {"type": "DistancePointBBoxCoder"},
+        "loss_cls": {"type": "QualityFocalLoss"},
+        "loss_bbox": {"type": "GIoULoss"},
+        "cls_mass": {"type": "SameQuality"},
+        "bbox_weight": {"type": "SameQuality"},
+    },
     "TOODHead": {
         "anchor_generator": {"type": "PointGenerator"},
         "bbox_coder": {"type": "DistancePointBBoxCoder"},
@@ -82,6 +90,7 @@ HEADS = {
     },
 }
 ASSIGNERS = ["MaxIoUAssigner", "ATSSAssigner", "FCOSAssigner", "TaskAlignedAssigner", "SimOTAAssigner"]
+ASSIGNERS += ["DynamicSoftLabelAssigner"]
 
 
 def registered(package) -> set[str]:
