@@ -1,6 +1,7 @@
 """A data set whose pipeline may join several of its images."""
 
 from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -23,6 +24,11 @@ class MultiImageMixDataset:
     flip. The pipeline here runs once for what becomes of them, and packs. Other images are drawn from
     numpy's global generator, which the training stream seeds for each image.
 
+    Drawing from the images of the batch, each is loaded once a batch, instead of as often as it is
+    drawn. RTMDet has caches of the last images of a worker for that (Lyu et al., arXiv:2212.07784,
+    section 3.4), whose contents depend on the number of workers and on where a training was resumed;
+    a batch is a function of the seed and the iteration.
+
     Mixing may end before training does. Whether it has is a function of the iteration that an image
     is for, told by the training stream, so the change is exact with any number of workers and after a
     resume.
@@ -34,6 +40,9 @@ class MultiImageMixDataset:
         stop_iter: The same in iterations.
         skip_type_keys: Names of the transforms that are left out from then on. Default: all that
             join images.
+        draw_from: ``'all'`` images, or those of the ``'batch'``, as they left the wrapped data set's
+            pipeline. Where nobody tells the batch (a browser, or another data set around this one that
+            is none of this kind), all.
 
     Raises:
         ConfigError: Both ends are given, or one that changes nothing.
@@ -47,7 +56,10 @@ class MultiImageMixDataset:
         stop_epoch: Natural | None = None,
         stop_iter: Natural | None = None,
         skip_type_keys: str | Sequence[str] | None = None,
+        draw_from: str = "all",
     ):
+        if draw_from not in ("all", "batch"):
+            raise ConfigError(f"MultiImageMixDataset: draw_from is {draw_from!r}; valid: 'all', 'batch'")
         self.dataset = dataset
         self.pipeline = [TRANSFORMS.build(t) if isinstance(t, dict) else t for t in pipeline]
         self.stop_epoch = stop_epoch
@@ -57,6 +69,9 @@ class MultiImageMixDataset:
         self._check_stop(skip_type_keys)
         self._iteration: int | None = None
         self._epoch: int | None = None
+        self.draw_from = draw_from
+        self._batch: Sequence[int] | None = None
+        self._of_batch: dict[int, dict] = {}
 
     @property
     def metainfo(self) -> dict:
@@ -70,6 +85,13 @@ class MultiImageMixDataset:
     def set_progress(self, iteration: int | None, epoch: int | None) -> None:
         """Say which iteration and epoch, counted from 0, the next image is for; None if unknown."""
         self._iteration, self._epoch = iteration, epoch
+
+    def set_batch(self, indices: Sequence[int] | None) -> None:
+        """Say which images make the batch that comes next; None: it is done."""
+        self._batch = indices if self.draw_from == "batch" else None
+        self._of_batch.clear()
+        if isinstance(self.dataset, MultiImageMixDataset):
+            self.dataset.set_batch(indices)
 
     def get_data_info(self, idx: int) -> dict:
         """Return the ``idx``-th record of the wrapped data set, before any pipeline."""
@@ -105,9 +127,18 @@ class MultiImageMixDataset:
         return data
 
     def _draw(self) -> dict:
+        if self._batch is not None:
+            return self._loaded(self._batch[np.random.randint(len(self._batch))])
         return self._loaded(np.random.randint(len(self.dataset)))
 
     def _loaded(self, idx: int) -> dict:
+        if self._batch is None:
+            return self._load(idx)
+        if idx not in self._of_batch:
+            self._of_batch[idx] = self._load(idx)
+        return deepcopy(self._of_batch[idx])  # transforms change records in place
+
+    def _load(self, idx: int) -> dict:
         record = self.dataset[idx]
         missing = [key for key in ("img", *COLUMNS) if key not in record]
         if missing:

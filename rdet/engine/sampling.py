@@ -125,7 +125,8 @@ class SeededDataset(Dataset):
 
     A data set in it, however wrapped, that has a method ``set_progress(iteration, epoch)`` is told
     before each image how far training is at that image. So a change of the data at an iteration is
-    exact, although workers prepare images ahead of time.
+    exact, although workers prepare images ahead of time. A data set directly in it that has a method
+    ``set_batch(indices)`` is told which images a batch has, and None after it.
     """
 
     def __init__(self, dataset):
@@ -135,6 +136,15 @@ class SeededDataset(Dataset):
 
     def __len__(self) -> int:
         return len(self.dataset)
+
+    def __getitems__(self, draws: Sequence[Draw | tuple[int, int]]) -> list:
+        """Return the images of a batch, which a loader asks for at once."""
+        tell = getattr(self.dataset, "set_batch", lambda indices: None)
+        tell([draw[0] for draw in draws])
+        try:
+            return [self[draw] for draw in draws]
+        finally:
+            tell(None)
 
     def __getitem__(self, draw: Draw | tuple[int, int]):
         index, seed, iteration, epoch = Draw(*draw)

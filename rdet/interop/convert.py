@@ -1,6 +1,6 @@
 """Checkpoints of other projects as rdet's, and rdet's as MMDetection's."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from rdet.interop.model_config import detectron2_config, mmdetection_config, tor
 from rdet.interop.nanodet import from_nanodet, is_nanodet
 from rdet.interop.nanodet_onnx import read_nanodet_onnx
 from rdet.interop.onnx_file import OnnxFile
+from rdet.interop.rtmdet import from_rtmdet, is_rtmdet, to_rtmdet
 from rdet.interop.saved_config import saved_config
 from rdet.interop.torchvision import convert_fcos_state_dict, convert_retinanet_state_dict
 from rdet.interop.yolox import from_yolox, is_yolox, to_yolox
@@ -157,7 +158,7 @@ def convert_checkpoint(
     converted = "converted_from" in meta_in(content)
     if target == "rdet" and not converted:
         if architecture_of(weights) or class_layers(weights):
-            known = architecture_of(weights) or is_yolox(weights, "rdet")
+            known = architecture_of(weights) or is_yolox(weights, "rdet") or is_rtmdet(weights, "rdet")
             other = ", or convert it with --to mmdet" if known else ""
             raise CheckpointError(
                 f"{source} is a checkpoint of rdet already: nothing to convert; use it as it is{other}"
@@ -165,7 +166,10 @@ def convert_checkpoint(
         reason = f"its weights are called {few(weights, 3)}"
         raise CheckpointError(f"{source} is not a checkpoint of {', '.join(ORIGINS)}: {reason}; give one of those")
     if is_yolox(weights, "rdet") and target != "rdet":
-        content = _as_yolox(content, weights, target)
+        renamed = to_yolox(_of_network(weights), target)
+        content = _with_classes(content, {"state_dict": renamed}) if target == "mmdet" else {"model": renamed}
+    elif is_rtmdet(weights, "rdet") and target == "mmdet":
+        content = _with_classes(content, {"state_dict": to_rtmdet(_of_network(weights))})
     elif target == "mmdet":
         content = _as_mmdetection(content, weights, str(source))
     elif target == "yolox":
@@ -192,7 +196,7 @@ def origin_of(weights: Mapping[str, Any]) -> str | None:
     if any(name.startswith("backbone.body.") for name in weights):
         return "torchvision"
     layers = {name.split(".")[1] for name in weights if name.startswith("bbox_head.")}
-    if any(layer in layers for layer in CLASS_LAYERS) or is_yolox(weights, "mmdet"):
+    if any(layer in layers for layer in CLASS_LAYERS) or _of_whole(weights) is not None:
         return "mmdet"
     if is_yolox(weights, "yolox"):
         return "yolox"
@@ -224,8 +228,9 @@ def _from_mmdetection(
     content: Mapping[str, Any], weights: Mapping[str, Tensor], path: str, style: str | None
 ) -> Converted:
     meta = meta_in(content)
-    if is_yolox(weights, "mmdet"):
-        converted = from_yolox(content, weights, path)
+    convert = _of_whole(weights)
+    if convert is not None:
+        converted = convert(content, weights, path)
         return converted._replace(classes=_classes(meta, converted.num_classes))
     state, architecture = from_mmdetection(weights)
     source = _source_config(meta, path)
@@ -343,11 +348,21 @@ def _as_mmdetection(content: Mapping[str, Any], weights: Mapping[str, Tensor], s
     }
 
 
-def _as_yolox(content: Mapping[str, Any], weights: Mapping[str, Tensor], target: str) -> dict[str, Any]:
-    weights = to_yolox({k: v for k, v in weights.items() if k.partition(".")[0] in _PARTS_OF_MMDETECTION}, target)
+def _of_whole(weights: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Mapping[str, Tensor], str], Converted] | None:
+    """Find the converter of MMDetection's detectors whose names are those of one network; None of the others."""
+    if is_yolox(weights, "mmdet"):
+        return from_yolox
+    return from_rtmdet if is_rtmdet(weights, "mmdet") else None
+
+
+def _of_network(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value for name, value in weights.items() if name.partition(".")[0] in _PARTS_OF_MMDETECTION}
+
+
+def _with_classes(content: Mapping[str, Any], converted: dict[str, Any]) -> dict[str, Any]:
+    """Give a file of MMDetection's the classes of rdet's."""
     classes = classes_in(content)
-    meta = {} if classes is None else {"dataset_meta": {"classes": classes}, "CLASSES": classes}
-    return {"meta": meta, "state_dict": weights} if target == "mmdet" else {"model": weights}
+    return {"meta": {} if classes is None else {"dataset_meta": {"classes": classes}, "CLASSES": classes}, **converted}
 
 
 def _family_of_config(cfg: Config | None, source: str) -> str:

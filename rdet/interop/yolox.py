@@ -67,7 +67,7 @@ _UNKNOWN = "it is no YOLOX of three levels with CSPDarknet; others are not known
 
 def is_yolox(weights: Mapping[str, Any], project: str) -> bool:
     """Tell whether weights have the names of YOLOX in ``'mmdet'``, Megvii's (``'yolox'``) or ``'rdet'``."""
-    prefix = {"mmdet": "bbox_head.multi_level_conv_obj.", "yolox": "head.obj_preds.", "rdet": "neck.top_down_blocks."}
+    prefix = {"mmdet": "bbox_head.multi_level_conv_obj.", "yolox": "head.obj_preds.", "rdet": "backbone.stem.conv."}
     return any(name.startswith(prefix[project]) for name in weights)
 
 

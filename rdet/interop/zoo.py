@@ -7,6 +7,7 @@ from rdet.errors import ConfigError
 from rdet.messages import nearest
 
 _MMDETECTION = "https://download.openmmlab.com/mmdetection/v2.0/"
+_MMDETECTION_3 = "https://download.openmmlab.com/mmdetection/v3.0/"
 _DETECTRON2 = "https://dl.fbaipublicfiles.com/detectron2/COCO-Detection/"
 _YOLOX = "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0/"
 _TORCHVISION = "https://download.pytorch.org/models/"
@@ -168,6 +169,29 @@ _OF_MMDETECTION = {
         "yolox/yolox_x_8x8_300e_coco/yolox_x_8x8_300e_coco_20211126_140254-1ef88d67.pth",
     ),
 }
+# The same of its version 3, whose folder is the config's name.
+_OF_MMDETECTION_3 = {
+    "rtmdet_tiny_8xb32-300e_coco": (
+        40.9,
+        "rtmdet/rtmdet_tiny_8xb32-300e_coco/rtmdet_tiny_8xb32-300e_coco_20220902_112414-78e30dcc.pth",
+    ),
+    "rtmdet_s_8xb32-300e_coco": (
+        44.5,
+        "rtmdet/rtmdet_s_8xb32-300e_coco/rtmdet_s_8xb32-300e_coco_20220905_161602-387a891e.pth",
+    ),
+    "rtmdet_m_8xb32-300e_coco": (
+        49.1,
+        "rtmdet/rtmdet_m_8xb32-300e_coco/rtmdet_m_8xb32-300e_coco_20220719_112220-229f527c.pth",
+    ),
+    "rtmdet_l_8xb32-300e_coco": (
+        51.3,
+        "rtmdet/rtmdet_l_8xb32-300e_coco/rtmdet_l_8xb32-300e_coco_20220719_112030-5a0be7c4.pth",
+    ),
+    "rtmdet_x_8xb32-300e_coco": (
+        52.6,
+        "rtmdet/rtmdet_x_8xb32-300e_coco/rtmdet_x_8xb32-300e_coco_20220715_230555-cc79b9ae.pth",
+    ),
+}
 _OF_DETECTRON2 = {
     "retinanet_R_50_FPN_1x": (37.4, "retinanet_R_50_FPN_1x/190397773/model_final_bfca0b.pkl"),
     "retinanet_R_50_FPN_3x": (38.7, "retinanet_R_50_FPN_3x/190397829/model_final_5bd44e.pkl"),
@@ -214,6 +238,7 @@ RELEASES = {
     release.name: release
     for project, base, algorithm, table in (
         ("mmdet", _MMDETECTION, "sha256", _OF_MMDETECTION),
+        ("mmdet", _MMDETECTION_3, "sha256", _OF_MMDETECTION_3),
         ("detectron2", _DETECTRON2, "md5", _OF_DETECTRON2),
         ("torchvision", _TORCHVISION, "sha256", _OF_TORCHVISION),
     )

@@ -28,15 +28,24 @@ class ConvFactory:
         self._layers = {"norm_cfg": norm_cfg, "act_cfg": act_cfg}
         self._spatial = DepthwiseSeparableConvModule if depthwise else ConvModule
 
-    def plain(self, in_channels: int, out_channels: int, kernel_size: int = 1) -> nn.Module:
-        """Make a convolution that keeps the size of its map."""
-        layer: nn.Module = ConvModule(in_channels, out_channels, kernel_size, padding=kernel_size // 2, **self._layers)
+    def plain(self, in_channels: int, out_channels: int, kernel_size: int = 1, stride: int = 1) -> nn.Module:
+        """Make a convolution that is never depthwise, and takes every ``stride``-th cell."""
+        padding = kernel_size // 2
+        layer: nn.Module = ConvModule(in_channels, out_channels, kernel_size, stride, padding, **self._layers)
         return layer
 
     def spatial(self, in_channels: int, out_channels: int, stride: int = 1, kernel_size: int = 3) -> nn.Module:
         """Make a convolution that sees neighbours, and takes every ``stride``-th cell."""
         padding = kernel_size // 2
         layer: nn.Module = self._spatial(in_channels, out_channels, kernel_size, stride, padding, **self._layers)
+        return layer
+
+    def separable(self, in_channels: int, out_channels: int, kernel_size: int) -> nn.Module:
+        """Make a depthwise convolution and a pointwise one, that keep the size of their map."""
+        padding = kernel_size // 2
+        layer: nn.Module = DepthwiseSeparableConvModule(
+            in_channels, out_channels, kernel_size, 1, padding, **self._layers
+        )
         return layer
 
 
@@ -71,10 +80,16 @@ class CSPLayer(nn.Module):
         in_channels, out_channels: Of the maps.
         blocks: What the other half passes, each of width ``out_channels // 2`` and called with it.
         make: Makes the convolutions around them.
+        attention: Called with the width of both halves; gives what they pass together.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, blocks: Sequence[Callable[[int], nn.Module]], make: ConvFactory
+        self,
+        in_channels: int,
+        out_channels: int,
+        blocks: Sequence[Callable[[int], nn.Module]],
+        make: ConvFactory,
+        attention: Callable[[int], nn.Module] | None = None,
     ):
         super().__init__()
         width = out_channels // 2
@@ -82,10 +97,12 @@ class CSPLayer(nn.Module):
         self.short_conv = make.plain(in_channels, width)
         self.final_conv = make.plain(2 * width, out_channels)
         self.blocks = nn.Sequential(*(block(width) for block in blocks))
+        self.attention = None if attention is None else attention(2 * width)
 
     def forward(self, x: Tensor) -> Tensor:
         past = self.short_conv(x)
-        out: Tensor = self.final_conv(torch.cat([self.blocks(self.main_conv(x)), past], dim=1))
+        x = torch.cat([self.blocks(self.main_conv(x)), past], dim=1)
+        out: Tensor = self.final_conv(x if self.attention is None else self.attention(x))
         return out
 
 

@@ -16,6 +16,7 @@ FAMILIES = (
     *("tood/r50_fpn_1x_coco", "retinanet/r50_fpn_1x_coco_mmdet", "fcos/r50_fpn_1x_coco_mmdet"),
     *(
         "yolox/yolox_nano_416_coco",
+        "rtmdet/rtmdet_tiny_640_coco",
         "vfnet/r50_fpn_1x_coco_mmdet",
         "tood/r50_fpn_1x_coco_mmdet",
         "gfl/r50_fpn_1x_coco_mmdet",
@@ -29,7 +30,9 @@ LATE = 300
 def detector(family, epoch=LATE, **options):
     """A detector in training mode on the CPU; the same for the same arguments."""
     torch.manual_seed(0)
-    small = {} if family.startswith("yolox") else {"model.backbone.depth": 18, "model.backbone.weights": None}
+    small = (
+        {} if family.startswith(("yolox", "rtmdet")) else {"model.backbone.depth": 18, "model.backbone.weights": None}
+    )
     config = load_config(CONFIGS / f"{family}.py", {**small, **options})
     model = build_detector(config, classes=[str(index) for index in range(CLASSES)])
     for module in model.modules():

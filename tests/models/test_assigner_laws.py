@@ -30,6 +30,7 @@ NUM_CLASSES = 5
 # Name -> the priors it is for.
 CASES = {
     "ATSSAssigner": ["points", "anchors"],
+    "DynamicSoftLabelAssigner": ["points", "anchors"],
     "FCOSAssigner": ["points"],
     "MaxIoUAssigner": ["points", "anchors"],
     "SimOTAAssigner": ["points", "anchors"],

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from rdet.models.backbones.csp_darknet import CSPDarknet
+from rdet.models.backbones.csp_next import CSPNeXt
 from rdet.models.backbones.resnet import ResNet
 from rdet.models.backbones.ssdlite_mobilenet import SSDLiteMobileNetV3
 from rdet.models.backbones.timm_backbone import TimmBackbone
@@ -19,6 +20,7 @@ from rdet.models.backbones.torchvision_backbone import TorchvisionBackbone
 ROUNDS = {
     "ResNet-18": (partial(ResNet, 18), "up"),
     "SSDLiteMobileNetV3": (SSDLiteMobileNetV3, "up"),
+    "CSPNeXt": (partial(CSPNeXt, 0.167, 0.25), "up"),
     "CSPDarknet": (partial(CSPDarknet, 0.33, 0.25, True), "up"),
     "mobilenet_v2": (partial(TorchvisionBackbone, "mobilenet_v2"), "up"),
     "mobilenet_v3_small": (partial(TorchvisionBackbone, "mobilenet_v3_small"), "up"),

@@ -71,6 +71,14 @@ HEADS = {
         "bbox_head": {"type": "SSDLiteHead"},
         "loss_cls": {"type": "SoftmaxFocalLoss", "alpha": None, "gamma": 0.0},
     },
+    "RTMDetSepBNHead": {
+        "anchor_generator": {"type": "PointGenerator", "center_offset": 0.0},
+        "bbox_coder": {"type": "DistancePointBBoxCoder"},
+        "loss_cls": {"type": "QualityFocalLoss"},
+        "loss_bbox": {"type": "GIoULoss"},
+        "cls_mass": {"type": "SameQuality"},
+        "bbox_weight": {"type": "SameQuality"},
+    },
     "TOODHead": {
         "anchor_generator": {"type": "PointGenerator"},
         "bbox_coder": {"type": "DistancePointBBoxCoder"},
@@ -90,6 +98,7 @@ HEADS = {
     },
 }
 ASSIGNERS = ["MaxIoUAssigner", "ATSSAssigner", "FCOSAssigner", "TaskAlignedAssigner", "SimOTAAssigner"]
+ASSIGNERS += ["DynamicSoftLabelAssigner"]
 
 
 def registered(package) -> set[str]:

@@ -132,19 +132,21 @@ class RandomResize(BaseTransform):
 
     Args:
         scale: Two scales; each side is drawn between those of the two, ends included. With
-            ``ratio_range`` one scale.
+            ``ratio_range`` one scale, or None: the size of the image.
         ratio_range: Least and greatest factor of ``scale``.
         keep_ratio: Whether the scale bounds the sides instead of setting them.
     """
 
     def __init__(
         self,
-        scale: Scale | Sequence[Scale],
+        scale: Scale | Sequence[Scale] | None = None,
         ratio_range: PositiveRange | None = None,
         keep_ratio: bool = False,
     ):
-        self.scales = [as_scale(scale)] if ratio_range else [as_scale(s) for s in scale]
-        if len(self.scales) != (1 if ratio_range else 2):
+        self.scales = [as_scale(s) for s in ([scale] if ratio_range else scale or ()) if s is not None]
+        if scale is None and not ratio_range:
+            raise ConfigError("RandomResize: set scale or ratio_range")
+        if scale is not None and len(self.scales) != (1 if ratio_range else 2):
             raise ConfigError(f"RandomResize: scale must be two scales, or one with ratio_range, got {scale}")
         self.ratio_range = ratio_range
         self.keep_ratio = keep_ratio
@@ -153,7 +155,8 @@ class RandomResize(BaseTransform):
         """Resize ``results``."""
         if self.ratio_range:
             ratio = np.random.uniform(*self.ratio_range)
-            scale = tuple(int(side * ratio) for side in self.scales[0])
+            of = self.scales[0] if self.scales else results["img"].shape[1::-1]
+            scale = tuple(max(int(side * ratio), 1) for side in of)
         else:
             sides = zip(*self.scales, strict=True)
             scale = tuple(np.random.randint(min(ends), max(ends) + 1) for ends in sides)

@@ -39,11 +39,14 @@ def is_near(points: Tensor, centers: Tensor, radius: Tensor) -> Tensor:
     return torch.maximum((x - center_x).abs(), (y - center_y).abs()) < radius
 
 
-def strides_of(priors: Tensor, level_lengths: list[int]) -> Tensor:
+def strides_of(priors: Tensor, level_lengths: list[int] | None) -> Tensor:
     """Read the stride of each prior's level from the steps between centres: (A, 4) -> (A,) pixels.
 
-    A level of a single cell has an infinite one.
+    A level of a single cell has an infinite one. Without ``level_lengths``, a prior's width is its stride, as with
+    points.
     """
+    if level_lengths is None:
+        return priors[:, 2] - priors[:, 0]
     strides = []
     for level in box_centers(priors).split(level_lengths):
         steps = level.diff(dim=0).abs().flatten()

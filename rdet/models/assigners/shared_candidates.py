@@ -1,13 +1,10 @@
-"""The claims of SimOTA as its authors' code decides them, where all boxes share their candidates."""
+"""The claims of SimOTA as its authors' code decides them, and RTMDet's, where all boxes share their candidates."""
 
 import torch
 from torch import Tensor
 
 from rdet.models.assigners.claims import mark_smallest
 from rdet.structures.assignment import BACKGROUND
-
-# What a prior costs more that is not both inside a box and near its centre, in the authors' code.
-_FAR = 100000.0
 
 
 class SharedClaims:
@@ -28,17 +25,17 @@ class SharedClaims:
         self._cheapest = torch.full_like(self._claimed, BACKGROUND)
         self._cost = torch.full((len(priors),), torch.inf, device=priors.device)
 
-    def add(self, cost: Tensor, is_close: Tensor, candidates: Tensor, count: Tensor, start: int) -> None:
+    def add(self, cost: Tensor, candidates: Tensor, count: Tensor, start: int) -> None:
         """Take in boxes ``start`` to ``start + B``.
 
         Args:
             cost: (B, A) of each prior.
-            is_close: (B, A) bool, whether the prior is inside the box and near its centre.
             candidates: (A,) bool, the priors that are candidates of any box.
             count: (B,) int64, how many priors a box claims.
             start: Index of the first box.
         """
-        cost = (cost + (~is_close) * _FAR).masked_fill(~candidates, torch.inf)
+        # Finite, so that candidates come before others however much they cost.
+        cost = cost.clamp(max=torch.finfo(cost.dtype).max).masked_fill(~candidates, torch.inf)
         claims = mark_smallest(cost, self._topk, count) & candidates
         found = claims.any(dim=0)
         self._count += claims.sum(dim=0)

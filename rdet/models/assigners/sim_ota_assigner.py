@@ -8,11 +8,15 @@ from torchvision.ops import box_iou
 
 from rdet.models.assigners.base import ImageAssigner
 from rdet.models.assigners.claims import Claims, mark_largest
+from rdet.models.assigners.costs import dynamic_count, negative_log
 from rdet.models.assigners.geometry import box_centers, is_inside, is_near, strides_of
 from rdet.models.assigners.shared_candidates import SharedClaims
 from rdet.registry import MODELS
 from rdet.schema import Count, NotNegative, Positive
 from rdet.structures.match_batch import MatchBatch, MatchImage
+
+# What a prior costs more that is not both inside a box and near its centre, in the authors' code.
+_FAR = 100000.0
 
 
 @MODELS.register_module()
@@ -103,8 +107,8 @@ class SimOTAAssigner(ImageAssigner):
         """
         claims, shared = Claims(priors), SharedClaims(priors, self.candidate_topk)
         centers, predicted = box_centers(priors), predicted.float()
-        strides = priors[:, 2] - priors[:, 0] if level_lengths is None else strides_of(priors, level_lengths)
-        nothing = _negative_log(1 - scores.float()).sum(dim=1)  # (A,) cross entropy if there were no object
+        strides = strides_of(priors, level_lengths)
+        nothing = negative_log(1 - scores.float()).sum(dim=1)  # (A,) cross entropy if there were no object
         starts = range(0, len(boxes), self.chunk_size)
         of_any = torch.zeros_like(strides, dtype=torch.bool)  # (A,) whether it is a candidate
         if self.share_candidates:
@@ -115,13 +119,13 @@ class SimOTAAssigner(ImageAssigner):
             chunk, classes = (values[start : start + self.chunk_size] for values in (boxes, labels))
             inside, near = self._where(centers, chunk, strides)  # (chunk, A)
             iou = torch.where(inside | near | of_any, box_iou(chunk, predicted), 0)
-            count = iou.topk(min(self.candidate_topk, len(priors)), dim=1).values.sum(dim=1).long().clamp(min=1)
+            count = dynamic_count(iou, self.candidate_topk)
 
             score = scores[:, classes].T.float()
-            cls_cost = nothing + _negative_log(score) - _negative_log(1 - score)
+            cls_cost = nothing + negative_log(score) - negative_log(1 - score)
             cost = self.cls_weight * cls_cost + self.iou_weight * -(iou + self.eps).log()
             if self.share_candidates:
-                shared.add(cost, inside & near, of_any, count, start)
+                shared.add(cost + (~(inside & near)) * _FAR, of_any, count, start)
                 continue
             # In (0, 1] if inside and near, in (-1, 0] if one of them: falls with the cost.
             value = 1 / (1 + cost.clamp(min=0)) - (inside ^ near).float()
@@ -134,7 +138,3 @@ class SimOTAAssigner(ImageAssigner):
         """Tell which centres (A, 2) are inside boxes (B, 4), and which are near their centres: (B, A) each."""
         inside = is_inside(centers, boxes[:, None])
         return inside, is_near(centers, box_centers(boxes)[:, None], self.center_radius * strides)
-
-
-def _negative_log(probability: Tensor) -> Tensor:
-    return -probability.log().clamp(min=-100)  # as torch's binary_cross_entropy, finite at 0

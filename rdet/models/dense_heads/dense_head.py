@@ -152,12 +152,17 @@ def init_head(head: nn.Module, prior_prob: float, *classifiers: nn.Module) -> No
     Raises:
         ValueError: ``prior_prob`` is no probability between 0 and 1.
     """
+    init_normal(head)
+    init_bias(prior_prob, *classifiers)
+
+
+def init_normal(head: nn.Module) -> None:
+    """Initialise convolutions with sigma 0.01, and biases with 0; see :func:`init_head`."""
     for module in head.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.normal_(module.weight, std=0.01)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-    init_bias(prior_prob, *classifiers)
 
 
 def init_bias(prior_prob: float, *classifiers: nn.Module) -> None:

@@ -61,7 +61,7 @@ class YOLOXHead(BaseDenseHead):
         super().__init__()
         if num_priors != 1:
             raise ConfigError(
-                f"YOLOXHead predicts one box at each cell, not {num_priors}; set model.anchor_generator to "
+                f"{type(self).__name__} predicts one box at each cell, not {num_priors}; set model.anchor_generator to "
                 "dict(type='PointGenerator'), or to one square a cell: scales_per_octave=1, ratios=[1.0]"
             )
         self.num_classes = num_classes
@@ -82,8 +82,12 @@ class YOLOXHead(BaseDenseHead):
         self.cls_convs, self.reg_convs = towers(), towers()
         self.conv_cls, self.conv_reg = finals(num_classes), finals(box_dim)
         self.conv_quality = finals(1) if with_quality else None
-        init_uniform(self)
+        self.initialise()
         init_bias(prior_prob, self.conv_cls, *([] if self.conv_quality is None else [self.conv_quality]))
+
+    def initialise(self) -> None:
+        """Initialise the convolutions; the biases of probabilities are set afterwards."""
+        init_uniform(self)
 
     def train(self, mode: bool = True) -> "YOLOXHead":
         super().train(mode)
@@ -96,7 +100,7 @@ class YOLOXHead(BaseDenseHead):
         for level, x in enumerate(levels):
             box_features = self.reg_convs[level](x)
             logits.append(per_prior(self.conv_cls[level](self.cls_convs[level](x)), self.num_classes))
-            deltas.append(per_prior(self.conv_reg[level](box_features), self.box_dim))
+            deltas.append(per_prior(self.regress(box_features, level), self.box_dim))
             if self.conv_quality is not None:
                 quality.append(per_prior(self.conv_quality[level](box_features), 1).squeeze(2))
         return DensePredictions(
@@ -105,3 +109,8 @@ class YOLOXHead(BaseDenseHead):
             sizes_of(levels),
             torch.cat(quality, dim=1) if quality else None,
         )
+
+    def regress(self, x: Tensor, level: int) -> Tensor:
+        """Read the boxes of one level from its tower's features: (N, C, H, W) -> (N, D, H, W)."""
+        output: Tensor = self.conv_reg[level](x)
+        return output

@@ -59,7 +59,7 @@ class YOLOXPAFPN(nn.Module):
         self.bottom_up_blocks = nn.ModuleList(
             self.layer(2 * below, above, num_csp_blocks) for (below, above), _ in steps
         )
-        self.out_convs = nn.ModuleList(make.plain(width, out_channels) for width in in_channels)
+        self.out_convs = nn.ModuleList(self.last(width, out_channels) for width in in_channels)
         self.strides = list(in_strides)
         self.out_channels = [out_channels] * len(in_channels)
         init_uniform(self)
@@ -68,6 +68,10 @@ class YOLOXPAFPN(nn.Module):
         """Make what a joined map passes."""
         blocks = [lambda width: DarknetBlock(width, self.make, add_identity=False)] * num_blocks
         return CSPLayer(in_channels, out_channels, blocks, self.make)
+
+    def last(self, in_channels: int, out_channels: int) -> nn.Module:
+        """Make what gives a level its width."""
+        return self.make.plain(in_channels, out_channels)
 
     def train(self, mode: bool = True) -> "YOLOXPAFPN":
         super().train(mode)
