@@ -208,7 +208,7 @@ def test_numbers_that_are_not_finite_are_said():
                 np.zeros((*shape, 4), np.float32),
                 np.zeros(shape, np.float32),
                 np.zeros(shape, np.int64),
-                -np.ones(1),
+                np.full(1, -1),
             ]
 
     model = detector("RetinaNet")
