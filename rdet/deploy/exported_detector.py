@@ -110,6 +110,8 @@ class ExportedDetector(nn.Module):
         Returns:
             The samples, in their order, with ``pred_instances`` in pixels of the original image.
         """
+        if "inputs" not in data or "data_samples" not in data:
+            raise PipelineError(f"the pipeline of {self.path} gives no inputs; end it with dict(type='PackDetInputs')")
         images, samples = list(data["inputs"]), list(data["data_samples"])
         groups: dict[tuple[int, int], list[int]] = {}
         for index, image in enumerate(images):

@@ -84,7 +84,7 @@ def metadata_of(text: str | None, path: str) -> Metadata:
         )
     hints = get_type_hints(Metadata)
     for field in fields(Metadata):
-        if not _fits(values.get(field.name), hints[field.name]):
+        if field.name not in values or not _fits(values[field.name], hints[field.name]):
             raise CheckpointError(f"{path}: what it says of itself has no usable {field.name!r}; export it again")
     known = Metadata(**{field.name: values[field.name] for field in fields(Metadata)})
     if not _has_meaning(known):
