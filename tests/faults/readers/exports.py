@@ -19,7 +19,7 @@ from odd import damage, mutate, no_file, with_numbers
 from rdet.apis.inference import inference_detector
 from rdet.deploy.loading import load_exported
 from rdet.deploy.metadata import KEY, Metadata
-from rdet.errors import ConfigError, PipelineError
+from rdet.errors import DatasetError, PipelineError
 from readers.tiny import TEMPORARY
 
 _NAMES = ("boxes", "scores", "labels", "counts")
@@ -181,7 +181,7 @@ def case(rng: Random, folder: Path) -> Case:
         model = load_exported(path, "cpu")
         try:
             found = inference_detector(model, image).pred_instances
-        except (ConfigError, PipelineError) as error:  # which are of an image
+        except (DatasetError, PipelineError) as error:  # which are of an image
             raise PipelineError(f"{path}: {error}") from error
         assert found.bboxes.shape == (len(found.labels), 4)
 
