@@ -82,9 +82,8 @@ def export_detector(
     if options.format not in WRITERS:
         raise ConfigError(f"no format is called {options.format!r}. {nearest(options.format, WRITERS)}")
     _check(options, model)
-    out = Path(out)
+    out = _named(Path(out), options)
     suffix = SUFFIXES[options.format]
-    out = out if out.name.endswith(suffix) else out.with_name(out.name + suffix)
     job = _job(model, options)
     with writing(out), _folder_beside(out) as folder:
         files = WRITERS[options.format](job, folder, out.name.removesuffix(suffix))
@@ -98,6 +97,24 @@ def export_detector(
             out.unlink(missing_ok=True)
         for file in files:
             os.replace(file, out.parent / file.name)
+    return out
+
+
+def _named(out: Path, options: ExportOptions) -> Path:
+    """Add the format's ending to a path where it is missing.
+
+    Raises:
+        ConfigError: It ends as another format does, or the checkpoint is there.
+    """
+    suffix = SUFFIXES[options.format]
+    if out.name.endswith(tuple(SUFFIXES.values())) and not out.name.endswith(suffix):
+        raise ConfigError(
+            f"{out} does not end in {suffix}, as files of {options.format} do; give another --out or format"
+        )
+    out = out if out.name.endswith(suffix) else out.with_name(out.name + suffix)
+    source = Path(options.weights)
+    if source.is_file() and out.exists() and out.samefile(source):
+        raise ConfigError(f"{out} is the checkpoint, which would be written over; give another --out")
     return out
 
 
