@@ -15,6 +15,7 @@ from mmengine.config import Config
 from rdet import __version__
 from rdet.apis.data_cfg import name_of
 from rdet.apis.infer.pipeline import steps_of
+from rdet.deploy.exported_detector import ExportedDetector
 from rdet.deploy.formats import SUFFIXES, WRITERS, Job
 from rdet.deploy.metadata import Metadata
 from rdet.deploy.packages import needed
@@ -134,6 +135,8 @@ class _folder_beside:
 
 
 def _check(options: ExportOptions, model: OneStageDetector) -> None:
+    if isinstance(model, ExportedDetector):
+        raise ConfigError(f"{model.path} is exported already; give the checkpoint that it was made of")
     if not isinstance(model, OneStageDetector):
         raise ConfigError(f"{type(model).__name__} cannot be exported; only a one-stage detector of rdet's parts can")
     if not isinstance(model.data_preprocessor, DetDataPreprocessor):

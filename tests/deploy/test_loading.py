@@ -76,6 +76,11 @@ def test_from_a_checkpoint_to_a_file_that_is_used_without_a_config(config, tmp_p
     scores = [sorted(row["score"] for row in rows) for rows in results]
     np.testing.assert_allclose(*scores, atol=1e-5)
 
+    words("tiny.pt2")
+    with pytest.raises(SystemExit):
+        export_command.main()
+    assert "tiny.pt2 is exported already; give the checkpoint that it was made of" in capsys.readouterr().err
+
     words("tiny.pt2", "--amp")
     with pytest.raises(SystemExit):
         evaluate.main()
