@@ -18,25 +18,31 @@ function sizeAfter(step, width, height) {
   return [width, height].map((side) => Math.max(1, Math.floor(side * factor + (step.round_down ? 0 : 0.5))));
 }
 
-/** Resizes bilinearly, as OpenCV does: a canvas smooths when it shrinks, and the network was not trained so. */
+/**
+ * Resizes bilinearly, as OpenCV does, in its whole numbers: a canvas smooths when it shrinks, and the network was not
+ * trained so.
+ */
 function resized(image, width, height) {
   if (width === image.width && height === image.height) return image;
+  // For each row or column two neighbours, and their shares of 2048.
   const places = (size, before) =>
     Array.from({ length: size }, (_, index) => {
       const place = Math.min(Math.max(((index + 0.5) * before) / size - 0.5, 0), before - 1);
       const low = Math.floor(place);
-      return [low, Math.min(low + 1, before - 1), place - low];
+      const share = Math.fround(place - low);
+      return [low, Math.min(low + 1, before - 1), Math.round((1 - share) * 2048), Math.round(share * 2048)];
     });
   const columns = places(width, image.width);
   const data = new Uint8ClampedArray(4 * width * height);
   let at = 0;
-  for (const [top, bottom, down] of places(height, image.height)) {
-    for (const [left, right, across] of columns) {
+  for (const [top, bottom, ofTop, ofBottom] of places(height, image.height)) {
+    for (const [left, right, ofLeft, ofRight] of columns) {
       for (let channel = 0; channel < 4; channel++) {
-        const pixel = (x, y) => image.data[4 * (y * image.width + x) + channel];
-        const above = pixel(left, top) * (1 - across) + pixel(right, top) * across;
-        const below = pixel(left, bottom) * (1 - across) + pixel(right, bottom) * across;
-        data[at++] = above * (1 - down) + below * down; // is rounded
+        const across = (y) => {
+          const row = 4 * y * image.width + channel;
+          return (image.data[row + 4 * left] * ofLeft + image.data[row + 4 * right] * ofRight) >> 4;
+        };
+        data[at++] = (((ofTop * across(top)) >> 16) + ((ofBottom * across(bottom)) >> 16) + 2) >> 2;
       }
     }
   }

@@ -80,7 +80,9 @@ def test_an_image_is_prepared_as_rdet_does_and_its_boxes_are_in_its_pixels(serve
         assert given["dims"] == [2, 3, 64, 96]
         assert (given["type"], given["sizes"]) == ("float32", [height, width, 1, 1])
         images = np.array(given["images"]).reshape(2, 3, 64, 96)
-        assert np.abs(images[0, :, :height, :width] - packed["inputs"].numpy()).max() <= 1  # OpenCV's fixed point
+        apart = np.abs(images[0, :, :height, :width] - packed["inputs"].numpy())
+        assert apart.max() <= 1
+        assert apart.mean() < 0.01  # a half that is rounded otherwise
         assert not images[0, :, height:].any()
         assert not images[1].any()
         (one,) = browser.run("found")
