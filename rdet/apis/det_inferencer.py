@@ -19,7 +19,7 @@ from rdet.apis.infer.pictures import Picture, as_bgr, is_picture
 from rdet.apis.infer.pipeline import inference_pipeline, picture_of, prepared
 from rdet.apis.infer.progress import progress_bar
 from rdet.apis.infer.reading import Reader
-from rdet.apis.infer.run import at_once, kind_of
+from rdet.apis.infer.run import at_once, kinds_of
 from rdet.apis.infer.shot import Found, Shot
 from rdet.apis.infer.sources import find_sources
 from rdet.apis.infer.writers.base import write_small
@@ -29,6 +29,7 @@ from rdet.deploy.exported_detector import ExportedDetector
 from rdet.deploy.loading import device_for
 from rdet.errors import ConfigError
 from rdet.models.detectors.base_detector import BaseDetector
+from rdet.models.detectors.detector import Detector
 from rdet.structures import DetDataSample
 from rdet.visualization.draw import save_image
 
@@ -52,6 +53,7 @@ class DetInferencer:
         device: str | None = None,
         show_progress: bool = True,
     ):
+        self.model: Detector
         if isinstance(model, ExportedDetector) or (isinstance(model, BaseDetector) and device is None):
             self.model = model
         elif isinstance(model, BaseDetector):
@@ -105,7 +107,7 @@ class DetInferencer:
         listed = [inputs] if is_picture(inputs) else list(inputs)
         shots = closing(self._shots(listed, batch_size, draws))
         with shots as images, progress_bar(lambda: None, self.show_progress) as bar:
-            for shot, sample in Batches(at_once(self.model), kind_of, batch_size)(images):
+            for shot, sample in Batches(at_once(self.model), kinds_of(self.model), batch_size)(images):
                 bar.step(shot)
                 if shot.error is not None:
                     raise shot.error

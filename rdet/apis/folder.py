@@ -7,11 +7,11 @@ from typing import Any
 from rdet.apis.infer.run import Settings, check_out_dir, detect
 from rdet.apis.infer.sources import find_sources, is_alone
 from rdet.apis.infer.writers import make_writers
-from rdet.models.detectors.base_detector import BaseDetector
+from rdet.models.detectors.detector import Detector
 
 
 def detect_folder(
-    model: BaseDetector, source: str | Path, out_dir: str | Path, score_thr: float = 0.3, progress: bool = False
+    model: Detector, source: str | Path, out_dir: str | Path, score_thr: float = 0.3, progress: bool = False
 ) -> dict[str, Any]:
     """Detect objects in an image or in all images of a folder.
 

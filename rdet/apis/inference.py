@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from mmengine.config import Config
@@ -18,11 +17,8 @@ from rdet.interop.convert import CHECKPOINT_SUFFIXES, open_checkpoint
 from rdet.interop.saved_config import saved_config
 from rdet.interop.zoo import check_name, is_name
 from rdet.messages import in_one_line
-from rdet.models.detectors.base_detector import BaseDetector
+from rdet.models.detectors.detector import Detector
 from rdet.structures import DetDataSample
-
-if TYPE_CHECKING:
-    from rdet.deploy.exported_detector import ExportedDetector
 
 
 def init_detector(
@@ -30,7 +26,7 @@ def init_detector(
     checkpoint: str | Path | None = None,
     device: str = "cpu",
     cfg_options: dict | None = None,
-) -> "BaseDetector | ExportedDetector":
+) -> Detector:
     """Build a detector that :func:`inference_detector` can use.
 
     ``init_detector("mmdet://atss_r50_fpn_1x_coco")``: a checkpoint may stand alone. What ``rdet export`` wrote does:
@@ -116,9 +112,7 @@ def _is_checkpoint(source) -> bool:
     return isinstance(source, str | Path) and (is_name(str(source)) or str(source).endswith(CHECKPOINT_SUFFIXES))
 
 
-def inference_detector(
-    model: "BaseDetector | ExportedDetector", images: Picture | Sequence[Picture]
-) -> DetDataSample | list[DetDataSample]:
+def inference_detector(model: Detector, images: Picture | Sequence[Picture]) -> DetDataSample | list[DetDataSample]:
     """Detect objects in one image or several.
 
     Args:

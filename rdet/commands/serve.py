@@ -14,7 +14,7 @@ def parse_args():
         nargs="+",
         metavar="[CONFIG] MODEL",
         help="a config (default: that of the checkpoint); a checkpoint: a path, an address, or a name such as "
-        "mmdet://atss_r50_fpn_1x_coco",
+        "mmdet://atss_r50_fpn_1x_coco; or alone, what 'rdet export' wrote (.onnx, .xml, .pt2)",
     )
     parser.add_argument(
         "--host",
@@ -85,10 +85,10 @@ def main() -> None:
     args = parse_args()
 
     import torch
-    from mmengine.device import get_device
 
     from rdet.apis.cli import one_line_errors, parse_options
     from rdet.apis.inference import init_detector
+    from rdet.deploy.loading import device_for
     from rdet.errors import MissingModuleError
 
     with one_line_errors():
@@ -103,7 +103,7 @@ def main() -> None:
                 f"rdet serve needs the package {error.name}; install it: pip install 'rdet[serve]'"
             ) from error
         listener = bound_socket(args.host, args.port)
-        device = args.device or get_device()
+        device = args.device or device_for(args.checkpoint)
         model = init_detector(args.config, args.checkpoint, device, parse_options(args.cfg_options))
         model.optimize_for_inference(torch.bfloat16 if args.amp else None)
         max_pixels = args.max_pixels or default_max_pixels(model.cfg, args.max_size)

@@ -15,6 +15,7 @@ from mmengine.config import Config
 from rdet import __version__
 from rdet.apis.data_cfg import name_of
 from rdet.apis.infer.pipeline import steps_of
+from rdet.deploy.exported_detector import ExportedDetector
 from rdet.deploy.formats import SUFFIXES, WRITERS, Job
 from rdet.deploy.metadata import Metadata
 from rdet.deploy.packages import needed
@@ -82,9 +83,8 @@ def export_detector(
     if options.format not in WRITERS:
         raise ConfigError(f"no format is called {options.format!r}. {nearest(options.format, WRITERS)}")
     _check(options, model)
-    out = Path(out)
+    out = _named(Path(out), options)
     suffix = SUFFIXES[options.format]
-    out = out if out.name.endswith(suffix) else out.with_name(out.name + suffix)
     job = _job(model, options)
     with writing(out), _folder_beside(out) as folder:
         files = WRITERS[options.format](job, folder, out.name.removesuffix(suffix))
@@ -98,6 +98,24 @@ def export_detector(
             out.unlink(missing_ok=True)
         for file in files:
             os.replace(file, out.parent / file.name)
+    return out
+
+
+def _named(out: Path, options: ExportOptions) -> Path:
+    """Add the format's ending to a path where it is missing.
+
+    Raises:
+        ConfigError: It ends as another format does, or the checkpoint is there.
+    """
+    suffix = SUFFIXES[options.format]
+    if out.name.endswith(tuple(SUFFIXES.values())) and not out.name.endswith(suffix):
+        raise ConfigError(
+            f"{out} does not end in {suffix}, as files of {options.format} do; give another --out or format"
+        )
+    out = out if out.name.endswith(suffix) else out.with_name(out.name + suffix)
+    source = Path(options.weights)
+    if source.is_file() and out.exists() and out.samefile(source):
+        raise ConfigError(f"{out} is the checkpoint, which would be written over; give another --out")
     return out
 
 
@@ -117,6 +135,8 @@ class _folder_beside:
 
 
 def _check(options: ExportOptions, model: OneStageDetector) -> None:
+    if isinstance(model, ExportedDetector):
+        raise ConfigError(f"{model.path} is exported already; give the checkpoint that it was made of")
     if not isinstance(model, OneStageDetector):
         raise ConfigError(f"{type(model).__name__} cannot be exported; only a one-stage detector of rdet's parts can")
     if not isinstance(model.data_preprocessor, DetDataPreprocessor):

@@ -12,10 +12,13 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from rdet.apis.build import build_detector
+from rdet.apis.infer.pipeline import inference_pipeline
 from rdet.deploy.metadata import Metadata
+from rdet.deploy.outputs import check_outputs
 from rdet.deploy.runtimes import RunnableFile
-from rdet.errors import CheckpointError, ConfigError, NonFiniteDetectionError, PipelineError
+from rdet.errors import CheckpointError, ConfigError, NonFiniteDetectionError, PipelineError, RdetError
 from rdet.interop.saved_config import check_harmless, saved_config
+from rdet.messages import in_one_line
 from rdet.models.detectors.one_stage_detector import OneStageDetector
 from rdet.models.postprocess.dense_postprocess import DensePostprocess
 from rdet.registry import MODELS
@@ -48,12 +51,25 @@ class ExportedDetector(nn.Module):
         self.classes = tuple(metadata.classes)
         try:
             check_harmless({"pipeline": metadata.pipeline, "postprocess": metadata.postprocess})
-        except CheckpointError as error:
+            self.cfg = Config({"test_dataloader": {"dataset": {"pipeline": copy.deepcopy(metadata.pipeline)}}})
+            inference_pipeline(self.cfg)  # before an image needs it
+        except RdetError as error:
             raise CheckpointError(f"{path}: {error}; export it again") from error
-        self.cfg = Config({"test_dataloader": {"dataset": {"pipeline": copy.deepcopy(metadata.pipeline)}}})
         # mmengine asks a parameter where the model is.
         self.place = nn.Parameter(torch.empty(0), requires_grad=False)
         self.eval()
+
+    @property
+    def batch_size(self) -> int | None:
+        """The images that the file always takes, or None."""
+        return self.metadata.batch
+
+    def batch_key(self, image: Tensor) -> tuple[int, ...]:
+        """Return the shape to which an image (C, H, W) is filled up: those of one shape run together."""
+        channels, height, width = image.shape
+        divisor = self.metadata.divisor
+        rows, columns = self.metadata.size or (-(-height // divisor) * divisor, -(-width // divisor) * divisor)
+        return int(channels), rows, columns
 
     def config(self) -> Config:
         """Return the config that the file carries; nothing of it is executed.
@@ -94,6 +110,8 @@ class ExportedDetector(nn.Module):
         Returns:
             The samples, in their order, with ``pred_instances`` in pixels of the original image.
         """
+        if "inputs" not in data or "data_samples" not in data:
+            raise PipelineError(f"the pipeline of {self.path} gives no inputs; end it with dict(type='PackDetInputs')")
         images, samples = list(data["inputs"]), list(data["data_samples"])
         groups: dict[tuple[int, int], list[int]] = {}
         for index, image in enumerate(images):
@@ -141,13 +159,24 @@ class ExportedDetector(nn.Module):
         for row, (image, (height, width)) in enumerate((image, image.shape[1:]) for image in images):
             batch[row, :, :height, :width] = image.cpu().numpy()
             sizes[row] = height, width
-        outputs = self.file(batch, sizes)
+        try:
+            outputs = self.file(batch, sizes)
+        except Exception as error:  # runtimes have no common kind
+            reason = in_one_line(str(error).strip().partition("\n")[0])[:200]
+            raise CheckpointError(
+                f"{self.path} cannot run on {wanted} images of {size[1]} x {size[0]} ({reason}); export it again, or "
+                "give fewer or smaller ones"
+            ) from error
         if len(outputs) != len(self.metadata.outputs):
             raise CheckpointError(
                 f"{self.path} gives {len(outputs)} outputs, but says {len(self.metadata.outputs)}; export it again"
             )
-        named = zip(self.metadata.outputs, map(torch.from_numpy, outputs), strict=True)
-        return {name: value if name == "level_sizes" else value[: len(images)] for name, value in named}
+        named = dict(zip(self.metadata.outputs, outputs, strict=True))
+        check_outputs(named, self.metadata, wanted, self.path)
+        return {
+            name: torch.from_numpy(value if name == "level_sizes" else value[: len(images)])
+            for name, value in named.items()
+        }
 
     def _of_raw(self, outputs: dict[str, Tensor], sizes: list[tuple[int, int]]) -> list[_Found | None]:
         model = self._decoder
@@ -155,8 +184,14 @@ class ExportedDetector(nn.Module):
         cells = getattr(model.bbox_head, "priors_per_cell", None)
         logits = outputs["logits"]
         predictions = DensePredictions(logits, outputs["deltas"], levels, outputs.get("quality"), priors_per_cell=cells)
-        priors = model.anchor_generator(levels)
-        found = model.postprocess(predictions, priors, model.bbox_coder, sizes)
+        try:
+            priors = model.anchor_generator(levels)
+            found = model.postprocess(predictions, priors, model.bbox_coder, sizes)
+        except (RuntimeError, ValueError, IndexError) as error:  # shapes that do not go together
+            reason = in_one_line(str(error).partition("\n")[0])[:200]
+            raise CheckpointError(
+                f"{self.path} gives other outputs than its config has ({reason}); export it again"
+            ) from error
         broken = [not len(one) and not bool(row.isfinite().all()) for one, row in zip(found, logits, strict=True)]
         return [None if bad else (f.bboxes, f.scores, f.labels) for bad, f in zip(broken, found, strict=True)]
 
@@ -183,10 +218,7 @@ class ExportedDetector(nn.Module):
                 f"an image has {channels} channels, but {self.path} takes {self.metadata.channels}; set channels of "
                 "LoadImageFromFile"
             )
-        if self.metadata.size is None:
-            divisor = self.metadata.divisor
-            return -(-height // divisor) * divisor, -(-width // divisor) * divisor
-        rows, columns = self.metadata.size
+        _, rows, columns = self.batch_key(image)
         if height > rows or width > columns:
             raise PipelineError(
                 f"an image has {width} x {height} pixels, but {self.path} takes {columns} x {rows}; resize it, or "

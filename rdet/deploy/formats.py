@@ -13,12 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rdet.deploy.metadata import KEY, Metadata
+from rdet.deploy.metadata import KEY, LONGEST_SIDE, Metadata
 from rdet.deploy.packages import needed
 from rdet.errors import ConfigError
-
-# The longest side of a batch whose size is free.
-_LONGEST = 16384
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class Job:
         if self.metadata.size is None:
             divisor = self.metadata.divisor
             for axis, name in ((2, "height"), (3, "width")):
-                side = torch.export.Dim(name, min=1, max=_LONGEST // divisor)
+                side = torch.export.Dim(name, min=1, max=LONGEST_SIDE // divisor)
                 images[axis] = side if divisor == 1 else divisor * side
         return {"images": images, "image_sizes": sizes} if images or sizes else None
 

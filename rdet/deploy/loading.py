@@ -62,7 +62,7 @@ def _said(path: str) -> str | None:
             with zipfile.ZipFile(path) as archive:
                 names = [name for name in archive.namelist() if name.endswith(f"extra/{KEY}")]
                 return archive.read(names[0]).decode("utf-8") if names else None
-        except (zipfile.BadZipFile, UnicodeDecodeError, EOFError, NotImplementedError, RuntimeError) as error:
+        except (zipfile.BadZipFile, UnicodeDecodeError, EOFError, NotImplementedError, RuntimeError, OSError) as error:
             raise CheckpointError(f"{path} is damaged, or no exported program ({error}); export it again") from error
     if path.endswith(".xml"):
         import xml.etree.ElementTree as ElementTree

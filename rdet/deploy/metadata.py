@@ -5,10 +5,13 @@ from dataclasses import asdict, dataclass, fields
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
+from rdet.deploy.tensor_detector import HEADS, output_names
 from rdet.errors import CheckpointError
 
 KEY = "rdet.export"
 FORMAT = 1
+LONGEST_SIDE = 16384  # of a batch, in pixels
+_MOST_NUMBERS = 2**32  # of a batch
 
 
 @dataclass(frozen=True)
@@ -81,13 +84,23 @@ def metadata_of(text: str | None, path: str) -> Metadata:
         )
     hints = get_type_hints(Metadata)
     for field in fields(Metadata):
-        if not _fits(values.get(field.name), hints[field.name]):
+        if field.name not in values or not _fits(values[field.name], hints[field.name]):
             raise CheckpointError(f"{path}: what it says of itself has no usable {field.name!r}; export it again")
     known = Metadata(**{field.name: values[field.name] for field in fields(Metadata)})
-    sizes = [known.channels, known.divisor, *(known.size or ()), known.batch or 1]
-    if min(sizes) < 1 or (known.size is not None and len(known.size) != 2) or known.input not in ("uint8", "float32"):
+    if not _has_meaning(known):
         raise CheckpointError(f"{path}: what it says of its inputs has no meaning; export it again")
+    if known.head not in HEADS or known.outputs not in [output_names(known.head, has) for has in (False, True)]:
+        raise CheckpointError(f"{path}: what it says of its outputs has no meaning; export it again")
     return known
+
+
+def _has_meaning(known: Metadata) -> bool:
+    """Tell whether images as they are said to be can be made."""
+    sides = [known.divisor, *(known.size or (known.divisor,) * 2)]
+    numbers = [known.channels, *sides, known.batch or 1]
+    if min(numbers) < 1 or max(numbers) > LONGEST_SIDE or len(sides) != 3 or known.input not in ("uint8", "float32"):
+        return False
+    return (known.batch or 1) * known.channels * sides[1] * sides[2] <= _MOST_NUMBERS
 
 
 def _fits(value: Any, kind: Any) -> bool:

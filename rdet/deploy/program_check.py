@@ -34,7 +34,15 @@ def check_program(path: str) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             _check(archive, path)
-    except (zipfile.BadZipFile, ValueError, RecursionError, EOFError, RuntimeError, NotImplementedError) as error:
+    except (
+        zipfile.BadZipFile,
+        ValueError,
+        RecursionError,
+        EOFError,
+        RuntimeError,
+        NotImplementedError,
+        OSError,
+    ) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{path} is damaged, or no exported program ({error}); export it again") from error

@@ -39,10 +39,19 @@ class Batcher:
         max_batch: Most images that run together.
         max_wait: Most seconds that an image waits for others.
         ran: Called with the size of each batch and the seconds it took.
+        kind: Says of an image what those that run with it have in common, the padded height and width last.
     """
 
-    def __init__(self, run: Run, max_batch: int, max_wait: float, ran: Callable[[int, float], None] | None = None):
+    def __init__(
+        self,
+        run: Run,
+        max_batch: int,
+        max_wait: float,
+        ran: Callable[[int, float], None] | None = None,
+        kind: Callable[[Shot], tuple[int, ...] | None] = kind_of,
+    ):
         self._run = run
+        self._kind = kind
         self._max_batch = max_batch
         self._max_wait = max_wait
         self._ran = ran or (lambda size, seconds: None)
@@ -98,7 +107,7 @@ class Batcher:
             if not self._waiting:
                 return []
             since, first = self._waiting[0]
-            kind, until = kind_of(first.shot), since + self._max_wait
+            kind, until = self._kind(first.shot), since + self._max_wait
             most = self._max_batch if kind is None else min(self._max_batch, _together(kind))
             while not self._closed and (self._coming > 0 or self._last > 1):
                 left = until - time.monotonic()
@@ -112,7 +121,7 @@ class Batcher:
             return chosen
 
     def _of(self, kind: tuple[int, ...] | None) -> list[Job]:
-        return [job for _, job in self._waiting if kind_of(job.shot) == kind]
+        return [job for _, job in self._waiting if self._kind(job.shot) == kind]
 
     def _finish(self, jobs: Sequence[Job]) -> None:
         """Run a batch; where that fails, each image alone, so that one does not spoil what others get."""

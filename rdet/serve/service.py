@@ -10,10 +10,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from rdet.apis.infer.run import at_once
+from rdet.apis.infer.run import at_once, kinds_of
 from rdet.apis.infer.shot import Found, Shot
 from rdet.apis.infer.writers.drawn import drawn
-from rdet.models.detectors.base_detector import BaseDetector
+from rdet.models.detectors.detector import Detector
 from rdet.serve.batching import Batcher, Job
 from rdet.serve.limits import Limits
 from rdet.serve.metrics import Metrics
@@ -32,7 +32,7 @@ class Settings:
 
     Attributes:
         score_thr: Smallest score that is answered where a request does not say one.
-        max_batch: Most images that run together.
+        max_batch: Most images of a request; as many run together, unless the model says how many.
         max_wait: Most seconds that an image waits for others of its size.
         max_size: Longer side of an image for the network in pixels, instead of the config's; None leaves that.
     """
@@ -52,13 +52,14 @@ class Service:
         settings: How to detect.
     """
 
-    def __init__(self, model: BaseDetector, limits: Limits, settings: Settings):
+    def __init__(self, model: Detector, limits: Limits, settings: Settings):
         self.classes: tuple[str, ...] = tuple(model.classes)
         self.limits = limits
         self.settings = settings
         self._prepare = Preparation(model.cfg, limits.max_pixels, settings.max_size)
         self._inside = 0
-        self._batcher = Batcher(at_once(model), settings.max_batch, settings.max_wait, self._ran)
+        together = model.batch_size or settings.max_batch
+        self._batcher = Batcher(at_once(model), together, settings.max_wait, self._ran, kinds_of(model))
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="rdet image")
         self.metrics = Metrics(self._batcher.__len__, lambda: self._inside)
 

@@ -144,7 +144,14 @@ def test_options_that_do_not_go_together(tmp_path):
         export_detector(model, tmp_path / "a.onnx", ExportOptions(size=(96, 100)))
     with pytest.raises(ConfigError, match="opset 17 is not written; give 18 to 23"):
         export_detector(model, tmp_path / "a.onnx", ExportOptions(opset=17))
+    with pytest.raises(ConfigError, match=r"a.onnx does not end in .pt2, as files of exported_program do"):
+        export_detector(model, tmp_path / "a.onnx", ExportOptions("exported_program"))
     assert not list(tmp_path.iterdir())
+    source = tmp_path / "released.onnx"  # weights may be read of such a file, and the default name is theirs
+    source.write_bytes(b"weights")
+    with pytest.raises(ConfigError, match=r"released.onnx is the checkpoint, which would be written over"):
+        export_detector(model, tmp_path / "released", ExportOptions(weights=str(source)))
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"weights"]
 
 
 def test_what_a_file_says_of_itself(tmp_path):

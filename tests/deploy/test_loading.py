@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -74,6 +75,11 @@ def test_from_a_checkpoint_to_a_file_that_is_used_without_a_config(config, tmp_p
         results.append(json.loads((tmp_path / "found.json").read_text()))
     scores = [sorted(row["score"] for row in rows) for rows in results]
     np.testing.assert_allclose(*scores, atol=1e-5)
+
+    words("tiny.pt2")
+    with pytest.raises(SystemExit):
+        export_command.main()
+    assert "tiny.pt2 is exported already; give the checkpoint that it was made of" in capsys.readouterr().err
 
     words("tiny.pt2", "--amp")
     with pytest.raises(SystemExit):
@@ -157,10 +163,17 @@ def test_what_a_file_says_is_checked(files):
         ({"batch": True}, "no usable 'batch'"),
         ({"size": [64]}, "no meaning"),
         ({"divisor": 0}, "no meaning"),
+        ({"batch": 10**9}, "its inputs has no meaning"),
+        ({"size": [16384, 16384], "batch": 4096}, "its inputs has no meaning"),
+        ({"head": "x"}, "its outputs has no meaning"),
+        ({"outputs": ["scores", "boxes", "labels"]}, "its outputs has no meaning"),
         ({"format": "1"}, "damaged"),
     ):
         with pytest.raises(CheckpointError, match=message):
             metadata_of(json.dumps({**said, **change}), "a.onnx")
+    for name in said.keys() - {"format"}:
+        with pytest.raises(CheckpointError, match=f"no usable '{name}'"):
+            metadata_of(json.dumps({key: value for key, value in said.items() if key != name}), "a.onnx")
     for text in ("", "[]", "{", "[" * 100000):
         with pytest.raises(CheckpointError, match="damaged"):
             metadata_of(text, "a.onnx")
@@ -208,7 +221,7 @@ def test_numbers_that_are_not_finite_are_said():
                 np.zeros((*shape, 4), np.float32),
                 np.zeros(shape, np.float32),
                 np.zeros(shape, np.int64),
-                -np.ones(1),
+                np.full(1, -1),
             ]
 
     model = detector("RetinaNet")
@@ -223,3 +236,43 @@ def test_a_picture_with_other_channels(files, tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), picture(40, 40)[..., 0])
     found = inference_detector(init_detector(files / "a.onnx"), str(tmp_path / "a.png"))
     assert len(found.pred_instances) > 5  # grey images are repeated
+
+
+def test_what_a_file_gives_is_checked_against_what_it_says(files):
+    from rdet.deploy.outputs import check_outputs
+
+    decoded = metadata_of(json.dumps(said_by(files)), "a")
+    end2end = replace(decoded, head="end2end")
+    raw = replace(decoded, head="raw")
+    good = {
+        "boxes": np.zeros((2, 5, 4), np.float32),
+        "scores": np.zeros((2, 5), np.float32),
+        "labels": np.full((2, 5), 2),
+        "counts": np.array([5, -1]),
+    }
+    check_outputs(good, end2end, 2, "a.onnx")
+    for change, message in (
+        ({"boxes": np.zeros((2, 5, 5), np.float32)}, "gives boxes of float32"),
+        ({"boxes": np.zeros((2, 6, 4), np.float32)}, "gives boxes"),
+        ({"labels": np.full((2, 5), 3)}, "labels from 3 to 3, and says 2 is the last"),
+        ({"labels": np.zeros((2, 5))}, "gives labels of float64"),
+        ({"counts": np.array([6, 0])}, "counts from 0 to 6, and says 5 is the last"),
+        ({"scores": np.zeros((2, 5), bool)}, "gives scores of bool"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            check_outputs({**good, **change}, end2end, 2, "a.onnx")
+    with pytest.raises(CheckpointError, match="gives boxes"):
+        check_outputs(good, end2end, 3, "a.onnx")
+    good = {"logits": np.zeros((1, 9, 3), np.float32), "deltas": np.zeros((1, 9, 4), np.float32)}
+    check_outputs({**good, "level_sizes": np.array([[3, 3]])}, raw, 1, "a.onnx")
+    for sizes in ([[3, 4]], [[2**40, 2**40]], [[0, 9]], [[-3, -3]]):
+        with pytest.raises(CheckpointError, match="level_sizes that are not of 9 predictions"):
+            check_outputs({**good, "level_sizes": np.array(sizes)}, raw, 1, "a.onnx")
+
+
+def test_a_network_that_fails_is_one_line(files):
+    model = load_exported(files / "a.onnx", "cpu")
+    model.metadata = replace(model.metadata, size=[32, 32])
+    with pytest.raises(CheckpointError, match=r"a.onnx cannot run on 1 images of 32 x 32 \(") as caught:
+        inference_detector(model, picture(32, 32))
+    assert "\n" not in str(caught.value)

@@ -18,7 +18,7 @@ from rdet.apis.infer.sources import Source
 from rdet.apis.infer.writers import Writer
 from rdet.errors import ConfigError, UnknownNameError, message_of
 from rdet.messages import nearest, shown
-from rdet.models.detectors.base_detector import BaseDetector
+from rdet.models.detectors.detector import Detector
 from rdet.structures import DetDataSample
 
 
@@ -60,7 +60,7 @@ class Summary:
 
 
 def detect(
-    model: BaseDetector,
+    model: Detector,
     sources: Sequence[Source],
     writers: Sequence[Writer],
     settings: Settings | None = None,
@@ -135,7 +135,7 @@ def check_out_dir(out_dir: str | Path, sources: Sequence[Source]) -> None:
 
 @contextmanager
 def _samples(
-    model: BaseDetector, sources: Sequence[Source], settings: Settings, images: bool
+    model: Detector, sources: Sequence[Source], settings: Settings, images: bool
 ) -> Iterator[Iterator[tuple[Shot, DetDataSample | None]]]:
     """Give each image with what the model finds in it, or with None where it cannot be used.
 
@@ -147,7 +147,7 @@ def _samples(
     read = Reader(pipeline, whole=not sliced, keep_images=images, ahead=2 * size + 2)
     run = _in_slices(model, settings, pipeline) if sliced else at_once(model)
     with closing(read(sources)) as shots:
-        yield Batches(run, kind_of, size)(shots)
+        yield Batches(run, kinds_of(model), size)(shots)
 
 
 def kind_of(shot: Shot) -> tuple[int, ...] | None:
@@ -155,10 +155,15 @@ def kind_of(shot: Shot) -> tuple[int, ...] | None:
     return None if shot.packed is None else tuple(shot.packed["inputs"].shape)
 
 
+def kinds_of(model: Detector) -> Callable[[Shot], tuple[int, ...] | None]:
+    """Return what says of an image which others may run with it through a model."""
+    return lambda shot: None if shot.packed is None else model.batch_key(shot.packed["inputs"])
+
+
 Run = Callable[[Sequence[Shot]], Sequence[DetDataSample | None]]
 
 
-def at_once(model: BaseDetector) -> Run:
+def at_once(model: Detector) -> Run:
     """Return what runs images of one size through a model together; one that cannot be used gives None."""
 
     def run(shots: Sequence[Shot]) -> Sequence[DetDataSample | None]:
@@ -170,7 +175,7 @@ def at_once(model: BaseDetector) -> Run:
     return run
 
 
-def _in_slices(model: BaseDetector, settings: Settings, pipeline: list) -> Run:
+def _in_slices(model: Detector, settings: Settings, pipeline: list) -> Run:
     assert settings.slice_size is not None
     detector = SlicedDetector(
         model, settings.slice_size, settings.overlap, settings.whole, settings.batch_size, pipeline

@@ -15,7 +15,7 @@ from rdet.apis.infer.pictures import Picture, is_picture, record_of
 from rdet.apis.infer.pipeline import Transforms, inference_pipeline, prepared
 from rdet.apis.infer.slices import Slice, merge_slices, slices_of
 from rdet.errors import ConfigError
-from rdet.models.detectors.base_detector import BaseDetector
+from rdet.models.detectors.detector import Detector
 from rdet.structures import DetDataSample
 
 
@@ -40,7 +40,7 @@ class SlicedDetector:
 
     def __init__(
         self,
-        model: BaseDetector,
+        model: Detector,
         slice_size: int | tuple[int, int],
         overlap: float = 0.2,
         whole: bool = True,
@@ -99,7 +99,7 @@ class SlicedDetector:
 
 
 def inference_detector_sliced(
-    model: BaseDetector,
+    model: Detector,
     images: Picture | Sequence[Picture],
     slice_size: int | tuple[int, int],
     overlap: float = 0.2,

@@ -5,6 +5,7 @@ from operator import add
 from typing import Any, cast
 
 import torch
+from mmengine.config import Config
 from mmengine.model import BaseModel
 from torch import Tensor
 
@@ -17,10 +18,18 @@ class BaseDetector(BaseModel):
     """Base of detectors; a ``forward`` with the modes ``'tensor'``, ``'loss'`` and ``'predict'`` is theirs.
 
     Attributes:
+        cfg, classes: As :func:`~rdet.apis.inference.init_detector` sets them.
         postprocess: What merges detections of slices and of augmented views.
     """
 
+    cfg: Config
+    classes: tuple[str, ...]
     postprocess: DensePostprocess
+    batch_size: int | None = None
+
+    def batch_key(self, image: Tensor) -> tuple[int, ...]:
+        """Return what an image (C, H, W) has in common with those that may run with it: its shape."""
+        return tuple(image.shape)
 
     def optimize_for_inference(self, dtype: torch.dtype | None = None) -> None:
         """Make inference faster, for good; see :func:`~rdet.models.detectors.optimize.optimize_for_inference`."""

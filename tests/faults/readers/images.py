@@ -224,6 +224,11 @@ class Detector:
         }
     )
 
+    batch_size = None
+
+    def batch_key(self, image: torch.Tensor) -> tuple[int, ...]:
+        return tuple(image.shape)
+
     def test_step(self, data: dict) -> list[DetDataSample]:
         for sample in data["data_samples"]:
             sample.pred_instances = InstanceData(
