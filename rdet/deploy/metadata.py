@@ -23,7 +23,7 @@ class Metadata:
         classes: Names of the classes.
         channels: Of an image; three are blue, green, red, as OpenCV loads them.
         input: ``'uint8'`` or ``'float32'``, of values from 0 to 255.
-        dtype: ``'float32'``, or ``'float16'`` of the weights.
+        dtype: ``'float32'``, ``'float16'`` of the weights, or ``'int8'`` of convolutions.
         divisor: Height and width of a batch are multiples of it.
         size: Height and width of a batch, or None where they are free.
         batch: Images of a batch, or None where it is free.
@@ -31,6 +31,7 @@ class Metadata:
         postprocess: Config of the suppression: its thresholds, and what it does after ``'raw'`` and ``'decoded'``.
         config: The whole config, as Python text.
         opset: Of ONNX; else None.
+        quantization: Of int8, how it was calibrated and which layers are in float; else None.
     """
 
     rdet: str
@@ -49,6 +50,7 @@ class Metadata:
     postprocess: dict[str, Any]
     config: str
     opset: int | None = None
+    quantization: dict[str, Any] | None = None
 
     def to_text(self) -> str:
         """Return it as JSON."""
