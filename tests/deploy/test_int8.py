@@ -155,32 +155,28 @@ def test_onnx(export, model):
 def test_openvino(export, model, onnx_model):
     import openvino
 
-    path = export("openvino")
-    whole = boxes_and_scores(model, path)
-    assert 0 < whole < 0.02
-
-    def quantized(file):
-        nodes = openvino.Core().read_model(file).get_ordered_ops()
-        found = [node for node in nodes if node.get_type_name() == "Convolution"]
-        return [node.input_value(0).get_node().get_type_name() == "FakeQuantize" for node in found]
-
-    assert all(quantized(path))
-    said = load_exported(path).metadata
-    assert said.quantization["in_float"] == []
-    assert said.quantization["by"].startswith("nncf")
-
-    limit, tried = only("bbox_head.conv_cls")
-    path = export("openvino", limit)
     groups = groups_of(onnx_model)
-    assert quantized(path).count(False) == len(groups["bbox_head.conv_cls"])
-    assert load_exported(path).metadata.quantization["in_float"] == ["bbox_head.conv_cls"]
-    assert tried[: len(groups) + 1] == [(), *((name,) for name in groups)]
+    apart, in_float = {}, {}
 
+    def lost(path):
+        kept = tuple(load_exported(path).metadata.quantization["in_float"])
+        apart[kept] = boxes_and_scores(model, path)
+        nodes = openvino.Core().read_model(path).get_ordered_ops()
+        convolutions = [node for node in nodes if node.get_type_name() == "Convolution"]
+        in_float[kept] = sum(node.input_value(0).get_node().get_type_name() != "FakeQuantize" for node in convolutions)
+        return float(len(kept) < len(groups))
+
+    said = load_exported(export("openvino", Limit(lost, 0.0))).metadata
+    assert said.dtype == "int8"
+    assert said.quantization["by"].startswith("nncf")
+    assert said.quantization["calibration_images"] == 5
+    assert sorted(said.quantization["in_float"]) == sorted(groups)
+    assert in_float[()] == 0
+    for name, nodes in groups.items():
+        assert in_float[(name,)] == len(nodes), name
+    assert 0 < apart[()] < 0.02
     # With all in float, only sums are rounded.
-    limit = Limit(lambda path: float(len(load_exported(path).metadata.quantization["in_float"]) < len(groups)), 0.0)
-    path = export("openvino", limit)
-    assert not any(quantized(path))
-    assert boxes_and_scores(model, path) < whole / 3
+    assert apart[tuple(said.quantization["in_float"])] < apart[()] / 3
 
 
 def test_the_search_keeps_what_helps_most():
