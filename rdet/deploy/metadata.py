@@ -85,7 +85,7 @@ def metadata_of(text: str | None, path: str) -> Metadata:
     for field in fields(Metadata):
         if not _fits(values.get(field.name), hints[field.name]):
             raise CheckpointError(f"{path}: what it says of itself has no usable {field.name!r}; export it again")
-    known = Metadata(**{field.name: values[field.name] for field in fields(Metadata)})
+    known = Metadata(**{field.name: values.get(field.name) for field in fields(Metadata)})
     sizes = [known.channels, known.divisor, *(known.size or ()), known.batch or 1]
     if min(sizes) < 1 or (known.size is not None and len(known.size) != 2) or known.input not in ("uint8", "float32"):
         raise CheckpointError(f"{path}: what it says of its inputs has no meaning; export it again")
