@@ -10,7 +10,7 @@ from families import detector
 from mmengine.config import Config
 
 from rdet.commands import export as export_command
-from rdet.deploy import formats, int8
+from rdet.deploy import command, formats, int8
 from rdet.deploy.calibration import Calibration
 from rdet.deploy.export import ExportOptions, _job, export_detector
 from rdet.deploy.int8 import Limit, search
@@ -198,6 +198,44 @@ def test_the_search_keeps_what_helps_most():
     assert search(list(costs), lost, Limit(limit.lost, 0.0075)) == ["cls"]
     with pytest.raises(EvaluationError, match=r"0\.0100 is lost even with all convolutions in float"):
         search(list(costs), lambda parts: 0.01, limit)
+
+
+def test_the_command_judges_by_ap(config, tmp_path, monkeypatch, capsys, make_runner):
+    runner = make_runner("test")
+    state = {"meta": {"cfg": runner.cfg.pretty_text, "dataset_meta": {"classes": ("bright", "red")}}}
+    torch.save({**state, "state_dict": runner.model.state_dict()}, tmp_path / "tiny.pth")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(formats, "onnx_model", kept := _once(formats.onnx_model))
+    monkeypatch.setattr(int8, "onnx_model", kept)
+    words = ["rdet", str(config), "tiny.pth", "--dtype", "int8", "--size", "64", "--batch", "1", "--num-images", "2"]
+    monkeypatch.setattr("sys.argv", [*words, "--val", "--max-drop", "0.9"])
+    export_command.main()
+    said = capsys.readouterr().out
+    assert "all convolutions in int8: " in said
+    assert "lost, 0.9 may be" in said
+    assert "calibrated on 12 images; in float: no convolution" in said or "calibrated on 13 images" in said
+    assert "coco/bbox_mAP: " in said
+    assert load_exported("tiny.onnx").metadata.quantization["in_float"] == []
+    monkeypatch.setattr("sys.argv", [*words, "--out", "b"])
+    export_command.main()
+    assert "differences of int8 are not judged; --val judges by the AP that is lost" in capsys.readouterr().out
+    monkeypatch.setattr(command, "metrics_of", lambda step, *_: {"coco/bbox_mAP": float(step.__name__ == "<lambda>")})
+    monkeypatch.setattr("sys.argv", [*words, "--out", "c", "--val"])
+    with pytest.raises(SystemExit):
+        export_command.main()
+    assert "1.0000 is lost even with all convolutions in float" in capsys.readouterr().err
+    assert not (tmp_path / "c.onnx").exists()
+
+
+def _once(make):
+    """Makes a model once."""
+    made = []
+
+    def once(job):
+        made.append(made[0] if made else make(job))
+        return made[0]
+
+    return once
 
 
 def test_options_of_the_command(monkeypatch, capsys):
