@@ -1,7 +1,7 @@
 """Images of the training set, as an exported file gets them."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from rdet.deploy.metadata import Metadata
 from rdet.errors import ConfigError
 
 
-class Calibration(Sequence[dict[str, np.ndarray]]):
+class Calibration:
     """Batches of images of a config's training set, through the pipeline that the file has: no augmentation.
 
     Each is what the file takes, ``images`` (N, C, H, W) and ``image_sizes`` (N, 2) int64, read when it is asked for.
@@ -45,9 +45,7 @@ class Calibration(Sequence[dict[str, np.ndarray]]):
     def __len__(self) -> int:
         return -(-self.number // (self._metadata.batch or 1))
 
-    def __getitem__(self, index: Any) -> dict[str, np.ndarray]:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
+    def _batch(self, index: int) -> dict[str, np.ndarray]:
         said = self._metadata
         number = said.batch or 1
         # The last batch is filled up with images from the beginning.
@@ -62,7 +60,7 @@ class Calibration(Sequence[dict[str, np.ndarray]]):
         return {"images": batch, "image_sizes": np.array([image.shape[1:] for image in images], dtype=np.int64)}
 
     def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
-        return (self[index] for index in range(len(self)))
+        return (self._batch(index) for index in range(len(self)))
 
 
 def _training_sets(cfg: Config, pipeline: list[dict[str, Any]]) -> list[Any]:

@@ -85,7 +85,7 @@ def test_calibration_is_on_training_images_as_the_file_gets_them(model):
     assert seen != [image[:, :60, :90].tobytes() for batch in other for image in batch["images"]]
     assert Calibration(model.cfg, metadata, 300, seed=0).number == 7
     free = _job(model, ExportOptions()).metadata
-    assert Calibration(model.cfg, free, 1, seed=0)[0]["images"].shape == (1, 3, 64, 96)
+    assert next(iter(Calibration(model.cfg, free, 1, seed=0)))["images"].shape == (1, 3, 64, 96)
 
 
 def test_without_a_training_set_one_line_says_so(tmp_path):
