@@ -36,15 +36,31 @@ def parse_args():
     parser.add_argument("--opset", type=between(18, 23), default=18, help="of ONNX, 18 to 23 (default: 18)")
     parser.add_argument(
         "--dtype",
-        choices=("float32", "float16"),
+        choices=("float32", "float16", "int8"),
         default="float32",
-        help="of the weights in an ONNX or OpenVINO file (default: float32); float16 halves its size",
+        help="of the weights in an ONNX or OpenVINO file (default: float32); float16 halves its size, and int8 is of "
+        "convolutions and what they compute",
     )
     parser.add_argument(
         "--input",
         choices=("uint8", "float32"),
         help="type of its images (default: uint8; tensorrt-ready: float32)",
     )
+    group = parser.add_argument_group("int8")
+    group.add_argument(
+        "--calibration-images",
+        type=count,
+        metavar="N",
+        help="of the config's training set, which tell the ranges of int8 (default: 300)",
+    )
+    group.add_argument(
+        "--max-drop",
+        type=_positive,
+        metavar="AP",
+        help="with --val: AP, from 0 to 1, that int8 may lose; layers are left in float until it does not lose more "
+        "(default: 0.005)",
+    )
+    group.add_argument("--seed", type=between(0, 2**31 - 1), help="which images of the training set (default: 0)")
     group = parser.add_argument_group("comparison")
     group.add_argument(
         "--images", nargs="+", type=existing, metavar="INPUT", help="to compare on (default: of the config's val data)"
@@ -56,7 +72,8 @@ def parse_args():
         nargs=2,
         type=_positive,
         metavar=("PIXELS", "SCORE"),
-        help="largest difference of boxes and scores (default: 0.05 0.001; with float16: 1 0.02)",
+        help="largest difference of boxes and scores (default: 0.05 0.001; with float16: 1 0.02; int8 is judged by AP "
+        "alone, with --val)",
     )
     group.add_argument("--no-compare", action="store_true", help="write the file without a look at what it finds")
     add_cfg_options(parser)
@@ -65,9 +82,27 @@ def parse_args():
     _divide(parser, args)
     if args.no_compare and (args.val or args.images or args.tolerance):
         parser.error("--no-compare leaves out what --images, --val and --tolerance are of; give one of them")
+    _check_int8(parser, args)
     if args.tolerance is None:
-        args.tolerance = [1.0, 0.02] if args.dtype == "float16" else [0.05, 0.001]
+        args.tolerance = [0.05, 0.001] if args.dtype == "float32" else [1.0, 0.02]
     return args
+
+
+def _check_int8(parser: ArgumentParser, args: argparse.Namespace) -> None:
+    """Refuse options that nothing would read, and set what int8 takes without them."""
+    if args.dtype != "int8":
+        given = {"--calibration-images": args.calibration_images, "--max-drop": args.max_drop, "--seed": args.seed}
+        for name in [name for name, value in given.items() if value is not None]:
+            parser.error(f"{name} is of --dtype int8; add it, or leave out {name}")
+    elif args.format not in ("onnx", "openvino"):
+        parser.error(f"--dtype int8 is of --format onnx or openvino, not of {args.format}")
+    elif args.tolerance is not None:
+        parser.error("--dtype int8 is judged by the AP that it loses, not by --tolerance; give --val and --max-drop")
+    elif args.max_drop is not None and not args.val:
+        parser.error("--max-drop is of the AP that --val measures; add --val")
+    args.calibration_images = args.calibration_images or 300
+    args.max_drop = args.max_drop or 0.005
+    args.seed = args.seed or 0
 
 
 def _divide(parser: ArgumentParser, args: argparse.Namespace) -> None:

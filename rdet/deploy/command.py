@@ -17,11 +17,12 @@ from rdet.deploy.compare import Edges, check_within, compare, detect_at_size, la
 from rdet.deploy.evaluate import metrics_of, test_data, with_pipeline
 from rdet.deploy.export import ExportOptions, export_detector
 from rdet.deploy.exported_detector import ExportedDetector
+from rdet.deploy.int8 import Limit
 from rdet.deploy.loading import load_exported
 from rdet.deploy.metadata import metadata_of
 from rdet.deploy.packages import needed
 from rdet.deploy.runtimes import ScriptFile
-from rdet.errors import ConfigError, DatasetError, MissingFileError
+from rdet.errors import ConfigError, DatasetError, EvaluationError, MissingFileError
 from rdet.models.detectors.one_stage_detector import OneStageDetector
 
 
@@ -32,13 +33,24 @@ def export_and_compare(model: OneStageDetector, args: argparse.Namespace) -> Non
         EvaluationError: The file differs by more than the tolerance.
     """
     options = ExportOptions(
-        args.format, args.head, args.size, args.batch, args.opset, args.dtype, args.input, args.checkpoint
+        args.format,
+        args.head,
+        args.size,
+        args.batch,
+        args.opset,
+        args.dtype,
+        args.input,
+        args.checkpoint,
+        args.calibration_images,
+        args.seed,
     )
     out = Path(args.out or Path(args.checkpoint.rpartition("/")[2]).stem)
     if not args.no_compare:
         runtimes = {"onnx": "onnxruntime", "tensorrt-ready": "onnxruntime", "openvino": "openvino"}
         needed(runtimes.get(args.format, "torch"), "the comparison of the file")  # before the work
-    written = export_detector(model, out, options, None if args.no_compare else _Check(model, args, out))
+    check = None if args.no_compare else _Check(model, args, out)
+    limit = Limit(check.lost, args.max_drop, print) if check and args.val and args.dtype == "int8" else None
+    written = export_detector(model, out, options, check, limit)
     print(f"{written}: {args.format}, --head {args.head}, {_free(args)}")
     if args.no_compare:
         print("it was not compared with the detector")
@@ -57,6 +69,8 @@ class _Check:
         self._model = model
         self._args = args
         self._out = out
+        self._data: Any = None
+        self._own: dict[str, float] = {}
 
     def __call__(self, path: Path) -> None:
         args, model = self._args, self._model
@@ -78,20 +92,47 @@ class _Check:
         )
         files = [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
         print(f"size: {sum(file.stat().st_size for file in files) / 1e6:.1f} MB")
-        if args.val:
-            self._evaluate(exported)
-        check_within(difference, self._out, *args.tolerance)
+        if said := exported.metadata.quantization:
+            kept = ", ".join(said["in_float"]) or "no convolution"
+            print(f"int8 by {said['by']}, calibrated on {said['calibration_images']} images; in float: {kept}")
+        lost = self._evaluate(exported) if args.val else None
+        if args.dtype != "int8":
+            check_within(difference, self._out, *args.tolerance)
+        elif lost is None:
+            print("differences of int8 are not judged; --val judges by the AP that is lost")
+        elif lost > args.max_drop:
+            raise EvaluationError(
+                f"{self._out} loses {100 * lost:.2f} AP of 100, and {100 * args.max_drop:g} may be; nothing is written"
+            )
 
-    def _evaluate(self, exported: ExportedDetector) -> None:
-        """Print the AP of both."""
+    def lost(self, path: Path) -> float:
+        """Return how much less AP a file has than the detector, both from 0 to 1."""
+        own, other = self._metrics(open_for_comparison(path))
+        if not (names := _aps(own)):
+            raise ConfigError(f"no metric of {', '.join(own)} is a bbox_mAP, by which int8 is judged; add CocoMetric")
+        return own[names[0]] - other[names[0]]
+
+    def _metrics(self, exported: ExportedDetector) -> tuple[dict[str, float], dict[str, float]]:
+        """Evaluate the detector, once, and a file."""
         model = self._model
         cfg = with_pipeline(model.cfg, exported.metadata.pipeline)
-        dataset = test_data(cfg)
         size = exported.metadata.size
-        of_model = metrics_of(lambda data: detect_at_size(model, data, size), cfg, dataset)
-        of_file = metrics_of(exported.test_step, cfg, dataset)
-        for name in [name for name in of_model if name.rpartition("/")[2].startswith("bbox_mAP")][:3]:
+        if self._data is None:
+            self._data = test_data(cfg)
+            self._own = metrics_of(lambda data: detect_at_size(model, data, size), cfg, self._data)
+        return self._own, metrics_of(exported.test_step, cfg, self._data)
+
+    def _evaluate(self, exported: ExportedDetector) -> float | None:
+        """Print the AP of both, and return how much of it the file loses, if there is one."""
+        of_model, of_file = self._metrics(exported)
+        names = _aps(of_model)
+        for name in names[:3]:
             print(f"{name}: {100 * of_model[name]:.2f} by torch, {100 * of_file[name]:.2f} by {exported.file.name}")
+        return of_model[names[0]] - of_file[names[0]] if names else None
+
+
+def _aps(metrics: dict[str, float]) -> list[str]:
+    return [name for name in metrics if name.rpartition("/")[2].startswith("bbox_mAP")]
 
 
 def open_for_comparison(path: Path) -> ExportedDetector:

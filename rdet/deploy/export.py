@@ -15,8 +15,10 @@ from mmengine.config import Config
 from rdet import __version__
 from rdet.apis.data_cfg import name_of
 from rdet.apis.infer.pipeline import steps_of
+from rdet.deploy.calibration import Calibration
 from rdet.deploy.exported_detector import ExportedDetector
 from rdet.deploy.formats import SUFFIXES, WRITERS, Job
+from rdet.deploy.int8 import INT8_WRITERS, Limit, Quantization
 from rdet.deploy.metadata import Metadata
 from rdet.deploy.packages import needed
 from rdet.deploy.tensor_detector import Head, TensorDetector, output_names
@@ -42,9 +44,11 @@ class ExportOptions:
         size: Height and width of the network's input; None: free.
         batch: Images of a batch; None: free.
         opset: Of ONNX.
-        dtype: ``'float32'``, or ``'float16'`` of the weights of ONNX and OpenVINO.
+        dtype: ``'float32'``; of ONNX and OpenVINO also ``'float16'``, of the weights, or ``'int8'``, of convolutions.
         input: ``'uint8'`` or ``'float32'``; None: as the format has it.
         weights: What the file says its checkpoint is.
+        calibration_images: Images of the training set that tell the ranges of int8.
+        seed: Which images.
     """
 
     format: str = "onnx"
@@ -52,9 +56,11 @@ class ExportOptions:
     size: tuple[int, int] | None = None
     batch: int | None = None
     opset: int = 18
-    dtype: Literal["float32", "float16"] = "float32"
+    dtype: Literal["float32", "float16", "int8"] = "float32"
     input: Literal["uint8", "float32"] | None = None
     weights: str = ""
+    calibration_images: int = 300
+    seed: int = 0
 
 
 def export_detector(
@@ -62,6 +68,7 @@ def export_detector(
     out: str | Path,
     options: ExportOptions | None = None,
     check: Callable[[Path], None] | None = None,
+    limit: Limit | None = None,
 ) -> Path:
     """Write a detector as a file of another runtime.
 
@@ -70,6 +77,7 @@ def export_detector(
         out: Path of the file; the format's ending is added where it is missing.
         options: What file; None: ONNX with all sides free.
         check: Given the file before it has its name, may raise: then nothing is left of it.
+        limit: What a file of int8 may lose; layers are left in float until it keeps to it. None: all become int8.
 
     Returns:
         The path of the file.
@@ -85,9 +93,10 @@ def export_detector(
     _check(options, model)
     out = _named(Path(out), options)
     suffix = SUFFIXES[options.format]
-    job = _job(model, options)
+    write = WRITERS[options.format] if options.dtype != "int8" else INT8_WRITERS[options.format]
+    job = _job(model, options, limit)
     with writing(out), _folder_beside(out) as folder:
-        files = WRITERS[options.format](job, folder, out.name.removesuffix(suffix))
+        files = write(job, folder, out.name.removesuffix(suffix))
         if options.format == "tensorrt-ready":
             check_tensorrt(needed("onnx", "tensorrt-ready").load(str(files[0])))
         if check is not None:
@@ -146,6 +155,8 @@ def _check(options: ExportOptions, model: OneStageDetector) -> None:
     rule = model.postprocess
     if not OPSETS[0] <= options.opset <= OPSETS[1]:
         raise ConfigError(f"opset {options.opset} is not written; give {OPSETS[0]} to {OPSETS[1]}")
+    if options.dtype == "int8" and options.format not in INT8_WRITERS:
+        raise ConfigError(f"--dtype int8 is of --format {' or '.join(INT8_WRITERS)}, not of {options.format}")
     if options.dtype == "float16" and options.format in ("exported_program", "torchscript"):
         raise ConfigError(f"--dtype float16 is of weights in ONNX and OpenVINO; {options.format} keeps float32")
     if options.size is not None:
@@ -170,7 +181,7 @@ def _check(options: ExportOptions, model: OneStageDetector) -> None:
             )
 
 
-def _job(model: OneStageDetector, options: ExportOptions) -> Job:
+def _job(model: OneStageDetector, options: ExportOptions, limit: Limit | None = None) -> Job:
     """Copy the detector, make it ready, and say what it is."""
     network = copy.deepcopy(model).cpu().eval()
     network.on_predictions = None
@@ -212,7 +223,10 @@ def _job(model: OneStageDetector, options: ExportOptions) -> Job:
         config=cfg.pretty_text,
         opset=options.opset if is_onnx else None,
     )
-    return Job(tensors, (images, sizes), metadata)
+    if options.dtype != "int8":
+        return Job(tensors, (images, sizes), metadata)
+    data = Calibration(cfg, metadata, options.calibration_images, options.seed)
+    return Job(tensors, (images, sizes), metadata, Quantization(data, limit))
 
 
 def _plain(value: object) -> object:

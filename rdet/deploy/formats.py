@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from torch import Tensor, nn
 from rdet.deploy.metadata import KEY, LONGEST_SIDE, Metadata
 from rdet.deploy.packages import needed
 from rdet.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rdet.deploy.int8 import Quantization
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,13 @@ class Job:
         network: A :class:`~rdet.deploy.tensor_detector.TensorDetector` on the CPU.
         inputs: Images and their sizes, an example.
         metadata: What the file shall say of itself.
+        quantization: How its convolutions become int8; None: they do not.
     """
 
     network: nn.Module
     inputs: tuple[Tensor, Tensor]
     metadata: Metadata
+    quantization: "Quantization | None" = None
 
     def dynamic_shapes(self) -> dict[str, dict[int, Any]] | None:
         """Return which sides of the inputs are free, as ``torch.export`` takes them; None: none."""
@@ -103,10 +108,16 @@ def onnx_model(job: Job, halve: bool = True) -> Any:
     _without_traces(model)
     if job.metadata.dtype == "float16" and halve:
         _halve_weights(model)
-    entry = model.metadata_props.add()
-    entry.key, entry.value = KEY, job.metadata.to_text()
-    model.producer_name, model.producer_version = "rdet", job.metadata.rdet
+    describe(model, job.metadata)
     return model
+
+
+def describe(model: Any, metadata: Metadata) -> None:
+    """Have a ``ModelProto`` say of itself what ``metadata`` is, and nothing else."""
+    del model.metadata_props[:]
+    entry = model.metadata_props.add()
+    entry.key, entry.value = KEY, metadata.to_text()
+    model.producer_name, model.producer_version = "rdet", metadata.rdet
 
 
 def _without_traces(model: Any) -> None:
@@ -146,17 +157,29 @@ def _halve_weights(model: Any) -> None:
 
 
 def write_openvino(job: Job, folder: Path, stem: str) -> list[Path]:
-    """Write ``stem.xml`` and ``stem.bin``, by way of ONNX: OpenVINO reads no operator of rdet, but ONNX's."""
+    """Write ``stem.xml`` and ``stem.bin``."""
+    model = openvino_model(onnx_model(job, halve=False), folder)
+    return save_openvino(model, job.metadata, folder / f"{stem}.xml")
+
+
+def openvino_model(model: Any, folder: Path) -> Any:
+    """Make OpenVINO's model of an ONNX ``ModelProto``: OpenVINO reads no operator of rdet, but ONNX's."""
     openvino = needed("openvino", "an export to OpenVINO")
-    through = folder / f"{stem}.through.onnx"
-    needed("onnx", "an export to OpenVINO").save_model(onnx_model(job, halve=False), str(through))
-    model = openvino.convert_model(str(through))
+    through = folder / "through.onnx"
+    needed("onnx", "an export to OpenVINO").save_model(model, str(through))
+    converted = openvino.convert_model(str(through))
     through.unlink()
-    model.set_rt_info(job.metadata.to_text(), KEY.replace(".", "_"))
-    for port, name in zip(model.outputs, job.metadata.outputs, strict=True):
+    return converted
+
+
+def save_openvino(model: Any, metadata: Metadata, path: Path) -> list[Path]:
+    """Write OpenVINO's model as ``path``, which ends in ``.xml``, and its weights beside it."""
+    model.set_rt_info(metadata.to_text(), KEY.replace(".", "_"))
+    for port, name in zip(model.outputs, metadata.outputs, strict=True):
         port.get_tensor().set_names({name})
-    path = folder / f"{stem}.xml"
-    openvino.save_model(model, str(path), compress_to_fp16=job.metadata.dtype == "float16")
+    needed("openvino", "an export to OpenVINO").save_model(
+        model, str(path), compress_to_fp16=metadata.dtype == "float16"
+    )
     return [path.with_suffix(".bin"), path]
 
 

@@ -1,7 +1,7 @@
 """What an exported file says of itself, so that it can be used without a config."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
@@ -26,7 +26,7 @@ class Metadata:
         classes: Names of the classes.
         channels: Of an image; three are blue, green, red, as OpenCV loads them.
         input: ``'uint8'`` or ``'float32'``, of values from 0 to 255.
-        dtype: ``'float32'``, or ``'float16'`` of the weights.
+        dtype: ``'float32'``, ``'float16'`` of the weights, or ``'int8'`` of convolutions.
         divisor: Height and width of a batch are multiples of it.
         size: Height and width of a batch, or None where they are free.
         batch: Images of a batch, or None where it is free.
@@ -34,6 +34,7 @@ class Metadata:
         postprocess: Config of the suppression: its thresholds, and what it does after ``'raw'`` and ``'decoded'``.
         config: The whole config, as Python text.
         opset: Of ONNX; else None.
+        quantization: Of int8, how it was calibrated and which layers are in float; else None.
     """
 
     rdet: str
@@ -52,6 +53,7 @@ class Metadata:
     postprocess: dict[str, Any]
     config: str
     opset: int | None = None
+    quantization: dict[str, Any] | None = None
 
     def to_text(self) -> str:
         """Return it as JSON."""
@@ -84,9 +86,11 @@ def metadata_of(text: str | None, path: str) -> Metadata:
         )
     hints = get_type_hints(Metadata)
     for field in fields(Metadata):
+        if field.name not in values and field.default is not MISSING:  # a file that is older than the entry
+            continue
         if field.name not in values or not _fits(values[field.name], hints[field.name]):
             raise CheckpointError(f"{path}: what it says of itself has no usable {field.name!r}; export it again")
-    known = Metadata(**{field.name: values[field.name] for field in fields(Metadata)})
+    known = Metadata(**{name: value for name, value in values.items() if name in hints})
     if not _has_meaning(known):
         raise CheckpointError(f"{path}: what it says of its inputs has no meaning; export it again")
     if known.head not in HEADS or known.outputs not in [output_names(known.head, has) for has in (False, True)]:

@@ -157,10 +157,13 @@ def said_by(files):
 def test_what_a_file_says_is_checked(files):
     said = said_by(files)
     assert metadata_of(json.dumps(said), "a").classes == ["class0", "class1", "class2"]
+    del said["quantization"]  # of files that were made before int8
+    assert metadata_of(json.dumps(said), "a").quantization is None
     for change, message in (
         ({"format": 2, "rdet": "9.0"}, "of export format 2, of rdet 9.0"),
         ({"classes": [1]}, "no usable 'classes'"),
         ({"batch": True}, "no usable 'batch'"),
+        ({"quantization": []}, "no usable 'quantization'"),
         ({"size": [64]}, "no meaning"),
         ({"divisor": 0}, "no meaning"),
         ({"batch": 10**9}, "its inputs has no meaning"),
