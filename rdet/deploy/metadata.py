@@ -52,7 +52,7 @@ class Metadata:
     pipeline: list[dict[str, Any]]
     postprocess: dict[str, Any]
     config: str
-    opset: int | None = None
+    opset: int | None
     quantization: dict[str, Any] | None = None
 
     def to_text(self) -> str:

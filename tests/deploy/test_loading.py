@@ -174,7 +174,7 @@ def test_what_a_file_says_is_checked(files):
     ):
         with pytest.raises(CheckpointError, match=message):
             metadata_of(json.dumps({**said, **change}), "a.onnx")
-    for name in said.keys() - {"format"}:
+    for name in said.keys() - {"format", "quantization"}:  # the last is younger than the others
         with pytest.raises(CheckpointError, match=f"no usable '{name}'"):
             metadata_of(json.dumps({key: value for key, value in said.items() if key != name}), "a.onnx")
     for text in ("", "[]", "{", "[" * 100000):
