@@ -1,6 +1,7 @@
 """Packages that only exports need."""
 
 import importlib
+import sys
 from types import ModuleType
 
 from rdet.errors import MissingModuleError
@@ -16,6 +17,8 @@ def needed(name: str, what: str) -> ModuleType:
     Raises:
         MissingModuleError: It is not installed, or cannot be loaded here.
     """
+    # OpenVINO and NNCF would send figures of their use to Intel; without this package of theirs they do not.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         return importlib.import_module(name)
     except (ImportError, OSError) as error:  # OSError: a library that it is made of

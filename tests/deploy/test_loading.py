@@ -1,6 +1,7 @@
 """Exported files behind the calls of a detector, and files that are none."""
 
 import json
+import sys
 import zipfile
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ from rdet.deploy.compare import Difference, Edges, add_image
 from rdet.deploy.export import ExportOptions, export_detector
 from rdet.deploy.loading import is_exported, load_exported
 from rdet.deploy.metadata import metadata_of
+from rdet.deploy.packages import needed
 from rdet.errors import CheckpointError, ConfigError, MissingFileError, NonFiniteDetectionError
 
 for package in ("onnx", "onnxscript", "onnxruntime", "openvino"):
@@ -279,3 +281,9 @@ def test_a_network_that_fails_is_one_line(files):
     with pytest.raises(CheckpointError, match=r"a.onnx cannot run on 1 images of 32 x 32 \(") as caught:
         inference_detector(model, picture(32, 32))
     assert "\n" not in str(caught.value)
+
+
+def test_openvino_tells_nobody_that_it_is_used():
+    needed("openvino", "a test")
+    telemetry = sys.modules["openvino.tools.ovc"].telemetry
+    assert type(telemetry).__module__.endswith("telemetry_stub")
