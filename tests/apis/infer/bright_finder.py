@@ -15,12 +15,16 @@ class Finder:
     """Finds each connected bright region; its score is the region's brightest value, its label 1 where it is red."""
 
     classes = ("bright", "red")
+    batch_size = None
 
     def __init__(self, steps=STEPS, smallest: int = 1):
         self.cfg = Config({"test_dataloader": {"dataset": {"pipeline": steps}}})
         self.postprocess = NMSPostprocess(score_thr=0.05, max_per_img=100)
         self.smallest = smallest
         self.batches: list[list[tuple[int, ...]]] = []
+
+    def batch_key(self, image: torch.Tensor) -> tuple[int, ...]:
+        return tuple(image.shape)
 
     def test_step(self, data: dict) -> list:
         self.batches.append([tuple(image.shape) for image in data["inputs"]])
