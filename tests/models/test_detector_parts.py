@@ -168,7 +168,10 @@ def test_config_stays_as_it_is():
         ({"neck__type": "FPM"}, "model.neck: no model part is called 'FPM'. Did you mean 'FPN'"),
         ({"neck__out_chanels": 8}, "model.neck: FPN has no key 'out_chanels'. Did you mean 'out_channels'"),
         ({"loss_cls__gama": 8}, "model.loss_cls: FocalLoss has no key 'gama'. Did you mean 'gamma'"),
-        ({"normalizer": {"type": "Batch"}}, "model.normalizer: no model part is called 'Batch'. Did you mean 'Batch"),
+        (
+            {"normalizer": {"type": "Batch"}},
+            "model.normalizer: no model part is called 'Batch'. Did you mean 'RandomBatch",
+        ),
     ],
 )
 @pytest.mark.usefixtures("no_custom_imports")
