@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(scope="module", autouse=True)
 def _unwatched():
-    """Packages that export are a million objects, which every data set that is built later would have looked through."""
+    """Packages that export are a million objects, which each data set that is built later would look through."""
     yield
     gc.collect()
     gc.freeze()
