@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 import torch
-from families import FAMILIES, batch, copied, detector
+from exported_families import FAMILIES, batch, copied, detector
 from mmengine.structures import InstanceData
 
 from rdet.deploy import formats

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from families import detector
+from exported_families import detector
 from mmengine.config import Config
 
 from rdet.commands import export as export_command

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from families import detector
+from exported_families import detector
 
 from rdet.apis.det_inferencer import DetInferencer
 from rdet.apis.inference import inference_detector, init_detector

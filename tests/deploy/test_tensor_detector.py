@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from families import FAMILIES, batch, copied, detector
+from exported_families import FAMILIES, batch, copied, detector
 from mmengine.structures import InstanceData
 from torchvision.ops import nms
 

@@ -29,7 +29,7 @@ def put(canvas: np.ndarray, image: np.ndarray, corner: tuple[int, int]) -> None:
 
     What does not fit on the canvas is cut off.
     """
-    check_three_channels(image, "Mosaic, MixUp, LargeScaleJitter or Pad")
+    check_three_channels(image, "Mosaic, MixUp, Pad or LargeScaleJitter")
     x, y = corner
     left, top = max(x, 0), max(y, 0)
     right, bottom = min(x + image.shape[1], canvas.shape[1]), min(y + image.shape[0], canvas.shape[0])

@@ -41,14 +41,17 @@ def odd_json(rng: Random, value: Any) -> tuple[bytes, str]:
 
 
 def _trial(folder: Path) -> Any:
-    from rdet.analysis.compare.trial import Trial
+    """Make a training whose folder says its settings, as if it had begun."""
+    from rdet.analysis.compare.trial import Trial, settings_of
 
-    return Trial(tiny.write_config(folder / "tiny.py"), 0, folder / "trial")
+    trial = Trial(tiny.write_config(folder / "tiny.py"), 0, folder / "trial")
+    trial.folder.mkdir()
+    (trial.folder / "settings.json").write_text(json.dumps(settings_of(trial.config, ())))
+    return trial
 
 
 def metrics(rng: Random, folder: Path) -> Case:
     trial = _trial(folder)
-    trial._claim_folder(())
     text, what = odd_json(rng, METRICS)
     (folder / "trial" / "metrics.json").write_bytes(text)
     return Case(lambda: trial.run(["/not/there"]), ("metrics.json",), what)
@@ -56,7 +59,6 @@ def metrics(rng: Random, folder: Path) -> Case:
 
 def settings(rng: Random, folder: Path) -> Case:
     trial = _trial(folder)
-    trial._claim_folder(())
     record = folder / "trial" / "settings.json"
     text, what = odd_json(rng, json.loads(record.read_text()))
     record.write_bytes(text)
