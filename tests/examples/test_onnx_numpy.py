@@ -12,7 +12,7 @@ from rdet.apis.inference import inference_detector, init_detector
 from rdet.deploy.export import ExportOptions, export_detector
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "deploy"))
-from families import detector
+from exported_families import detector
 
 sys.path.pop(0)
 for package in ("onnx", "onnxscript", "onnxruntime"):

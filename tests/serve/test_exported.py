@@ -14,7 +14,7 @@ from rdet.deploy.export import ExportOptions, export_detector
 from rdet.serve.service import Settings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "deploy"))
-from families import detector
+from exported_families import detector
 
 sys.path.pop(0)
 
