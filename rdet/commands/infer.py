@@ -2,7 +2,9 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rdet.args import (
     ArgumentParser,
@@ -15,6 +17,9 @@ from rdet.args import (
     folder_to_write,
     score,
 )
+
+if TYPE_CHECKING:
+    from rdet.apis.infer.sources import Source
 
 # What can be written; rdet/apis/infer/writers has a class for each.
 FORMATS = ("coco", "json", "yolo", "voc", "csv", "pictures", "video", "crops")
@@ -110,8 +115,7 @@ def main() -> None:
     from rdet.apis.infer.sources import find_sources, is_alone
     from rdet.apis.infer.writers import make_writers
     from rdet.apis.inference import init_detector
-    from rdet.deploy.loading import device_for, is_exported
-    from rdet.errors import ConfigError
+    from rdet.deploy.loading import device_for
 
     with one_line_errors():
         if args.explain:
@@ -120,8 +124,8 @@ def main() -> None:
             check_grad_cam()
         sources = find_sources(args.inputs)
         check_out_dir(args.out_dir, sources)
-        if args.explain and is_exported(args.checkpoint):
-            raise ConfigError(f"--explain looks into the network, and {args.checkpoint} is closed; give a checkpoint")
+        if args.explain:
+            _check_explained(args, sources)
         device = args.device or device_for(args.checkpoint)
         model = init_detector(args.config, args.checkpoint, device, parse_options(args.cfg_options))
         labels_of(args.classes, model.classes)
@@ -148,6 +152,20 @@ def main() -> None:
             for reason in done.failed.values():
                 print(f"error: {reason}", file=sys.stderr)
             sys.exit(1)
+
+
+def _check_explained(args: argparse.Namespace, sources: Sequence["Source"]) -> None:
+    """Raise ConfigError if nothing can be explained, and say what is left out."""
+    from rdet.deploy.loading import is_exported
+    from rdet.errors import ConfigError
+
+    if is_exported(args.checkpoint):
+        raise ConfigError(f"--explain looks into the network, and {args.checkpoint} is closed; give a checkpoint")
+    videos = [source.name for source in sources if source.is_video]
+    if len(videos) == len(sources):
+        raise ConfigError(f"--explain is of images, and {videos[0]} is a video; give images, or leave it out")
+    if videos:
+        print(f"--explain is of images: {len(videos)} of the inputs are videos, whose frames are not explained")
 
 
 def _say_what_is_overridden(cfg, max_size: int) -> None:

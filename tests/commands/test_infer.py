@@ -1,5 +1,6 @@
 """The words of ``rdet infer`` and of ``rdet test --slice``, and what they do."""
 
+import argparse
 import json
 import os
 import signal
@@ -8,8 +9,10 @@ import cv2
 import pytest
 from tiny_run import ROOT
 
+from rdet.apis.infer.sources import Source
 from rdet.commands import infer
 from rdet.commands import test as evaluate
+from rdet.errors import ConfigError
 from rdet.models.detectors.one_stage_detector import OneStageDetector
 
 
@@ -75,6 +78,19 @@ def test_options_that_make_no_sense_are_said(words, capsys, given, said):
     with pytest.raises(SystemExit, match="2"):
         infer.parse_args()
     assert said in capsys.readouterr().err
+
+
+def test_explanations_of_frames_are_not_promised(capsys):
+    image, video = Source("a.jpg", "a.jpg", "a"), Source("b.mp4", "b.mp4", "b", is_video=True)
+    args = argparse.Namespace(checkpoint="x.pth")
+    infer._check_explained(args, [image])
+    assert not capsys.readouterr().out
+    infer._check_explained(args, [image, video])
+    assert capsys.readouterr().out.startswith("--explain is of images: 1 of the inputs are videos")
+    with pytest.raises(
+        ConfigError, match="^--explain is of images, and b.mp4 is a video; give images, or leave it out$"
+    ):
+        infer._check_explained(args, [video])
 
 
 def test_what_is_written_is_chosen(words):

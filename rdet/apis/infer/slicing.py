@@ -48,10 +48,10 @@ class SlicedDetector:
         pipeline: Transforms | None = None,
     ):
         self.size = (slice_size, slice_size) if isinstance(slice_size, int) else tuple(slice_size)
-        if len(self.size) != 2 or min(self.size) < 1 or not 0 <= overlap < 1 or batch_size < 1:
+        if len(self.size) != 2 or min(self.size) < 1 or not 0 <= overlap <= 0.9 or batch_size < 1:
             raise ConfigError(
                 f"slice_size {slice_size}, overlap {overlap}, batch_size {batch_size}: a slice has 1 or more pixels, "
-                "an overlap is from 0 to below 1, and a batch has 1 or more slices"
+                "an overlap is from 0 to 0.9, and a batch has 1 or more slices"
             )
         self.model = model
         self.overlap = overlap
