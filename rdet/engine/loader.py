@@ -44,8 +44,9 @@ class Loader(DataLoader):
     """torch's loader, which remembers the iterators that still have workers.
 
     torch ends an iterator's workers when the iterator is freed. The garbage collector may free an iterator's queues
-    first; its workers then never hear of the end, and each is waited for five seconds. And Python's end asks those of
-    an iterator that nobody freed to end by SIGTERM, which a run's workers ignore, and waits for ever: they end before.
+    first; its workers would never hear of the end, so the queues are kept until the iterator has gone. And Python's
+    end asks those of an iterator that nobody freed to end by SIGTERM, which a run's workers ignore, and waits for ever:
+    they end before.
     """
 
     def __init__(self, *args, **kwargs):
@@ -56,6 +57,9 @@ class Loader(DataLoader):
         iterator = super().__iter__()
         self._iterators.add(iterator)
         _open.add(iterator)
+        if hasattr(iterator, "_workers"):  # of several processes
+            tells = [value for name, value in vars(iterator).items() if name.endswith(("_queue", "_queues", "_event"))]
+            weakref.finalize(iterator, tells.clear).atexit = False
         return iterator
 
     def end_workers(self) -> None:

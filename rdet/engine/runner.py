@@ -170,6 +170,16 @@ class Runner(CheckpointingRunner):
             return f"{where}, before a checkpoint was written"
         return f"{where}; {Path(self.work_dir) / name} is saved. Go on with the same command and --resume"
 
+    @property
+    def iter(self) -> int:
+        """Iterations of the training so far; 0 where none has begun. mmengine's would load its data to tell."""
+        return self._train_loop.iter if isinstance(self._train_loop, mm.BaseLoop) else 0
+
+    @property
+    def epoch(self) -> int:
+        """Epochs of the training so far, as :attr:`iter`."""
+        return self._train_loop.epoch if isinstance(self._train_loop, mm.BaseLoop) else 0
+
     def val(self) -> dict:
         try:
             return super().val()

@@ -61,6 +61,19 @@ def test_a_loader_whose_workers_ended_starts_new_ones():
     without.end_workers()
 
 
+def test_workers_end_with_an_iterator_that_is_freed_in_a_cycle():
+    """The collector frees its queues before it, so that torch could not tell them."""
+    iterator = iter(Loader(list(range(100)), num_workers=1, worker_init_fn=_begin_worker))
+    next(iterator)
+    (worker,) = iterator._workers
+    iterator.itself = iterator
+    del iterator
+    start = time.perf_counter()
+    gc.collect()
+    assert time.perf_counter() - start < 4
+    assert not worker.is_alive()
+
+
 LEFT_OPEN = """
 from rdet.engine.loader import Loader
 from rdet.engine.runner import _begin_worker

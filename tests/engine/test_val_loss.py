@@ -17,6 +17,7 @@ HOOK = [{"type": "ValLossHook"}]
 def evaluated(runner) -> dict[str, float]:
     """Evaluates in a training of no step."""
     runner.val_loop.run()
+    assert isinstance(runner._train_loop, dict), "an evaluation needs no data to train on"
     return {name: buffer.data[0][-1] for name, buffer in runner.message_hub.log_scalars.items() if "/loss" in name}
 
 
