@@ -55,7 +55,7 @@ def build_detector(cfg: Config, classes: tuple[str, ...]):
     if count is not None and count != len(classes):
         raise ConfigError(
             f"model.num_classes is {count}, but the data set has {len(classes)} classes ({few(classes)}); "
-            "leave model.num_classes out, it follows from the data"
+            "leave model.num_classes out or set it to None, it follows from the data"
         )
     return MODELS.build(cfg.model, default_args={"num_classes": len(classes)}, where="model")
 

@@ -259,10 +259,9 @@ def test_the_best_comes_along_to_another_work_dir_or_is_said_to_be_missing(make_
 def test_what_cannot_be_scored_makes_no_weights_the_best(tmp_path):
     said = []
     hook = CheckpointHook(save_best="coco/bbox_mAP")
-    hook._best = {}
     logger = SimpleNamespace(info=said.append)
     hook._save_best(SimpleNamespace(logger=logger), "coco/bbox_mAP", {"coco/bbox_mAP": -1.0})
-    assert hook._best == {}
+    assert hook.best.known == {}
     assert said == ["coco/bbox_mAP is -1, which makes no weights the best: best.pth is not written"]
 
 
@@ -296,12 +295,12 @@ def test_an_evaluation_that_was_killed_is_done_first(make_runner, tmp_path, monk
 
 def test_the_best_is_by_the_first_metric_that_has_a_number(tmp_path):
     hook = CheckpointHook(save_best=["first", "second"])
-    hook._folder, hook._best = tmp_path, {"second": (0.1, "best_second_iter_1.pth")}
+    hook._folder, hook.best.known = tmp_path, {"second": (0.1, "best_second_iter_1.pth")}
     for name in ("first", "second"):
         (tmp_path / f"best_{name}_iter_1.pth").write_text(name)
     hook._name_best()
     assert (tmp_path / "best.pth").read_text() == "second"
-    hook._best["first"] = 0.2, "best_first_iter_1.pth"  # it had no number before, and is the last of the dict
+    hook.best.known["first"] = 0.2, "best_first_iter_1.pth"  # it had no number before, and is the last of the dict
     hook._name_best()
     assert (tmp_path / "best.pth").read_text() == "first"
 

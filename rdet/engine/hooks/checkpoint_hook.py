@@ -1,8 +1,6 @@
 """When a run writes checkpoints, and which it keeps."""
 
-import math
 from pathlib import Path
-from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
@@ -10,9 +8,9 @@ from mmengine.runner import IterBasedTrainLoop
 from torch import Tensor
 
 from rdet.engine.accumulation import GRADIENTS, gradients_of_an_open_step
+from rdet.engine.best_scores import BestScores, names_of_files
 from rdet.engine.checkpoint_files import BEST, LAST, name_best, remove_leftovers, take_along, write_checkpoint
 from rdet.errors import ConfigError
-from rdet.messages import nearest
 from rdet.registry import HOOKS
 from rdet.schema import Natural
 
@@ -68,8 +66,7 @@ class CheckpointHook(Hook):
         self.interval = interval
         self.max_keep_ckpts = max_keep_ckpts
         self.save_last = save_last
-        self.save_best = [save_best] if isinstance(save_best, str) else list(save_best or ())
-        self.rule = rule
+        self.best = BestScores([save_best] if isinstance(save_best, str) else list(save_best or ()), rule)
         self.save_begin = save_begin
         self.by_epoch = by_epoch
 
@@ -90,17 +87,12 @@ class CheckpointHook(Hook):
         own = info.get(_SAVED) if isinstance(info.get(_SAVED), dict) else {}
         if own.get("folder") != str(self._folder.resolve()):  # files of another run, or of the same elsewhere
             own = {}
-        self._saved = _names(own.get("names"))
+        self._saved = names_of_files(own.get("names"))
         if runner.iter > 0 and self._saved and _is(runner._load_from, self._folder / self._saved[-1]):
             self._last = self._saved[-1], runner.iter
             self._name_last()  # a kill may have come before
-        self._outdated = _names(own.get("outdated"))
-        best = info.get(_BEST) if isinstance(info.get(_BEST), dict) else {}
-        self._best = {
-            str(metric): (float(value[0]), "".join(_names(value[1:])))
-            for metric, value in best.items()
-            if isinstance(value, list | tuple) and len(value) == 2 and isinstance(value[0], int | float)
-        }
+        self._outdated = names_of_files(own.get("outdated"))
+        self.best.restore(info.get(_BEST))
         if is_main_process():
             remove_leftovers(self._folder)
         if not own:
@@ -124,7 +116,7 @@ class CheckpointHook(Hook):
         self._in_evaluation = False
         if not hasattr(self, "_folder"):  # an evaluation without a training
             return
-        for metric in self._metrics(metrics or {}):
+        for metric in self.best.judged(metrics or {}):
             self._save_best(runner, metric, metrics)
         runner.message_hub.update_info(EVALUATED, runner.iter)
         if self._last is not None and self._last[1] == runner.iter:
@@ -188,10 +180,10 @@ class CheckpointHook(Hook):
 
     def _take_best_along(self, runner) -> None:
         """Copy what was best in the folder of the run that goes on here, so that ``best.pth`` is here too."""
-        for metric, (score, name) in self._best.items():
+        for metric, (score, name) in self.best.known.items():
             source = Path(runner._load_from or "x").with_name(name or "x")
             if not take_along(source, self._folder, is_main_process()):
-                self._best[metric] = score, ""
+                self.best.known[metric] = score, ""
                 runner.logger.warning(
                     f"{BEST} is written once {metric} is better than {score:.4f}; those weights are not beside "
                     f"{runner._load_from}"
@@ -201,18 +193,7 @@ class CheckpointHook(Hook):
         """Put what a resumed run must know into the checkpoint."""
         own = {"folder": str(self._folder.resolve()), "names": list(self._saved), "outdated": list(self._outdated)}
         runner.message_hub.update_info(_SAVED, own)
-        runner.message_hub.update_info(_BEST, {metric: list(best) for metric, best in self._best.items()})
-
-    def _metrics(self, metrics: dict[str, float]) -> list[str]:
-        if self.save_best == ["auto"]:
-            return list(metrics)[:1]
-        for metric in self.save_best:
-            if metric not in metrics:
-                raise ConfigError(
-                    f"default_hooks.checkpoint.save_best is {metric!r}, which the evaluation does not give. "
-                    f"{nearest(metric, list(metrics))}"
-                )
-        return self.save_best
+        runner.message_hub.update_info(_BEST, self.best.state())
 
     def _save_best(self, runner, metric: str, metrics: dict[str, float]) -> None:
         """Write the weights if they are the best by a metric; the file that they supersede is outdated then."""
@@ -220,13 +201,12 @@ class CheckpointHook(Hook):
         if score == -1 and metric.startswith("coco/"):  # there is nothing to score
             runner.logger.info(f"{metric} is -1, which makes no weights the best: {BEST} is not written")
             return
-        before, name_before = self._best.get(metric, (math.nan, ""))
-        less = self.rule == "less" or (self.rule is None and "loss" in metric.lower())
-        if math.isnan(score) or not (math.isnan(before) or (score < before if less else score > before)):
+        if not self.best.beaten_by(metric, score):
             return
+        _, name_before = self.best.known.get(metric, (score, ""))
         done = f"epoch_{runner.epoch}" if self._counts_epochs else f"iter_{runner.iter}"
         name = f"best_{metric}_{done}.pth".replace("/", "_")
-        self._best[metric] = float(score), name
+        self.best.known[metric] = float(score), name
         self._note(runner)
         meta = {"epoch": runner.epoch, "iter": runner.iter}
         only_weights = {"save_optimizer": False, "save_param_scheduler": False}
@@ -238,14 +218,12 @@ class CheckpointHook(Hook):
 
     def _name_best(self) -> None:
         """Have ``best.pth`` be what is best by the first metric; a kill may have come before."""
-        known = [metric for metric in self.save_best if metric in self._best] or list(self._best)
-        name = self._best[known[0]][1] if known else ""
-        if name and is_main_process():
-            name_best(self._folder, name)
+        if self.best.first and is_main_process():
+            name_best(self._folder, self.best.first)
 
     def _remove_outdated(self) -> None:
         """Remove what newer files supersede, once they are there, but never what is in use again."""
-        in_use = {*self._saved, *(name for _, name in self._best.values())}
+        in_use = {*self._saved, *self.best.names}
         if is_main_process():
             for name in self._outdated:
                 if name not in in_use:
@@ -256,9 +234,3 @@ class CheckpointHook(Hook):
 def _is(source: str | Path | None, path: Path) -> bool:
     """Tell whether a checkpoint was loaded from a path."""
     return source is not None and Path(source).resolve() == path.resolve()
-
-
-def _names(found: Any) -> list[str]:
-    """Read names of files; no paths, which could lead out of the work dir."""
-    names = found if isinstance(found, list | tuple) else ()
-    return [name for name in names if isinstance(name, str) and name.endswith(".pth") and name == Path(name).name]
