@@ -222,6 +222,16 @@ def test_no_box_to_learn(prepared):
         prepared(layout)
 
 
+def test_minutes_take_the_place_of_epochs(prepared, tmp_path):
+    cfg, lines = prepared(same_layout, minutes=1.5)
+    assert cfg.train_cfg == {"by_epoch": False, "minutes": 1.5}
+    assert cfg.param_scheduler == [{"type": "WarmupCosineLR", "by_epoch": False}]
+    assert (cfg.default_hooks.checkpoint.interval, cfg.optim_wrapper.optimizer.type) == (-1, "AdamW")
+    said = "1.5 minutes: as many iterations as fit, up to 4 evaluations and checkpoints among them"
+    assert said in lines
+    assert f"# {said}.\n" in (tmp_path / "run/data/config.py").read_text()
+
+
 def test_nothing_to_train_on(prepared):
     def layout(root):
         write_images(root)
@@ -244,6 +254,8 @@ def test_a_config_that_joins_data_sets(prepared, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--epochs", "3", "--minutes", "3", "--data", "."], "--epochs and --minutes both say how long; leave one out"),
+        (["--minutes", "0"], "argument --minutes: '0' must be a number of minutes above 0"),
         (["--epochs", "3"], "--epochs is of a training with --data DIR; give that too"),
         (["--image-size", "3", "--data", "."], "argument --image-size: '3' must be a whole number of 32 to 10000"),
         (["--group-by", "(", "--data", "."], "argument --group-by: '(' must be a regular expression"),
