@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from rdet.apis.build import build_datasets, build_detector
 from rdet.apis.own_data import BACKBONES, Wishes, prepare
@@ -230,6 +231,22 @@ def test_minutes_take_the_place_of_epochs(prepared, tmp_path):
     said = "1.5 minutes: as many iterations as fit, up to 4 evaluations and checkpoints among them"
     assert said in lines
     assert f"# {said}.\n" in (tmp_path / "run/data/config.py").read_text()
+
+
+RECIPES = sorted((Path(__file__).parents[3] / "configs/small_data").glob("*.py"))
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=[path.stem for path in RECIPES])
+def test_each_recipe_takes_any_data(recipe, prepared):
+    """Of other classes, at other sizes, for a time; the images come square to train on, as --image-size says."""
+    cfg, _ = prepared(same_layout, str(recipe), minutes=30, image_size=96)
+    train, val = build_datasets(cfg, ("train", "val")).values()
+    assert {train[i]["inputs"].shape for i in range(len(train))} == {(3, 96, 96)}
+    assert max(val[0]["inputs"].shape) == 96
+    assert cfg.optim_wrapper.optimizer.type == "AdamW"
+    assert cfg.train_cfg.minutes == 30
+    model = build_detector(cfg, CLASSES)
+    assert model.eval()(torch.zeros(1, 3, 96, 96)).logits.shape[-1] == len(CLASSES)
 
 
 def test_nothing_to_train_on(prepared):
