@@ -118,6 +118,17 @@ def score(text: str) -> float:
     return value
 
 
+def minutes(text: str) -> float:
+    """Read a time in minutes, more than none and at most a year."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= 525_600:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} must be a number of minutes above 0")
+    return value
+
+
 def milliseconds(text: str) -> float:
     """Read a time of up to ten seconds."""
     try:

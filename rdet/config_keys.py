@@ -134,7 +134,10 @@ def _optim_wrapper_keys(cfg: Mapping[str, Any]) -> dict[str, Any]:
     return {"optimizer": optimizer, "clip_grad": ClipGrad | None, "paramwise_cfg": paramwise | None, "constructor": str}
 
 
-def _train_loop(cfg: Mapping[str, Any]) -> str:
+def train_loop(cfg: Mapping[str, Any]) -> str:
+    """Return the type of the loop that a ``train_cfg`` without one asks for."""
+    if "minutes" in cfg:
+        return "TimedTrainLoop"
     return "EpochBasedTrainLoop" if cfg.get("by_epoch", True) else "IterBasedTrainLoop"
 
 
@@ -164,7 +167,7 @@ class Initial(_Epochs, total=False):
 
 
 Model = Annotated[Cfg, Part(registry.MODELS, also=lambda cfg: {"initial": Initial | None})]
-TrainLoop = Annotated[Cfg, Part(registry.LOOPS, _train_loop, also=lambda cfg: {"by_epoch": bool})]
+TrainLoop = Annotated[Cfg, Part(registry.LOOPS, train_loop, also=lambda cfg: {"by_epoch": bool})]
 OptimWrapper = Annotated[Cfg, Part(registry.OPTIM_WRAPPERS, lambda cfg: "OptimWrapper", _optim_wrapper_keys)]
 # mmengine makes one that counts iterations of one that counts epochs.
 Scheduler = Annotated[Cfg, Part(registry.PARAM_SCHEDULERS, also=lambda cfg: {"convert_to_iter_based": bool})]

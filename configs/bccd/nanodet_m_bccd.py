@@ -3,13 +3,10 @@
 #   python tools/train.py configs/bccd/nanodet_m_bccd.py
 # What it reaches, beside training from ImageNet weights: docs/bccd.md.
 _base_ = [
-    "../_base_/models/nanodet_m.py",
+    "../_base_/models/nanodet_m_finetuned.py",
     "../_base_/datasets/bccd_voc.py",
     "../_base_/default_runtime.py",
 ]
-load_from = "nanodet://nanodet_m_416"
-# The released file has its batch normalisation inside the convolutions.
-model = dict(backbone=dict(norm_eval=True, weights=None), bbox_head=dict(norm_eval=True))
 _iters = 300
 train_cfg = dict(by_epoch=False, max_iters=_iters, val_interval=_iters)
 optim_wrapper = dict(

@@ -69,11 +69,12 @@ def _machine_line(runner: Runner) -> str:
 
 def _schedule_line(cfg: Config, iterations: int, processes: int) -> str:
     batch = cfg.train_dataloader.get("batch_size", 1) * processes * cfg.optim_wrapper.get("accumulative_counts", 1)
-    length = (
-        f"{cfg.train_cfg.max_epochs} epochs of {iterations} iterations"
-        if cfg.train_cfg.get("by_epoch", True)
-        else f"{cfg.train_cfg.max_iters} iterations, an epoch has {iterations}"
-    )
+    if "minutes" in cfg.train_cfg:
+        length = f"{cfg.train_cfg.minutes:g} minutes, an epoch has {iterations} iterations"
+    elif cfg.train_cfg.get("by_epoch", True):
+        length = f"{cfg.train_cfg.max_epochs} epochs of {iterations} iterations"
+    else:
+        length = f"{cfg.train_cfg.max_iters} iterations, an epoch has {iterations}"
     optimizer = cfg.optim_wrapper.optimizer
     rate = f" with a rate of {optimizer.lr:g}" if "lr" in optimizer else ""
     return f"{length}; {batch} images a step; {optimizer.type}{rate}"

@@ -14,6 +14,7 @@ from rdet.args import (
     count,
     existing,
     folder_to_write,
+    minutes,
     regular_expression,
     seed,
 )
@@ -49,6 +50,13 @@ def parse_args():
         metavar="N",
         help="end the run when N evaluations in a row bring no better metric (that of save_best, or coco/bbox_mAP)",
     )
+    parser.add_argument(
+        "--minutes",
+        type=minutes,
+        metavar="M",
+        help="train for M minutes, evaluations among them: the first steps are measured, and the schedule ends with "
+        "the time",
+    )
     parser.add_argument("--amp", action="store_true", help="mixed precision: bfloat16, unless the config says float16")
     parser.add_argument(
         "--auto-scale-lr",
@@ -69,6 +77,8 @@ def parse_args():
     args = parser.parse_args()
     if args.overwrite and args.resume is not None:
         parser.error("--overwrite starts anew and --resume goes on; leave one out")
+    if args.minutes is not None and args.epochs is not None:
+        parser.error("--epochs and --minutes both say how long; leave one out")
     for name in _OF_DATA:
         if getattr(args, name) is not None and args.data is None:
             parser.error(f"--{name.replace('_', '-')} is of a training with --data DIR; give that too")
@@ -108,7 +118,9 @@ def main() -> None:
 
     from rdet.apis.cli import load_run_config, one_line_errors
     from rdet.apis.evaluation_checks import early_stopping, with_val_loss
+    from rdet.apis.time_limit import keys_of, not_fitted
     from rdet.apis.tracking import add_trackers, check_trackers
+    from rdet.config import override
 
     with one_line_errors():
         trackers = [name for name in _TRACKERS if getattr(args, name)]
@@ -116,6 +128,10 @@ def main() -> None:
         if args.data is not None:
             args.config = _config_for_data(args)
         cfg = load_run_config(args.config, args.cfg_options, args.work_dir)
+        if args.minutes is not None:
+            if args.data is None:  # with data of the user's, their config says it
+                cfg = override(cfg, keys_of(args.minutes), "--minutes")
+            print("".join(f"{line}\n" for line in not_fitted(cfg)), end="", flush=True)
         if not cfg.get("resume"):
             args.resume = _claimed(cfg.work_dir, args)
         if args.amp:
@@ -167,7 +183,7 @@ def _config_for_data(args) -> str:
     if args.work_dir is None:
         args.work_dir = os.path.join("work_dirs", f"{Path(args.config).stem}_{Path(args.data).resolve().name}")
     args.resume = _claimed(args.work_dir, args)
-    wishes = Wishes(**{name: getattr(args, name) for name in _OF_DATA})
+    wishes = Wishes(**{name: getattr(args, name) for name in ("minutes", *_OF_DATA)})
     rank, processes = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
     path, lines = prepare(args.config, args.data, args.work_dir, wishes, processes)
     if rank == 0:

@@ -85,11 +85,19 @@ class IterBasedTrainLoop(loops.IterBasedTrainLoop):
                 _begin_iteration(self)
                 self.run_iter(batch)
             self._decide_current_val_interval()
-            if _validation_is_due(self, self._iter, self._max_iters):
-                self.runner.val_loop.run()
+            if self.validation_is_due():
+                self.evaluate()
         self.runner.call_hook("after_train_epoch")
         self.runner.call_hook("after_train")
         return self.runner.model
+
+    def validation_is_due(self) -> bool:
+        """Tell whether an evaluation follows the iterations so far."""
+        return _validation_is_due(self, self._iter, self._max_iters)
+
+    def evaluate(self) -> None:
+        """Evaluate."""
+        self.runner.val_loop.run()
 
 
 @LOOPS.register_module()

@@ -13,6 +13,7 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 
 from rdet.engine.hooks.checkpoint_hook import CheckpointHook
 from rdet.engine.schedules.quadratic_warmup_lr import QuadraticWarmupLR
+from rdet.engine.schedules.warmup_cosine_lr import WarmupCosineLR
 from rdet.errors import ConfigError
 
 _WITHOUT_END = schedules.INF
@@ -101,7 +102,8 @@ def _steps_of(schedule: _ParamScheduler) -> int | None:
         schedules.ConstantParamScheduler
         | schedules.LinearParamScheduler
         | schedules.PolyParamScheduler
-        | QuadraticWarmupLR,
+        | QuadraticWarmupLR
+        | WarmupCosineLR,
     ):
         steps = schedule.end - schedule.begin
     else:

@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from rdet.compat import recompute_for_all_gradients
+from rdet.config_keys import train_loop
 from rdet.engine.building import building
 from rdet.engine.checkpointing import CheckpointingRunner
 from rdet.engine.distributed import average_in_order, cpu_only, init_cpu_process_group, meeting_of_this_attempt
@@ -218,11 +219,10 @@ class Runner(CheckpointingRunner):
             self._train_dataloader = {**self._train_dataloader, "dataset": dataset}
         if isinstance(loop, dict):
             options = {k: v for k, v in loop.items() if k != "by_epoch"}
-            by_epoch = loop.get("by_epoch", True)
-            kind = "EpochBasedTrainLoop" if by_epoch else "IterBasedTrainLoop"
-            self.log_processor.by_epoch = by_epoch
+            self.log_processor.by_epoch = loop.get("by_epoch", "minutes" not in loop)
             loader = building("train_dataloader", self.build_dataloader)(self._train_dataloader)
-            return LOOPS.build({"type": kind, **options}, default_args={"runner": self, "dataloader": loader})
+            given = {"runner": self, "dataloader": loader}
+            return LOOPS.build({"type": train_loop(loop), **options}, default_args=given)
         return super().build_train_loop(loop)
 
     def build_val_loop(self, loop):

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from rdet.engine import timed_loop
+
 ROOT = Path(__file__).resolve().parents[2]
 SHORT = ["--cfg-options", "train_dataloader.num_workers=0", "default_hooks.checkpoint.interval=1", "param_scheduler=[]"]
 
@@ -70,3 +72,13 @@ def test_to_go_on_and_to_start_anew_exclude_each_other(train):
     code, said = train(1, "--overwrite", "--resume")
     assert code == 2
     assert "--overwrite starts anew and --resume goes on; leave one out" in said
+
+
+def test_minutes_in_place_of_iterations(train, tmp_path, monkeypatch):
+    """By a clock on which each look at it takes two seconds: more steps than the one iteration of the config."""
+    seconds = iter(range(0, 100_000, 2))
+    monkeypatch.setitem(timed_loop._CLOCKS, "wall", lambda: float(next(seconds)))
+    assert train(1, "--minutes", "1") == (0, "")
+    written = [int(name[5:-4]) for name in checkpoints(tmp_path / "run") if name.startswith("iter_")]
+    assert 5 < max(written) < 30
+    assert next(seconds) == pytest.approx(60, abs=10)

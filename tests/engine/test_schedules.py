@@ -9,6 +9,7 @@ from mmengine.registry import PARAM_SCHEDULERS
 from rdet import registry
 from rdet.config import read_config
 from rdet.engine.schedules.quadratic_warmup_lr import QuadraticWarmupLR
+from rdet.engine.schedules.warmup_cosine_lr import WarmupCosineLR
 from rdet.errors import ConfigError
 
 SCHEDULES = Path(__file__).resolve().parents[2] / "configs/_base_/schedules"
@@ -71,3 +72,26 @@ def test_yolox():
     assert found[285 * length :] == pytest.approx([0.0005] * 15 * length, rel=1e-3)
     with pytest.raises(ConfigError, match="QuadraticWarmupLR has begin=3 and end=3; give a later end"):
         QuadraticWarmupLR(optimizer, begin=3, end=3)
+
+
+def test_a_cosine_whose_end_moves():
+    """A line to the rate in a tenth, half a cosine to a hundredth; where the end moves, it goes on to the new one."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    schedule = WarmupCosineLR(optimizer, end=101, by_epoch=False)
+
+    def steps(count):
+        found = []
+        for _ in range(count):
+            found.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            schedule.step()
+        return found
+
+    found = steps(56)
+    assert [found[i] for i in (0, 5, 10, 55)] == pytest.approx([0.001, 0.0505, 0.1, 0.0505])
+    schedule.end_at(70)
+    found = steps(20)
+    assert found[:14] == sorted(found[:14], reverse=True)
+    assert found[13:] == pytest.approx([0.001] * 7)
+    with pytest.raises(ConfigError, match="WarmupCosineLR has warmup=1, the whole run; lower it"):
+        WarmupCosineLR(optimizer, warmup=1)

@@ -12,6 +12,7 @@ from rdet.apis.own_data.code import Raw, code
 from rdet.apis.own_data.parts import Parts, read_parts
 from rdet.apis.own_data.pipeline import loaded, resized
 from rdet.apis.own_data.schedule import Schedule
+from rdet.apis.time_limit import keys_of
 from rdet.config import load_config, read_config
 from rdet.config_files import CONFIGS
 from rdet.datasets.depth import ValueRange
@@ -29,6 +30,7 @@ class Wishes:
 
     Attributes:
         epochs: How often each image is seen.
+        minutes: How long the training takes, in place of that.
         batch_size: Images of a step of a process.
         image_size: Longer side of the images, in pixels.
         backbone: One of ``BACKBONES``.
@@ -39,6 +41,7 @@ class Wishes:
     """
 
     epochs: int | None = None
+    minutes: float | None = None
     batch_size: int | None = None
     image_size: int | None = None
     backbone: str | None = None
@@ -82,7 +85,8 @@ def prepare(base: str, data: str, work_dir: str, wishes: Wishes, processes: int 
     path = folder / "config.py"
     write_text(path, text)
     read_config(path)
-    return path, [*parts.notes, schedule.describe(), f"config: {path}"]
+    length = schedule.describe() if wishes.minutes is None else _describe(wishes.minutes)
+    return path, [*parts.notes, length, f"config: {path}"]
 
 
 def _header(base: str, data: str, parts: Parts, work_dir: str) -> str:
@@ -140,24 +144,18 @@ def _training(cfg: Any, schedule: Schedule, wishes: Wishes) -> str:
     if wishes.channels not in (None, 3):
         model = with_channels(model, wishes.channels)
     optimizer = cfg.optim_wrapper.optimizer.type
-    faster = schedule.is_short and optimizer == "SGD"
-    lines = [f"# {schedule.describe()}.\n"]
+    faster = (schedule.is_short or wishes.minutes is not None) and optimizer == "SGD"
+    lines = []
     head = cfg.model.get("bbox_head") or {}  # a detector that is not made of parts has none
     if faster and head.get("type") == "RetinaHead" and not head.get("norm_cfg"):
         model.setdefault("bbox_head", {})["norm_cfg"] = {"type": "GN", "num_groups": 16}
     if model:
         lines.insert(0, f"model = {code(model)}\n")
-    train_cfg = {"_delete_": True, "by_epoch": True, "max_epochs": schedule.epochs, "val_interval": schedule.interval}
-    schedulers: list[dict] = []
-    if schedule.warmup:
-        schedulers.append(
-            {"type": "LinearLR", "start_factor": 0.01, "by_epoch": False, "begin": 0, "end": schedule.warmup}
-        )
-    if schedule.milestones:
-        step = {"type": "MultiStepLR", "by_epoch": True, "begin": 0, "end": schedule.epochs}
-        schedulers.append({**step, "milestones": list(schedule.milestones), "gamma": 0.1})
-    lines.append(f"train_cfg = {code(train_cfg)}\nparam_scheduler = {code(schedulers)}\n")
-    lines.append(f"default_hooks = dict(checkpoint=dict(interval={schedule.interval}, by_epoch=True))\n")
+    if wishes.minutes is not None:
+        lines.append(f"# {_describe(wishes.minutes)}.\n")
+        lines += [f"{key} = {code(value)}\n" for key, value in keys_of(wishes.minutes).items()]
+    else:
+        lines += _of_epochs(schedule)
     if faster:
         lines.append(
             "# In so few steps, AdamW and a normalised head get further than SGD and a plain one.\n"
@@ -168,6 +166,27 @@ def _training(cfg: Any, schedule: Schedule, wishes: Wishes) -> str:
             "auto_scale_lr = dict(enable=True, base_batch_size=8)\n"
         )
     return "".join(lines)
+
+
+def _of_epochs(schedule: Schedule) -> list[str]:
+    train_cfg = {"_delete_": True, "by_epoch": True, "max_epochs": schedule.epochs, "val_interval": schedule.interval}
+    schedulers: list[dict] = []
+    if schedule.warmup:
+        schedulers.append(
+            {"type": "LinearLR", "start_factor": 0.01, "by_epoch": False, "begin": 0, "end": schedule.warmup}
+        )
+    if schedule.milestones:
+        step = {"type": "MultiStepLR", "by_epoch": True, "begin": 0, "end": schedule.epochs}
+        schedulers.append({**step, "milestones": list(schedule.milestones), "gamma": 0.1})
+    return [
+        f"# {schedule.describe()}.\n",
+        f"train_cfg = {code(train_cfg)}\nparam_scheduler = {code(schedulers)}\n",
+        f"default_hooks = dict(checkpoint=dict(interval={schedule.interval}, by_epoch=True))\n",
+    ]
+
+
+def _describe(minutes: float) -> str:
+    return f"{minutes:g} minutes: as many iterations as fit, up to 4 evaluations and checkpoints among them"
 
 
 def _plain(value: Any) -> Any:

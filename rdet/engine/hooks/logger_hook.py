@@ -35,6 +35,10 @@ class LoggerHook(MMLoggerHook):
     def before_train(self, runner) -> None:
         self._unmatched, self._first = Unmatched(), runner.iter
         self._busy = BusyMachine(getattr(runner.train_dataloader, "num_workers", 0))
+        self.suit(runner)
+
+    def suit(self, runner) -> None:
+        """Choose an interval that suits the length of the run, if it is ours to choose."""
         if self._auto:
             by_epoch = runner.log_processor.by_epoch
             self.interval = max(1, min(50, len(runner.train_dataloader) // 4 if by_epoch else runner.max_iters // 40))

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from rdet.apis.build import build_datasets, build_detector
 from rdet.apis.own_data import BACKBONES, Wishes, prepare
@@ -222,6 +223,32 @@ def test_no_box_to_learn(prepared):
         prepared(layout)
 
 
+def test_minutes_take_the_place_of_epochs(prepared, tmp_path):
+    cfg, lines = prepared(same_layout, minutes=1.5)
+    assert cfg.train_cfg == {"by_epoch": False, "minutes": 1.5}
+    assert cfg.param_scheduler == [{"type": "WarmupCosineLR", "by_epoch": False}]
+    assert (cfg.default_hooks.checkpoint.interval, cfg.optim_wrapper.optimizer.type) == (-1, "AdamW")
+    said = "1.5 minutes: as many iterations as fit, up to 4 evaluations and checkpoints among them"
+    assert said in lines
+    assert f"# {said}.\n" in (tmp_path / "run/data/config.py").read_text()
+
+
+RECIPES = sorted((Path(__file__).parents[3] / "configs/small_data").glob("*.py"))
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=[path.stem for path in RECIPES])
+def test_each_recipe_takes_any_data(recipe, prepared):
+    """Of other classes, at other sizes, for a time; the images come square to train on, as --image-size says."""
+    cfg, _ = prepared(same_layout, str(recipe), minutes=30, image_size=96)
+    train, val = build_datasets(cfg, ("train", "val")).values()
+    assert {train[i]["inputs"].shape for i in range(len(train))} == {(3, 96, 96)}
+    assert max(val[0]["inputs"].shape) == 96
+    assert cfg.optim_wrapper.optimizer.type == "AdamW"
+    assert cfg.train_cfg.minutes == 30
+    model = build_detector(cfg, CLASSES)
+    assert model.eval()(torch.zeros(1, 3, 96, 96)).logits.shape[-1] == len(CLASSES)
+
+
 def test_nothing_to_train_on(prepared):
     def layout(root):
         write_images(root)
@@ -244,6 +271,8 @@ def test_a_config_that_joins_data_sets(prepared, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--epochs", "3", "--minutes", "3", "--data", "."], "--epochs and --minutes both say how long; leave one out"),
+        (["--minutes", "0"], "argument --minutes: '0' must be a number of minutes above 0"),
         (["--epochs", "3"], "--epochs is of a training with --data DIR; give that too"),
         (["--image-size", "3", "--data", "."], "argument --image-size: '3' must be a whole number of 32 to 10000"),
         (["--group-by", "(", "--data", "."], "argument --group-by: '(' must be a regular expression"),
