@@ -163,10 +163,16 @@ def overlap(text: str) -> float:
 
 def slice_size(text: str) -> tuple[int, int]:
     """Read a side in pixels, or ``WIDTHxHEIGHT``; return height and width."""
-    width, _, height = text.lower().partition("x")
-    least, most = 16, 2**16  # smaller slices would be beyond number
+    return height_and_width(text, 16, 2**16)  # smaller slices would be beyond number
+
+
+def height_and_width(text: str, least: int, most: int) -> tuple[int, int]:
+    """Read one number for both sides, or ``WIDTHxHEIGHT``; return height and width."""
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(sides):
+        raise argparse.ArgumentTypeError(f"{_shown(text)} must be WIDTHxHEIGHT, such as 640x480, or one number")
     what = f"{least} to {most}"
-    return _whole(height or width, least, what, most), _whole(width, least, what, most)
+    return _whole(sides[-1], least, what, most), _whole(sides[0], least, what, most)
 
 
 def regular_expression(text: str) -> str:

@@ -1,5 +1,6 @@
 """Files: read only if they are files, written as a whole or not at all, and named by each error."""
 
+import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -45,6 +46,15 @@ def read_regular(path: str | os.PathLike[str]) -> bytes:
     """Return the content of a file; for the errors see :func:`open_regular`."""
     with open_regular(path) as file:
         return file.read()
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file's content, as hexadecimal digits; for the errors see :func:`open_regular`."""
+    digest = hashlib.sha256()
+    with open_regular(path) as file:
+        while part := file.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def why_unreadable(error: OSError) -> str:

@@ -49,7 +49,7 @@ def init_detector(
     """
     from rdet.deploy.loading import EXPORTED_SUFFIXES, is_exported, load_exported
 
-    if checkpoint is None and (_is_checkpoint(config) or str(config).endswith(EXPORTED_SUFFIXES)):
+    if checkpoint is None and (_is_checkpoint(config) or str(config).lower().endswith(EXPORTED_SUFFIXES)):
         config, checkpoint = None, config
     if is_exported(checkpoint):
         if config is not None or cfg_options:

@@ -2,7 +2,16 @@
 
 import argparse
 
-from rdet.args import ArgumentParser, add_cfg_options, between, config_to_read, count, existing, file_to_write
+from rdet.args import (
+    ArgumentParser,
+    add_cfg_options,
+    between,
+    config_to_read,
+    count,
+    existing,
+    file_to_write,
+    height_and_width,
+)
 
 # What rdet/deploy/formats.py writes; here since --help must not load it.
 FORMATS = ("onnx", "openvino", "torchscript", "exported_program", "tensorrt-ready")
@@ -33,7 +42,7 @@ def parse_args():
         help="of its images; or 'dynamic' (default: dynamic)",
     )
     parser.add_argument("--batch", type=_batch, default=None, help="images at once; or 'dynamic' (default: dynamic)")
-    parser.add_argument("--opset", type=between(18, 23), default=18, help="of ONNX, 18 to 23 (default: 18)")
+    parser.add_argument("--opset", type=between(18, 23), help="of ONNX, 18 to 23 (default: 18)")
     parser.add_argument(
         "--dtype",
         choices=("float32", "float16", "int8"),
@@ -65,7 +74,7 @@ def parse_args():
     group.add_argument(
         "--images", nargs="+", type=existing, metavar="INPUT", help="to compare on (default: of the config's val data)"
     )
-    group.add_argument("--num-images", type=count, default=8, help="how many of them (default: 8)")
+    group.add_argument("--num-images", type=count, help="how many of them (default: 8)")
     group.add_argument("--val", action="store_true", help="evaluate both on the config's val data, too")
     group.add_argument(
         "--tolerance",
@@ -80,9 +89,12 @@ def parse_args():
     parser.usage = "%(prog)s [options] [CONFIG] CHECKPOINT"
     args = parser.parse_args()
     _divide(parser, args)
-    if args.no_compare and (args.val or args.images or args.tolerance):
-        parser.error("--no-compare leaves out what --images, --val and --tolerance are of; give one of them")
+    if args.no_compare and (args.val or args.images or args.tolerance or args.num_images):
+        parser.error("--no-compare leaves out what --images, --num-images, --tolerance and --val are of; give one")
+    if args.opset is not None and args.format in ("torchscript", "exported_program"):
+        parser.error(f"--opset is of ONNX, which --format {args.format} is not made of; leave it out")
     _check_int8(parser, args)
+    args.opset, args.num_images = args.opset or 18, args.num_images or 8
     if args.tolerance is None:
         args.tolerance = [0.05, 0.001] if args.dtype == "float32" else [1.0, 0.02]
     return args
@@ -119,11 +131,7 @@ def _divide(parser: ArgumentParser, args: argparse.Namespace) -> None:
 
 def _size(text: str) -> tuple[int, int] | None:
     """Read ``WIDTHxHEIGHT``, one number for both, or ``dynamic``; return height and width."""
-    if text == "dynamic":
-        return None
-    width, _, height = text.lower().partition("x")
-    side = between(16, 16384)
-    return side(height or width), side(width)
+    return None if text == "dynamic" else height_and_width(text, 16, 16384)
 
 
 def _batch(text: str) -> int | None:

@@ -90,7 +90,7 @@ def _divide(parser: ArgumentParser, args: argparse.Namespace) -> None:
     """Tell config, checkpoint and inputs apart: the first of two words is a checkpoint, and one that looks like one."""
     words = args.words
     alone = len(words) < 3 or ("://" in words[0] and not words[0].startswith("rdet::"))
-    alone = alone or (words[0].endswith(_CHECKPOINTS) and not words[1].endswith(_CHECKPOINTS))
+    alone = alone or (words[0].lower().endswith(_CHECKPOINTS) and not words[1].lower().endswith(_CHECKPOINTS))
     config, rest = (None, words) if alone else (words[0], words[1:])
     if len(rest) < 2:
         parser.error("the following arguments are required: input")

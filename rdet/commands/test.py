@@ -55,8 +55,11 @@ def _divide(parser: ArgumentParser, args: argparse.Namespace) -> None:
     """Tell config and checkpoint apart; only an exported file carries what is tested, too."""
     if len(args.words) > 2:
         parser.error(f"{args.words[2]!r} is one argument too many; leave it out")
-    if len(args.words) == 1 and not args.words[0].endswith(_EXPORTED):
-        parser.error("the following arguments are required: checkpoint")
+    if len(args.words) == 1 and not args.words[0].lower().endswith(_EXPORTED):
+        parser.error(
+            f"the following arguments are required: checkpoint (after the config; only {', '.join(_EXPORTED)} of "
+            "'rdet export' stand alone)"
+        )
     config, checkpoint = args.words if len(args.words) == 2 else (None, args.words[0])
     for name, kind, text in (("config", config_to_read, config), ("checkpoint", existing, checkpoint)):
         try:

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 from rdet.apis.infer.pictures import record_of
-from rdet.apis.infer.pipeline import inference_pipeline, prepared
+from rdet.apis.infer.pipeline import inference_pipeline, prepared, steps_of
 from rdet.apis.infer.sources import find_sources
 from rdet.datasets.synthetic import draw_scene
 from rdet.deploy.compare import Edges, check_within, compare, detect_at_size, latency
@@ -71,12 +71,16 @@ class _Check:
         self._out = out
         self._data: Any = None
         self._own: dict[str, float] = {}
+        # What is wrong with the data is said before the work.
+        self._images = _images_of(model.cfg, args.images, args.num_images) if args.images else None
+        if args.val:
+            test_data(with_pipeline(model.cfg, steps_of(model.cfg)))
 
     def __call__(self, path: Path) -> None:
         args, model = self._args, self._model
         exported = open_for_comparison(path)
         edges = Edges.of(model, *args.tolerance)
-        data = _packed(model.cfg, exported, args.images, args.num_images)
+        data = _packed(model.cfg, exported, self._images, args.num_images)
         difference = compare(model, exported, data, edges)
         print(difference)
         for line in difference.where[:5]:
@@ -143,11 +147,19 @@ def open_for_comparison(path: Path) -> ExportedDetector:
     return ExportedDetector(file, metadata_of(file.said, str(path)), str(path))
 
 
-def _packed(cfg: Config, exported: ExportedDetector, inputs: Sequence[str] | None, number: int) -> list[dict[str, Any]]:
-    """Make what the file's pipeline makes of images: of ``inputs``, of the config's val data, or of generated ones."""
-    if inputs:
+def _images_of(cfg: Config, inputs: Sequence[str], number: int) -> list[str]:
+    """Return the paths of the first images of inputs, all of which can be read."""
+    paths = [source.where for source in find_sources(list(inputs))][:number]
+    load = inference_pipeline(cfg)[:1]
+    for path in paths:
+        prepared(record_of(path, 0), load)
+    return paths
+
+
+def _packed(cfg: Config, exported: ExportedDetector, paths: Sequence[str] | None, number: int) -> list[dict[str, Any]]:
+    """Make what the file's pipeline makes of images: of ``paths``, of the config's val data, or of generated ones."""
+    if paths:
         pipeline = inference_pipeline(exported.cfg)
-        paths = [source.where for source in find_sources(list(inputs))][:number]
         return [prepared(record_of(path, index), pipeline) for index, path in enumerate(paths)]
     data_cfg = with_pipeline(cfg, exported.metadata.pipeline)
     try:

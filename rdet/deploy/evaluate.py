@@ -23,6 +23,9 @@ def with_pipeline(cfg: Config, pipeline: list[dict[str, Any]]) -> Config:
     loader = loader_cfg(cfg, "test")
     if loader is None:
         raise ConfigError("the config has neither a test_dataloader nor a val_dataloader; add one")
+    if not loader.get("dataset"):
+        instead = "; change val_dataloader instead" if cfg.get("val_dataloader") else "; add one"
+        raise ConfigError(f"test_dataloader has no dataset to test on{instead}")
     cfg.test_dataloader = loader
     for dataset in innermost(loader.dataset):
         own = list(dataset.get("pipeline") or ())

@@ -2,8 +2,6 @@
 
 import copy
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,8 @@ from rdet.deploy.exported_detector import ExportedDetector
 from rdet.deploy.formats import SUFFIXES, WRITERS, Job
 from rdet.deploy.int8 import INT8_WRITERS, Limit, Quantization
 from rdet.deploy.metadata import Metadata
-from rdet.deploy.packages import needed
+from rdet.deploy.packages import check_packages, needed
+from rdet.deploy.target import folder_beside, target_of
 from rdet.deploy.tensor_detector import Head, TensorDetector, output_names
 from rdet.deploy.tensorrt import MOST_OF_TOPK, check_tensorrt
 from rdet.errors import ConfigError
@@ -91,11 +90,12 @@ def export_detector(
     if options.format not in WRITERS:
         raise ConfigError(f"no format is called {options.format!r}. {nearest(options.format, WRITERS)}")
     _check(options, model)
-    out = _named(Path(out), options)
+    out = target_of(Path(out), options.format, options.weights)
+    check_packages(options.format, options.dtype)
     suffix = SUFFIXES[options.format]
     write = WRITERS[options.format] if options.dtype != "int8" else INT8_WRITERS[options.format]
     job = _job(model, options, limit)
-    with writing(out), _folder_beside(out) as folder:
+    with writing(out), folder_beside(out) as folder:
         files = write(job, folder, out.name.removesuffix(suffix))
         if options.format == "tensorrt-ready":
             check_tensorrt(needed("onnx", "tensorrt-ready").load(str(files[0])))
@@ -108,39 +108,6 @@ def export_detector(
         for file in files:
             os.replace(file, out.parent / file.name)
     return out
-
-
-def _named(out: Path, options: ExportOptions) -> Path:
-    """Add the format's ending to a path where it is missing.
-
-    Raises:
-        ConfigError: It ends as another format does, or the checkpoint is there.
-    """
-    suffix = SUFFIXES[options.format]
-    if out.name.endswith(tuple(SUFFIXES.values())) and not out.name.endswith(suffix):
-        raise ConfigError(
-            f"{out} does not end in {suffix}, as files of {options.format} do; give another --out or format"
-        )
-    out = out if out.name.endswith(suffix) else out.with_name(out.name + suffix)
-    source = Path(options.weights)
-    if source.is_file() and out.exists() and out.samefile(source):
-        raise ConfigError(f"{out} is the checkpoint, which would be written over; give another --out")
-    return out
-
-
-class _folder_beside:
-    """A folder beside a file, for its parts until they have their names."""
-
-    def __init__(self, out: Path):
-        self._out = out
-
-    def __enter__(self) -> Path:
-        self._out.parent.mkdir(parents=True, exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(prefix=f".{self._out.name}.", suffix=".part", dir=self._out.parent))
-        return self._folder
-
-    def __exit__(self, *error: object) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _check(options: ExportOptions, model: OneStageDetector) -> None:

@@ -5,7 +5,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from rdet.deploy.metadata import KEY, LONGEST_SIDE, Metadata
 from rdet.deploy.packages import needed
 from rdet.errors import ConfigError
+from rdet.files import sha256_of
 
 if TYPE_CHECKING:
     from rdet.deploy.int8 import Quantization
@@ -174,13 +175,16 @@ def openvino_model(model: Any, folder: Path) -> Any:
 
 def save_openvino(model: Any, metadata: Metadata, path: Path) -> list[Path]:
     """Write OpenVINO's model as ``path``, which ends in ``.xml``, and its weights beside it."""
-    model.set_rt_info(metadata.to_text(), KEY.replace(".", "_"))
     for port, name in zip(model.outputs, metadata.outputs, strict=True):
         port.get_tensor().set_names({name})
-    needed("openvino", "an export to OpenVINO").save_model(
-        model, str(path), compress_to_fp16=metadata.dtype == "float16"
-    )
-    return [path.with_suffix(".bin"), path]
+    save = needed("openvino", "an export to OpenVINO").save_model
+    weights = path.with_suffix(".bin")
+    digest = None
+    for _ in range(2):  # which weights belong to it is known once they are written
+        model.set_rt_info(replace(metadata, weights_sha256=digest).to_text(), KEY.replace(".", "_"))
+        save(model, str(path), compress_to_fp16=metadata.dtype == "float16")
+        digest = sha256_of(weights)
+    return [weights, path]
 
 
 def write_program(job: Job, folder: Path, stem: str) -> list[Path]:
@@ -202,8 +206,11 @@ def write_torchscript(job: Job, folder: Path, stem: str) -> list[Path]:
             traced = torch.jit.trace(job.network, job.inputs, check_trace=False)
     except Exception as error:  # of any part of the model, or of torch
         raise _not_exported(error, job.metadata) from error
+    buffer = io.BytesIO()  # of a full disk, torch's own writer ends the process
+    with _quiet():
+        torch.jit.save(traced, buffer, _extra_files={KEY: job.metadata.to_text()})
     path = folder / f"{stem}.torchscript"
-    torch.jit.save(traced, str(path), _extra_files={KEY: job.metadata.to_text()})
+    path.write_bytes(buffer.getvalue())
     return [path]
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from rdet.deploy.exported_detector import ExportedDetector
-from rdet.deploy.metadata import KEY, metadata_of
+from rdet.deploy.metadata import KEY, Metadata, metadata_of
 from rdet.deploy.runtimes import OnnxFile, OpenVinoFile, ProgramFile, RunnableFile
 from rdet.errors import CheckpointError, MissingFileError
-from rdet.files import open_regular, why_unreadable
+from rdet.files import open_regular, sha256_of, why_unreadable
 
 _KINDS: dict[str, Callable[[str, str], RunnableFile]] = {
     ".onnx": OnnxFile,
@@ -24,9 +24,13 @@ EXPORTED_SUFFIXES = tuple(_KINDS)
 
 def is_exported(source: object) -> bool:
     """Tell whether a path is of a file that ``rdet export`` wrote; an ONNX file may be another project's checkpoint."""
-    if not isinstance(source, str | os.PathLike) or not str(source).endswith(EXPORTED_SUFFIXES):
+    if not isinstance(source, str | os.PathLike) or _suffix(source) not in _KINDS:
         return False
-    return not str(source).endswith(".onnx") or KEY.encode() in _content(Path(source))
+    return _suffix(source) != ".onnx" or KEY.encode() in _content(Path(source))
+
+
+def _suffix(path: object) -> str:
+    return Path(str(path)).suffix.lower()
 
 
 def load_exported(path: str | Path, device: str | None = None) -> ExportedDetector:
@@ -45,26 +49,35 @@ def load_exported(path: str | Path, device: str | None = None) -> ExportedDetect
         MissingModuleError: The runtime is not installed.
     """
     text = str(path)
-    kind = next((kind for suffix, kind in _KINDS.items() if text.endswith(suffix)), None)
+    kind = _KINDS.get(_suffix(path))
     if kind is None:
         raise CheckpointError(f"{path} ends in none of {', '.join(_KINDS)}; give what 'rdet export' wrote")
     _content(Path(path), 1)
     metadata = metadata_of(_said(text), text)
+    _check_weights(Path(path).with_suffix(".bin"), metadata, text)
     if device is None:
         device = kind.best_device()  # type: ignore[attr-defined]
     return ExportedDetector(kind(text, device), metadata, text)
 
 
+def _check_weights(weights: Path, metadata: Metadata, path: str) -> None:
+    """Raise unless the file of the weights, if it is there, is the one that belongs to a file of OpenVINO."""
+    if metadata.weights_sha256 is None or not weights.is_file():
+        return
+    if sha256_of(weights) != metadata.weights_sha256:
+        raise CheckpointError(f"{weights} is damaged, or of another model than {path}; export it again")
+
+
 def _said(path: str) -> str | None:
     """Return what a file says of itself, without its runtime."""
-    if path.endswith(".pt2"):
+    if _suffix(path) == ".pt2":
         try:
             with zipfile.ZipFile(path) as archive:
                 names = [name for name in archive.namelist() if name.endswith(f"extra/{KEY}")]
                 return archive.read(names[0]).decode("utf-8") if names else None
         except (zipfile.BadZipFile, UnicodeDecodeError, EOFError, NotImplementedError, RuntimeError, OSError) as error:
             raise CheckpointError(f"{path} is damaged, or no exported program ({error}); export it again") from error
-    if path.endswith(".xml"):
+    if _suffix(path) == ".xml":
         import xml.etree.ElementTree as ElementTree
 
         content = _content(Path(path))
@@ -148,7 +161,7 @@ def _content(path: Path, size: int = -1) -> bytes:
 def device_for(checkpoint: object) -> str:
     """Return where a detector runs if nobody says it: on a GPU, if there is one and what runs the file can use it."""
     if is_exported(checkpoint):
-        kind = next(kind for suffix, kind in _KINDS.items() if str(checkpoint).endswith(suffix))
+        kind = _KINDS[_suffix(checkpoint)]
         return kind.best_device()  # type: ignore[attr-defined,no-any-return]
     from mmengine.device import get_device
 

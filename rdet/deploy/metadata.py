@@ -35,6 +35,7 @@ class Metadata:
         config: The whole config, as Python text.
         opset: Of ONNX; else None.
         quantization: Of int8, how it was calibrated and which layers are in float; else None.
+        weights_sha256: Of the file of the weights that belongs to it, where they are in one of their own; else None.
     """
 
     rdet: str
@@ -54,6 +55,7 @@ class Metadata:
     config: str
     opset: int | None
     quantization: dict[str, Any] | None = None
+    weights_sha256: str | None = None
 
     def to_text(self) -> str:
         """Return it as JSON."""

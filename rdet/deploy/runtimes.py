@@ -1,6 +1,6 @@
 """What runs exported files: a class for each kind of file."""
 
-import os
+import warnings
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,10 @@ class OpenVinoFile(RunnableFile):
         openvino = needed("openvino", path)
         _check_device(self.name, device, {"cpu"}, "take the CPU")
         if not Path(path).with_suffix(".bin").is_file():
-            raise CheckpointError(f"{path} has its weights in {Path(path).with_suffix('.bin')}, which is not there")
+            weights = Path(path).with_suffix(".bin")
+            raise CheckpointError(
+                f"{path} has its weights in {weights}, which is not there; put it there, or export it again"
+            )
         hints = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
         try:
             self._model = openvino.Core().compile_model(path, "CPU", hints)
@@ -145,7 +148,9 @@ class ScriptFile(RunnableFile):
 
     def __init__(self, path: str, device: str):
         extra = {KEY: ""}
-        self._run = torch.jit.load(path, map_location=device, _extra_files=extra)
+        with warnings.catch_warnings():  # torch has given it up, which the documentation says
+            warnings.simplefilter("ignore")
+            self._run = torch.jit.load(path, map_location=device, _extra_files=extra)
         self.said = extra[KEY].decode() if isinstance(extra[KEY], bytes) else extra[KEY]
 
     def __call__(self, images: np.ndarray, image_sizes: np.ndarray) -> list[np.ndarray]:
@@ -159,5 +164,8 @@ def _check_device(runtime: str, device: str, valid: set[str], remedy: str) -> No
 
 
 def _unusable(path: str, runtime: str, error: Exception) -> CheckpointError:
-    reason = in_one_line(str(error).strip().partition(os.linesep)[0])[:200]
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    # OpenVINO begins with the places in its source.
+    said = next((line for line in lines if not line.startswith(("Exception from", "Check '", "While validating"))), "")
+    reason = in_one_line(said or "".join(lines[:1]))[:200]
     return CheckpointError(f"{path} cannot be loaded by {runtime} ({reason}); export it again")

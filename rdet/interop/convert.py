@@ -13,6 +13,7 @@ from torch import Tensor
 from rdet.architecture import CLASS_LAYERS, Architecture, architecture_of
 from rdet.checkpoint import classes_in, meta_in, read_checkpoint, weights_in
 from rdet.class_rows import class_layers
+from rdet.deploy.misnamed import why_no_checkpoint
 from rdet.errors import CheckpointError, OutputError, RdetError
 from rdet.files import write_tensors
 from rdet.interop.array_pickle import read_array_pickle
@@ -203,13 +204,25 @@ def origin_of(weights: Mapping[str, Any]) -> str | None:
     return "nanodet" if is_nanodet(weights) else None
 
 
+def _checkpoint(path: str) -> Mapping[str, Any]:
+    """Read a checkpoint; of an exported file that is none, say what it is."""
+    try:
+        return read_checkpoint(path)
+    except CheckpointError as error:
+        if said := why_no_checkpoint(path):
+            raise CheckpointError(said) from error
+        raise
+
+
 def _read(path: str) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
     """Read a file and its weights; Detectron2's pickles of arrays, and exports of NanoDet and YOLOX, too."""
-    if path.endswith(".onnx"):
+    if path.lower().endswith(".onnx"):
+        if Path(path).is_file() and (said := why_no_checkpoint(path)):
+            raise CheckpointError(said)
         file = OnnxFile(path)
         return (read_yolox_onnx if is_yolox_onnx(file) else read_nanodet_onnx)(file)
     if not path.endswith(".pkl"):
-        content = read_checkpoint(path)
+        content = _checkpoint(path)
         return content, weights_in(content)
     content = read_array_pickle(path)
     content = content if isinstance(content, dict) else {}

@@ -30,7 +30,8 @@ def read_nanodet_onnx(file: OnnxFile) -> tuple[dict[str, Any], dict[str, Tensor]
     chains = _chains(len(convolutions))
     if chains is None:
         raise CheckpointError(
-            f"{path} has {len(convolutions)} convolutions, which is no NanoDet-m with ShuffleNetV2; take another"
+            f"{path} is an ONNX file that 'rdet export' did not write, and no NanoDet-m or YOLOX, whose weights can be "
+            f"read: it has {len(convolutions)} convolutions; take another"
         )
     weights = file.weights([name for chain in chains for name in chain])
     if not _is_connected(file.graph.node, convolutions, chains):

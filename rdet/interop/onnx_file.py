@@ -37,6 +37,8 @@ class OnnxFile:
             import onnx
         except ImportError as error:
             raise MissingModuleError(f"{path} needs the package onnx; install it: pip install onnx") from error
+        if not Path(path).stat().st_size:
+            raise CheckpointError(f"{path} is empty; take another")
         try:
             graph = onnx.load(path, load_external_data=False).graph
         except Exception as error:  # protobuf's own errors are of no common kind

@@ -21,6 +21,7 @@ from rdet.deploy.compare import Difference, Edges, add_image
 from rdet.deploy.export import ExportOptions, export_detector
 from rdet.deploy.loading import is_exported, load_exported
 from rdet.deploy.metadata import metadata_of
+from rdet.deploy.misnamed import why_no_checkpoint
 from rdet.deploy.packages import needed
 from rdet.errors import CheckpointError, ConfigError, MissingFileError, NonFiniteDetectionError
 
@@ -84,6 +85,11 @@ def test_from_a_checkpoint_to_a_file_that_is_used_without_a_config(config, tmp_p
         export_command.main()
     assert "tiny.pt2 is exported already; give the checkpoint that it was made of" in capsys.readouterr().err
 
+    words("tiny.pt2", "--cfg-options", "test_dataloader.batch_size=3")
+    with pytest.raises(SystemExit):
+        evaluate.main()
+    assert "test_dataloader has no dataset to test on; change val_dataloader instead" in capsys.readouterr().err
+
     words("tiny.pt2", "--amp")
     with pytest.raises(SystemExit):
         evaluate.main()
@@ -124,6 +130,11 @@ def test_images_of_any_shape_go_into_one_size(files):
 def test_a_damaged_file_is_one_line(name, files, tmp_path):
     content = (files / name).read_bytes()
     (tmp_path / "a.bin").write_bytes((files / "a.bin").read_bytes())
+    if name == "a.xml":
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / "a.bin").write_bytes((files / "a.bin").read_bytes()[::-1])  # as of another training
+        with pytest.raises(CheckpointError, match=r"a\.bin is damaged, or of another model than .*a\.xml"):
+            load_exported(tmp_path / name)
     for keep in (0, 1, 100, len(content) // 2, len(content) - 40):
         (tmp_path / name).write_bytes(content[:keep])
         with pytest.raises(CheckpointError, match=name) as caught:
@@ -152,6 +163,27 @@ def test_an_onnx_file_of_another_project_is_no_export(files, tmp_path):
         load_exported(tmp_path / "b.onnx")
 
 
+def test_a_file_of_another_name_is_told(files, tmp_path):
+    (tmp_path / "A.ONNX").write_bytes((files / "a.onnx").read_bytes())
+    assert is_exported(tmp_path / "A.ONNX")
+    assert len(load_exported(tmp_path / "A.ONNX", "cpu").classes) == 3
+    for name, kind in (("a.onnx", "an ONNX file"), ("a.xml", "a model of OpenVINO"), ("a.pt2", "an exported program")):
+        for other in ("b.pth", "b"):
+            (tmp_path / other).write_bytes((files / name).read_bytes())
+            with pytest.raises(
+                CheckpointError, match=f"is {kind} of 'rdet export', whose name has to end in .{name[2:]}"
+            ):
+                init_detector(None, tmp_path / other)
+    assert why_no_checkpoint(files / "a.onnx").endswith("give the checkpoint that it was made of")
+    with zipfile.ZipFile(tmp_path / "b.pth", "w") as archive:
+        archive.writestr("b/extra/rdet.export", "{}")
+        archive.writestr("b/code/a.py", "")
+    with pytest.raises(CheckpointError, match="b.pth is TorchScript, which rdet writes and does not run"):
+        init_detector(None, tmp_path / "b.pth")
+    (tmp_path / "b.pth").write_bytes(b"no such file")
+    assert why_no_checkpoint(tmp_path / "b.pth") is None
+
+
 def said_by(files):
     with zipfile.ZipFile(files / "a.pt2") as archive:
         return json.loads(archive.read(next(name for name in archive.namelist() if name.endswith("rdet.export"))))
@@ -160,8 +192,9 @@ def said_by(files):
 def test_what_a_file_says_is_checked(files):
     said = said_by(files)
     assert metadata_of(json.dumps(said), "a").classes == ["class0", "class1", "class2"]
-    del said["quantization"]  # of files that were made before int8
-    assert metadata_of(json.dumps(said), "a").quantization is None
+    for name in ("quantization", "weights_sha256"):  # of files that are older than the entry
+        del said[name]
+        assert getattr(metadata_of(json.dumps(said), "a"), name) is None
     for change, message in (
         ({"format": 2, "rdet": "9.0"}, "of export format 2, of rdet 9.0"),
         ({"classes": [1]}, "no usable 'classes'"),
@@ -177,7 +210,7 @@ def test_what_a_file_says_is_checked(files):
     ):
         with pytest.raises(CheckpointError, match=message):
             metadata_of(json.dumps({**said, **change}), "a.onnx")
-    for name in said.keys() - {"format", "quantization"}:  # the last is younger than the others
+    for name in said.keys() - {"format"}:
         with pytest.raises(CheckpointError, match=f"no usable '{name}'"):
             metadata_of(json.dumps({key: value for key, value in said.items() if key != name}), "a.onnx")
     for text in ("", "[]", "{", "[" * 100000):
@@ -201,6 +234,12 @@ def test_a_program_that_would_run_code_is_refused(files, tmp_path):
 
     with pytest.raises(CheckpointError, match="'os.system', which is no registered part"):
         load_exported(rewritten(files / "a.pt2", tmp_path / "a.pt2", with_pipeline))
+
+    def without_pipeline(name, content):
+        return json.dumps({**json.loads(content), "pipeline": []}).encode() if name.endswith("rdet.export") else content
+
+    with pytest.raises(CheckpointError, match="pipeline is empty; begin it with dict.type='LoadImageFromFile'"):
+        load_exported(rewritten(files / "a.pt2", tmp_path / "a.pt2", without_pipeline))
 
     def with_text(old, new):
         return lambda name, content: content.replace(old, new) if name.endswith(".json") else content

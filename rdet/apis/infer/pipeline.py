@@ -43,6 +43,8 @@ def steps_of(cfg: Config) -> list[dict]:
     if "pipeline" not in dataset:
         instead = "; change val_dataloader instead" if where == "test_dataloader" and cfg.get("val_dataloader") else ""
         raise ConfigError(f"{where} has no dataset with a pipeline, which images are read with{instead or '; add one'}")
+    if not dataset["pipeline"]:
+        raise ConfigError(f"{where}.dataset.pipeline is empty; begin it with dict(type='LoadImageFromFile')")
     check_test_pipeline(dataset["pipeline"], f"{where}.dataset.pipeline")
     return list(dataset.pipeline)
 
