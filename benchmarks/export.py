@@ -16,7 +16,7 @@ from side_by_side import arguments, report, spread, time_in_turns
 
 from rdet.apis.cli import parse_options
 from rdet.apis.inference import init_detector
-from rdet.deploy.compare import detect_at_size
+from rdet.deploy.at_size import detect_at_size
 from rdet.deploy.evaluate import metrics_of, test_data, with_pipeline
 from rdet.deploy.export import ExportOptions, export_detector
 from rdet.deploy.int8 import Limit

@@ -1,6 +1,7 @@
 """What ``rdet export`` does once its options are read."""
 
 import argparse
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from rdet.apis.infer.pictures import record_of
 from rdet.apis.infer.pipeline import inference_pipeline, prepared, steps_of
 from rdet.apis.infer.sources import find_sources
 from rdet.datasets.synthetic import draw_scene
-from rdet.deploy.compare import Edges, check_within, compare, detect_at_size, latency
+from rdet.deploy.at_size import detect_at_size
+from rdet.deploy.compare import Difference, check_within, compare, latency
+from rdet.deploy.edges import Edges
 from rdet.deploy.evaluate import metrics_of, test_data, with_pipeline
 from rdet.deploy.export import ExportOptions, export_detector
 from rdet.deploy.exported_detector import ExportedDetector
@@ -48,7 +51,7 @@ def export_and_compare(model: OneStageDetector, args: argparse.Namespace) -> Non
     if not args.no_compare:
         runtimes = {"onnx": "onnxruntime", "tensorrt-ready": "onnxruntime", "openvino": "openvino"}
         needed(runtimes.get(args.format, "torch"), "the comparison of the file")  # before the work
-    check = None if args.no_compare else _Check(model, args, out)
+    check = None if args.no_compare else FileCheck(model, args, out)
     limit = Limit(check.lost, args.max_drop, print) if check and args.val and args.dtype == "int8" else None
     written = export_detector(model, out, options, check, limit)
     print(f"{written}: {args.format}, --head {args.head}, {_free(args)}")
@@ -62,8 +65,19 @@ def _free(args: argparse.Namespace) -> str:
     return f"{batch} of {size}"
 
 
-class _Check:
-    """The comparison of a file that has no name yet."""
+class FileCheck:
+    """The comparison of a file that has no name yet.
+
+    Args:
+        model: The detector.
+        args: Of ``rdet export``: ``images``, ``num_images``, ``tolerance``, ``val``, ``dtype`` and ``max_drop``.
+        out: What the file shall be called.
+
+    Attributes:
+        difference: Of the last file.
+        metrics: Of the detector and of the last file, with ``val``.
+        megabytes: Of the last file.
+    """
 
     def __init__(self, model: OneStageDetector, args: argparse.Namespace, out: Path):
         self._model = model
@@ -71,8 +85,11 @@ class _Check:
         self._out = out
         self._data: Any = None
         self._own: dict[str, float] = {}
+        self.difference: Difference | None = None
+        self.metrics: tuple[dict[str, float], dict[str, float]] | None = None
+        self.megabytes = 0.0
         # What is wrong with the data is said before the work.
-        self._images = _images_of(model.cfg, args.images, args.num_images) if args.images else None
+        self._images = images_of(model.cfg, args.images, args.num_images) if args.images else None
         if args.val:
             test_data(with_pipeline(model.cfg, steps_of(model.cfg)))
 
@@ -80,8 +97,8 @@ class _Check:
         args, model = self._args, self._model
         exported = open_for_comparison(path)
         edges = Edges.of(model, *args.tolerance)
-        data = _packed(model.cfg, exported, self._images, args.num_images)
-        difference = compare(model, exported, data, edges)
+        data = packed(model.cfg, exported.metadata.pipeline, self._images, args.num_images)
+        difference = self.difference = compare(model, exported, data, edges)
         print(difference)
         for line in difference.where[:5]:
             print(f"  {line}")
@@ -95,7 +112,8 @@ class _Check:
             f"{exported.file.name}"
         )
         files = [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
-        print(f"size: {sum(file.stat().st_size for file in files) / 1e6:.1f} MB")
+        self.megabytes = sum(file.stat().st_size for file in files) / 1e6
+        print(f"size: {self.megabytes:.1f} MB")
         if said := exported.metadata.quantization:
             kept = ", ".join(said["in_float"]) or "no convolution"
             print(f"int8 by {said['by']}, calibrated on {said['calibration_images']} images; in float: {kept}")
@@ -128,7 +146,7 @@ class _Check:
 
     def _evaluate(self, exported: ExportedDetector) -> float | None:
         """Print the AP of both, and return how much of it the file loses, if there is one."""
-        of_model, of_file = self._metrics(exported)
+        of_model, of_file = self.metrics = self._metrics(exported)
         names = _aps(of_model)
         for name in names[:3]:
             print(f"{name}: {100 * of_model[name]:.2f} by torch, {100 * of_file[name]:.2f} by {exported.file.name}")
@@ -147,7 +165,7 @@ def open_for_comparison(path: Path) -> ExportedDetector:
     return ExportedDetector(file, metadata_of(file.said, str(path)), str(path))
 
 
-def _images_of(cfg: Config, inputs: Sequence[str], number: int) -> list[str]:
+def images_of(cfg: Config, inputs: Sequence[str], number: int) -> list[str]:
     """Return the paths of the first images of inputs, all of which can be read."""
     paths = [source.where for source in find_sources(list(inputs))][:number]
     load = inference_pipeline(cfg)[:1]
@@ -156,18 +174,20 @@ def _images_of(cfg: Config, inputs: Sequence[str], number: int) -> list[str]:
     return paths
 
 
-def _packed(cfg: Config, exported: ExportedDetector, paths: Sequence[str] | None, number: int) -> list[dict[str, Any]]:
-    """Make what the file's pipeline makes of images: of ``paths``, of the config's val data, or of generated ones."""
+def packed(
+    cfg: Config, pipeline: list[dict[str, Any]], paths: Sequence[str] | None, number: int
+) -> list[dict[str, Any]]:
+    """Make what a pipeline makes of images: of ``paths``, of the config's val data, or of generated ones."""
+    alone = Config({"test_dataloader": {"dataset": {"pipeline": copy.deepcopy(pipeline)}}})
     if paths:
-        pipeline = inference_pipeline(exported.cfg)
-        return [prepared(record_of(path, index), pipeline) for index, path in enumerate(paths)]
-    data_cfg = with_pipeline(cfg, exported.metadata.pipeline)
+        steps = inference_pipeline(alone)
+        return [prepared(record_of(path, index), steps) for index, path in enumerate(paths)]
     try:
-        dataset = test_data(data_cfg)
+        dataset = test_data(with_pipeline(cfg, pipeline))
     except (MissingFileError, DatasetError, FileNotFoundError, ConfigError) as error:
         print(f"no images of the config's val data ({error}); compared on generated ones, see --images")
-        pipeline = inference_pipeline(exported.cfg)
-        return [prepared(record_of(image, index), pipeline) for index, image in enumerate(generated(number, cfg))]
+        steps = inference_pipeline(alone)
+        return [prepared(record_of(image, index), steps) for index, image in enumerate(generated(number, cfg))]
     step = max(1, len(dataset) // number)
     return [dataset[index] for index in range(0, len(dataset), step)][:number]
 

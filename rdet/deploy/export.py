@@ -19,6 +19,7 @@ from rdet.deploy.formats import SUFFIXES, WRITERS, Job
 from rdet.deploy.int8 import INT8_WRITERS, Limit, Quantization
 from rdet.deploy.metadata import Metadata
 from rdet.deploy.packages import check_packages, needed
+from rdet.deploy.same_padding import fix_same_padding
 from rdet.deploy.target import folder_beside, target_of
 from rdet.deploy.tensor_detector import Head, TensorDetector, output_names
 from rdet.deploy.tensorrt import MOST_OF_TOPK, check_tensorrt
@@ -155,6 +156,7 @@ def _job(model: OneStageDetector, options: ExportOptions, limit: Limit | None = 
     network.optimize_for_inference()
     forget_folded(network)
     ready = network.data_preprocessor
+    fix_same_padding(network.backbone, ready.pad_size_divisor)
     cfg: Config = model.cfg
     pipeline = [_plain(dict(step)) for step in steps_of(cfg)]
     divisor = ready.pad_size_divisor

@@ -9,8 +9,11 @@ from exported_families import FAMILIES, batch, copied, detector
 from mmengine.structures import InstanceData
 
 from rdet.deploy import formats
+from rdet.deploy.at_size import detect_at_size
+from rdet.deploy.candidates import candidates_of
 from rdet.deploy.command import open_for_comparison
-from rdet.deploy.compare import Difference, Edges, add_image, check_within, detect_at_size
+from rdet.deploy.compare import Difference, add_image, check_within
+from rdet.deploy.edges import Edges
 from rdet.deploy.export import ExportOptions, export_detector
 from rdet.deploy.tensorrt import check_tensorrt
 from rdet.errors import ConfigError, EvaluationError
@@ -190,11 +193,13 @@ def test_a_difference_is_seen_and_leaves_no_file(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_counts_as_a_difference():
-    def found(*rows):
-        rows = torch.tensor(rows, dtype=torch.float64).reshape(-1, 6)
-        return InstanceData(bboxes=rows[:, :4], scores=rows[:, 4], labels=rows[:, 5].long())
+def found(*rows):
+    """Detections of rows x, y, x, y, score, class."""
+    rows = torch.tensor(rows, dtype=torch.float64).reshape(-1, 6)
+    return InstanceData(bboxes=rows[:, :4], scores=rows[:, 4], labels=rows[:, 5].long())
 
+
+def test_what_counts_as_a_difference():
     edges = Edges(0.05, 3, 0.5, False)
     a, b = (0, 0, 10, 10, 0.9, 0), (50, 50, 60, 60, 0.8, 1)
     cases = {
@@ -215,3 +220,45 @@ def test_what_counts_as_a_difference():
         add_image(total, "x", found(*own), found(*other), edges)
         assert (total.boxes, total.on_the_edge, total.unlike) == (boxes, edge, unlike), name
         assert total.is_within(0.05, 1e-3) == (not unlike and not boxes)
+
+
+def test_what_the_detector_nearly_found_counts_as_rounding():
+    edges = Edges(0.05, 100, 0.5, False)
+    a, b, far = (0, 0, 10, 10, 0.9, 0), (2, 0, 12, 10, 0.9, 0), (50, 50, 60, 60, 0.8, 1)
+    cases = {
+        "the other of two that score the same": ((a,), (b,), (a, b), (), (2, 0)),
+        "a weaker one that a better one drops": ((a,), (a, (*b[:4], 0.8, 0)), (a, (*b[:4], 0.8, 0)), (), (0, 1)),
+        "one that the detector has nowhere": ((a,), (b,), (a,), (), (0, 2)),
+        "the last of a level": ((a,), (a, far), (a, far), (far,), (1, 0)),
+        "the last of a level, of the detector": ((a, far), (a,), (a, far), (far,), (1, 0)),
+        "one that is not the last": ((a, far), (a,), (a, far), (a,), (0, 1)),
+        "the last of a level, of another class": ((a,), (a, (*far[:5], 2)), (a, far), (far,), (0, 1)),
+        "the last of a level, with another score": ((a,), (a, (*far[:4], 0.79, 1)), (a, far), (far,), (0, 1)),
+        "the last of a level, elsewhere": ((a,), (a, (50, 50, 60, 60.1, *far[4:])), (a, far), (far,), (0, 1)),
+    }
+    for name, (own, other, rows, last, (edge, unlike)) in cases.items():
+        candidates, total = found(*rows), Difference()
+        candidates.at_cut = torch.tensor([row in last for row in rows])
+        add_image(total, "x", found(*own), found(*other), edges, lambda candidates=candidates: candidates)
+        assert (total.on_the_edge, total.unlike) == (edge, unlike), name
+
+
+def test_candidates_of_a_detector():
+    model, data = detector("ATSS"), batch((90, 60))
+    (sample,) = model.test_step(copied(data))
+    for size in (None, (96, 128)):
+        every = candidates_of(model, data, size, 0.0)
+        assert not every.at_cut.all()
+        levels = int(every.at_cut.sum())
+        assert 1 <= levels <= 4  # of each level with more, the last alone
+        assert len(candidates_of(model, data, size, 0.01)) > len(every) > 100
+        assert int(candidates_of(model, data, size, 1.0).at_cut.sum()) > 300
+    assert model.on_predictions is None
+    every = candidates_of(model, data, None, 0.0)
+    same = (every.bboxes[None] == sample.pred_instances.bboxes[:, None]).all(dim=2)
+    assert same.any(dim=1).all()
+    model.postprocess.topk_per_level = 10**6
+    every = candidates_of(model, data, None, 1.0)
+    assert not every.at_cut.any()
+    model.postprocess.score_thr = 0.2
+    assert 0 < len(candidates_of(model, data, None, 1.0)) < len(every)

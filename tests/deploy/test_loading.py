@@ -17,7 +17,8 @@ from rdet.apis.inference import inference_detector, init_detector
 from rdet.commands import export as export_command
 from rdet.commands import infer
 from rdet.commands import test as evaluate
-from rdet.deploy.compare import Difference, Edges, add_image
+from rdet.deploy.compare import Difference, add_image
+from rdet.deploy.edges import Edges
 from rdet.deploy.export import ExportOptions, export_detector
 from rdet.deploy.loading import is_exported, load_exported
 from rdet.deploy.metadata import metadata_of

@@ -6,7 +6,8 @@ from exported_families import FAMILIES, batch, copied, detector
 from mmengine.structures import InstanceData
 from torchvision.ops import nms
 
-from rdet.deploy.compare import Difference, Edges, add_image
+from rdet.deploy.compare import Difference, add_image
+from rdet.deploy.edges import Edges
 from rdet.deploy.suppression import stays_by_nms
 from rdet.deploy.tensor_detector import TensorDetector
 from rdet.errors import ConfigError
