@@ -17,14 +17,13 @@ def translation() -> dict[Any, Any]:
         Each group is one of its classes, in which other groups' boxes score less than the least score: so boxes stay
         where they are, and a batch is not flattened.
         """
-        minus_one = op.Constant(value_float=-1.0)
-        if num_groups == 1:
-            of_groups = op.Unsqueeze(scores, op.Constant(value_ints=[1]))  # (N, 1, C)
-        else:
-            numbers = op.Constant(value_ints=list(range(num_groups)))
-            column = op.Unsqueeze(numbers, op.Constant(value_ints=[0, 2]))  # (1, G, 1)
-            is_own = op.Equal(op.Unsqueeze(groups, op.Constant(value_ints=[1])), column)  # (N, G, C)
-            of_groups = op.Where(is_own, op.Unsqueeze(scores, op.Constant(value_ints=[1])), minus_one)
+        of_groups = op.Unsqueeze(scores, op.Constant(value_ints=[1]))  # (N, 1, C)
+        if num_groups > 1:
+            # -1 everywhere, made of what is known only when it runs: a constant of this size would be in the file.
+            nothing = op.Sub(op.Cast(op.Less(of_groups, op.Constant(value_float=-2.0)), to=1), 1.0)
+            nothing = op.Expand(nothing, op.Constant(value_ints=[1, num_groups, 1]))  # (N, G, C)
+            own = op.Unsqueeze(groups, op.Constant(value_ints=[1]))
+            of_groups = op.ScatterElements(nothing, own, of_groups, axis=1)
         selected = op.NonMaxSuppression(
             boxes,
             of_groups,

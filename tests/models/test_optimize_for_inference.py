@@ -6,6 +6,7 @@ from small_detector import SIZE, config
 from torch import nn
 
 from rdet.models.backbones.torchvision_backbone import TorchvisionBackbone
+from rdet.models.backbones.unshuffling import UnshuffledStage
 from rdet.registry import MODELS
 
 
@@ -83,3 +84,31 @@ def test_what_is_compiled(detector):
     assert detector._compiled_call_impl is None
     for found, wanted in zip(outputs(detector), expected, strict=True):
         torch.testing.assert_close(found, wanted, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("size", "out_indices"), [("x1_0", (1, 2, 3)), ("x0_5", (2,))])
+def test_shufflenet_does_without_its_shuffles(size, out_indices, monkeypatch):
+    torch.manual_seed(0)
+    backbone = TorchvisionBackbone(f"shufflenet_v2_{size}", out_indices=out_indices).eval().double()
+    for module in backbone.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for values in (module.running_mean, module.weight.data, module.bias.data):
+                nn.init.uniform_(values, 0.5, 1.5)
+    images = torch.randn(2, 3, 64, 96).double()
+    with torch.no_grad():
+        expected = backbone(images)
+        backbone.fold_norms()
+        monkeypatch.setattr("torchvision.models.shufflenetv2.channel_shuffle", None)  # not called
+        for found, wanted in zip(backbone(images), expected, strict=True):
+            torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_an_activation_that_tells_channels_apart_keeps_the_shuffles():
+    backbone = TorchvisionBackbone("shufflenet_v2_x1_0", act_cfg={"type": "PReLU"}).eval()
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = backbone(images)
+        backbone.fold_norms()
+        for found, wanted in zip(backbone(images), expected, strict=True):
+            torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+    assert not any(isinstance(module, UnshuffledStage) for module in backbone.modules())

@@ -152,6 +152,34 @@ def test_a_batch_at_once_gives_what_each_image_gives(name, options, more, with_q
     assert len(expected[0]) > 0
 
 
+@pytest.mark.parametrize("more", [{}, {"rank_by": "class_score"}, {"best_class_only": True}])
+def test_an_export_ranks_priors_first_and_finds_the_same(more, monkeypatch):
+    predictions, priors = predictions_of(with_quality=True)
+    rule = build("NMSPostprocess", score_thr=0.3, topk_per_level=20, **more)
+    limits = torch.tensor([[96.0, 64.0] * 2] * len(predictions.logits))
+    assert max(predictions.level_lengths) > 20
+    usual = rule.candidates(predictions, priors, CODER, limits)
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    monkeypatch.setattr(torch.Tensor, "topk", looked_at := _Looks(torch.Tensor.topk))
+    for found, wanted in zip(rule.candidates(predictions, priors, CODER, limits), usual, strict=True):
+        assert torch.equal(found, wanted)
+    assert max(looked_at.sizes) == max(*predictions.level_lengths, 20 * predictions.logits.shape[2])
+
+
+class _Looks:
+    """A topk that notes the length of the rows that it is given."""
+
+    def __init__(self, topk):
+        self.sizes, self._topk = [], topk
+
+    def __get__(self, tensor, _):
+        def topk(*args, **options):
+            self.sizes.append(tensor.shape[1])
+            return self._topk(tensor, *args, **options)
+
+        return topk
+
+
 def test_a_class_with_a_suppression_of_its_own_is_asked_for_each_image(monkeypatch):
     class Own(MODELS.get("NMSPostprocess")):
         def suppress(self, boxes, scores, labels):

@@ -16,6 +16,7 @@ from rdet.models.activations import replace_relu
 from rdet.models.backbones.base import Backbone
 from rdet.models.backbones.dry_run import forward_on_meta, is_channels_last, stage_of, stride_of
 from rdet.models.backbones.folding import fold_norms
+from rdet.models.backbones.unshuffling import in_original_order, unshuffle
 from rdet.registry import MODELS
 from rdet.schema import Count, Natural
 
@@ -130,8 +131,9 @@ class TorchvisionBackbone(Backbone):
         return [[attrgetter(name)(self) for name in stage] for stage in self._stages]
 
     def fold_norms(self) -> None:
-        """Make batch normalisation part of the convolutions for good, for inference."""
+        """Make batch normalisation part of the convolutions for good, for inference, and do without shuffles."""
         fold_norms(self)
+        unshuffle(self)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         maps = []
@@ -140,7 +142,7 @@ class TorchvisionBackbone(Backbone):
                 for layer in layers:
                     x = layer(x)
                 if stage - 1 in self.out_indices:
-                    maps.append(x)
+                    maps.append(in_original_order(x, layers[-1]))
         # (N, H, W, C) -> (N, C, H, W)
         return [x.permute(0, 3, 1, 2) for x in maps] if self._channels_last else maps
 
