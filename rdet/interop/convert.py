@@ -39,7 +39,8 @@ ORIGINS = ("mmdet", "detectron2", "torchvision", "nanodet", "yolox")
 TARGETS = ("rdet", "mmdet", "yolox")
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".pkl", ".ckpt", ".onnx")
 _REMEDY = "; take another checkpoint"
-_PARTS_OF_MMDETECTION = ("backbone", "neck", "bbox_head")  # a running normaliser is none of them
+# What a running normaliser keeps is none of them.
+_PARTS_OF_MMDETECTION = ("backbone.", "neck.", "bbox_head.", "criterion.loss_")
 
 
 def open_checkpoint(source: str | Path, origin: str = "auto", style: str | None = None) -> Mapping[str, Any]:
@@ -257,6 +258,8 @@ def _from_mmdetection(
         )
     if not source and "anchor-based" in Path(path).name.replace("_", "-"):
         source = {"model": {"bbox_head": {"anchor_type": "anchor_based"}}}
+    if not source and any(name.startswith("criterion.") for name in state):
+        source = {"model": {"bbox_head": {"loss_cls": {"type": "GHMC"}}}}
     if style is None:
         style = "caffe" if "caffe" in Path(path).name else "pytorch"
         if not _says_style(source):
@@ -354,7 +357,7 @@ def _as_mmdetection(content: Mapping[str, Any], weights: Mapping[str, Tensor], s
     family = architecture.family
     if " or " in family:  # the names are the same; the config knows
         family = _family_of_config(saved_config(content, source), source)
-    weights = {name: value for name, value in weights.items() if name.partition(".")[0] in _PARTS_OF_MMDETECTION}
+    weights = {name: value for name, value in weights.items() if name.startswith(_PARTS_OF_MMDETECTION)}
     return {
         "meta": {"dataset_meta": {"classes": classes}, "CLASSES": classes},
         "state_dict": to_mmdetection(weights, family),
@@ -369,7 +372,7 @@ def _of_whole(weights: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Mappin
 
 
 def _of_network(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value for name, value in weights.items() if name.partition(".")[0] in _PARTS_OF_MMDETECTION}
+    return {name: value for name, value in weights.items() if name.startswith(_PARTS_OF_MMDETECTION)}
 
 
 def _with_classes(content: Mapping[str, Any], converted: dict[str, Any]) -> dict[str, Any]:

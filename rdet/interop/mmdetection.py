@@ -43,6 +43,13 @@ FAMILIES = tuple(_LAYERS)
 # Names of FCOS's last layers before MMDetection 2.0, and the centerness branch's of its time.
 _OLD_FCOS = {"fcos_cls": "conv_cls", "fcos_reg": "conv_reg", "fcos_centerness": "conv_centerness"}
 
+# GHM's densities, and the borders of their bins: constants that MMDetection stores, of which the last is moved.
+_DENSITIES = {
+    "bbox_head.loss_cls.acc_sum": "criterion.loss_cls.density.mean",
+    "bbox_head.loss_bbox.acc_sum": "criterion.loss_bbox.density.mean",
+}
+_BORDERS = {"bbox_head.loss_cls.edges": 1 + 1e-6, "bbox_head.loss_bbox.edges": 1e3}
+
 # The values of a side's distribution, 0 to reg_max: a constant that MMDetection stores.
 _INTEGRAL = "bbox_head.integral.project"
 
@@ -69,7 +76,7 @@ def from_mmdetection(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Ar
     if architecture.family == "FCOS":
         state = {_with_layer(name, _OLD_FCOS): value for name, value in state.items()}
     levels = _count(state, "neck.lateral_convs.")
-    state = {name: value for name, value in state.items() if name != _INTEGRAL}
+    state = {name: value for name, value in state.items() if name not in {_INTEGRAL, *_BORDERS}}
     weights, unknown = renamed(state, lambda name: _to_rdet(name, architecture.family, levels))
     if unknown:
         raise CheckpointError(f"rdet's {architecture} has no {few(unknown, 3)}{_why(unknown)}")
@@ -97,11 +104,18 @@ def to_mmdetection(state: Mapping[str, Tensor], family: str) -> dict[str, Tensor
     if family == "GFL":
         reg_max = state["bbox_head.conv_reg.weight"].shape[0] // 4 - 1
         weights[_INTEGRAL] = torch.linspace(0, reg_max, reg_max + 1)
+    for borders, last in _BORDERS.items():
+        density = weights.get(borders.replace("edges", "acc_sum"))
+        if density is not None:
+            weights[borders] = torch.linspace(0, 1, len(density) + 1)
+            weights[borders][-1] = last
     return weights
 
 
 def _to_rdet(name: str, family: str, levels: int) -> str | None:
     part, *rest = name.split(".")
+    if name in _DENSITIES:
+        return _DENSITIES[name]
     if part == "backbone":
         return name if rest[0].startswith(("conv1", "bn1", "layer")) and not _deformable(name) else None
     if part == "neck" and len(rest) == 4 and rest[2] == "conv":
@@ -114,6 +128,8 @@ def _to_rdet(name: str, family: str, levels: int) -> str | None:
 
 def _to_mmdet(name: str, family: str, levels: int) -> str | None:
     part, *rest = name.split(".")
+    if part == "criterion":
+        return next((theirs for theirs, ours in _DENSITIES.items() if ours == name), None)
     if part == "backbone":
         return name
     if part == "neck" and len(rest) == 3:

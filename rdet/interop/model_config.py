@@ -17,6 +17,7 @@ _BGR_OF_DETECTRON = {"mean": [102.9801, 115.9465, 122.7717], "std": [1.0, 1.0, 1
 # Switches of FCOS's head in MMDetection, off at first, on in its released second version.
 _SECOND_FCOS = ("norm_on_bbox", "centerness_on_reg", "center_sampling")
 _FIRST_FCOS_CONFIG = "configs/fcos/r50_fpn_iccv2019_1x_coco_mmdet.py"
+_GHM_CONFIG = "configs/ghm/r50_fpn_1x_coco_mmdet.py"
 _SECOND_FCOS_CONFIG = "configs/fcos/r50_fpn_1x_coco_mmdet.py"
 
 
@@ -40,6 +41,9 @@ def mmdetection_config(architecture: Architecture, source: Mapping[str, Any], st
         head = head or dict.fromkeys(_SECOND_FCOS, architecture.head_bias)
         path = _SECOND_FCOS_CONFIG if head.get("norm_on_bbox") else _FIRST_FCOS_CONFIG
         options |= _fcos(head, architecture.head_bias)
+    if (head.get("loss_cls") or {}).get("type") == "GHMC":
+        path = _GHM_CONFIG
+        options |= _ghm(head)
     if head.get("anchor_type") == "anchor_based":
         options |= _tood_on_anchors(head)
     options |= _input(_input_of(source) or _usual_input(style, path == _FIRST_FCOS_CONFIG))
@@ -139,6 +143,17 @@ def _fcos(head: Mapping[str, Any], bias: bool) -> dict[str, Any]:
         "model.bbox_head.quality_tower": "reg" if head.get("centerness_on_reg") else "cls",
         "model.bbox_head.conv_bias": bias,
         "model.assigner.center_sampling_radius": 1.5 if head.get("center_sampling") else None,
+    }
+
+
+def _ghm(head: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what GHM's losses are made with; what the source does not say stays the config's."""
+    return {
+        f"model.{slot}.{key}": losses[key]
+        for slot in ("loss_cls", "loss_bbox")
+        for losses in (head.get(slot) or {},)
+        for key in ("bins", "momentum", "mu", "loss_weight")
+        if key in losses
     }
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rdet.errors import ConfigError
+from rdet.interop.zoo_heads import OF_GHM
 from rdet.messages import nearest
 
 _MMDETECTION = "https://download.openmmlab.com/mmdetection/v2.0/"
@@ -238,6 +239,7 @@ RELEASES = {
     release.name: release
     for project, base, algorithm, table in (
         ("mmdet", _MMDETECTION, "sha256", _OF_MMDETECTION),
+        ("mmdet", _MMDETECTION, "sha256", OF_GHM),
         ("mmdet", _MMDETECTION_3, "sha256", _OF_MMDETECTION_3),
         ("detectron2", _DETECTRON2, "md5", _OF_DETECTRON2),
         ("torchvision", _TORCHVISION, "sha256", _OF_TORCHVISION),

@@ -44,6 +44,11 @@ class AllPriors:
         self.logits = predictions.logits
         self.priors = priors
 
+    @property
+    def level_lengths(self) -> list[int]:
+        """Number of priors of each level; they sum to A."""
+        return self._predictions.level_lengths
+
     @cached_property
     def labels(self) -> Tensor:
         """(N, A) int64, a class, ``BACKGROUND`` or ``IGNORE``."""

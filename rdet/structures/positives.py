@@ -103,6 +103,17 @@ class Positives:
         """(P, 4) the priors themselves."""
         return self._priors[self.prior]
 
+    @property
+    def level_lengths(self) -> list[int]:
+        """Number of priors of each level; they sum to A."""
+        return self._predictions.level_lengths
+
+    @cached_property
+    def level(self) -> Tensor:
+        """(P,) int64, the level of each, from 0."""
+        ends = torch.tensor(self.level_lengths).cumsum(0).to(self.prior.device, non_blocking=True)
+        return torch.searchsorted(ends, self.prior, right=True)
+
     @cached_property
     def boxes(self) -> Tensor:
         """(P, 4) the ground truth box of each."""

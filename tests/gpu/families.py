@@ -20,6 +20,7 @@ FAMILIES = (
         "vfnet/r50_fpn_1x_coco_mmdet",
         "tood/r50_fpn_1x_coco_mmdet",
         "gfl/r50_fpn_1x_coco_mmdet",
+        "ghm/r50_fpn_1x_coco_mmdet",
     ),
 )
 HEIGHT, WIDTH, CLASSES = 256, 320, 80

@@ -40,6 +40,12 @@ def _tensor(name: str, shape: tuple[int, ...], generator: torch.Generator, dampe
         return torch.tensor(0)
     if kind == "project":  # GFL's constant
         return torch.linspace(0, shape[0] - 1, shape[0])
+    if kind == "acc_sum":  # GHM's densities, which begin at 0
+        return torch.zeros(shape)
+    if kind == "edges":  # of their bins
+        edges = torch.linspace(0, 1, shape[0])
+        edges[-1] = 1e3 if "loss_bbox" in name else 1 + 1e-6
+        return edges
     if kind == "scale":
         return torch.ones(shape)
     if kind == "running_mean":

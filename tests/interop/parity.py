@@ -85,6 +85,8 @@ class Source:
         return {name: tuple(value.shape) for name, value in to_mmdetection(model.state_dict(), self.family).items()}
 
     def _path(self, shapes: Mapping[str, Sequence[int]] | None) -> str:
+        if "ghm" in self.name:
+            return "configs/ghm/r50_fpn_1x_coco_mmdet.py"
         first = self.family == "FCOS" and not self._second_fcos(shapes)
         return f"configs/{self.family.lower()}/r50_fpn_{'iccv2019_' if first else ''}1x_coco_mmdet.py"
 

@@ -93,6 +93,23 @@ def test_first_head_of_fcos(convert):
     assert found.param_scheduler == ours.param_scheduler
 
 
+GHM = """
+model = dict(
+    bbox_head=dict(
+        loss_cls=dict(_delete_=True, type="GHMC", bins=30, momentum=0.75, use_sigmoid=True, loss_weight=1.0),
+        loss_bbox=dict(_delete_=True, type="GHMR", mu=0.02, bins=10, momentum=0.7, loss_weight=10.0),
+    )
+)
+"""
+
+
+def test_ghm(convert):
+    ours = load_config(ROOT / "configs" / "ghm" / "r50_fpn_1x_coco_mmdet.py")
+    assert flatten(with_defaults(convert(changes=GHM).model)) == flatten(with_defaults(ours.model))
+    with pytest.raises(ConfigError, match="GHM's and the other is not"):
+        convert(changes=GHM.replace("GHMR", "L1Loss").replace("mu=0.02, bins=10, momentum=0.7, ", ""))
+
+
 def sample(height, width, boxes, labels):
     size = (height, width)
     of_image = DetDataSample(metainfo={"img_shape": size, "ori_shape": size, "scale_factor": (1.0, 1.0), "img_id": 0})
@@ -241,7 +258,10 @@ REFUSED = [
     ("model = dict(bbox_head=dict(typo=1))", "model.bbox_head.typo: rdet has nothing for the key 'typo' of"),
     ("model = dict(train_cfg=dict(typo=1))", "model.train_cfg.typo: rdet has nothing for the key 'typo'"),
     ("model = dict(test_cfg=dict(typo=1))", "model.test_cfg.typo: rdet has nothing for the key 'typo'"),
-    ("model = dict(bbox_head=dict(loss_cls=dict(_delete_=True, type='GHMC')))", "loss_cls: MMDetection's GHMC has no"),
+    (
+        "model = dict(bbox_head=dict(loss_cls=dict(_delete_=True, type='Seesaw')))",
+        "loss_cls: MMDetection's Seesaw has no",
+    ),
     ("model = dict(bbox_head=dict(loss_cls=dict(typo=1)))", "loss_cls.typo: rdet has nothing for the key 'typo'"),
     ("model = dict(bbox_head=dict(loss_cls=dict(activated=True)))", "loss_cls.activated is True; this head gives logi"),
     (
@@ -606,7 +626,7 @@ def _configs_of_mmdetection():
         if spec is None or spec.origin is None:
             return []
         folder = Path(spec.origin).parent / ".mim" / "configs"
-    families = [family.lower() for family in FAMILIES]
+    families = [*(family.lower() for family in FAMILIES), "ghm"]
     files = sorted(path for family in families for path in (Path(folder) / family).glob("*.py"))
     return [path for path in files if path.name != "retinanet_tta.py"]  # which has no model
 
@@ -629,4 +649,4 @@ def test_all_configs_of_mmdetection(tmp_path):
     assert {
         name for name in refused if not any(part in name for part in ("dconv", "mdconv", "-dcn", "res2net"))
     } == set()
-    assert len(files) - len(refused) == 56
+    assert len(files) - len(refused) == 60

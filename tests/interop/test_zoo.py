@@ -13,7 +13,7 @@ from rdet.interop.zoo import RELEASES, is_name, release, release_of_file
 def test_how_many_of_each():
     counts = Counter(re.match(r"\w+://[a-z]+", name)[0] for name in RELEASES)
     assert counts == {
-        "mmdet://retinanet": 17,
+        "mmdet://retinanet": 21,
         "mmdet://fcos": 6,
         "mmdet://atss": 2,
         "mmdet://gfl": 4,

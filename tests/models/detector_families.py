@@ -6,6 +6,11 @@ ONE_PRIOR = {"type": "AnchorGenerator", "octave_base_scale": 8, "scales_per_octa
 DISTANCES = {"anchor_generator": ONE_PRIOR, "bbox_coder": {"type": "DistancePointBBoxCoder"}}
 FAMILIES = {
     "retinanet": {},
+    "ghm": {
+        "loss_cls": {"type": "GHMC", "bins": 4},
+        "loss_bbox": {"type": "GHMR", "bins": 4},
+        "normalizer": {"type": "NoNormalizer"},
+    },
     "atss": {
         "bbox_head": {"type": "ATSSHead", "feat_channels": 16, "stacked_convs": 1},
         "anchor_generator": ONE_PRIOR,

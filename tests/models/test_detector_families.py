@@ -30,6 +30,7 @@ def test_training_step_of_no_family_waits_for_the_device(family, padding):
 
 
 ASSIGNERS = {
+    "ghm": [{"type": "ATSSAssigner"}],
     "atss": [{"type": "ATSSAssigner"}],
     "fcos": [{"type": "FCOSAssigner"}, {"type": "FCOSAssigner", "center_sampling_radius": None}],
     "gfl": [{"type": "ATSSAssigner"}, {"type": "SimOTAAssigner"}],

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from rdet.models.losses.normalizers import BatchNormalizer, EMANormalizer, ImageNormalizer
+from rdet.models.losses.normalizers import BatchNormalizer, EMANormalizer, ImageNormalizer, NoNormalizer
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,7 @@ def test_divisors(num_pos, by_batch, by_image):
     num_pos = torch.tensor(num_pos, dtype=torch.int64)
     assert BatchNormalizer()(num_pos).tolist() == by_batch
     assert ImageNormalizer()(num_pos).tolist() == by_image
+    assert NoNormalizer()(num_pos).tolist() == [1.0] * len(num_pos)
     assert BatchNormalizer()(num_pos).dtype == ImageNormalizer()(num_pos).dtype == torch.float32
 
 

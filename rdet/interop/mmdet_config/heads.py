@@ -121,12 +121,17 @@ def _free(head: Entry) -> bool:
 def _retina(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
     slots, clip = _on_anchors(head, around, "RetinaHead", _NINE, None)
     decoded = head.take("reg_decoded_bbox", False)
+    default = {"type": "CrossEntropyLoss", "use_sigmoid": True}
+    of_classes = loss_cls(head.required("loss_cls", default), ("FocalLoss", "CrossEntropyLoss", "GHMC"))
+    of_boxes = loss_bbox(head.required("loss_bbox", {"type": "SmoothL1Loss", "beta": 1 / 9}), decoded)
+    if (of_classes["type"] == "GHMC") != (of_boxes["type"] == "GHMR"):
+        head.refuse("is GHM's and the other is not; rdet divides the two losses alike", "loss_cls and loss_bbox")
     return {
         **slots,
         "assigner": assigner(around.assigner(head), "MaxIoUAssigner", around.padding("ignored")),
-        "loss_cls": _hard_loss(head, {"type": "CrossEntropyLoss", "use_sigmoid": True}),
-        "loss_bbox": loss_bbox(head.required("loss_bbox", {"type": "SmoothL1Loss", "beta": 1 / 9}), decoded),
-        "normalizer": _per_image(),
+        "loss_cls": of_classes,
+        "loss_bbox": of_boxes,
+        "normalizer": {"type": "NoNormalizer"} if of_classes["type"] == "GHMC" else _per_image(),
     }, _clipped(clip)
 
 

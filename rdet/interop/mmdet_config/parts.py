@@ -62,7 +62,13 @@ def _varifocal(entry: Entry) -> Cfg:
     return {"type": "VarifocalLoss", "alpha": entry.take("alpha", 0.75), "gamma": entry.take("gamma", 2.0)}
 
 
+def _ghm_classes(entry: Entry) -> Cfg:
+    entry.expect("use_sigmoid", True, "rdet has sigmoids alone")
+    return {"type": "GHMC", "bins": entry.take("bins", 10), "momentum": entry.take("momentum", 0)}
+
+
 _CLASS_LOSSES = {
+    "GHMC": _ghm_classes,
     "FocalLoss": _focal,
     "CrossEntropyLoss": _cross_entropy,
     "QualityFocalLoss": _quality_focal,
@@ -124,11 +130,17 @@ def _balanced_l1(entry: Entry) -> Cfg:
     return {"type": "BalancedL1Loss", "alpha": entry.take("alpha", 0.5), "gamma": entry.take("gamma", 1.5)}
 
 
+def _ghm_boxes(entry: Entry) -> Cfg:
+    numbers = {key: entry.take(key, value) for key, value in {"mu": 0.02, "bins": 10, "momentum": 0}.items()}
+    return {"type": "GHMR", **numbers, "loss_weight": 1.0}
+
+
 _DECODED: dict[str, Callable[[Entry], Cfg]] = {"IoULoss": _iou, "GIoULoss": _overlap, "DIoULoss": _overlap}
 _ENCODED: dict[str, Callable[[Entry], Cfg]] = {
     "L1Loss": lambda entry: {"type": "L1Loss"},
     "SmoothL1Loss": _smooth_l1,
     "BalancedL1Loss": _balanced_l1,
+    "GHMR": _ghm_boxes,
 }
 
 

@@ -93,6 +93,15 @@ class ImageNormalizer(Normalizer):
 
 
 @MODELS.register_module()
+class NoNormalizer(Normalizer):
+    """No division, for losses that are divided already, as GHM's are."""
+
+    def __call__(self, num_pos: Tensor) -> Tensor:
+        """Return ones (N,)."""
+        return torch.ones_like(num_pos, dtype=torch.float32)
+
+
+@MODELS.register_module()
 class EMANormalizer(nn.Module, Normalizer):
     """A running mean of the positives of the batches, as in Detectron2's RetinaNet.
 

@@ -1,0 +1,21 @@
+"""Released detectors of MMDetection with further heads; see :mod:`rdet.interop.zoo`."""
+
+# Name of the config in MMDetection 3 -> published box AP on COCO val2017, and where the weights are.
+OF_GHM = {
+    "retinanet_r50_fpn_ghm-1x_coco": (
+        37.0,
+        "ghm/retinanet_ghm_r50_fpn_1x_coco/retinanet_ghm_r50_fpn_1x_coco_20200130-a437fda3.pth",
+    ),
+    "retinanet_r101_fpn_ghm-1x_coco": (
+        39.1,
+        "ghm/retinanet_ghm_r101_fpn_1x_coco/retinanet_ghm_r101_fpn_1x_coco_20200130-c148ee8f.pth",
+    ),
+    "retinanet_x101-32x4d_fpn_ghm-1x_coco": (
+        40.7,
+        "ghm/retinanet_ghm_x101_32x4d_fpn_1x_coco/retinanet_ghm_x101_32x4d_fpn_1x_coco_20200131-e4333bd0.pth",
+    ),
+    "retinanet_x101-64x4d_fpn_ghm-1x_coco": (
+        41.4,
+        "ghm/retinanet_ghm_x101_64x4d_fpn_1x_coco/retinanet_ghm_x101_64x4d_fpn_1x_coco_20200131-dd381cef.pth",
+    ),
+}
