@@ -39,7 +39,7 @@ class Coverage(NamedTuple):
 def check_anchors(model, config: str) -> None:
     """Raise ConfigError if other parts of a detector read the strides from the sizes of its priors."""
     generator, coder = model.anchor_generator, model.bbox_coder
-    if not isinstance(generator, AnchorGenerator | FittedAnchorGenerator) or coder.encoding != "deltas":
+    if not isinstance(generator, AnchorGenerator | FittedAnchorGenerator) or coder.encoding not in ("deltas", "cells"):
         raise ConfigError(
             f"{config}: the sizes of priors are not free with {type(generator).__name__} and {type(coder).__name__}, "
             "which stand for strides; take a config with anchors, such as a RetinaNet's"

@@ -135,12 +135,11 @@ def _evaluate_what_was_not(loop, done: int, last: int) -> None:
 
 
 def _begin_iteration(loop) -> None:
-    """Seed an iteration, and tell the parts of the data preprocessor that change with it which one it is."""
+    """Seed an iteration, and tell the parts of the model that change with it which one it is."""
     _seed_iteration(loop)
     runner = loop.runner
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    preprocessor = getattr(model, "data_preprocessor", None)
-    for module in preprocessor.modules() if preprocessor is not None else ():
+    for module in model.modules():
         if hasattr(module, "set_iteration"):
             module.set_iteration(loop.iter, runner.seed)
 

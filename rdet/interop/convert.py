@@ -28,11 +28,12 @@ from rdet.interop.nanodet_onnx import read_nanodet_onnx
 from rdet.interop.onnx_file import OnnxFile
 from rdet.interop.rtmdet import from_rtmdet, is_rtmdet, to_rtmdet
 from rdet.interop.saved_config import saved_config
+from rdet.interop.source_config import source_config
 from rdet.interop.torchvision import convert_fcos_state_dict, convert_retinanet_state_dict
+from rdet.interop.yolov3 import from_yolov3, is_yolov3, to_yolov3
 from rdet.interop.yolox import from_yolox, is_yolox, to_yolox
 from rdet.interop.yolox_onnx import is_yolox_onnx, read_yolox_onnx
 from rdet.interop.zoo import check_name, is_name, release, release_of_file
-from rdet.literal_config import literal_config
 from rdet.messages import few
 
 ORIGINS = ("mmdet", "detectron2", "torchvision", "nanodet", "yolox")
@@ -160,7 +161,7 @@ def convert_checkpoint(
     converted = "converted_from" in meta_in(content)
     if target == "rdet" and not converted:
         if architecture_of(weights) or class_layers(weights):
-            known = architecture_of(weights) or is_yolox(weights, "rdet") or is_rtmdet(weights, "rdet")
+            known = architecture_of(weights) or is_yolox(weights, "rdet") or _to_mmdet_of_whole(weights)
             other = ", or convert it with --to mmdet" if known else ""
             raise CheckpointError(
                 f"{source} is a checkpoint of rdet already: nothing to convert; use it as it is{other}"
@@ -170,8 +171,8 @@ def convert_checkpoint(
     if is_yolox(weights, "rdet") and target != "rdet":
         renamed = to_yolox(_of_network(weights), target)
         content = _with_classes(content, {"state_dict": renamed}) if target == "mmdet" else {"model": renamed}
-    elif is_rtmdet(weights, "rdet") and target == "mmdet":
-        content = _with_classes(content, {"state_dict": to_rtmdet(_of_network(weights))})
+    elif target == "mmdet" and (convert := _to_mmdet_of_whole(weights)) is not None:
+        content = _with_classes(content, {"state_dict": convert(_of_network(weights))})
     elif target == "mmdet":
         content = _as_mmdetection(content, weights, str(source))
     elif target == "yolox":
@@ -247,7 +248,7 @@ def _from_mmdetection(
         converted = convert(content, weights, path)
         return converted._replace(classes=_classes(meta, converted.num_classes))
     state, architecture = from_mmdetection(weights)
-    source = _source_config(meta, path)
+    source = source_config(meta, path)
     released = release_of_file(Path(path).name) is not None
     if not source and not released:
         print_log(
@@ -319,18 +320,6 @@ _CONVERTERS = {
 }
 
 
-def _source_config(meta: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Read the config that MMDetection 3 stores as ``cfg`` and 2 as ``config``; nothing if it is not plain."""
-    text = meta.get("cfg") or meta.get("config")
-    if not isinstance(text, str):
-        return {}
-    try:
-        return literal_config(text)
-    except CheckpointError as error:
-        print_log(f"the config in {path} is not used: {error}", "current", level=30)
-        return {}
-
-
 def _says_style(source: Mapping[str, Any]) -> bool:
     model = source.get("model")
     backbone = model.get("backbone") if isinstance(model, Mapping) else None
@@ -368,7 +357,16 @@ def _of_whole(weights: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Mappin
     """Find the converter of MMDetection's detectors whose names are those of one network; None of the others."""
     if is_yolox(weights, "mmdet"):
         return from_yolox
+    if is_yolov3(weights, "mmdet"):
+        return from_yolov3
     return from_rtmdet if is_rtmdet(weights, "mmdet") else None
+
+
+def _to_mmdet_of_whole(weights: Mapping[str, Any]) -> Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None:
+    """Find what makes them MMDetection's, of rdet's detectors whose names are those of one network."""
+    if is_rtmdet(weights, "rdet"):
+        return to_rtmdet
+    return to_yolov3 if is_yolov3(weights, "rdet") else None
 
 
 def _of_network(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -46,9 +46,9 @@ def mmdetection_config(architecture: Architecture, source: Mapping[str, Any], st
         options |= _ghm(head)
     if head.get("anchor_type") == "anchor_based":
         options |= _tood_on_anchors(head)
-    options |= _input(_input_of(source) or _usual_input(style, path == _FIRST_FCOS_CONFIG))
+    options |= input_options(input_of(source) or _usual_input(style, path == _FIRST_FCOS_CONFIG))
     options |= _neck(model.get("neck") or {}) | _anchors(architecture.family, head)
-    options |= _postprocess(model.get("test_cfg") or source.get("test_cfg") or {})
+    options |= postprocess_options(model.get("test_cfg") or source.get("test_cfg") or {})
     return config_of_repository(path, options)
 
 
@@ -63,7 +63,9 @@ def detectron2_config(
         style: Its zoo's backbones are ``'caffe'``.
     """
     mean, std = statistics or (_BGR["mean"], _BGR["std"])
-    options = dict(architecture.options) | _backbone(style) | _input({"mean": mean, "std": std, "bgr_to_rgb": False})
+    options = (
+        dict(architecture.options) | _backbone(style) | input_options({"mean": mean, "std": std, "bgr_to_rgb": False})
+    )
     options["model.loss_bbox"] = {"_delete_": True, "type": "SmoothL1Loss", "beta": 0.1}
     options["model.normalizer"] = {"_delete_": True, "type": "EMANormalizer"}
     return config_of_repository("configs/retinanet/r50_fpn_1x_coco.py", options)
@@ -93,11 +95,12 @@ def _backbone(style: str) -> dict[str, Any]:
     }
 
 
-def _input(values: Mapping[str, Any]) -> dict[str, Any]:
+def input_options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a network expects of its input as options."""
     return {f"model.data_preprocessor.{key}": value for key, value in values.items()}
 
 
-def _input_of(source: Mapping[str, Any]) -> dict[str, Any] | None:
+def input_of(source: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return what MMDetection's config says of the input: in 3.x with the model, in 2.x as ``img_norm_cfg``."""
     values = (source.get("model") or {}).get("data_preprocessor") or source.get("img_norm_cfg") or {}
     if "mean" not in values or "std" not in values:
@@ -182,7 +185,7 @@ def _tood_on_anchors(head: Mapping[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _postprocess(test_cfg: Mapping[str, Any]) -> dict[str, Any]:
+def postprocess_options(test_cfg: Mapping[str, Any]) -> dict[str, Any]:
     """Return MMDetection's ``test_cfg`` as options; what it does not say stays the config's."""
     nms = test_cfg.get("nms") or {}
     if nms.get("type", "nms") != "nms":

@@ -37,7 +37,7 @@ def build_activation(act_cfg: dict[str, Any], where: str) -> nn.Module:
 
 
 def replace_relu(network: nn.Module, act_cfg: dict[str, Any], where: str) -> None:
-    """Put another activation in the place of each ReLU of a network.
+    """Put another activation in the place of each ReLU, or ReLU6, of a network.
 
     Args:
         network: The network, changed in place.
@@ -49,7 +49,7 @@ def replace_relu(network: nn.Module, act_cfg: dict[str, Any], where: str) -> Non
     found = 0
     for parent in list(network.modules()):
         for name, child in parent.named_children():
-            if type(child) is nn.ReLU:
+            if type(child) in (nn.ReLU, nn.ReLU6):
                 setattr(parent, name, build_activation(act_cfg, where))
                 found += 1
     if not found:

@@ -14,6 +14,9 @@ Cfg = dict[str, Any]
 # Of YOLOX's layers (Ge et al., arXiv:2107.08430, as in its code).
 BATCH_NORM: Cfg = {"type": "BN", "momentum": 0.03, "eps": 0.001}
 SILU: Cfg = {"type": "SiLU"}
+# Of YOLOv2's and YOLOv3's (Redmon and Farhadi, 2017 and 2018).
+DARKNET_NORM: Cfg = {"type": "BN"}
+LEAKY: Cfg = {"type": "LeakyReLU", "negative_slope": 0.1}
 
 
 class ConvFactory:
@@ -50,7 +53,7 @@ class ConvFactory:
 
 
 class DarknetBlock(nn.Module):
-    """A 1x1 and a 3x3 convolution (YOLOv3, Redmon and Farhadi, 2018), of one width.
+    """A 1x1 and a 3x3 convolution (YOLOv3, Redmon and Farhadi, 2018).
 
     Shapes: (N, C, H, W) -> the same.
 
@@ -58,12 +61,14 @@ class DarknetBlock(nn.Module):
         channels: C.
         make: Makes the convolutions.
         add_identity: Whether the input is added to the output.
+        middle: Channels between the two: C in YOLOX, half of it in YOLOv3. None: C.
     """
 
-    def __init__(self, channels: int, make: ConvFactory, add_identity: bool = True):
+    def __init__(self, channels: int, make: ConvFactory, add_identity: bool = True, middle: int | None = None):
         super().__init__()
-        self.conv1 = make.plain(channels, channels)
-        self.conv2 = make.spatial(channels, channels)
+        middle = channels if middle is None else middle
+        self.conv1 = make.plain(channels, middle)
+        self.conv2 = make.spatial(middle, channels)
         self.add_identity = add_identity
 
     def forward(self, x: Tensor) -> Tensor:

@@ -64,6 +64,12 @@ class AllPriors:
         index = (self.positives.image, self.positives.prior)
         return quality.new_zeros(self.labels.shape).index_put(index, quality)
 
+    def at_positives(self, loss: Tensor) -> Tensor:
+        """Put a loss (P,) of the positives at their priors: (N, A), 0 elsewhere."""
+        index = (self.positives.image, self.positives.prior)
+        counted = loss * self.positives.weight  # a repeat adds 0
+        return counted.new_zeros(self.labels.shape).index_put(index, counted, accumulate=True)
+
     def of_objects(self) -> "AllPriors":
         """Show the same priors with one class, object: its logits are those of the head's quality branch.
 

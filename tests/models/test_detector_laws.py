@@ -63,6 +63,23 @@ HEADS = {
         "loss_obj": {"type": "CrossEntropyLoss"},
         "loss_l1": {"type": "L1Loss"},
     },
+    "YOLOHead": {
+        "bbox_head": {"type": "YOLOHead"},
+        "bbox_coder": {"type": "YOLOBBoxCoder"},
+        "loss_cls": {"type": "PositiveCrossEntropyLoss"},
+        "quality": {"type": "UnitQuality"},
+        "loss_bbox": {"type": "CellBoxLoss"},
+        "loss_obj": {"type": "CrossEntropyLoss"},
+        "normalizer": {"type": "SumNormalizer"},
+    },
+    "YOLOv2Head": {
+        "bbox_head": {"type": "YOLOv2Head"},
+        "bbox_coder": {"type": "YOLOBBoxCoder"},
+        "loss_cls": {"type": "PositiveSoftmaxLoss"},
+        "loss_bbox": {"type": "SquaredCellBoxLoss"},
+        "loss_obj": {"type": "SquaredObjectLoss"},
+        "normalizer": {"type": "ImageCountNormalizer"},
+    },
     "DSSDHead": {
         "bbox_head": {"type": "DSSDHead", "module_channels": 8, "middle_channels": 4},
         "loss_cls": {"type": "SoftmaxFocalLoss", "alpha": None, "gamma": 0.0},
@@ -98,7 +115,7 @@ HEADS = {
     },
 }
 ASSIGNERS = ["MaxIoUAssigner", "ATSSAssigner", "FCOSAssigner", "TaskAlignedAssigner", "SimOTAAssigner"]
-ASSIGNERS += ["DynamicSoftLabelAssigner"]
+ASSIGNERS += ["DynamicSoftLabelAssigner", "GridAssigner", "BestAnchorAssigner"]
 
 
 def registered(package) -> set[str]:

@@ -55,8 +55,8 @@ class TorchvisionBackbone(Backbone):
         in_channels: Of the images; the first convolution is adapted, that of pretrained weights too
             (:func:`~rdet.models.backbones.base.adapted`).
         ceil_mode: Whether maps that do not halve evenly are rounded up where the network pools, as SSD has it in VGG.
-        act_cfg: What takes the place of each ReLU, such as ``dict(type='LeakyReLU', negative_slope=0.1)``; None: it
-            stays.
+        act_cfg: What takes the place of each ReLU or ReLU6, such as ``dict(type='LeakyReLU', negative_slope=0.1)``;
+            None: it stays.
 
     Raises:
         ValueError: torchvision has no such network, or it cannot be a backbone.

@@ -28,6 +28,11 @@ class BaseDenseHead(nn.Module, ABC):
     def forward(self, levels: list[Tensor]) -> DensePredictions:
         """Predict classes and boxes from L maps (N, C, H_l, W_l), in the order of the priors."""
 
+    @property
+    def has_extra_losses(self) -> bool:
+        """Whether :meth:`extra_losses` is asked for; a head may have some in a part of a training alone."""
+        return getattr(self.extra_losses, "__func__", None) is not BaseDenseHead.extra_losses
+
     def extra_losses(self, predictions: DensePredictions, positives: Positives, divisor: Tensor) -> dict[str, Tensor]:
         """Compute losses that no slot of the model has.
 

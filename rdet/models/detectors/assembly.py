@@ -10,6 +10,7 @@ from rdet.models.assigners.base import Assigner
 from rdet.models.detectors.checks import check_base, check_levels_are_said
 from rdet.models.detectors.criterion import DenseCriterion
 from rdet.models.detectors.phases import Phase, PhasedAssigner, PhasedCriterion
+from rdet.models.priors.grid_priors import GridPriors
 from rdet.part_keys import parameters_of
 from rdet.registry import MODELS, class_of
 
@@ -64,8 +65,7 @@ def build_network(
     check_levels_are_said("neck", parts["neck"])
     widths = parts["neck"].out_channels
     parts["anchor_generator"] = build_part("anchor_generator", anchor_generator, strides=parts["neck"].strides)
-    scale = getattr(parts["anchor_generator"], "prior_scale", None)
-    parts["bbox_coder"] = build_part("bbox_coder", bbox_coder, **({} if scale is None else {"prior_scale": scale}))
+    parts["bbox_coder"] = build_part("bbox_coder", bbox_coder, **_facts_of_priors(parts["anchor_generator"]))
     of_each = getattr(_class_of(bbox_head, "bbox_head"), "width_of_each_level", False)
     if len(set(widths)) != 1 and not of_each:
         raise ConfigError(f"model.neck gives levels of different widths {widths}; a shared head needs one")
@@ -80,6 +80,17 @@ def build_network(
         with_quality=with_quality,
     )
     return parts
+
+
+def _facts_of_priors(generator: Any) -> dict[str, Any]:
+    """Say what a coder may want to know of the priors; a generator of another kind may not tell it."""
+    facts: dict[str, Any] = {"prior_scale": getattr(generator, "prior_scale", None)}
+    if isinstance(generator, GridPriors):
+        facts |= {
+            "strides": generator.strides,
+            "sizes": [[tuple(size) for size in x.tolist()] for x in generator.shapes],
+        }
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def build_training(

@@ -89,6 +89,11 @@ def check_boxes(head: BaseDenseHead, coder: BBoxCoder, criterion: DenseCriterion
                 f"model.{slot}: {type(loss).__name__} compares encoded boxes, but {type(coder).__name__} predicts "
                 f"{coder.box_dim} numbers for the {encoded} it encodes; take a loss on decoded boxes, such as GIoULoss"
             )
+        if isinstance(loss, EncodedBoxLoss) and loss.encoding not in (None, coder.encoding):
+            raise ConfigError(
+                f"model.{slot}: {type(loss).__name__} compares {loss.encoding}, but {type(coder).__name__} encodes "
+                f"{coder.encoding}; take a coder of {loss.encoding}, or another loss"
+            )
     if criterion.loss_dfl is not None and coder.box_dim == encoded:
         raise ConfigError(
             f"model.loss_dfl needs a distribution of each side, which {type(coder).__name__} has not; remove it"

@@ -36,8 +36,8 @@ class OneStageDetector(BaseDetector):
     """Dense detector: backbone, neck and head predict classes and boxes at every prior.
 
     With the default parts it is RetinaNet (Lin et al., "Focal Loss for Dense Object Detection",
-    ICCV 2017); with others FCOS, ATSS, GFL, VFNet, TOOD, NanoDet, YOLOX or RTMDet. An assigner is given a
-    :class:`~rdet.structures.match_batch.MatchBatch`, a loss of the classes
+    ICCV 2017); with others FCOS, ATSS, GFL, VFNet, TOOD, NanoDet, YOLOv2, YOLOv3, YOLOX or RTMDet. An assigner is given
+    a :class:`~rdet.structures.match_batch.MatchBatch`, a loss of the classes
     :class:`~rdet.structures.all_priors.AllPriors`, and all other losses, qualities and weights
     :class:`~rdet.structures.positives.Positives`: these hold all that a part may read.
 
@@ -199,9 +199,7 @@ class OneStageDetector(BaseDetector):
         return image_losses(self.criterion, self.match, predictions, priors, data_samples, self.bbox_coder, extra)
 
     def _extra_losses(self) -> ExtraLosses | None:
-        extra = self.bbox_head.extra_losses
-        has_none = getattr(extra, "__func__", None) is BaseDenseHead.extra_losses
-        return None if has_none else extra
+        return self.bbox_head.extra_losses if self.bbox_head.has_extra_losses else None
 
     def match(self, predictions: DensePredictions, priors: Tensor, truth: GroundTruth) -> Matches:
         """Match the priors of every image to its ground truth; the matches come to the device of the priors.

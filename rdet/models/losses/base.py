@@ -79,7 +79,13 @@ class PositiveLoss(nn.Module, ABC):
 
 
 class EncodedBoxLoss(PositiveLoss):
-    """Base of losses on encoded boxes: deltas (P, D), target_deltas (P, 4) -> (P,)."""
+    """Base of losses on encoded boxes: deltas (P, D), target_deltas (P, 4) -> (P,).
+
+    Attributes:
+        encoding: The only encoding of boxes that it compares; None: any.
+    """
+
+    encoding: str | None = None
 
     if TYPE_CHECKING:
 

@@ -28,6 +28,4 @@ class PositiveCrossEntropyLoss(SoftSigmoidLoss):
 
     def of(self, priors: AllPriors) -> Tensor:
         positives = priors.positives
-        loss = self(positives.logits, positives.labels, positives.quality) * positives.weight
-        index = (positives.image, positives.prior)
-        return loss.new_zeros(priors.labels.shape).index_put(index, loss, accumulate=True)  # a repeat adds 0
+        return priors.at_positives(self(positives.logits, positives.labels, positives.quality))

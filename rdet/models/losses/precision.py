@@ -4,10 +4,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# Of log(p): for p = 1 the logarithm of 1 - p is infinite, and so is the gradient of a power of 1 - p below 1.
+NEARLY_0 = -1e-7
+
 
 def at_least_float32(x: Tensor) -> Tensor:
     """Convert half precision to float32, which can hold 1 - p near 1 and areas in pixels; float64 stays."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def log_odds(log_p: Tensor) -> Tensor:
+    """Compute log(p / (1 - p)), the logit whose sigmoid is p, of log(p); finite for p = 1, too."""
+    log_p = log_p.clamp(max=NEARLY_0)
+    return log_p - torch.log(-torch.expm1(log_p))
 
 
 def softplus(x: Tensor) -> Tensor:

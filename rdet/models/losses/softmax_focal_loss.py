@@ -7,14 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rdet.models.losses.base import HardTargetLoss
-from rdet.models.losses.precision import at_least_float32
+from rdet.models.losses.precision import NEARLY_0, at_least_float32, log_odds
 from rdet.models.losses.reduction import reduced
 from rdet.registry import MODELS
 from rdet.schema import Count, Fraction, NotNegative
 from rdet.structures.assignment import IGNORE
-
-# Of log(p): for p = 1 the logarithm of 1 - p is infinite, and so is the gradient of a power of 1 - p below 1.
-_NEARLY_0 = -1e-7
 
 
 def softmax_focal_loss(
@@ -53,7 +50,7 @@ def softmax_focal_loss(
 
 def _focal(log_p: Tensor, gamma: float) -> Tensor:
     """Compute -(1 - p)^gamma log(p), elementwise."""
-    log_p = log_p.clamp(max=_NEARLY_0)
+    log_p = log_p.clamp(max=NEARLY_0)
     return torch.exp(gamma * torch.log(-torch.expm1(log_p))) * -log_p
 
 
@@ -121,8 +118,7 @@ class SoftmaxFocalLoss(HardTargetLoss):
 
     def binary_logits(self, logits: Tensor) -> Tensor:
         """Turn logits (..., K) into logits (..., K) whose sigmoid is the softmax with the background."""
-        log_p = _with_background(logits).log_softmax(dim=-1)[..., :-1].clamp(max=_NEARLY_0)
-        return log_p - torch.log(-torch.expm1(log_p))
+        return log_odds(_with_background(logits).log_softmax(dim=-1)[..., :-1])
 
 
 def _with_background(logits: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import accumulate
 
 import torch
@@ -180,9 +180,8 @@ class DensePostprocess(ABC):
         boxes, scores, labels, is_real = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
         return self._inside(boxes, scores, labels, is_real, limits)
 
-    @staticmethod
-    def _levels(predictions: DensePredictions) -> Iterator[tuple[Tensor, Tensor | None, int]]:
-        """Yield logits (N, A_l, K), quality (N, A_l) and the first prior of each level."""
+    def _levels(self, predictions: DensePredictions) -> Iterable[tuple[Tensor, Tensor | None, int]]:
+        """Give logits (N, A_l, K), quality (N, A_l) and the first prior of each level."""
         lengths, quality = predictions.level_lengths, predictions.quality_logits
         of_levels = [None] * len(lengths) if quality is None else quality.split(lengths, dim=1)
         return zip(predictions.logits.split(lengths, dim=1), of_levels, accumulate([0, *lengths]), strict=False)
