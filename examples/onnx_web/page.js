@@ -1,8 +1,6 @@
 "use strict";
 const $ = (id) => document.getElementById(id);
-ort.env.wasm.numThreads = 1; // more need headers that http.server does not send
-ort.env.wasm.wasmPaths = new URL("node_modules/onnxruntime-web/dist/", location.href).href;
-
+const LARGEST = 1600; // side of what is drawn, in pixels: a slider that redraws more of them is slow
 let session = null;
 let said = null;
 let bitmap = null;
@@ -14,6 +12,9 @@ function say(text, wrong = false) {
 }
 
 async function load() {
+  if (typeof ort === "undefined") throw new Error("onnxruntime-web is not there: npm install onnxruntime-web");
+  ort.env.wasm.numThreads = 1; // more need headers that http.server does not send
+  ort.env.wasm.wasmPaths = new URL("node_modules/onnxruntime-web/dist/", location.href).href;
   const answer = await fetch("model.onnx");
   if (!answer.ok) throw new Error("there is no model.onnx beside this page; put one there that 'rdet export' wrote");
   const bytes = new Uint8Array(await answer.arrayBuffer());
@@ -48,36 +49,42 @@ function draw() {
   $("value").textContent = least.toFixed(2);
   if (!bitmap) return;
   const canvas = $("canvas");
-  canvas.width = bitmap.width;
-  canvas.height = bitmap.height;
+  const factor = Math.min(1, LARGEST / Math.max(bitmap.width, bitmap.height));
+  canvas.width = Math.max(1, Math.round(bitmap.width * factor));
+  canvas.height = Math.max(1, Math.round(bitmap.height * factor));
   canvas.hidden = false;
   const context = canvas.getContext("2d");
-  context.drawImage(bitmap, 0, 0);
-  const unit = Math.max(bitmap.width, bitmap.height) / 400;
-  context.lineWidth = unit;
-  context.font = `${6 * unit}px sans-serif`;
+  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  const unit = canvas.width / (canvas.clientWidth || canvas.width); // of the screen
+  context.lineWidth = 2 * unit;
+  context.font = `${12 * unit}px sans-serif`;
   context.textBaseline = "top";
   const shown = found.filter((one) => one.score >= least);
   for (const { box, score, label } of [...shown].reverse()) {
-    const [left, top, right, bottom] = box;
-    const color = `hsl(${(label * 137.5) % 360} 90% 45%)`;
-    context.strokeStyle = context.fillStyle = color;
+    const [left, top, right, bottom] = box.map((side) => side * factor);
+    const hue = (label * 137.5) % 360;
+    context.strokeStyle = `hsl(${hue} 90% 45%)`;
+    context.fillStyle = `hsl(${hue} 90% 28%)`; // dark enough for white letters, yellow too
     context.strokeRect(left, top, right - left, bottom - top);
     const text = `${said.classes[label]} ${score.toFixed(2)}`;
-    context.fillRect(left, top, context.measureText(text).width + 2 * unit, 7 * unit);
+    context.fillRect(left, top, context.measureText(text).width + 4 * unit, 15 * unit);
     context.fillStyle = "white";
-    context.fillText(text, left + unit, top + unit / 2);
+    context.fillText(text, left + 2 * unit, top + 2 * unit);
   }
-  say(`${shown.length} of ${found.length} objects`);
+  say(found.length ? `${shown.length} of ${found.length} objects` : "nothing was found in this image");
 }
 
 const loaded = load();
 loaded.catch((error) => say(error.message, true));
 
-async function take(file) {
-  if (!file) return;
+// The session runs one image at a time, so what is dropped meanwhile comes after it.
+let before = Promise.resolve();
+const take = (file) => (before = before.then(() => takeOne(file)));
+
+async function takeOne(file) {
   try {
     await loaded;
+    if (!file) throw new Error("that holds no file; drop an image");
     say(`${file.name} …`);
     let picture;
     try {
@@ -86,6 +93,7 @@ async function take(file) {
       throw new Error(`${file.name} cannot be read as an image`);
     }
     found = await detect(picture);
+    bitmap?.close();
     bitmap = picture;
     draw();
   } catch (error) {
@@ -94,7 +102,10 @@ async function take(file) {
 }
 
 $("threshold").addEventListener("input", draw);
-$("file").addEventListener("change", () => take($("file").files[0]));
+$("file").addEventListener("change", () => {
+  take($("file").files[0]);
+  $("file").value = ""; // the same file may be chosen again
+});
 for (const name of ["dragover", "dragleave", "drop"])
   document.addEventListener(name, (event) => {
     event.preventDefault();

@@ -1,5 +1,6 @@
 """The service as an ASGI application: its paths."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +15,9 @@ from rdet.serve.answers import Answer, ErrorAnswer, ModelAnswer, PictureFormat, 
 from rdet.serve.counting import Counting
 from rdet.serve.errors import add_errors
 from rdet.serve.exchange import exchange
+from rdet.serve.head import Head
 from rdet.serve.hosts import HostGuard
+from rdet.serve.memory import give_back
 from rdet.serve.metrics import CONTENT_TYPE
 from rdet.serve.page import page
 from rdet.serve.refusal import Refusal
@@ -64,7 +67,9 @@ def make_app(service: Service, name: str, device: str, hosts: frozenset[str] | N
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
+        giving = asyncio.create_task(give_back(lambda: service.requests))
         yield
+        giving.cancel()
         service.close()
 
     # The usual pages of FastAPI load scripts from elsewhere.
@@ -84,6 +89,7 @@ def make_app(service: Service, name: str, device: str, hosts: frozenset[str] | N
     _add_detection(app, service)
     _add_state(app, service, facts)
     paths = [getattr(route, "path", "") for route in app.routes]
+    app.add_middleware(Head)
     app.add_middleware(Counting, requests=service.metrics.requests, paths=paths)
     app.add_middleware(HostGuard, names=hosts)
     return app

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from rdet.errors import ConfigError
 from rdet.messages import in_one_line
+from rdet.serve.patience import PatientProtocol
 from rdet.signals import signals_call
 
 _PATIENCE = 30  # seconds for requests to be answered after a signal; a second Ctrl-C does not wait
@@ -65,7 +66,12 @@ def run(app: ASGIApp, listener: socket.socket) -> None:
     logging.getLogger("uvicorn.error").addFilter(_is_news)
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what is wrong with a form is answered
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=_PATIENCE
+        app,
+        http=PatientProtocol,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_PATIENCE,
     )
     server = uvicorn.Server(config)
 

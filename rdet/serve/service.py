@@ -50,6 +50,9 @@ class Service:
         model: From :func:`~rdet.apis.inference.init_detector`.
         limits: What a client may ask for.
         settings: How to detect.
+
+    Attributes:
+        requests: How many were taken so far.
     """
 
     def __init__(self, model: Detector, limits: Limits, settings: Settings):
@@ -57,7 +60,7 @@ class Service:
         self.limits = limits
         self.settings = settings
         self._prepare = Preparation(model.cfg, limits.max_pixels, settings.max_size)
-        self._inside = 0
+        self.requests = self._inside = 0
         together = model.batch_size or settings.max_batch
         self._batcher = Batcher(at_once(model), together, settings.max_wait, self._ran, kinds_of(model))
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="rdet image")
@@ -78,6 +81,7 @@ class Service:
         if self._inside >= self.limits.max_requests:
             raise Refusal(503, f"{self._inside} requests wait already; send it again later", retry_after=1)
         self._inside += 1
+        self.requests += 1
         try:
             yield
         finally:

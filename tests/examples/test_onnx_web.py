@@ -27,6 +27,10 @@ _STUB = """
 const ort = {env: {wasm: {}},
   Tensor: class { constructor(type, data, dims) { Object.assign(this, {type, data, dims}); } },
   InferenceSession: {create: async () => ({run: async (given) => {
+    if (window.running) throw new Error("Session already started");
+    window.running = true;
+    await new Promise((done) => setTimeout(done, 20));
+    window.running = false;
     window.given = {dims: given.images.dims, type: given.images.type, images: [...given.images.data],
       sizes: [...given.image_sizes.data].map(Number)};
     return {boxes: {data: new Float32Array([8, 4, 40, 20])}, scores: {data: new Float32Array([0.5])},
@@ -92,6 +96,14 @@ def test_an_image_is_prepared_as_rdet_does_and_its_boxes_are_in_its_pixels(serve
         event = "document.getElementById('threshold').dispatchEvent(new Event('input'))"
         assert browser.run(f"threshold.value = 0.51; {event}; {status}") == "0 of 1 objects"
 
+        cv2.imwrite(str(folder / "c.png"), cv2.resize(image, (3200, 100)))
+        for name in ("a.png", "c.png"):  # the session runs one at a time
+            browser.drop(folder / name)
+        browser.wait_for("document.getElementById('canvas').width === 1600")
+        assert browser.run("[bitmap.width, document.getElementById('canvas').height]") == [3200, 50]
+        assert browser.run(status) == "0 of 1 objects"
+        assert browser.run(f"found = []; {event}; {status}") == "nothing was found in this image"
+
         (folder / "b.png").write_text("no image")
         browser.drop(folder / "b.png")
         browser.wait_for(f"{status} === 'b.png cannot be read as an image'")
@@ -104,3 +116,6 @@ def test_an_image_is_prepared_as_rdet_does_and_its_boxes_are_in_its_pixels(serve
             browser.call("Page.reload", ignoreCache=True)
             browser.wait_for(f"{status} === {json.dumps(message)}")
         assert browser.complaints() == []
+        (folder / "node_modules" / "onnxruntime-web" / "dist" / "ort.wasm.min.js").unlink()
+        browser.call("Page.reload", ignoreCache=True)
+        browser.wait_for(f"{status} === 'onnxruntime-web is not there: npm install onnxruntime-web'")

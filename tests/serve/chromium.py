@@ -99,14 +99,16 @@ class Chromium:
         self.call("Page.navigate", url=address)
         self.wait_for("document.readyState === 'complete' && location.href !== 'about:blank'")
 
-    def drop(self, path: Path, kind: str = "image/png") -> None:
-        """Drops a file onto the page, as a mouse would."""
-        data = base64.b64encode(path.read_bytes()).decode()
+    def drop(self, *paths: Path, kind: str = "image/png") -> None:
+        """Drops files onto the page, as a mouse would."""
+        files = [[path.name, base64.b64encode(path.read_bytes()).decode()] for path in paths]
         self.run(
             f"""(() => {{
-              const bytes = Uint8Array.from(atob({json.dumps(data)}), (c) => c.charCodeAt(0));
               const transfer = new DataTransfer();
-              transfer.items.add(new File([bytes], {json.dumps(path.name)}, {{ type: {json.dumps(kind)} }}));
+              for (const [name, data] of {json.dumps(files)}) {{
+                const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+                transfer.items.add(new File([bytes], name, {{ type: {json.dumps(kind)} }}));
+              }}
               for (const name of ["dragover", "drop"])
                 document.body.dispatchEvent(
                   new DragEvent(name, {{ dataTransfer: transfer, bubbles: true, cancelable: true }}));

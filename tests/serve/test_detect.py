@@ -188,6 +188,10 @@ def test_state_and_description(serve):
     for path, status in (("/docs", 404), ("/../etc/passwd", 404), ("/detect", 405)):
         answer = client.get(path)
         assert (answer.status_code, list(answer.json())) == (status, ["error"])
+        assert client.head(path).status_code == status
+    for path in ("/", "/health", "/metrics"):  # as monitors ask
+        answer = client.head(path)
+        assert (answer.status_code, int(answer.headers["content-length"]) > 0) == (200, True)
     client.service._batcher.close()
     assert client.get("/ready").status_code == 503
 

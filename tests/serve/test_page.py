@@ -83,4 +83,19 @@ def test_drop_an_image_and_move_the_threshold(address, data, tmp_path):
             "1.png",
             "2.png",
         ]
+        # What is dropped in quick succession comes in its order, and one that is no image does not stop the others.
+        text.write_text("no image")
+        for path in (data / "3.png", text, data / "4.png"):
+            browser.drop(path)
+        browser.wait_for(f"{status}.startsWith('4.png: 64')")
+        names = "[...document.querySelectorAll('#strip button')].map((b) => b.textContent)"
+        assert browser.run(names) == ["1.png", "2.png", "3.png", "4.png"]
+        assert browser.run("document.querySelector('#strip [aria-pressed=true]').textContent") == "4.png"
+        browser.drop(text, data / "5.png")
+        browser.wait_for(f"{status}.startsWith('a.png: not an image')")
+        assert browser.run(names)[4:] == ["5.png"]
+        assert not browser.run("document.getElementById('lists').hidden")
+        browser.run("shown.answer.detections = []; update()")
+        assert browser.run(count) == "nothing was found in this image"
+        assert browser.run("document.getElementById('lists').hidden")
         assert [said for said in browser.complaints() if "415" not in said] == []

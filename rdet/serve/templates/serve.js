@@ -52,14 +52,21 @@ async function start() {
     `curl --data-binary @photo.jpg ${at}draw --output drawn.png`;
 }
 
-async function take(files) {
+// What is dropped while other images are on their way comes after them.
+let before = Promise.resolve();
+const take = (files) => {
   const chosen = [...files].filter((file) => file instanceof File);
+  before = before.then(() => takeAll(chosen));
+};
+
+async function takeAll(chosen) {
   if (!chosen.length) return say("That holds no file. Drop, choose or paste an image.", true);
   try {
     model ?? (await start());
   } catch {
     return say("The service does not answer. Is it running?", true);
   }
+  const wrong = [];
   for (const [index, file] of chosen.entries()) {
     const of = chosen.length > 1 ? `${index + 1} of ${chosen.length}: ` : "";
     say(`${of}${file.name} …`);
@@ -71,9 +78,11 @@ async function take(files) {
       shots.push(shot);
       await show(shot);
     } catch (error) {
-      return say(error instanceof TypeError ? "The service does not answer. Is it running?" : error.message, true);
+      if (error instanceof TypeError) return say("The service does not answer. Is it running?", true);
+      wrong.push(error.message); // the others may be good
     }
   }
+  if (wrong.length) say(wrong.join("; "), true);
 }
 
 async function pixels(shot) {
@@ -86,8 +95,11 @@ async function pixels(shot) {
   return createImageBitmap(await (await ask("draw?score_thr=1", formOf(shot.file))).blob());
 }
 
+let asked = 0;
 async function show(shot) {
+  const mine = ++asked;
   const bitmap = await pixels(shot);
+  if (mine !== asked) return bitmap.close(); // another was asked for in the meantime
   shown?.bitmap.close();
   if (shown) shown.bitmap = null;
   shot.bitmap = bitmap;
@@ -153,7 +165,8 @@ function update() {
   if (!shown) return;
   const all = shown.answer.detections;
   const some = chosen();
-  $("count").textContent = `${some.length} of ${all.length} objects`;
+  $("count").textContent = all.length ? `${some.length} of ${all.length} objects` : "nothing was found in this image";
+  $("lists").hidden = !all.length;
   for (const entry of $("classes").children) {
     const label = Number(entry.dataset.label);
     const count = all.filter((found) => found.label === label && found.score >= least).length;
