@@ -76,7 +76,7 @@ def prepare(base: str, data: str, work_dir: str, wishes: Wishes, processes: int 
     cfg = load_config(base)
     parts = read_parts(look_at(data, wishes.data_format), folder, wishes.group_by)
     batch_size = min(wishes.batch_size or _BATCH_SIZE, parts.images["train"])
-    schedule = Schedule.of(parts.images["train"], batch_size * processes, wishes.epochs)
+    schedule = Schedule.of(parts.images["train"], batch_size * processes, wishes.epochs, _goes_by_share(cfg))
     text = (
         _header(base, data, parts, work_dir)
         + _data(cfg, parts, data, batch_size, wishes)
@@ -155,7 +155,7 @@ def _training(cfg: Any, schedule: Schedule, wishes: Wishes) -> str:
         lines.append(f"# {_describe(wishes.minutes)}.\n")
         lines += [f"{key} = {code(value)}\n" for key, value in keys_of(wishes.minutes).items()]
     else:
-        lines += _of_epochs(schedule)
+        lines += _of_epochs(schedule, cfg)
     if faster:
         lines.append(
             "# In so few steps, AdamW and a normalised head get further than SGD and a plain one.\n"
@@ -168,14 +168,16 @@ def _training(cfg: Any, schedule: Schedule, wishes: Wishes) -> str:
     return "".join(lines)
 
 
-def _of_epochs(schedule: Schedule) -> list[str]:
+def _of_epochs(schedule: Schedule, cfg: Any) -> list[str]:
     train_cfg = {"_delete_": True, "by_epoch": True, "max_epochs": schedule.epochs, "val_interval": schedule.interval}
     schedulers: list[dict] = []
-    if schedule.warmup:
+    if schedule.is_the_configs:
+        schedulers += [_plain(part) for part in _schedulers(cfg)]
+    elif schedule.warmup:
         schedulers.append(
             {"type": "LinearLR", "start_factor": 0.01, "by_epoch": False, "begin": 0, "end": schedule.warmup}
         )
-    if schedule.milestones:
+    if schedule.milestones and not schedule.is_the_configs:
         step = {"type": "MultiStepLR", "by_epoch": True, "begin": 0, "end": schedule.epochs}
         schedulers.append({**step, "milestones": list(schedule.milestones), "gamma": 0.1})
     return [
@@ -183,6 +185,16 @@ def _of_epochs(schedule: Schedule) -> list[str]:
         f"train_cfg = {code(train_cfg)}\nparam_scheduler = {code(schedulers)}\n",
         f"default_hooks = dict(checkpoint=dict(interval={schedule.interval}, by_epoch=True))\n",
     ]
+
+
+def _goes_by_share(cfg: Any) -> bool:
+    """Tell whether the config's schedule follows a run of any length."""
+    return [part["type"] for part in _schedulers(cfg)] == ["WarmupCosineLR"]
+
+
+def _schedulers(cfg: Any) -> list[dict]:
+    found = cfg.get("param_scheduler") or []
+    return [found] if isinstance(found, dict) else list(found)
 
 
 def _describe(minutes: float) -> str:

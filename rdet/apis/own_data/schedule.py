@@ -19,6 +19,8 @@ class Schedule:
         warmup: Steps in which the rate rises.
         milestones: Epochs after which the rate is divided by 10.
         interval: Epochs between evaluations, and between checkpoints.
+        is_the_configs: Whether the rate is that of the config, which goes by the share of the run that is done; warm-up
+            and milestones have no meaning then.
     """
 
     epochs: int
@@ -26,15 +28,17 @@ class Schedule:
     warmup: int
     milestones: tuple[int, ...]
     interval: int
+    is_the_configs: bool = False
 
     @classmethod
-    def of(cls, images: int, batch_size: int, epochs: int | None = None) -> "Schedule":
+    def of(cls, images: int, batch_size: int, epochs: int | None = None, is_the_configs: bool = False) -> "Schedule":
         """Derive it.
 
         Args:
             images: Images to train on.
             batch_size: Images of a step, of all processes.
             epochs: How often each is seen; None: as often as makes 2000 steps, but 12 to 200 times.
+            is_the_configs: See the attribute.
         """
         iterations = -(-images // batch_size)
         if epochs is None:
@@ -46,6 +50,7 @@ class Schedule:
             _warmup(epochs * iterations),
             tuple(sorted(m for m in milestones if 0 < m < epochs)),
             max(1, epochs // _EVALUATIONS),
+            is_the_configs,
         )
 
     @property
@@ -61,9 +66,10 @@ class Schedule:
     def describe(self) -> str:
         """Say it in one line."""
         lower = f", the rate / 10 after {' and '.join(map(str, self.milestones))}" if self.milestones else ""
+        rate = "the rate as the config has it" if self.is_the_configs else f"warm-up {self.warmup} iterations{lower}"
         return (
-            f"{_epochs(self.epochs)} of {self.iterations} iterations, {self.steps} in all; warm-up {self.warmup} "
-            f"iterations{lower}; evaluation and checkpoint after every {_epochs(self.interval)}"
+            f"{_epochs(self.epochs)} of {self.iterations} iterations, {self.steps} in all; {rate}; evaluation and "
+            f"checkpoint after every {_epochs(self.interval)}"
         )
 
 

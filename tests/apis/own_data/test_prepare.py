@@ -223,6 +223,13 @@ def test_no_box_to_learn(prepared):
         prepared(layout)
 
 
+def test_a_schedule_that_follows_any_length_stays(prepared):
+    cfg, lines = prepared(same_layout, name="small_data/nanodet_m", epochs=10)
+    assert cfg.param_scheduler == [{"type": "WarmupCosineLR", "by_epoch": False}]
+    assert cfg.train_cfg.max_epochs == 10
+    assert lines[-2].startswith("10 epochs of 1 iterations, 10 in all; the rate as the config has it; evaluation and")
+
+
 def test_minutes_take_the_place_of_epochs(prepared, tmp_path):
     cfg, lines = prepared(same_layout, minutes=1.5)
     assert cfg.train_cfg == {"by_epoch": False, "minutes": 1.5}
