@@ -153,6 +153,28 @@ _OF_MMDETECTION = {
         44.5,
         "tood/tood_r50_fpn_mstrain_2x_coco/tood_r50_fpn_mstrain_2x_coco_20211210_144231-3b23174c.pth",
     ),
+    "yolov3_d53_8xb8-320-273e_coco": (27.9, "yolo/yolov3_d53_320_273e_coco/yolov3_d53_320_273e_coco-421362b6.pth"),
+    "yolov3_d53_8xb8-ms-416-273e_coco": (
+        30.9,
+        "yolo/yolov3_d53_mstrain-416_273e_coco/yolov3_d53_mstrain-416_273e_coco-2b60fcd9.pth",
+    ),
+    "yolov3_d53_8xb8-ms-608-273e_coco": (
+        33.7,
+        "yolo/yolov3_d53_mstrain-608_273e_coco/yolov3_d53_mstrain-608_273e_coco_20210518_115020-a2c3acb8.pth",
+    ),
+    "yolov3_d53_8xb8-amp-ms-608-273e_coco": (
+        33.8,
+        "yolo/yolov3_d53_fp16_mstrain-608_273e_coco/yolov3_d53_fp16_mstrain-608_273e_coco_20210517_213542-4bc34944.pth",
+    ),
+    "yolov3_mobilenetv2_8xb24-320-300e_coco": (
+        22.2,
+        "yolo/yolov3_mobilenetv2_320_300e_coco/yolov3_mobilenetv2_320_300e_coco_20210719_215349-d18dff72.pth",
+    ),
+    "yolov3_mobilenetv2_8xb24-ms-416-300e_coco": (
+        23.9,
+        "yolo/yolov3_mobilenetv2_mstrain-416_300e_coco/"
+        "yolov3_mobilenetv2_mstrain-416_300e_coco_20210718_010823-f68a07b3.pth",
+    ),
     "yolox_tiny_8xb8-300e_coco": (
         32.0,
         "yolox/yolox_tiny_8x8_300e_coco/yolox_tiny_8x8_300e_coco_20211124_171234-b4047906.pth",

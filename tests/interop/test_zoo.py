@@ -23,6 +23,7 @@ def test_how_many_of_each():
         "torchvision://retinanet": 2,
         "torchvision://fcos": 1,
         "nanodet://nanodet": 1,
+        "mmdet://yolov": 6,
         "mmdet://yolox": 4,
         "mmdet://rtmdet": 5,
         "yolox://yolox": 6,
@@ -43,13 +44,13 @@ def test_an_entry_is_consistent(entry):
     assert re.fullmatch(rf"[0-9a-f]{{{digits}}}", entry.checksum)
     assert entry.algorithm == algorithm
     assert digits == 64 or re.search(rf"[-_]{entry.checksum}\.(pth|pkl)$", entry.address)
-    assert 23 < entry.box_ap < 53
+    assert 22 < entry.box_ap < 53
     assert release(entry.name) is entry
     assert release_of_file(entry.address.rpartition("/")[2]) is entry
     if project == "mmdet":  # family, depth and width are in both names
         folder = entry.address.split("/")[-2]
         assert name.split("_")[0] == folder.split("_")[0]
-        size = re.search(r"(?:r|x)\d+", name) or re.search(r"(?:yolox|rtmdet)_\w+?_", name)
+        size = re.search(r"(?:r|x)\d+", name) or re.search(r"(?:yolox|yolov3|rtmdet)_\w+?_", name)
         assert size[0] in folder
         assert ("caffe" in name) == ("caffe" in folder)
         assert (entry.style == "caffe") == ("caffe" in name)

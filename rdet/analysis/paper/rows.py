@@ -97,6 +97,7 @@ ROWS = (
     _speed(101, 600, (36.0, 55.2, 38.7), 122),
     _speed(101, 700, (37.1, 56.6, 39.8), 154),
     _speed(101, 800, (37.8, 57.5, 40.8), 198),
+    Row("table_2/yolov2_d19", "YOLOv2, DarkNet-19", AP(21.6, 44.0, 19.2), seeds=0),
     Row("table_2/ssd513_r101", "SSD513, ResNet-101-SSD", AP(31.2, 50.4, 33.3), seeds=0),
     Row("table_2/dssd513_r101", "DSSD513, ResNet-101-DSSD", AP(33.2, 53.3, 35.2), seeds=0),
     Row("table_2/r101_800_jitter", "RetinaNet, ResNet-101-FPN", AP(39.1, 59.1, 42.3), seeds=0),

@@ -34,6 +34,7 @@ _FAMILIES = {
     "VFNetHead": "VFNet",
     "TOODHead": "TOOD",
     "TOODAnchorHead": "TOOD on anchors",
+    "YOLOHead": "YOLOv3",
 }
 _COCO_CLASSES = 80
 
@@ -166,11 +167,13 @@ def _check(path: Path) -> None:
 
 
 def _title(cfg: Cfg) -> str:
-    backbone = cfg["model"]["backbone"]
+    backbone, family = cfg["model"]["backbone"], _FAMILIES[cfg["model"]["bbox_head"]["type"]]
+    if family == "YOLOv3":
+        return f"YOLOv3 with {'Darknet-53' if backbone['type'] == 'Darknet53' else 'MobileNetV2'}"
     name = f"ResNet-{backbone['depth']}"
     if backbone.get("groups", 1) > 1:
         name = f"ResNeXt-{backbone['depth']}-{backbone['groups']}x{backbone['base_width']}d"
-    return f"{_FAMILIES[cfg['model']['bbox_head']['type']]} with {name}-FPN"
+    return f"{family} with {name}-FPN"
 
 
 def _head(title: str, source: str | Path, out: Path, notes: Notes) -> str:

@@ -236,11 +236,33 @@ def _views(step: Entry) -> Cfg:
     return {"type": "TestTimeAug", "transforms": [stage for stage in stages if stage]}
 
 
+def _expand(step: Entry) -> Cfg:
+    step.ignore("seg_ignore_label")
+    mean = list(step.take("mean", (0.0, 0.0, 0.0)))
+    mean = mean[::-1] if step.take("to_rgb", True) else mean  # rdet's is of images as they are loaded
+    ratios = tuple(step.take("ratio_range", (1, 4)))
+    return {"type": "Expand", "mean": mean, "ratio_range": ratios, "prob": step.take("prob", 0.5)}
+
+
+def _min_iou_crop(step: Entry) -> Cfg:
+    step.expect("bbox_clip_border", True, "rdet's boxes end at the image's border")
+    ious = tuple(step.take("min_ious", (0.1, 0.3, 0.5, 0.7, 0.9)))
+    return {"type": "MinIoURandomCrop", "min_ious": ious, "min_crop_size": step.take("min_crop_size", 0.3)}
+
+
+def _photometric(step: Entry) -> Cfg:
+    usual = {"brightness_delta": 32, "contrast_range": (0.5, 1.5), "saturation_range": (0.5, 1.5), "hue_delta": 18}
+    return {"type": "PhotoMetricDistortion"} | {key: step.take(key, value) for key, value in usual.items()}
+
+
 _TRANSFORMS: dict[str | None, Callable[[Entry], Cfg | None]] = {
     "LoadImageFromFile": _load,
     "LoadAnnotations": _annotations,
     "Resize": _resize,
     "RandomResize": _random_resize,
+    "Expand": _expand,
+    "MinIoURandomCrop": _min_iou_crop,
+    "PhotoMetricDistortion": _photometric,
     "RandomChoiceResize": _random_choice_resize,
     "RandomFlip": _flip,
     "RandomCrop": _crop,

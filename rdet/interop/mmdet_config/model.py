@@ -4,6 +4,7 @@ from typing import Any
 
 from mmengine.runner.checkpoint import get_external_models
 
+from rdet.interop.mmdet_config import yolov3
 from rdet.interop.mmdet_config.heads import Around, convert_head
 from rdet.interop.mmdet_config.source import Entry
 
@@ -14,7 +15,7 @@ _PART = "is not there; rdet's detectors need it"
 # The order in which slots are written.
 _SLOTS = (
     *("data_preprocessor", "backbone", "neck", "bbox_head", "anchor_generator", "assigner", "bbox_coder"),
-    *("loss_cls", "loss_bbox_initial", "loss_bbox", "loss_dfl", "loss_quality"),
+    *("loss_cls", "loss_bbox_initial", "loss_bbox", "loss_dfl", "loss_quality", "loss_obj"),
     *("quality", "bbox_weight", "cls_mass", "normalizer", "postprocess", "initial"),
 )
 
@@ -28,6 +29,8 @@ def convert_model(model: Entry) -> tuple[Cfg, int]:
     Raises:
         ConfigError: rdet has no such part, or not its numbers. The message names the entry.
     """
+    if model.kind == "YOLOV3":
+        return _convert_yolov3(model)
     if model.kind not in _DETECTORS:
         model.unknown()
     model.expect("init_cfg", None, "set load_from to start from a detector's weights")
@@ -48,6 +51,27 @@ def convert_model(model: Entry) -> tuple[Cfg, int]:
     kind = "RetinaNet" if model.kind == "RetinaNet" else "OneStageDetector"
     model.finish()
     return {"type": kind} | {slot: slots[slot] for slot in _SLOTS if slot in slots}, classes
+
+
+def _convert_yolov3(model: Entry) -> tuple[Cfg, int]:
+    model.expect("init_cfg", None, "set load_from to start from a detector's weights")
+    backbone = model.required("backbone", reason=_PART)
+    channels, backbone_cfg = yolov3.convert_backbone(backbone)
+    backbone_cfg["weights"] = _backbone_weights(backbone)
+    neck_cfg = yolov3.convert_neck(model.required("neck", reason=_PART), channels)
+    head = model.required("bbox_head", reason=_PART)
+    classes = head.take("num_classes")
+    train_cfg = model.required("train_cfg", reason="is not there; without it the detector cannot be trained")
+    slots = yolov3.convert_head(head, train_cfg, neck_cfg)
+    test_cfg = model.required("test_cfg", reason=_PART)
+    options = {"object_thr": max(test_cfg.take("conf_thr", -1), 0), "clip": False}
+    postprocess = convert_postprocess(test_cfg, options)
+    if postprocess["type"] != "NMSPostprocess":
+        test_cfg.refuse("is no plain suppression, which rdet's YOLOv3 has alone", "nms")
+    slots |= {"backbone": backbone_cfg, "neck": neck_cfg, "postprocess": postprocess | {"type": "YOLOPostprocess"}}
+    slots["data_preprocessor"] = convert_preprocessor(model.required("data_preprocessor", reason=_PART))
+    model.finish()
+    return {"type": "OneStageDetector"} | {slot: slots[slot] for slot in _SLOTS if slot in slots}, classes
 
 
 def convert_preprocessor(entry: Entry) -> Cfg:
