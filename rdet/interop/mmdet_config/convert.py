@@ -34,6 +34,7 @@ _FAMILIES = {
     "VFNetHead": "VFNet",
     "TOODHead": "TOOD",
     "TOODAnchorHead": "TOOD on anchors",
+    "YOLOFHead": "YOLOF",
 }
 _COCO_CLASSES = 80
 
@@ -170,7 +171,8 @@ def _title(cfg: Cfg) -> str:
     name = f"ResNet-{backbone['depth']}"
     if backbone.get("groups", 1) > 1:
         name = f"ResNeXt-{backbone['depth']}-{backbone['groups']}x{backbone['base_width']}d"
-    return f"{_FAMILIES[cfg['model']['bbox_head']['type']]} with {name}-FPN"
+    family = _FAMILIES[cfg["model"]["bbox_head"]["type"]]
+    return f"{family} with {name}{'' if family == 'YOLOF' else '-FPN'}"
 
 
 def _head(title: str, source: str | Path, out: Path, notes: Notes) -> str:
