@@ -12,6 +12,7 @@ CLASS_LAYERS = {
     "gfl_cls": "GFL",
     "vfnet_cls": "VFNet",
     "tood_cls": "TOOD",
+    "object_pred": "YOLOF",
     "fcos_cls": "FCOS",  # before MMDetection 2.0
     "conv_centerness": "FCOS",
 }
@@ -31,8 +32,8 @@ class Architecture:
     """What names and shapes of weights tell of a detector.
 
     Attributes:
-        family: ``'RetinaNet'``, ``'FCOS'``, ``'ATSS'``, ``'GFL'``, ``'VFNet'`` or ``'TOOD'``; or ``'FCOS or ATSS'``,
-            whose names and shapes are the same in rdet.
+        family: ``'RetinaNet'``, ``'FCOS'``, ``'ATSS'``, ``'GFL'``, ``'VFNet'``, ``'TOOD'`` or ``'YOLOF'``;
+            or ``'FCOS or ATSS'``, whose names and shapes are the same in rdet.
         depth: Of the ResNet.
         groups, base_width: Of its 3x3 convolutions; 1 and 64 unless it is a ResNeXt.
         num_classes: K.
@@ -71,6 +72,8 @@ class Architecture:
     @property
     def config(self) -> str:
         """Path of the config that the weights go with, below the repository's folder; two where both may be meant."""
+        if self.family == "YOLOF":
+            return "configs/yolof/r50_c5_1x_coco_mmdet.py"
         end = "1x_coco_mmdet.py" if self.mmdet else "1x_coco.py"
         names = dict.fromkeys(self.family.split(" or "), f"r50_fpn_{end}")
         if "FCOS" in names and self.mmdet and not self.head_bias:  # of its released heads, the second has a bias
@@ -85,15 +88,16 @@ class Architecture:
             options["model.backbone.depth"] = self.depth
         if self.groups > 1:
             options |= {"model.backbone.groups": self.groups, "model.backbone.base_width": self.base_width}
-        usual = None if self.family == "RetinaNet" else "GN"
+        usual = {"RetinaNet": None, "YOLOF": "BN"}.get(self.family, "GN")
         if self.head_norm != usual:
             norm = {"GN": {"type": "GN", "num_groups": 32}, "BN": {"type": "BN"}, None: None}[self.head_norm]
             options["model.bbox_head.norm_cfg"] = norm
-        if self.stacked_convs != {"VFNet": 3, "TOOD": 6}.get(self.family, 4):
+        if self.stacked_convs != {"VFNet": 3, "TOOD": 6, "YOLOF": 2}.get(self.family, 4):
             options["model.bbox_head.stacked_convs"] = self.stacked_convs
-        if self.neck_channels != 256:
+        width = 512 if self.family == "YOLOF" else 256
+        if self.neck_channels != width:
             options["model.neck.out_channels"] = self.neck_channels
-        if self.feat_channels != 256:
+        if self.feat_channels != width:
             options["model.bbox_head.feat_channels"] = self.feat_channels
         if self.reg_max not in (None, 16):
             options["model.bbox_coder.reg_max"] = self.reg_max
@@ -113,7 +117,7 @@ def architecture_of(weights: Mapping[str, Tensor]) -> Architecture | None:
         weights: Name -> tensor.
 
     Returns:
-        None if it is none of the six families with a ResNet.
+        None if it is none of these families with a ResNet.
     """
     layers = {name.split(".")[1] for name in weights if name.startswith("bbox_head.")}
     mmdet = any(layer in layers for layer in CLASS_LAYERS)
@@ -121,6 +125,8 @@ def architecture_of(weights: Mapping[str, Tensor]) -> Architecture | None:
     backbone = resnet_of(weights)
     if family is None or backbone is None:
         return None
+    if family == "YOLOF":
+        return _yolof(weights, mmdet, backbone)
     prefix = {"RetinaNet": "retina", "FCOS": "fcos" if "fcos_cls" in layers else "conv"}.get(family, family.lower())
     cls, reg = (f"{prefix}_cls", f"{prefix}_reg") if mmdet else ("conv_cls", "conv_reg")
     tower = {(True, True): "inter_convs", (False, True): "shared_convs"}.get((mmdet, family == "TOOD"), "cls_convs")
@@ -169,11 +175,40 @@ def resnet_of(weights: Mapping[str, Tensor]) -> tuple[int, int, int] | None:
     return _DEPTHS[counts, deep], width // of_a_group, of_a_group
 
 
+def _yolof(weights: Mapping[str, Tensor], mmdet: bool, backbone: tuple[int, int, int]) -> Architecture | None:
+    """Recognise a YOLOF, whose neck has one level."""
+    tower, cls, reg = ("cls_subnet", "cls_score", "bbox_pred") if mmdet else ("cls_convs", "conv_cls", "conv_reg")
+    names = ("neck.lateral_conv.weight", f"bbox_head.{cls}.weight", f"bbox_head.{reg}.weight")
+    found = [weights[name] for name in names if name in weights and weights[name].ndim == 4]
+    if len(found) < len(names):
+        return None
+    lateral, of_classes, of_boxes = found
+    priors = of_boxes.shape[0] // 4
+    if not priors or of_classes.shape[0] % priors:
+        return None
+    norms = [kind for kind in ("GN", "BN") if f"bbox_head.{tower}.0.{kind.lower()}.weight" in weights]
+    return Architecture(
+        "YOLOF",
+        *backbone,
+        num_classes=of_classes.shape[0] // priors,
+        num_priors=priors,
+        head_norm=norms[0] if norms else None,
+        head_bias=f"bbox_head.{tower}.0.conv.bias" in weights,
+        stacked_convs=len({name.split(".")[2] for name in weights if name.startswith(f"bbox_head.{tower}.")}),
+        feat_channels=of_classes.shape[1],
+        neck_channels=lateral.shape[0],
+        reg_max=None,
+        mmdet=mmdet,
+    )
+
+
 def _family(layers: set[str], mmdet: bool) -> str | None:
     if mmdet:
         return next(family for layer, family in CLASS_LAYERS.items() if layer in layers)
     if "conv_cls" not in layers:
         return None
+    if "conv_object" in layers:
+        return "YOLOF"
     if "conv_alignment" in layers:
         return "TOOD"
     if "cls_star_conv" in layers:

@@ -36,6 +36,13 @@ _LAYERS = {
         "cls_prob_module": "conv_alignment",
         "reg_offset_module": "conv_offset",
     },
+    "YOLOF": {
+        "cls_subnet": "cls_convs",
+        "bbox_subnet": "reg_convs",
+        "cls_score": "conv_cls",
+        "bbox_pred": "conv_reg",
+        "object_pred": "conv_object",
+    },
 }
 _SAME = {layer: layer for layer in ("cls_convs", "reg_convs", "scales")}
 FAMILIES = tuple(_LAYERS)
@@ -66,7 +73,7 @@ def from_mmdetection(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Ar
         rdet's name -> tensor, and what the weights are of.
 
     Raises:
-        CheckpointError: They are not of RetinaNet, FCOS, ATSS, GFL, VFNet or TOOD with a ResNet and an FPN.
+        CheckpointError: They are not of one of :data:`FAMILIES` with a ResNet.
     """
     architecture = architecture_of(state)
     if architecture is None or not architecture.mmdet:
@@ -118,6 +125,8 @@ def _to_rdet(name: str, family: str, levels: int) -> str | None:
         return _DENSITIES[name]
     if part == "backbone":
         return name if rest[0].startswith(("conv1", "bn1", "layer")) and not _deformable(name) else None
+    if part == "neck" and family == "YOLOF":
+        return _of_one_level(name, "dilated_encoder_blocks", "blocks")
     if part == "neck" and len(rest) == 4 and rest[2] == "conv":
         kind, index, _, end = rest
         if kind == "fpn_convs" and int(index) >= levels:
@@ -132,6 +141,8 @@ def _to_mmdet(name: str, family: str, levels: int) -> str | None:
         return next((theirs for theirs, ours in _DENSITIES.items() if ours == name), None)
     if part == "backbone":
         return name
+    if part == "neck" and family == "YOLOF":
+        return _of_one_level(name, "blocks", "dilated_encoder_blocks")
     if part == "neck" and len(rest) == 3:
         kind, index, end = rest
         if kind == "extra_convs":
@@ -139,6 +150,14 @@ def _to_mmdet(name: str, family: str, levels: int) -> str | None:
         return f"neck.{kind}.{index}.conv.{end}"
     layers = {ours: theirs for theirs, ours in (_SAME | _LAYERS[family]).items()}
     return _renamed_layer(name, layers) if part == "bbox_head" else None
+
+
+def _of_one_level(name: str, blocks: str, renamed_blocks: str) -> str | None:
+    """Rename a weight of YOLOF's neck, whose layers but the blocks are called the same."""
+    _, layer, *rest = name.split(".")
+    layers = {layer: layer for layer in ("lateral_conv", "lateral_norm", "fpn_conv", "fpn_norm")}
+    layers[blocks] = renamed_blocks
+    return ".".join(["neck", layers[layer], *rest]) if layer in layers else None
 
 
 def _renamed_layer(name: str, layers: Mapping[str, str]) -> str | None:

@@ -117,6 +117,8 @@ def _usual_input(style: str, first_fcos: bool) -> dict[str, Any]:
 
 def _neck(neck: Mapping[str, Any]) -> dict[str, Any]:
     """Return MMDetection's FPN as options; what it does not say stays the config's."""
+    if neck.get("type", "FPN") != "FPN":  # YOLOF's
+        return {}
     source = neck.get("add_extra_convs")
     if source == "on_lateral":
         raise CheckpointError("its neck.add_extra_convs is 'on_lateral', which rdet does not have")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rdet.errors import ConfigError
-from rdet.interop.zoo_heads import OF_GHM
+from rdet.interop.zoo_heads import OF_GHM, OF_YOLOF
 from rdet.messages import nearest
 
 _MMDETECTION = "https://download.openmmlab.com/mmdetection/v2.0/"
@@ -248,7 +248,9 @@ class Release:
     @property
     def style(self) -> str:
         """Kind of the backbone: ``'caffe'`` for all of Detectron2's, and where MMDetection's name says it."""
-        return "caffe" if self.name.startswith("detectron2://") or "caffe" in self.name else "pytorch"
+        return (
+            "caffe" if self.name.startswith(("detectron2://", "mmdet://yolof")) or "caffe" in self.name else "pytorch"
+        )
 
 
 def _release(project: str, name: str, base: str, box_ap: float, path: str, algorithm: str) -> Release:
@@ -261,7 +263,7 @@ RELEASES = {
     release.name: release
     for project, base, algorithm, table in (
         ("mmdet", _MMDETECTION, "sha256", _OF_MMDETECTION),
-        ("mmdet", _MMDETECTION, "sha256", OF_GHM),
+        *(("mmdet", _MMDETECTION, "sha256", table) for table in (OF_GHM, OF_YOLOF)),
         ("mmdet", _MMDETECTION_3, "sha256", _OF_MMDETECTION_3),
         ("detectron2", _DETECTRON2, "md5", _OF_DETECTRON2),
         ("torchvision", _TORCHVISION, "sha256", _OF_TORCHVISION),

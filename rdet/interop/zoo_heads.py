@@ -19,3 +19,9 @@ OF_GHM = {
         "ghm/retinanet_ghm_x101_64x4d_fpn_1x_coco/retinanet_ghm_x101_64x4d_fpn_1x_coco_20200131-dd381cef.pth",
     ),
 }
+OF_YOLOF = {
+    "yolof_r50-c5_8xb8-1x_coco": (
+        37.5,
+        "yolof/yolof_r50_c5_8x8_1x_coco/yolof_r50_c5_8x8_1x_coco_20210425_024427-8e864411.pth",
+    ),
+}

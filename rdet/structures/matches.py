@@ -19,6 +19,9 @@ class Matches(NamedTuple):
             bool, which they are.
         counted: (P,) bool; None: all. The others repeat the first positive, so that P is known without waiting for the
             device; if there is none, they are background.
+        of_boxes: The positives of the losses of boxes and of their quality, where they are others than those of the
+            classes; in any order, and a prior may be among them several times. None: the same.
+        amount: (N,) how many positives of each image a divisor counts, where that is not their number; None: it is.
     """
 
     image: Tensor
@@ -26,6 +29,8 @@ class Matches(NamedTuple):
     gt_index: Tensor
     ignored: Tensor
     counted: Tensor | None = None
+    of_boxes: "Matches | None" = None
+    amount: Tensor | None = None
 
     @classmethod
     def from_dense(cls, assigned: Tensor, counts: list[int], most: int | None = None) -> "Matches":
@@ -72,19 +77,22 @@ class Matches(NamedTuple):
 
     def to(self, device: torch.device) -> "Matches":
         """Copy the matches to a device, without waiting for it."""
-        indices: tuple[Tensor, ...] = self[:4]
+        indices: tuple[Tensor, ...] = self.image, self.prior, self.gt_index, self.ignored
         if device.type == "cuda":  # a copy of more than 64 KB of other memory waits for what the GPU has to do before
             indices = tuple(index if index.is_cuda else index.pin_memory() for index in indices)
         image, prior, gt_index, ignored = (index.to(device, non_blocking=True) for index in indices)
         counted = None if self.counted is None else self.counted.to(device, non_blocking=True)
-        return Matches(image, prior, gt_index, ignored, counted)
+        of_boxes = None if self.of_boxes is None else self.of_boxes.to(device)
+        amount = None if self.amount is None else self.amount.to(device, non_blocking=True)
+        return Matches(image, prior, gt_index, ignored, counted, of_boxes, amount)
 
     def without_repeats(self) -> "Matches":
         """Leave out what does not count, which waits for the device."""
+        of_boxes = None if self.of_boxes is None else self.of_boxes.without_repeats()
         if self.counted is None:
-            return self
-        image, prior, gt_index = (index[self.counted] for index in self[:3])
-        return Matches(image, prior, gt_index, self.ignored)
+            return self._replace(of_boxes=of_boxes)
+        image, prior, gt_index = (index[self.counted] for index in (self.image, self.prior, self.gt_index))
+        return Matches(image, prior, gt_index, self.ignored, None, of_boxes, self.amount)
 
     def labels(self, gt_labels: Tensor, num_images: int, num_priors: int) -> Tensor:
         """Label every prior.

@@ -54,6 +54,11 @@ FAMILIES = {
         "bbox_head": {"type": "TOODAnchorHead", "stacked_convs": 2, "displace": "corners"},
         "loss_cls": {"type": "QualityFocalLoss"},
     },
+    "YOLOF": {
+        "anchor_generator": {"type": "AnchorGenerator", "octave_base_scale": 2, "scales_per_octave": 2},
+        "bbox_head": {"type": "YOLOFHead", "stacked_convs": 1, "reg_stacked_convs": 1},
+        "bbox_coder": {"type": "DeltaXYWHBBoxCoder", "max_shift": 4},
+    },
     "NanoDet": {
         **_SQUARES,
         "bbox_head": {"type": "NanoDetHead"},

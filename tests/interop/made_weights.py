@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-_LAST_OF_CLASSES = re.compile(r"(retina|conv|atss|gfl|vfnet|tood)_cls")
-_LAST_OF_BOXES = re.compile(r"(retina|conv|atss|gfl|vfnet|tood)_reg|centerness")
+_LAST_OF_CLASSES = re.compile(r"(retina|conv|atss|gfl|vfnet|tood)_cls|cls_score")
+_LAST_OF_BOXES = re.compile(r"(retina|conv|atss|gfl|vfnet|tood)_reg|centerness|bbox_pred|object_pred")
 
 
 def made_weights(

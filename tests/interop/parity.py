@@ -85,6 +85,8 @@ class Source:
         return {name: tuple(value.shape) for name, value in to_mmdetection(model.state_dict(), self.family).items()}
 
     def _path(self, shapes: Mapping[str, Sequence[int]] | None) -> str:
+        if self.family == "YOLOF":
+            return "configs/yolof/r50_c5_1x_coco_mmdet.py"
         if "ghm" in self.name:
             return "configs/ghm/r50_fpn_1x_coco_mmdet.py"
         first = self.family == "FCOS" and not self._second_fcos(shapes)
@@ -95,7 +97,7 @@ class Source:
         return "normbbox" in self.name if shapes is None else "bbox_head.cls_convs.0.conv.bias" in shapes
 
     def _options(self, shapes: Mapping[str, Sequence[int]] | None) -> dict[str, Any]:
-        caffe = "caffe" in self.name
+        caffe = "caffe" in self.name or self.family == "YOLOF"
         options = {
             "model.backbone.weights": None,
             "model.backbone.style": "caffe" if caffe else "pytorch",

@@ -110,6 +110,38 @@ def test_ghm(convert):
         convert(changes=GHM.replace("GHMR", "L1Loss").replace("mu=0.02, bins=10, momentum=0.7, ", ""))
 
 
+YOLOF = """
+model = dict(
+    type="YOLOF",
+    data_preprocessor=dict(mean=[103.53, 116.28, 123.675], std=[1.0, 1.0, 1.0], bgr_to_rgb=False),
+    backbone=dict(
+        out_indices=(3,),
+        norm_cfg=dict(requires_grad=False),
+        style="caffe",
+        init_cfg=dict(checkpoint="open-mmlab://detectron/resnet50_caffe"),
+    ),
+    neck=dict(
+        _delete_=True, type="DilatedEncoder", in_channels=2048, out_channels=512, block_mid_channels=128,
+        num_residual_blocks=4, block_dilations=[2, 4, 6, 8],
+    ),
+    bbox_head=dict(
+        _delete_=True, type="YOLOFHead", num_classes=80, in_channels=512, reg_decoded_bbox=True,
+        anchor_generator=dict(type="AnchorGenerator", ratios=[1.0], scales=[1, 2, 4, 8, 16], strides=[32]),
+        bbox_coder=dict(type="DeltaXYWHBBoxCoder", add_ctr_clamp=True, ctr_clamp=32),
+        loss_cls=dict(type="FocalLoss", use_sigmoid=True),
+        loss_bbox=dict(type="GIoULoss"),
+    ),
+    train_cfg=dict(assigner=dict(_delete_=True, type="UniformAssigner", pos_ignore_thr=0.15, neg_ignore_thr=0.7)),
+    test_cfg=dict(nms=dict(iou_threshold=0.6)),
+)
+"""
+
+
+def test_yolof(convert):
+    ours = load_config(ROOT / "configs" / "yolof" / "r50_c5_1x_coco_mmdet.py")
+    assert flatten(with_defaults(convert(changes=YOLOF).model)) == flatten(with_defaults(ours.model))
+
+
 def sample(height, width, boxes, labels):
     size = (height, width)
     of_image = DetDataSample(metainfo={"img_shape": size, "ori_shape": size, "scale_factor": (1.0, 1.0), "img_id": 0})
@@ -153,6 +185,7 @@ EDITS = [
     ("loss_bbox=dict(type='BalancedL1Loss', alpha=0.4)", "loss_bbox.alpha", 0.4),
     ("bbox_coder=dict(target_stds=[0.1, 0.1, 0.2, 0.2])", "bbox_coder.target_stds", [0.1, 0.1, 0.2, 0.2]),
     ("bbox_coder=dict(clip_border=False)", "postprocess.clip", False),
+    ("bbox_coder=dict(add_ctr_clamp=True, ctr_clamp=16)", "bbox_coder.max_shift", 16),
     ("norm_cfg=dict(type='GN', num_groups=32)", "bbox_head.norm_cfg.type", "GN"),
     ("stacked_convs=2", "bbox_head.stacked_convs", 2),
     ("num_classes=3", "num_classes", 3),
@@ -288,7 +321,6 @@ REFUSED = [
         "model = dict(bbox_head=dict(anchor_generator=dict(strides=[4, 8, 16, 32, 64])))",
         r"anchor_generator.strides is \[4, 8, 16, 32, 64\]; the levels of the neck have \[8, 16",
     ),
-    ("model = dict(bbox_head=dict(bbox_coder=dict(add_ctr_clamp=True)))", "add_ctr_clamp is True; rdet does not clamp"),
     ("model = dict(train_cfg=dict(assigner=dict(ignore_iof_thr=0.5)))", "assigner.ignore_iof_thr is 0.5; there priors"),
     ("model = dict(train_cfg=dict(assigner=dict(gt_max_assign_all=False)))", "assigner.gt_max_assign_all is False"),
     ("model = dict(train_cfg=dict(sampler=dict(type='RandomSampler')))", "sampler: MMDetection's RandomSampler has no"),
@@ -626,7 +658,7 @@ def _configs_of_mmdetection():
         if spec is None or spec.origin is None:
             return []
         folder = Path(spec.origin).parent / ".mim" / "configs"
-    families = [*(family.lower() for family in FAMILIES), "ghm"]
+    families = [*(family.lower() for family in FAMILIES), "ghm", "yolof"]
     files = sorted(path for family in families for path in (Path(folder) / family).glob("*.py"))
     return [path for path in files if path.name != "retinanet_tta.py"]  # which has no model
 
@@ -649,4 +681,4 @@ def test_all_configs_of_mmdetection(tmp_path):
     assert {
         name for name in refused if not any(part in name for part in ("dconv", "mdconv", "-dcn", "res2net"))
     } == set()
-    assert len(files) - len(refused) == 60
+    assert len(files) - len(refused) == 62

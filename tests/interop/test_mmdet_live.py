@@ -43,6 +43,7 @@ CASES = {  # name -> MMDetection's config, epoch
     "ATSS": ("atss/atss_r50_fpn_1x_coco", 0),
     "GFL": ("gfl/gfl_r50_fpn_1x_coco", 0),
     "VFNet": ("vfnet/vfnet_r50_fpn_1x_coco", 0),
+    "YOLOF": ("yolof/yolof_r50-c5_8xb8-1x_coco", 0),
     "TOOD, epoch 3": ("tood/tood_r50_fpn_1x_coco", 3),
     "TOOD, epoch 5": ("tood/tood_r50_fpn_1x_coco", 5),
 }
@@ -85,12 +86,14 @@ class Pair:
         losses = loss_errors(training_step(self.model, images, self.epoch, ignored), expected, self.family)
         norms = self.oracle.gradient_norms()
         found = gradient_norms(self.model, self.family)
-        assert set(found) == set(norms)
+        assert not any(found[name] for name in set(found) - set(norms))  # without boxes, YOLOF's have none there
         gradients = relative_errors(found, norms)
         tiny = 1e-6 * max(norms.values())  # where terms cancel to nothing, so do the digits
         gradients = {name: error for name, error in gradients.items() if norms[name] > tiny}
         single = {name: gradients.pop(name) for name in list(gradients) if name.endswith(".scale")}
         worst = max(gradients, key=gradients.get)
+        if self.family == "YOLOF":  # normalised by the statistics of the batch, of which float32 rounds all gradients
+            limit = 0.005
         print(
             f"\n{self.name}, {what}: losses {max(losses.values()):.1e}, gradients {gradients[worst]:.1e} ({worst}), "
             f"scales {max(single.values(), default=0):.1e}",
@@ -128,7 +131,8 @@ def pair(request):
 
 def _pair(name: str, theirs: dict | None = None, ours: dict | None = None) -> Pair:
     config, epoch = CASES[name]
-    oracle = Oracle(config, {**RESNET_18, **(theirs or {})}, seed=1, damped=DAMPED)
+    one_level = {"model.neck.in_channels": 512} if config.startswith("yolof") else {}
+    oracle = Oracle(config, {**RESNET_18, **one_level, **(theirs or {})}, seed=1, damped=DAMPED)
     source = Source.of(config)
     model = source.detector(oracle.shapes, ours, seed=1, damped=DAMPED)
     assert names_of(source.shapes(model)) == names_of(oracle.shapes)

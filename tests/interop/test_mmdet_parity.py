@@ -61,6 +61,9 @@ ROUNDED = {
     },
 }
 
+# Normalised by the statistics of the batch, of which float32 rounds all gradients: up to 1.2e-3.
+BATCH_STATISTICS = {"yolof"}
+
 
 @pytest.fixture(scope="module")
 def images():
@@ -93,7 +96,8 @@ def test_gradients(run):
     rounded = ROUNDED.get(name, {})
     errors = relative_errors(norms, expected["grad_norm_float64"])
     assert len(errors) >= 60
-    limits = {parameter: 2 * rounded.get(parameter, (5e-5,))[0] for parameter in errors}
+    usual = 1.2e-3 if name in BATCH_STATISTICS else 5e-5
+    limits = {parameter: 2 * rounded.get(parameter, (usual,))[0] for parameter in errors}
     assert not {parameter: error for parameter, error in errors.items() if error > limits[parameter]}
     assert set(rounded) <= set(errors)
 
@@ -107,13 +111,13 @@ def test_detections(run, images):
 def test_gradients_that_float32_rounds_are_the_same_in_float64(run, images):
     """1e-5 is left for boxes and anchors, which stay float32."""
     name, source, model, _, _, expected = run
-    if name not in ROUNDED:
+    if name not in {*ROUNDED, *BATCH_STATISTICS}:
         return
     model = copy.deepcopy(model).double()
     training_step(model, images, expected["epoch"])
     errors = relative_errors(gradient_norms(model, source.family), expected["grad_norm_float64"])
     assert max(errors.values()) <= 1e-5, errors
-    assert all(errors[parameter] <= 1e-6 for parameter in ROUNDED[name])
+    assert all(errors[parameter] <= 1e-6 for parameter in ROUNDED.get(name, ()))
 
 
 @pytest.mark.parametrize("name", GIVEN or [None])

@@ -19,6 +19,7 @@ def test_how_many_of_each():
         "mmdet://gfl": 4,
         "mmdet://vfnet": 4,
         "mmdet://tood": 4,
+        "mmdet://yolof": 1,
         "detectron2://retinanet": 3,
         "torchvision://retinanet": 2,
         "torchvision://fcos": 1,
@@ -53,7 +54,7 @@ def test_an_entry_is_consistent(entry):
         size = re.search(r"(?:r|x)\d+", name) or re.search(r"(?:yolox|yolov3|rtmdet)_\w+?_", name)
         assert size[0] in folder
         assert ("caffe" in name) == ("caffe" in folder)
-        assert (entry.style == "caffe") == ("caffe" in name)
+        assert (entry.style == "caffe") == ("caffe" in name or name.startswith("yolof"))
         assert release(f"mmdet://{folder}") is entry
 
 

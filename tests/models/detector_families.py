@@ -4,6 +4,7 @@ from tiny_parts import TinyBackbone
 
 ONE_PRIOR = {"type": "AnchorGenerator", "octave_base_scale": 8, "scales_per_octave": 1, "ratios": [1.0]}
 DISTANCES = {"anchor_generator": ONE_PRIOR, "bbox_coder": {"type": "DistancePointBBoxCoder"}}
+GN = {"type": "GN", "num_groups": 4}
 FAMILIES = {
     "retinanet": {},
     "ghm": {
@@ -27,6 +28,10 @@ FAMILIES = {
         "loss_quality": {"type": "BinaryCrossEntropyLoss"},
         "quality": {"type": "Centerness"},
         "bbox_weight": {"type": "SameQuality"},
+    },
+    "yolof": {
+        "bbox_head": {"type": "YOLOFHead", "stacked_convs": 1, "norm_cfg": GN},
+        "loss_bbox": {"type": "GIoULoss"},
     },
     "gfl": {
         "bbox_head": {"type": "GFLHead", "feat_channels": 16, "stacked_convs": 1},

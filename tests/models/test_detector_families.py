@@ -33,6 +33,7 @@ ASSIGNERS = {
     "ghm": [{"type": "ATSSAssigner"}],
     "atss": [{"type": "ATSSAssigner"}],
     "fcos": [{"type": "FCOSAssigner"}, {"type": "FCOSAssigner", "center_sampling_radius": None}],
+    "yolof": [{"type": "UniformAssigner", "padding": "ignored"}],
     "gfl": [{"type": "ATSSAssigner"}, {"type": "SimOTAAssigner"}],
     "vfnet": [{"type": "ATSSAssigner", "padding": "unmatched"}],
     "tood, distances": [{"type": "TaskAlignedAssigner", "padding": "ignored"}],

@@ -16,6 +16,7 @@ from rdet.datasets.transforms.pad import Pad
 from rdet.datasets.transforms.photometric import PhotoMetricDistortion
 from rdet.datasets.transforms.random_affine import RandomAffine
 from rdet.datasets.transforms.random_hsv import RandomHSV
+from rdet.datasets.transforms.random_shift import RandomShift
 from rdet.datasets.transforms.resize import FitWithin, RandomChoiceResize, RandomResize, Resize
 
 __all__ = [
@@ -38,5 +39,6 @@ __all__ = [
     "RandomFlip",
     "RandomHSV",
     "RandomResize",
+    "RandomShift",
     "Resize",
 ]

@@ -35,6 +35,7 @@ _FAMILIES = {
     "TOODHead": "TOOD",
     "TOODAnchorHead": "TOOD on anchors",
     "YOLOHead": "YOLOv3",
+    "YOLOFHead": "YOLOF",
 }
 _COCO_CLASSES = 80
 
@@ -173,7 +174,7 @@ def _title(cfg: Cfg) -> str:
     name = f"ResNet-{backbone['depth']}"
     if backbone.get("groups", 1) > 1:
         name = f"ResNeXt-{backbone['depth']}-{backbone['groups']}x{backbone['base_width']}d"
-    return f"{family} with {name}-FPN"
+    return f"{family} with {name}{'' if family == 'YOLOF' else '-FPN'}"
 
 
 def _head(title: str, source: str | Path, out: Path, notes: Notes) -> str:

@@ -206,6 +206,15 @@ def _crop(step: Entry) -> Cfg:
     return {"type": "RandomCrop", "crop_size": size, "allow_negative_crop": True, "min_side": 0.0}
 
 
+def _shift(step: Entry) -> Cfg:
+    return {
+        "type": "RandomShift",
+        "prob": step.take("prob", 0.5),
+        "max_shift": step.take("max_shift_px", 32),
+        "min_side": step.take("filter_thr_px", 1),
+    }
+
+
 def _filter(step: Entry) -> Cfg:
     step.expect("by_box", True, "rdet looks at boxes")
     step.expect("by_mask", False, "rdet has boxes alone")
@@ -266,6 +275,7 @@ _TRANSFORMS: dict[str | None, Callable[[Entry], Cfg | None]] = {
     "RandomChoiceResize": _random_choice_resize,
     "RandomFlip": _flip,
     "RandomCrop": _crop,
+    "RandomShift": _shift,
     "FilterAnnotations": _filter,
     "PackDetInputs": _pack,
     "TestTimeAug": _views,

@@ -22,6 +22,7 @@ from rdet.interop.mmdet_config.parts import (
     loss_quality,
     square_anchors,
     task_aligned,
+    uniform,
 )
 from rdet.interop.mmdet_config.source import Entry, plain
 
@@ -273,6 +274,29 @@ def _tood(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
     }, {"clip": False}
 
 
+def _yolof(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
+    if head.take("in_channels") != around.channels:
+        head.refuse(f"is not {around.channels}, the out_channels of the neck", "in_channels")
+    head.expect("reg_decoded_bbox", True, "rdet's loss of this head compares boxes")
+    head.ignore("feat_channels")  # which it does not read
+    norm = head.take("norm_cfg", {"type": "BN", "requires_grad": True})
+    coder, clip = delta_coder(head.required("bbox_coder", _DELTAS))
+    return {
+        "bbox_head": {
+            "type": "YOLOFHead",
+            "stacked_convs": head.take("num_cls_convs", 2),
+            "reg_stacked_convs": head.take("num_reg_convs", 4),
+            "norm_cfg": {key: value for key, value in norm.items() if (key, value) != ("requires_grad", True)},
+        },
+        "anchor_generator": anchor_generator(head.required("anchor_generator", reason=_NO_DEFAULT), around.strides),
+        "assigner": uniform(around.assigner(head), around.padding("ignored")),
+        "bbox_coder": coder,
+        "loss_cls": _hard_loss(head, {"type": "CrossEntropyLoss", "use_sigmoid": True}),
+        "loss_bbox": loss_bbox(head.required("loss_bbox", reason=_NO_DEFAULT), decoded=True),
+        "normalizer": _per_image(),
+    }, _clipped(clip)
+
+
 _HEADS: dict[str, Callable[[Entry, Around], tuple[Cfg, Cfg]]] = {
     "RetinaHead": _retina,
     "ATSSHead": _atss,
@@ -280,6 +304,7 @@ _HEADS: dict[str, Callable[[Entry, Around], tuple[Cfg, Cfg]]] = {
     "FCOSHead": _fcos,
     "VFNetHead": _vfnet,
     "TOODHead": _tood,
+    "YOLOFHead": _yolof,
 }
 
 

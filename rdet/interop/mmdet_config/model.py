@@ -10,7 +10,7 @@ from rdet.interop.mmdet_config.source import Entry
 
 Cfg = dict[str, Any]
 
-_DETECTORS = ("RetinaNet", "FCOS", "ATSS", "GFL", "VFNet", "TOOD", "SingleStageDetector")
+_DETECTORS = ("RetinaNet", "FCOS", "ATSS", "GFL", "VFNet", "TOOD", "YOLOF", "SingleStageDetector")
 _PART = "is not there; rdet's detectors need it"
 # The order in which slots are written.
 _SLOTS = (
@@ -161,7 +161,7 @@ def _backbone_weights(entry: Entry) -> str | None:
 
 
 def convert_neck(entry: Entry, outputs: list[tuple[int, int, int]]) -> tuple[list[int], list[int], Cfg]:
-    """Convert an FPN.
+    """Convert an FPN, or YOLOF's neck of one level.
 
     Args:
         entry: The neck.
@@ -170,6 +170,8 @@ def convert_neck(entry: Entry, outputs: list[tuple[int, int, int]]) -> tuple[lis
     Returns:
         The maps that it reads, the strides of its levels, and rdet's config.
     """
+    if entry.kind == "DilatedEncoder":
+        return _dilated_encoder(entry, outputs)
     if entry.kind != "FPN":
         entry.unknown()
     channels = [width for _, width, _ in outputs]
@@ -200,6 +202,22 @@ def convert_neck(entry: Entry, outputs: list[tuple[int, int, int]]) -> tuple[lis
     strides = [stride for *_, stride in used]
     strides += [strides[-1] * 2 ** (level + 1) for level in range(extra)]
     return [index for index, *_ in used], strides, cfg
+
+
+def _dilated_encoder(entry: Entry, outputs: list[tuple[int, int, int]]) -> tuple[list[int], list[int], Cfg]:
+    index, width, stride = outputs[-1]
+    if entry.take("in_channels") != width:
+        entry.refuse(f"is not {width}, the channels of the backbone's last map", "in_channels")
+    count, dilations = entry.take("num_residual_blocks"), list(entry.take("block_dilations"))
+    if count > len(dilations):
+        entry.refuse(f"is {count}, but there are {len(dilations)} block_dilations", "num_residual_blocks")
+    cfg = {
+        "type": "DilatedEncoder",
+        "out_channels": entry.take("out_channels"),
+        "block_channels": entry.take("block_mid_channels"),
+        "dilations": dilations[:count],
+    }
+    return [index], [stride], cfg
 
 
 def convert_postprocess(entry: Entry, options: Cfg) -> Cfg:

@@ -235,13 +235,13 @@ def square_anchors(entry: Entry, strides: list[int]) -> Cfg:
 def delta_coder(entry: Entry) -> tuple[Cfg, bool]:
     """Convert a coder of deltas, and say whether boxes are clipped to the image."""
     _check_coder(entry, "DeltaXYWHBBoxCoder")
-    entry.expect("add_ctr_clamp", False, "rdet does not clamp centres")
+    shift = {"max_shift": entry.take("ctr_clamp", 32)} if entry.take("add_ctr_clamp", False) else {}
     entry.ignore("ctr_clamp")
-    cfg: Cfg = {"type": "DeltaXYWHBBoxCoder"}
+    cfg: Cfg = {"type": "DeltaXYWHBBoxCoder", **shift}
     means, stds = list(entry.take("target_means", (0.0,) * 4)), list(entry.take("target_stds", (1.0,) * 4))
     cfg |= {} if not any(means) else {"target_means": means}
     cfg |= {} if plain(stds) == [1.0] * 4 else {"target_stds": stds}
-    return cfg | {"clamp_both_sides": True}, entry.take("clip_border", True)
+    return cfg | ({} if shift else {"clamp_both_sides": True}), entry.take("clip_border", True)
 
 
 def _check_coder(entry: Entry, wanted: str) -> None:
@@ -335,6 +335,23 @@ def task_aligned(entry: Entry, alpha: float, beta: float, padding: str) -> Cfg:
         "beta": beta,
         "topk_of": "all",
         "inside_margin": 0.01,
+        "ignore_iof_thr": None,
+        **padded(padding),
+    }
+
+
+def uniform(entry: Entry, padding: str) -> Cfg:
+    """Convert YOLOF's assigner."""
+    if entry.kind != "UniformAssigner":
+        entry.unknown()
+    similarity = entry.required("iou_calculator", {"type": "BboxOverlaps2D"})
+    if similarity.kind != "BboxOverlaps2D":
+        similarity.unknown()
+    return {
+        "type": "UniformAssigner",
+        "topk": entry.take("match_times", 4),
+        "pos_ignore_thr": entry.take("pos_ignore_thr"),
+        "neg_ignore_thr": entry.take("neg_ignore_thr"),
         "ignore_iof_thr": None,
         **padded(padding),
     }

@@ -77,7 +77,8 @@ def _changes_rule(cls: type) -> bool:
     return not {"assign", "__call__"}.isdisjoint(vars(cls))
 
 
-def _on_host(device: torch.device) -> bool:
+def on_host(device: torch.device) -> bool:
+    """Tell whether reading a value of a tensor there makes nobody wait."""
     return device.type == "cpu"
 
 
@@ -106,7 +107,7 @@ class ImageAssigner(Assigner):
     def match(self, batch: MatchBatch) -> Matches:
         counts = batch.truth.counts
         assigned = self._assign_all(batch)
-        most = None if _on_host(assigned.device) else self.most_positives(batch)
+        most = None if on_host(assigned.device) else self.most_positives(batch)
         try:
             return Matches.from_dense(assigned, counts, None if most is None else min(most, assigned.numel()))
         except PartError as error:
@@ -153,7 +154,7 @@ class ClaimingAssigner(ImageAssigner):
     def _assign_all(self, batch: MatchBatch) -> Tensor:
         counts, device = batch.truth.counts, batch.priors.device
         padded = any(self.within(batch, index) is not None for index in range(len(counts)))
-        if _on_host(device) or padded or not self._is_together:
+        if on_host(device) or padded or not self._is_together:
             return super()._assign_all(batch)
         numbers = torch.tensor(counts, dtype=torch.int64)
         image = torch.arange(len(counts)).repeat_interleave(numbers).to(device, non_blocking=True)  # (G,)

@@ -87,7 +87,8 @@ class MaxIoUAssigner(ImageAssigner):
                 assigned = self.ignore(assigned, torch.from_numpy(grid.priors), regions)
                 ignored.append((assigned == IGNORE).nonzero().squeeze(1).numpy() + first)
         image, prior = np.divmod(positive, num_priors)
-        return Matches(*map(torch.from_numpy, (image, prior, gt_index, np.concatenate(ignored))))
+        found: list[Tensor] = [torch.from_numpy(x) for x in (image, prior, gt_index, np.concatenate(ignored))]
+        return Matches(found[0], found[1], found[2], found[3])
 
     def assign(self, image: MatchImage) -> Tensor:
         return self(image.priors, image.boxes)

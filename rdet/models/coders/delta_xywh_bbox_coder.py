@@ -19,6 +19,7 @@ class DeltaXYWHBBoxCoder(BBoxCoder):
         max_ratio: Largest factor by which decoding may grow a prior's side; 1000 / 16 as in
             Detectron, so that a wild prediction stays finite.
         clamp_both_sides: Whether decoding shrinks a side by ``max_ratio`` at most, too, as in MMDetection.
+        max_shift: Most pixels by which decoding moves the centre in x and in y, as in YOLOF; None: any number.
 
     Attributes:
         box_dim: Numbers that encode one box, 4.
@@ -34,6 +35,7 @@ class DeltaXYWHBBoxCoder(BBoxCoder):
         target_stds: tuple[Positive, ...] = (1.0, 1.0, 1.0, 1.0),
         max_ratio: Positive = 1000 / 16,
         clamp_both_sides: bool = False,
+        max_shift: Positive | None = None,
     ):
         for name, numbers in {"target_means": target_means, "target_stds": target_stds}.items():
             if len(numbers) != self.box_dim:
@@ -43,6 +45,7 @@ class DeltaXYWHBBoxCoder(BBoxCoder):
         self.means = tuple(target_means)
         self.stds = tuple(target_stds)
         self.max_log_ratio = math.log(max_ratio)
+        self.max_shift = max_shift
         self.min_log_ratio = -self.max_log_ratio if clamp_both_sides else None
 
     def encode(self, priors: Tensor, boxes: Tensor) -> Tensor:
@@ -56,7 +59,8 @@ class DeltaXYWHBBoxCoder(BBoxCoder):
         """Decode deltas (..., 4) relative to priors (..., 4): (..., 4) boxes, xyxy."""
         prior_center, prior_size = _center_and_size(priors)
         deltas = deltas * _numbers(self.stds, deltas) + _numbers(self.means, deltas)
-        center = prior_center + deltas[..., :2] * prior_size
+        shift = deltas[..., :2] * prior_size
+        center = prior_center + (shift if self.max_shift is None else shift.clamp(-self.max_shift, self.max_shift))
         size = prior_size * torch.exp(deltas[..., 2:].clamp(self.min_log_ratio, self.max_log_ratio))
         return torch.cat([center - size / 2, center + size / 2], dim=-1)
 

@@ -136,6 +136,8 @@ def check_matches(matches: Matches, truth: GroundTruth, num_priors: int, assigne
     limits["ignored"] = len(truth.counts) * num_priors
     if matches.counted is not None:
         checked(matches.counted, count, f"counted of {who}", "(P,)")
+    if matches.of_boxes is not None:
+        check_matches(matches.of_boxes, truth, num_priors, assigner)
     for name, limit in limits.items():
         index = getattr(matches, name)
         if name == "ignored" and isinstance(index, Tensor) and index.dtype == torch.bool:

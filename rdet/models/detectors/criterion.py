@@ -86,10 +86,19 @@ class DenseCriterion(BaseCriterion):
         extra_losses: ExtraLosses | None = None,
     ) -> dict[str, Tensor]:
         """Compute the losses of a batch; see :meth:`BaseCriterion.__call__`."""
-        positives = Positives(predictions, priors, matches, truth, coder, self.loss_cls.binary_logits, self._rating())
+
+        def of(matches: Matches) -> tuple[Positives, Tensor]:
+            logits_of, rating = self.loss_cls.binary_logits, self._rating()
+            found = Positives(predictions, priors, matches, truth, coder, logits_of, rating)
+            amount = _of_images(found.weight, found) if matches.amount is None else matches.amount
+            return found, self._divisor(amount)
+
+        positives, divisor = of(matches)
         all_priors = AllPriors(predictions, priors, matches, truth, positives)
-        divisor = self._divisor(_of_images(positives.weight, positives))  # (N,)
         losses = {"loss_cls": self._classification(all_priors, positives, divisor)}
+        of_priors, divisor_of_priors = positives, divisor
+        if matches.of_boxes is not None:
+            positives, divisor = of(matches.of_boxes)
         if self.loss_bbox_initial is not None:
             initial = positives.of_initial_boxes()
             losses |= self._boxes({"loss_bbox_initial": self.loss_bbox_initial}, initial, divisor)
@@ -101,9 +110,9 @@ class DenseCriterion(BaseCriterion):
         if self.loss_obj is not None:
             who = name_of("loss_obj", self.loss_obj)
             loss = checked(self.loss_obj.of(all_priors.of_objects()), tuple(all_priors.labels.shape), who, "(N, A)")
-            losses["loss_obj"] = (loss.sum(dim=1) / divisor).sum()
+            losses["loss_obj"] = (loss.sum(dim=1) / divisor_of_priors).sum()
         if extra_losses is not None:
-            losses |= _checked_extra(extra_losses(predictions, positives.without_repeats(), divisor), losses)
+            losses |= _checked_extra(extra_losses(predictions, of_priors.without_repeats(), divisor_of_priors), losses)
         return losses
 
     def _rating(self) -> Callable[[Positives], Tensor] | None:

@@ -53,7 +53,7 @@ class GradientDensity(nn.Module):
         weights = []
         for lengths, count in zip(levels, counts, strict=True):
             has_any = count > 0
-            density = self._moved(count) if self.mean is not None else count
+            density = count if self.mean is None else self._moved(count.to(self.mean.dtype))
             of_bin = torch.where(has_any, 1 / (density.clamp(min=torch.finfo(count.dtype).tiny) * has_any.sum()), 0)
             of_element = of_bin[torch.bucketize(lengths.contiguous(), inner, right=True)].to(lengths.dtype)
             weights.append(torch.where(lengths >= 0, of_element, 0))
