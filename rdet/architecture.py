@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from rdet.backbone_of_weights import BackboneOfWeights, backbone_of
+from rdet.neck_of_weights import NeckOfWeights, neck_of
+
 # Final classification layer in MMDetection's names -> family. FCOS comes last: older ATSS heads have both names.
 CLASS_LAYERS = {
     "retina_cls": "RetinaNet",
@@ -17,15 +20,6 @@ CLASS_LAYERS = {
     "conv_centerness": "FCOS",
 }
 
-# Blocks of the four stages, and whether they have three convolutions -> depth of a ResNet.
-_DEPTHS: dict[tuple[tuple[int, ...], bool], int] = {
-    ((2, 2, 2, 2), False): 18,
-    ((3, 4, 6, 3), False): 34,
-    ((3, 4, 6, 3), True): 50,
-    ((3, 4, 23, 3), True): 101,
-    ((3, 8, 36, 3), True): 152,
-}
-
 
 @dataclass(frozen=True)
 class Architecture:
@@ -34,40 +28,43 @@ class Architecture:
     Attributes:
         family: ``'RetinaNet'``, ``'FCOS'``, ``'ATSS'``, ``'GFL'``, ``'VFNet'``, ``'TOOD'`` or ``'YOLOF'``;
             or ``'FCOS or ATSS'``, whose names and shapes are the same in rdet.
-        depth: Of the ResNet.
-        groups, base_width: Of its 3x3 convolutions; 1 and 64 unless it is a ResNeXt.
+        backbone: The network below the neck.
+        neck: The pyramid between both.
         num_classes: K.
         num_priors: Priors at each cell.
         head_norm: ``'GN'``, ``'BN'`` or None, the normalisation in the head's towers.
         head_bias: Whether the towers' convolutions have a bias.
         stacked_convs: Convolutions of a tower.
+        deformable_convs: How many of these are deformable: TOOD's first, of others the last.
         feat_channels: Their channels.
-        neck_channels: Channels of the pyramid.
+        pred_kernel_size: Of the final convolutions.
         reg_max: The last of the distances that a side's distribution is over; None without one.
         mmdet: Whether the weights are MMDetection's, as their names tell.
     """
 
     family: str
-    depth: int
-    groups: int
-    base_width: int
+    backbone: BackboneOfWeights
+    neck: NeckOfWeights
     num_classes: int
     num_priors: int
     head_norm: str | None
     head_bias: bool
     stacked_convs: int
+    deformable_convs: int
     feat_channels: int
-    neck_channels: int
+    pred_kernel_size: int
     reg_max: int | None
     mmdet: bool
 
     def __str__(self) -> str:
         """Describe it, for example ``GFL with ResNet-101, group normalisation in the head, 80 classes``."""
-        backbone = f"ResNet-{self.depth}"
-        if self.groups > 1:
-            backbone = f"ResNeXt-{self.depth}-{self.groups}x{self.base_width}d"
         norm = {"GN": "group", "BN": "batch", None: "no"}[self.head_norm]
-        return f"{self.family} with {backbone}, {norm} normalisation in the head, {self.num_classes} classes"
+        below = (
+            self.backbone.name
+            if self.neck.name in ("FPN", "DilatedEncoder")
+            else f"{self.backbone.name}-{self.neck.name}"
+        )
+        return f"{self.family} with {below}, {norm} normalisation in the head, {self.num_classes} classes"
 
     @property
     def config(self) -> str:
@@ -83,22 +80,20 @@ class Architecture:
     @property
     def options(self) -> dict[str, object]:
         """What a config of the family with ResNet-50 and the usual head needs changed: dotted key -> value."""
-        options: dict[str, object] = {}
-        if self.depth != 50:
-            options["model.backbone.depth"] = self.depth
-        if self.groups > 1:
-            options |= {"model.backbone.groups": self.groups, "model.backbone.base_width": self.base_width}
+        options = self.backbone.options | self.neck.options
         usual = {"RetinaNet": None, "YOLOF": "BN"}.get(self.family, "GN")
-        if self.head_norm != usual:
+        if self.head_norm != usual and self.stacked_convs:
             norm = {"GN": {"type": "GN", "num_groups": 32}, "BN": {"type": "BN"}, None: None}[self.head_norm]
             options["model.bbox_head.norm_cfg"] = norm
         if self.stacked_convs != {"VFNet": 3, "TOOD": 6, "YOLOF": 2}.get(self.family, 4):
             options["model.bbox_head.stacked_convs"] = self.stacked_convs
-        width = 512 if self.family == "YOLOF" else 256
-        if self.neck_channels != width:
-            options["model.neck.out_channels"] = self.neck_channels
-        if self.feat_channels != width:
+        if self.deformable_convs:
+            key = "num_dcn" if self.family == "TOOD" else "dcn_on_last_conv"
+            options[f"model.bbox_head.{key}"] = self.deformable_convs if self.family == "TOOD" else True
+        if self.feat_channels != (512 if self.family == "YOLOF" else 256):
             options["model.bbox_head.feat_channels"] = self.feat_channels
+        if self.pred_kernel_size != 3:
+            options["model.bbox_head.pred_kernel_size"] = self.pred_kernel_size
         if self.reg_max not in (None, 16):
             options["model.bbox_coder.reg_max"] = self.reg_max
         return options
@@ -117,86 +112,71 @@ def architecture_of(weights: Mapping[str, Tensor]) -> Architecture | None:
         weights: Name -> tensor.
 
     Returns:
-        None if it is none of these families with a ResNet.
+        None if it is none of these families, or of another backbone or neck.
     """
     layers = {name.split(".")[1] for name in weights if name.startswith("bbox_head.")}
     mmdet = any(layer in layers for layer in CLASS_LAYERS)
     family = _family(layers, mmdet)
-    backbone = resnet_of(weights)
+    backbone = backbone_of(weights)
     if family is None or backbone is None:
         return None
+    neck = neck_of(weights)
     if family == "YOLOF":
-        return _yolof(weights, mmdet, backbone)
+        return _yolof(weights, mmdet, backbone, neck)
     prefix = {"RetinaNet": "retina", "FCOS": "fcos" if "fcos_cls" in layers else "conv"}.get(family, family.lower())
     cls, reg = (f"{prefix}_cls", f"{prefix}_reg") if mmdet else ("conv_cls", "conv_reg")
     tower = {(True, True): "inter_convs", (False, True): "shared_convs"}.get((mmdet, family == "TOOD"), "cls_convs")
     of_classes, of_boxes = weights.get(f"bbox_head.{cls}.weight"), weights.get(f"bbox_head.{reg}.weight")
-    lateral = weights.get(f"neck.lateral_convs.0{'.conv' if mmdet else ''}.weight")
-    if of_classes is None or of_boxes is None or lateral is None:
-        return None
-    if any(weight.ndim != 4 for weight in (of_classes, of_boxes, lateral)):
+    if of_classes is None or of_boxes is None or neck is None or of_classes.ndim != 4 or of_boxes.ndim != 4:
         return None
     priors = of_boxes.shape[0] // 4 if family == "RetinaNet" else 1
     if not priors or of_classes.shape[0] % priors:
         return None
-    depth, groups, base_width = backbone
     convs = {name.split(".")[2] for name in weights if name.startswith(f"bbox_head.{tower}.")}
     norms = [kind for kind in ("GN", "BN") if f"bbox_head.{tower}.0.{kind.lower()}.weight" in weights]
     return Architecture(
         family,
-        depth,
-        groups,
-        base_width,
+        backbone,
+        neck,
         num_classes=of_classes.shape[0] // priors,
         num_priors=priors,
         head_norm=norms[0] if norms else None,
         head_bias=f"bbox_head.{tower}.0.conv.bias" in weights,
         stacked_convs=len(convs),
+        deformable_convs=sum(f"bbox_head.{tower}.{conv}.conv.conv_offset.weight" in weights for conv in convs),
         feat_channels=of_classes.shape[1],
-        neck_channels=lateral.shape[0],
+        pred_kernel_size=of_classes.shape[-1],
         reg_max=of_boxes.shape[0] // 4 - 1 if family == "GFL" else None,
         mmdet=mmdet,
     )
 
 
-def resnet_of(weights: Mapping[str, Tensor]) -> tuple[int, int, int] | None:
-    """Return depth, groups and base width of the ResNet below ``backbone.``, or None if it is another network."""
-    blocks: dict[int, set[int]] = {}
-    for name in weights:
-        _, layer, block, *_ = [*name.split("."), "", ""] if name.startswith("backbone.layer") else ("", "", "", "")
-        if layer.removeprefix("layer").isdigit() and block.isdigit():
-            blocks.setdefault(int(layer.removeprefix("layer")), set()).add(int(block))
-    counts = tuple(len(blocks[layer]) for layer in sorted(blocks))
-    deep = "backbone.layer1.0.conv3.weight" in weights
-    conv2 = weights.get("backbone.layer1.0.conv2.weight")
-    if (counts, deep) not in _DEPTHS or conv2 is None or conv2.ndim != 4:
-        return None
-    width, of_a_group = conv2.shape[:2]
-    return _DEPTHS[counts, deep], width // of_a_group, of_a_group
-
-
-def _yolof(weights: Mapping[str, Tensor], mmdet: bool, backbone: tuple[int, int, int]) -> Architecture | None:
+def _yolof(
+    weights: Mapping[str, Tensor], mmdet: bool, backbone: BackboneOfWeights, neck: NeckOfWeights | None
+) -> Architecture | None:
     """Recognise a YOLOF, whose neck has one level."""
     tower, cls, reg = ("cls_subnet", "cls_score", "bbox_pred") if mmdet else ("cls_convs", "conv_cls", "conv_reg")
-    names = ("neck.lateral_conv.weight", f"bbox_head.{cls}.weight", f"bbox_head.{reg}.weight")
+    names = (f"bbox_head.{cls}.weight", f"bbox_head.{reg}.weight")
     found = [weights[name] for name in names if name in weights and weights[name].ndim == 4]
-    if len(found) < len(names):
+    if len(found) < len(names) or neck is None:
         return None
-    lateral, of_classes, of_boxes = found
+    of_classes, of_boxes = found
     priors = of_boxes.shape[0] // 4
     if not priors or of_classes.shape[0] % priors:
         return None
     norms = [kind for kind in ("GN", "BN") if f"bbox_head.{tower}.0.{kind.lower()}.weight" in weights]
     return Architecture(
         "YOLOF",
-        *backbone,
+        backbone,
+        neck,
         num_classes=of_classes.shape[0] // priors,
         num_priors=priors,
         head_norm=norms[0] if norms else None,
         head_bias=f"bbox_head.{tower}.0.conv.bias" in weights,
         stacked_convs=len({name.split(".")[2] for name in weights if name.startswith(f"bbox_head.{tower}.")}),
         feat_channels=of_classes.shape[1],
-        neck_channels=lateral.shape[0],
+        deformable_convs=0,
+        pred_kernel_size=3,
         reg_max=None,
         mmdet=mmdet,
     )

@@ -4,7 +4,8 @@ import pytest
 import torch
 from interop.mmdet_states import FAMILIES, shapes
 
-from rdet.architecture import architecture_of, resnet_of
+from rdet.architecture import architecture_of
+from rdet.backbone_of_weights import resnet_of
 
 
 def tensors(of):
@@ -15,11 +16,11 @@ def tensors(of):
 @pytest.mark.parametrize("classes", [1, 80])
 def test_family_and_classes(family, classes):
     found = architecture_of(tensors(shapes(family, 18, classes=classes, width=48)))
-    assert (found.family, found.depth, found.num_classes, found.mmdet) == (family, 18, classes, True)
+    assert (found.family, found.backbone.name, found.num_classes, found.mmdet) == (family, "ResNet-18", classes, True)
     assert found.num_priors == (9 if family == "RetinaNet" else 1)
     assert found.head_norm == (None if family == "RetinaNet" else "GN")
     assert found.stacked_convs == {"VFNet": 3, "TOOD": 6}.get(family, 4)
-    assert (found.feat_channels, found.neck_channels) == (48, 48)
+    assert (found.feat_channels, found.neck.channels) == (48, 48)
     assert found.reg_max == (16 if family == "GFL" else None)
     assert found.options == {
         "model.backbone.depth": 18,

@@ -300,7 +300,7 @@ def _from_torchvision(
         state = convert_retinanet_state_dict(weights)
         kind = "retinanet_v2" if "bbox_head.cls_convs.0.gn.weight" in state else "retinanet"
     architecture = architecture_of(state)
-    if architecture is None or architecture.depth != 50:
+    if architecture is None or architecture.backbone.name != "ResNet-50":
         raise CheckpointError("the weights are not of one of torchvision's detectors with ResNet-50")
     return _converted(state, torchvision_config(kind), default_classes(architecture.num_classes), architecture)
 

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from rdet.architecture import Architecture, architecture_of
+from rdet.backbone_of_weights import backbone_of
 from rdet.errors import CheckpointError, UnknownNameError
+from rdet.interop import mmdet_backbones, mmdet_necks
 from rdet.interop.renamed import renamed
 from rdet.messages import few, nearest
 
@@ -73,20 +75,34 @@ def from_mmdetection(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Ar
         rdet's name -> tensor, and what the weights are of.
 
     Raises:
-        CheckpointError: They are not of one of :data:`FAMILIES` with a ResNet.
+        CheckpointError: They are not of one of :data:`FAMILIES` with a backbone and a neck that rdet knows.
     """
     architecture = architecture_of(state)
     if architecture is None or not architecture.mmdet:
         raise CheckpointError(
-            f"these are not weights of MMDetection's {', '.join(FAMILIES)} with a ResNet (the names are {few(state)})"
+            f"these are not weights of MMDetection's {', '.join(FAMILIES)} with a backbone that rdet knows "
+            f"(the names are {few(state)})"
         )
     if architecture.family == "FCOS":
         state = {_with_layer(name, _OLD_FCOS): value for name, value in state.items()}
-    levels = _count(state, "neck.lateral_convs.")
+    levels, normed, kind = mmdet_necks.levels_of(state), mmdet_necks.layers_with_norm(state), architecture.backbone.kind
     state = {name: value for name, value in state.items() if name not in {_INTEGRAL, *_BORDERS}}
-    weights, unknown = renamed(state, lambda name: _to_rdet(name, architecture.family, levels))
+
+    def to_rdet(name: str) -> str | None:
+        part = name.partition(".")[0]
+        if name in _DENSITIES:
+            return _DENSITIES[name]
+        if part == "backbone":
+            return mmdet_backbones.name_to_rdet(name, kind)
+        if part == "neck" and architecture.family == "YOLOF":
+            return _of_one_level(name, "dilated_encoder_blocks", "blocks")
+        if part == "neck":
+            return mmdet_necks.name_to_rdet(name, levels, normed)
+        return _renamed_layer(name, _SAME | _LAYERS[architecture.family]) if part == "bbox_head" else None
+
+    weights, unknown = renamed(mmdet_backbones.values_to_rdet(state, kind), to_rdet)
     if unknown:
-        raise CheckpointError(f"rdet's {architecture} has no {few(unknown, 3)}{_why(unknown)}")
+        raise CheckpointError(f"rdet's {architecture} has no {few(unknown, 3)}")
     return _with_offsets_turned(weights), architecture
 
 
@@ -103,11 +119,27 @@ def to_mmdetection(state: Mapping[str, Tensor], family: str) -> dict[str, Tensor
     """
     if family not in FAMILIES:
         raise UnknownNameError(f"no family is called {family!r}. {nearest(family, FAMILIES)}")
-    levels = _count(state, "neck.lateral_convs.")
-    state = _with_offsets_turned(state)
-    weights, unknown = renamed(state, lambda name: _to_mmdet(name, family, levels))
+    levels, norm = mmdet_necks.levels_of(state), mmdet_necks.norm_of(state)
+    backbone = backbone_of(state)
+    kind = "ResNet" if backbone is None else backbone.kind
+    layers = {ours: theirs for theirs, ours in (_SAME | _LAYERS[family]).items()}
+
+    def to_mmdet(name: str) -> str | None:
+        part = name.partition(".")[0]
+        if part == "criterion":
+            return next((theirs for theirs, ours in _DENSITIES.items() if ours == name), None)
+        if part == "neck" and family == "YOLOF":
+            return _of_one_level(name, "blocks", "dilated_encoder_blocks")
+        if part == "backbone":
+            return mmdet_backbones.name_to_mmdet(name, kind)
+        if part == "neck":
+            return mmdet_necks.name_to_mmdet(name, levels, norm)
+        return _renamed_layer(name, layers) if part == "bbox_head" else None
+
+    weights, unknown = renamed(_with_offsets_turned(state), to_mmdet)
     if unknown:
         raise CheckpointError(f"MMDetection's {family} has no {few(unknown, 3)}")
+    weights = mmdet_backbones.values_to_mmdet(weights, kind)
     if family == "GFL":
         reg_max = state["bbox_head.conv_reg.weight"].shape[0] // 4 - 1
         weights[_INTEGRAL] = torch.linspace(0, reg_max, reg_max + 1)
@@ -117,39 +149,6 @@ def to_mmdetection(state: Mapping[str, Tensor], family: str) -> dict[str, Tensor
             weights[borders] = torch.linspace(0, 1, len(density) + 1)
             weights[borders][-1] = last
     return weights
-
-
-def _to_rdet(name: str, family: str, levels: int) -> str | None:
-    part, *rest = name.split(".")
-    if name in _DENSITIES:
-        return _DENSITIES[name]
-    if part == "backbone":
-        return name if rest[0].startswith(("conv1", "bn1", "layer")) and not _deformable(name) else None
-    if part == "neck" and family == "YOLOF":
-        return _of_one_level(name, "dilated_encoder_blocks", "blocks")
-    if part == "neck" and len(rest) == 4 and rest[2] == "conv":
-        kind, index, _, end = rest
-        if kind == "fpn_convs" and int(index) >= levels:
-            kind, index = "extra_convs", str(int(index) - levels)
-        return f"neck.{kind}.{index}.{end}" if kind in ("lateral_convs", "fpn_convs", "extra_convs") else None
-    return _renamed_layer(name, _SAME | _LAYERS[family]) if part == "bbox_head" and not _deformable(name) else None
-
-
-def _to_mmdet(name: str, family: str, levels: int) -> str | None:
-    part, *rest = name.split(".")
-    if part == "criterion":
-        return next((theirs for theirs, ours in _DENSITIES.items() if ours == name), None)
-    if part == "backbone":
-        return name
-    if part == "neck" and family == "YOLOF":
-        return _of_one_level(name, "blocks", "dilated_encoder_blocks")
-    if part == "neck" and len(rest) == 3:
-        kind, index, end = rest
-        if kind == "extra_convs":
-            kind, index = "fpn_convs", str(int(index) + levels)
-        return f"neck.{kind}.{index}.conv.{end}"
-    layers = {ours: theirs for theirs, ours in (_SAME | _LAYERS[family]).items()}
-    return _renamed_layer(name, layers) if part == "bbox_head" else None
 
 
 def _of_one_level(name: str, blocks: str, renamed_blocks: str) -> str | None:
@@ -183,15 +182,3 @@ def _with_offsets_turned(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
                 pairs = state[name].unflatten(0, (4, 2))  # (side, axis, ...)
                 state[name] = pairs.flip(1).flatten(0, 1)
     return state
-
-
-def _count(state: Mapping[str, Tensor], prefix: str) -> int:
-    return len({name.removeprefix(prefix).partition(".")[0] for name in state if name.startswith(prefix)})
-
-
-def _deformable(name: str) -> bool:
-    return "conv_offset" in name
-
-
-def _why(unknown: list[str]) -> str:
-    return ": rdet has no deformable convolutions" if any(map(_deformable, unknown)) else ""

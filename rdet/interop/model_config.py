@@ -6,13 +6,17 @@ from typing import Any
 from mmengine.config import Config
 
 from rdet.architecture import Architecture
+from rdet.backbone_of_weights import BackboneOfWeights
 from rdet.config import load_config
 from rdet.config_files import CONFIGS
 from rdet.errors import CheckpointError
+from rdet.interop.mmdet_config.backbones import DILATED, DILATIONS, STRIDES
+from rdet.neck_of_weights import NeckOfWeights
 
 # What a network expects of its input: mean and deviation of the channels in its order, and whether that is RGB.
 _RGB = {"mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375], "bgr_to_rgb": True}
 _BGR = {"mean": [103.53, 116.28, 123.675], "std": [1.0, 1.0, 1.0], "bgr_to_rgb": False}
+_BGR_SCALED = {"mean": [103.53, 116.28, 123.675], "std": [57.375, 57.12, 58.395], "bgr_to_rgb": False}
 _BGR_OF_DETECTRON = {"mean": [102.9801, 115.9465, 122.7717], "std": [1.0, 1.0, 1.0], "bgr_to_rgb": False}
 # Switches of FCOS's head in MMDetection, off at first, on in its released second version.
 _SECOND_FCOS = ("norm_on_bbox", "centerness_on_reg", "center_sampling")
@@ -34,8 +38,13 @@ def mmdetection_config(architecture: Architecture, source: Mapping[str, Any], st
     """
     model = source.get("model") or {}
     head = model.get("bbox_head") or {}
-    style = (model.get("backbone") or {}).get("style", style)
-    path, options = architecture.config, dict(architecture.options) | _backbone(style)
+    backbone = model.get("backbone") or {}
+    style = backbone.get("style", style)
+    path, options = architecture.config, dict(architecture.options)
+    if architecture.backbone.kind == "ResNet":
+        options |= _backbone(style) | _dilated(backbone)
+    else:
+        options |= _others(architecture.backbone, backbone)
     if architecture.family == "FCOS":
         # Of the released heads, the second has a bias beside the normalisation.
         head = head or dict.fromkeys(_SECOND_FCOS, architecture.head_bias)
@@ -46,10 +55,18 @@ def mmdetection_config(architecture: Architecture, source: Mapping[str, Any], st
         options |= _ghm(head)
     if head.get("anchor_type") == "anchor_based":
         options |= _tood_on_anchors(head)
-    options |= input_options(input_of(source) or _usual_input(style, path == _FIRST_FCOS_CONFIG))
-    options |= _neck(model.get("neck") or {}) | _anchors(architecture.family, head)
+    options |= input_options(
+        input_of(source) or _usual_input(architecture.backbone.kind, style, path == _FIRST_FCOS_CONFIG)
+    )
+    options |= _neck(architecture.neck, model.get("neck") or {}) | _anchors(architecture.family, head)
     options |= postprocess_options(model.get("test_cfg") or source.get("test_cfg") or {})
-    return config_of_repository(path, options)
+    cfg = config_of_repository(path, options)
+    if architecture.neck.dyhead_blocks:
+        cfg.model.neck = {
+            "type": "NeckChain",
+            "necks": [cfg.model.neck, {"type": "DyHead", "num_blocks": architecture.neck.dyhead_blocks}],
+        }
+    return cfg
 
 
 def detectron2_config(
@@ -95,6 +112,28 @@ def _backbone(style: str) -> dict[str, Any]:
     }
 
 
+def _dilated(backbone: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of strides and holes as a source's config says them, of which weights tell nothing."""
+    strides = tuple(backbone.get("strides", STRIDES)), tuple(backbone.get("dilations", DILATIONS))
+    if strides not in DILATED:
+        raise CheckpointError(f"its backbone has the strides and dilations {strides}, which rdet does not have")
+    if DILATED[strides] == 32:
+        return {}
+    return {"model.backbone.output_stride": DILATED[strides], "model.backbone.dilate_first": True}
+
+
+def _others(network: BackboneOfWeights, backbone: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of other networks than ResNets, for which the config's whole backbone is another."""
+    keys = network.keys
+    usual = {"RegNet": 1, "Res2Net": 1}.get(network.kind, -1)
+    keys = keys | {"frozen_stages": max(backbone.get("frozen_stages", usual), 0)}
+    if network.kind == "PVTv2":
+        keys = keys | {"drop_path_rate": backbone.get("drop_path_rate", 0.1)}
+    if network.kind == "HRNet":
+        keys = keys | {"norm_eval": backbone.get("norm_eval", True)}
+    return {"model.backbone": {"_delete_": True, **keys}}
+
+
 def input_options(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a network expects of its input as options."""
     return {f"model.data_preprocessor.{key}": value for key, value in values.items()}
@@ -109,24 +148,32 @@ def input_of(source: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"mean": list(values["mean"]), "std": list(values["std"]), "bgr_to_rgb": bool(rgb)}
 
 
-def _usual_input(style: str, first_fcos: bool) -> dict[str, Any]:
+def _usual_input(kind: str, style: str, first_fcos: bool) -> dict[str, Any]:
+    if kind in ("RegNet", "HRNet"):
+        return _BGR_SCALED
     if style == "pytorch":
         return _RGB
     return _BGR_OF_DETECTRON if first_fcos else _BGR
 
 
-def _neck(neck: Mapping[str, Any]) -> dict[str, Any]:
-    """Return MMDetection's FPN as options; what it does not say stays the config's."""
-    if neck.get("type", "FPN") != "FPN":  # YOLOF's
+def _neck(found: NeckOfWeights, neck: Mapping[str, Any] | list[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return MMDetection's pyramid as options; what it does not say stays the config's."""
+    neck = neck if isinstance(neck, Mapping) else neck[0]
+    if found.kind == "HRFPN":
+        cfg: dict[str, Any] = {"_delete_": True, "type": "HRFPN", "out_channels": found.channels}
+        cfg |= {"stride": neck.get("stride", 2), "num_levels": neck.get("num_outs", 5)}
+        return {"model.neck": cfg | ({"pooling": "max"} if neck.get("pooling_type") == "MAX" else {})}
+    if found.kind == "DilatedEncoder":
         return {}
     source = neck.get("add_extra_convs")
-    if source == "on_lateral":
-        raise CheckpointError("its neck.add_extra_convs is 'on_lateral', which rdet does not have")
     options: dict[str, Any] = {}
-    if source in ("on_input", "on_output"):
-        options["model.neck.extra_levels"] = {"on_input": "on_c5", "on_output": "on_p5"}[source]
+    if source in ("on_input", "on_output", "on_lateral"):
+        sources = {"on_input": "on_c5", "on_output": "on_p5", "on_lateral": "on_lateral"}
+        options["model.neck.extra_levels"] = sources[source]
     if neck:
         options["model.neck.relu_before_p7"] = bool(neck.get("relu_before_extra_convs", False))
+    if neck.get("norm_cfg"):
+        options["model.neck.norm_cfg"] = {key: neck["norm_cfg"][key] for key in neck["norm_cfg"]}
     return options
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rdet.errors import ConfigError
+from rdet.interop.zoo_backbones import OF_OTHER_BACKBONES
 from rdet.interop.zoo_heads import OF_GHM, OF_YOLOF
 from rdet.messages import nearest
 
@@ -14,8 +15,8 @@ _YOLOX = "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1r
 _TORCHVISION = "https://download.pytorch.org/models/"
 
 # Name of the config in MMDetection 3 -> published box AP on COCO val2017, and where the weights are. The folder is the
-# config's name in MMDetection 2, by which they can be asked for too. From its `configs/*/metafile.yml`; those with
-# deformable convolutions, which rdet does not have, and TOOD with anchors are left out.
+# config's name in MMDetection 2, by which they can be asked for too. From its `configs/*/metafile.yml`; TOOD
+# with anchors is left out.
 _OF_MMDETECTION = {
     "retinanet_r18_fpn_1x_coco": (
         31.7,
@@ -263,7 +264,7 @@ RELEASES = {
     release.name: release
     for project, base, algorithm, table in (
         ("mmdet", _MMDETECTION, "sha256", _OF_MMDETECTION),
-        *(("mmdet", _MMDETECTION, "sha256", table) for table in (OF_GHM, OF_YOLOF)),
+        *(("mmdet", _MMDETECTION, "sha256", table) for table in (OF_OTHER_BACKBONES, OF_GHM, OF_YOLOF)),
         ("mmdet", _MMDETECTION_3, "sha256", _OF_MMDETECTION_3),
         ("detectron2", _DETECTRON2, "md5", _OF_DETECTRON2),
         ("torchvision", _TORCHVISION, "sha256", _OF_TORCHVISION),

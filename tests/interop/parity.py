@@ -51,11 +51,12 @@ class Source:
         """Read the name from a fixture's ``config``, which begins with it; folder and ``.py`` may be there or not.
 
         Raises:
-            NotInRdetError: The detector has deformable convolutions, another backbone, or is of another family.
+            NotInRdetError: The detector has another backbone or neck than those of the families' configs, of which
+                test_other_backbones.py is, or is of another family.
         """
         name = text.split()[0].rpartition("/")[2].removesuffix(".py")
         family = {each.lower(): each for each in FAMILIES}.get(name.partition("_")[0])
-        if family is None or re.search("dcn|dconv|_r2-|res2net", name):
+        if family is None or re.search("dcn|dconv|_r2-|res2net|regnet|pvt|hrnet|dyhead", name):
             raise NotInRdetError(f"rdet does not have {name}")
         return cls(name, family)
 
@@ -146,9 +147,13 @@ def training_step(
 def gradient_norms(model, family: str) -> dict[str, float]:
     """Norm of each parameter's gradient, summed in float64, under MMDetection's names."""
     gradients = {name: each.grad for name, each in model.named_parameters() if each.grad is not None}
-    renamed = to_mmdetection(gradients, family)
+    # All names are renamed together: some say which network it is. What has no gradient is not a number.
+    missing = {
+        name: torch.full_like(value, torch.nan, dtype=torch.double) for name, value in model.state_dict().items()
+    }
+    renamed = to_mmdetection({**missing, **gradients}, family)
     renamed.pop("bbox_head.integral.project", None)  # GFL's constant, which comes with the names
-    return {name: float(each.double().norm()) for name, each in renamed.items()}
+    return {name: float(each.double().norm()) for name, each in renamed.items() if not each.isnan().any()}
 
 
 def detections(

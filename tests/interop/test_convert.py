@@ -191,7 +191,11 @@ def convert_to_model(path, style=None):
     ("family", "text", "message"),
     [
         ("RetinaNet", "model = dict(test_cfg=dict(nms=dict(type='soft_nms')))", "its test_cfg.nms is 'soft_nms'"),
-        ("GFL", "model = dict(neck=dict(add_extra_convs='on_lateral'))", "its neck.add_extra_convs is 'on_lateral'"),
+        (
+            "GFL",
+            "model = dict(backbone=dict(strides=(1, 2, 1, 2)))",
+            "its backbone has the strides and dilations ((1, 2, 1, 2), (1, 1, 1, 1))",
+        ),
         (
             "TOOD",
             "model = dict(bbox_head=dict(anchor_type='anchor_based', anchor_generator=dict(ratios=[0.5, 2.0])))",

@@ -330,12 +330,33 @@ REFUSED = [
         "model.bbox_head.bbox_coder is not there",
     ),
     ("model = dict(train_cfg=None)", "model.bbox_head.assigner: is not there|assigner is not there"),
-    ("model = dict(backbone=dict(dcn=dict(type='DCNv2')))", "model.backbone.dcn: rdet has no deformable convolutions"),
-    ("model = dict(backbone=dict(type='Res2Net'))", "model.backbone: MMDetection's Res2Net has no counterpart in rdet"),
+    (
+        "model = dict(backbone=dict(dcn=dict(type='DCNv3'), stage_with_dcn=(False, True, True, True)))",
+        "model.backbone.dcn: MMDetection's DCNv3 has no counterpart in rdet",
+    ),
+    (
+        "model = dict(backbone=dict(strides=(1, 2, 1, 2)))",
+        r"model.backbone.strides is \(1, 2, 1, 2\) with dilations \(1, 1, 1, 1\); rdet has an output_stride",
+    ),
+    ("model = dict(backbone=dict(type='ResNeSt'))", "model.backbone: MMDetection's ResNeSt has no counterpart in rdet"),
+    (
+        "model = dict(backbone=dict(_delete_=True, type='RegNet', arch='x'))",
+        "model.backbone.arch is 'x'; rdet has timm's",
+    ),
+    (
+        "model = dict(backbone=dict(_delete_=True, type='PyramidVisionTransformerV2', embed_dims=16))",
+        r"model.backbone.embed_dims is 16 with num_layers \(3, 4, 6, 3\); rdet has timm's PVTv2-b0 to b5",
+    ),
+    (
+        "model = dict(backbone=dict(_delete_=True, type='HRNet', extra=dict("
+        "stage1=dict(), stage2=dict(), stage3=dict(), stage4=dict(num_channels=(7, 14)))))",
+        "model.backbone.extra.stage4.num_channels is 7 and more; rdet has timm's HRNets of 18, 30",
+    ),
+    ("model = dict(neck=[dict(type='FPN')])", r"model.neck.0.in_channels is not \[256, 512, 1024, 2048\]"),
     ("model = dict(backbone=dict(deep_stem=True))", "model.backbone.deep_stem is True; rdet's ResNet is torchvision's"),
     ("model = dict(backbone=dict(frozen_stages=0))", "model.backbone.frozen_stages is 0, which freezes the stem alone"),
     ("model = dict(neck=dict(type='PAFPN'))", "model.neck: MMDetection's PAFPN has other extra levels"),
-    ("model = dict(neck=dict(add_extra_convs='on_lateral'))", "add_extra_convs is 'on_lateral'; rdet has no extra"),
+    ("model = dict(neck=dict(add_extra_convs=False))", "add_extra_convs is False; rdet has no extra levels made by"),
     ("model = dict(neck=dict(in_channels=[1, 2, 3, 4]))", r"model.neck.in_channels is not \[256, 512, 1024, 2048\]"),
     ("model = dict(test_cfg=dict(min_bbox_size=4))", "model.test_cfg.min_bbox_size is 4"),
     ("model = dict(test_cfg=dict(nms=dict(type='nms_match')))", "model.test_cfg.nms: MMDetection's nms_match has no"),
@@ -392,10 +413,8 @@ def test_one_line_names_what_is_missing(convert, tmp_path, changes, message):
 
 
 REFUSED_HEADS = [
-    ("FCOS", "dcn_on_last_conv=True", "model.bbox_head.dcn_on_last_conv: rdet has no deformable convolutions"),
     ("FCOS", "regress_ranges=((-1, 9), (9, 99), (99, 199), (199, 999), (999, 1e8))", "regress_ranges is"),
     ("VFNet", "use_vfl=False", "model.bbox_head.use_vfl is False"),
-    ("TOOD", "num_dcn=2", "model.bbox_head.num_dcn: rdet has no deformable convolutions"),
     ("TOOD", "loss_cls=dict(activated=False)", "loss_cls.activated is False; this head gives probabilities"),
     ("GFL", "anchor_generator=dict(ratios=[0.5, 1.0])", "anchor_generator: this head has one square anchor a cell"),
     ("GFL", "loss_bbox=dict(_delete_=True, type='L1Loss')", "L1Loss on decoded boxes is not in rdet, [^;]* for them$"),

@@ -13,12 +13,12 @@ from rdet.interop.zoo import RELEASES, is_name, release, release_of_file
 def test_how_many_of_each():
     counts = Counter(re.match(r"\w+://[a-z]+", name)[0] for name in RELEASES)
     assert counts == {
-        "mmdet://retinanet": 21,
-        "mmdet://fcos": 6,
-        "mmdet://atss": 2,
-        "mmdet://gfl": 4,
-        "mmdet://vfnet": 4,
-        "mmdet://tood": 4,
+        "mmdet://retinanet": 30,
+        "mmdet://fcos": 14,
+        "mmdet://atss": 4,
+        "mmdet://gfl": 6,
+        "mmdet://vfnet": 8,
+        "mmdet://tood": 5,
         "mmdet://yolof": 1,
         "detectron2://retinanet": 3,
         "torchvision://retinanet": 2,
@@ -51,9 +51,9 @@ def test_an_entry_is_consistent(entry):
     if project == "mmdet":  # family, depth and width are in both names
         folder = entry.address.split("/")[-2]
         assert name.split("_")[0] == folder.split("_")[0]
-        size = re.search(r"(?:r|x)\d+", name) or re.search(r"(?:yolox|yolov3|rtmdet)_\w+?_", name)
+        size = re.search(r"(?:r|x)\d+|regnetx-[\d.]+[GM]F|(?:pvtv2-b|w)\d+|(?:yolox|yolov3|rtmdet)_\w+?_", name)
         assert size[0] in folder
-        assert ("caffe" in name) == ("caffe" in folder)
+        assert ("caffe" in name) == ("caffe" in folder or folder == "atss_r50_fpn_dyhead_for_reproduction_1x_coco")
         assert (entry.style == "caffe") == ("caffe" in name or name.startswith("yolof"))
         assert release(f"mmdet://{folder}") is entry
 

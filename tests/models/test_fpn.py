@@ -26,7 +26,7 @@ def fpn(**options):
         ((8, 8), [(1, 1)] * 5),
     ],
 )
-@pytest.mark.parametrize("extra_levels", ["on_c5", "on_p5"])
+@pytest.mark.parametrize("extra_levels", ["on_c5", "on_p5", "on_lateral"])
 def test_levels(shape, sizes, extra_levels):
     network = fpn(extra_levels=extra_levels)
     levels = network(maps_of(*shape))
@@ -57,13 +57,13 @@ def test_formulas():
         torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize(("extra_levels", "source"), [("on_c5", 8), ("on_p5", 5)])
+@pytest.mark.parametrize(("extra_levels", "source"), [("on_c5", 8), ("on_p5", 5), ("on_lateral", 5)])
 def test_source_of_p6(extra_levels, source):
     network, maps = fpn(extra_levels=extra_levels), maps_of(64, 64)
     assert network.extra_convs[0].in_channels == source
     levels = network(maps)
-    expected = network.extra_convs[0](maps[-1] if extra_levels == "on_c5" else levels[2])
-    torch.testing.assert_close(levels[3], expected)
+    sources = {"on_c5": maps[-1], "on_p5": levels[2], "on_lateral": network.lateral_convs[-1](maps[-1])}
+    torch.testing.assert_close(levels[3], network.extra_convs[0](sources[extra_levels]))
 
 
 def test_relu_before_p7_changes_p7_alone():
@@ -86,5 +86,17 @@ def test_initialisation_is_xavier_fill():
 
 
 def test_unknown_source():
-    with pytest.raises(ValueError, match=r"FPN.extra_levels is 'on_output'; valid: 'on_c5', 'on_p5'"):
+    with pytest.raises(ValueError, match=r"FPN.extra_levels is 'on_output'; valid: 'on_c5', 'on_p5', 'on_lateral'$"):
         fpn(extra_levels="on_output")
+
+
+def test_each_convolution_is_normalised_or_all_but_the_lateral_ones():
+    norm_cfg = {"type": "BN", "eps": 0.25}
+    for on_lateral in (True, False):
+        network = fpn(norm_cfg=norm_cfg, norm_on_lateral=on_lateral).eval()
+        assert all(conv[1].eps == 0.25 for conv in (*network.fpn_convs, *network.extra_convs))
+        assert all(isinstance(conv, torch.nn.Sequential) == on_lateral for conv in network.lateral_convs)
+        assert all((conv[0] if on_lateral else conv).bias is None or not on_lateral for conv in network.lateral_convs)
+        levels, maps = network(maps_of(64, 96)), maps_of(64, 96)
+        conv, norm = network.extra_convs[0]
+        torch.testing.assert_close(levels[3], conv(maps[-1]) / (norm.running_var[0] + 0.25).sqrt())

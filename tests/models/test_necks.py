@@ -118,7 +118,7 @@ def test_another_number_of_maps_than_configured(cls):
         make(cls)(maps_of(64, 64)[:2])
 
 
-@pytest.mark.parametrize("cls", [BiFPN, ChannelMapper])
+@pytest.mark.parametrize("cls", NECKS)
 @pytest.mark.parametrize("norm_cfg", [{"type": "GN", "num_groups": 4}, {"type": "BN", "eps": 0.5}, None])
 def test_normalisation(cls, norm_cfg):
     neck = make(cls, norm_cfg=norm_cfg)
@@ -135,7 +135,7 @@ def test_normalisation(cls, norm_cfg):
 @pytest.mark.parametrize(
     ("cls", "options", "message"),
     [
-        (PAFPN, {"extra_levels": "on_output"}, "PAFPN.extra_levels is 'on_output'; valid: 'on_c5', 'on_p5'"),
+        (PAFPN, {"extra_levels": "on_output"}, "PAFPN.extra_levels is 'on_output'; valid: 'on_c5', 'on_p5', 'on_l"),
         (BiFPN, {"num_blocks": 0}, "BiFPN.num_blocks is 0; it must be 1 or more"),
         (ChannelMapper, {"kernel_size": 2}, "ChannelMapper.kernel_size is 2; it must be odd, or the maps would shift"),
     ],

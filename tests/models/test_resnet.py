@@ -214,3 +214,33 @@ def test_impossible_output_strides_are_refused():
         ResNet(50, output_stride=4)
     with pytest.raises(ValueError, match="output_stride is 16, but ResNet-18 has no bottlenecks; use 32"):
         ResNet(18, output_stride=16)
+
+
+@pytest.mark.parametrize("style", ["pytorch", "caffe"])
+def test_deformable_convolutions_take_the_place_of_the_3x3_ones(style):
+    """Without factors, they start as those; names are MMDetection's, and weights without offsets load."""
+    options = {"out_indices": (0, 1), "style": style, "frozen_stages": 0}
+    plain, network = ResNet(50, **options).eval(), ResNet(50, dcn_stages=(1,), dcn_modulated=False, **options).eval()
+    added = {f"layer2.{block}.conv2.conv_offset.{end}" for block in range(4) for end in ("weight", "bias")}
+    assert network.added == added == set(network.state_dict()) - set(plain.state_dict())
+    network.load_state_dict({**network.state_dict(), **plain.state_dict()})
+    assert [block.conv2.stride for block in network.layer2] == [block.conv2.stride for block in plain.layer2]
+    x = torch.randn(1, 3, 64, 32)
+    with torch.no_grad():
+        for found, expected in zip(network(x), plain(x), strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    with torch.device("meta"):
+        assert ResNet(50, dcn_stages=(1, 2, 3), dcn_groups=2).layer3[0].conv2.conv_offset.out_channels == 54
+        with pytest.raises(ValueError, match=r"dcn_stages is \(1,\), but ResNet-18 has no bottlenecks; use \(\)"):
+            ResNet(18, dcn_stages=(1,))
+        with pytest.raises(ValueError, match=r"dcn_stages is \(3,\), but there are stages 0 to 1"):
+            ResNet(50, out_indices=(1,), dcn_stages=(3,))
+
+
+def test_the_first_convolution_of_a_stage_may_have_holes_too():
+    with torch.device("meta"):
+        for first in (False, True):
+            network = ResNet(50, output_stride=8, dilate_first=first)
+            dilations = [[block.conv2.dilation[0] for block in stage] for stage in (network.layer3, network.layer4)]
+            assert dilations == [[2 if first else 1, *[2] * 5], [4 if first else 2, 4, 4]]
+            assert network.layer4[0].conv2.padding == network.layer4[0].conv2.dilation

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision.ops import DeformConv2d, deform_conv2d
 
-from rdet.models.dense_heads import sampling
+from rdet.models import deformable, sampling
 from rdet.models.dense_heads.tood_head import displaced, displaced_corners
 from rdet.models.dense_heads.vfnet_head import star_convolution
 
@@ -32,6 +32,27 @@ def test_a_deformed_convolution_is_torchvisions(kernel, scale):
     found = value_and_gradients(lambda m, w, o=offset: sampling.deformed_convolution(m, o, w), *inputs)
     expected = value_and_gradients(lambda m, w, o=offset: deform_conv2d(m, o, w, padding=padding), *inputs)
     for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("modulated", [True, False])
+@pytest.mark.parametrize(("stride", "dilation"), [((1, 1), (1, 1)), ((2, 1), (1, 2))])
+def test_groups_factors_strides_and_holes_are_torchvisions(stride, dilation, modulated, monkeypatch):
+    maps, weight, bias = random(2, 8, 7, 6), random(6, 4, 3, 3, seed=1), random(6, seed=2)
+    size = ((7 - 1) // stride[0] + 1, (6 + 2 * dilation[1] - 2 * dilation[1] - 1) // stride[1] + 1)
+    offset, mask = random(2, 4 * 18, *size, scale=0.8, seed=3), random(2, 4 * 9, *size, seed=4)
+
+    def call(m, w, b, o, k):
+        return deformable.deformed(m, o, w, b, k if modulated else None, stride, dilation, dilation)
+
+    inputs = (maps, weight, bias, offset, mask)
+    inputs = inputs if modulated else inputs[:4]
+    of = call if modulated else lambda m, w, b, o: call(m, w, b, o, None)
+    expected = value_and_gradients(of, *inputs)
+    own = deform_conv2d(maps, offset, weight, bias, stride, dilation, dilation, mask if modulated else None)
+    torch.testing.assert_close(expected[0], own, rtol=0, atol=0)
+    monkeypatch.setattr(sampling, "by_plain_operators", lambda maps: True)
+    for one, other in zip(value_and_gradients(of, *inputs), expected, strict=True):
         torch.testing.assert_close(one, other)
 
 

@@ -168,13 +168,17 @@ def _check(path: Path) -> None:
 
 
 def _title(cfg: Cfg) -> str:
-    backbone, family = cfg["model"]["backbone"], _FAMILIES[cfg["model"]["bbox_head"]["type"]]
+    backbone, neck = cfg["model"]["backbone"], cfg["model"]["neck"]
+    family = _FAMILIES[cfg["model"]["bbox_head"]["type"]]
     if family == "YOLOv3":
         return f"YOLOv3 with {'Darknet-53' if backbone['type'] == 'Darknet53' else 'MobileNetV2'}"
-    name = f"ResNet-{backbone['depth']}"
+    name = backbone.get("model_name") or f"{backbone['type']}-{backbone['depth']}"
     if backbone.get("groups", 1) > 1:
         name = f"ResNeXt-{backbone['depth']}-{backbone['groups']}x{backbone['base_width']}d"
-    return f"{family} with {name}{'' if family == 'YOLOF' else '-FPN'}"
+    if backbone.get("dcn_stages"):
+        name += "-DCNv2" if backbone.get("dcn_modulated", True) else "-DCN"
+    necks = [] if family == "YOLOF" else [part["type"] for part in neck.get("necks", [neck])]
+    return f"{family} with {'-'.join([name, *necks])}"
 
 
 def _head(title: str, source: str | Path, out: Path, notes: Notes) -> str:

@@ -10,7 +10,6 @@ from typing import Any
 from rdet.interop.mmdet_config.parts import (
     anchor_generator,
     assigner,
-    check_no_deformable,
     check_strides,
     child_config,
     delta_coder,
@@ -138,7 +137,8 @@ def _retina(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
 
 def _atss(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
     slots, clip = _on_anchors(head, around, "ATSSHead", _ONE_SQUARE, _GROUP_NORM)
-    head.expect("pred_kernel_size", 3, "rdet's last convolutions are 3 x 3")
+    if (size := head.take("pred_kernel_size", 3)) != 3:
+        slots["bbox_head"]["pred_kernel_size"] = size
     head.expect("reg_decoded_bbox", True, f"rdet's loss of this head compares boxes: {child_config()}")
     return {
         **slots,
@@ -176,7 +176,7 @@ def _gfl(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
 
 def _fcos(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
     bbox_head = _towers(head, around, "FCOSHead", _GROUP_NORM)
-    check_no_deformable(head, "dcn_on_last_conv")
+    bbox_head |= {"dcn_on_last_conv": True} if head.take("dcn_on_last_conv", False) else {}
     head.expect("cls_predictor_cfg", None, "rdet's last layer of the classes is a convolution")
     check_strides(head, "strides", around.strides, [4, 8, 16, 32, 64])
     normalised = head.take("norm_on_bbox", False)
@@ -200,7 +200,7 @@ def _fcos(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
 
 def _vfnet(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
     bbox_head = _towers(head, around, "VFNetHead", _GROUP_NORM)
-    check_no_deformable(head, "dcn_on_last_conv")
+    bbox_head |= {"dcn_on_last_conv": True} if head.take("dcn_on_last_conv", False) else {}
     head.expect("use_atss", True, "rdet's VFNet is assigned by ATSS")
     head.expect("use_vfl", True, "rdet's VFNet has the varifocal loss")
     head.expect("bbox_norm_type", "reg_denom", "rdet's VFNet measures distances in 8 strides")
@@ -230,7 +230,8 @@ def _vfnet(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
 
 def _tood(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
     bbox_head = _towers(head, around, "TOODHead", _GROUP_NORM, stacked_convs=4)
-    check_no_deformable(head, "num_dcn")
+    deformable = head.take("num_dcn", 0)
+    bbox_head |= {"num_dcn": deformable} if deformable else {}
     head.expect("pred_kernel_size", 3, "rdet's last convolutions are 3 x 3")
     for key in ("reg_decoded_bbox", "loss_centerness"):  # of ATSSHead, from which this one derives there
         head.drop(key, "MMDetection's TOOD does not read it")

@@ -3,12 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from rdet.errors import ConfigError
 from rdet.interop.mmdet_config.source import Entry, plain
 
 Cfg = dict[str, Any]
-
-_DEFORMABLE = "rdet has no deformable convolutions"
 
 # ---- losses
 
@@ -379,10 +376,3 @@ def fcos_assigner(entry: Entry, strides: list[int], padding: str) -> Cfg:
         cfg["regress_range"] = [low, high]
     cfg["center_sampling_radius"] = radius if sampling else None
     return cfg | {"include_lower": True, "ignore_iof_thr": None} | padded(padding)
-
-
-def check_no_deformable(entry: Entry, *keys: str) -> None:
-    """Read keys that switch deformable convolutions on; raise a ConfigError if one does."""
-    for key in keys:
-        if entry.take(key):
-            raise ConfigError(f"{entry.place}.{key}: {_DEFORMABLE}")

@@ -155,6 +155,12 @@ class Entry:
             self.refuse("is no list of dicts", key)
         return [self.nested(item, f"{key}.{index}") for index, item in enumerate(values)]
 
+    def some(self, key: str, reason: str) -> "list[Entry]":
+        """Read a list of dicts, or one dict in place of it; raise a ConfigError for the ``reason`` if there is none."""
+        if isinstance(self._values.get(key), list | tuple):
+            return self.entries(key) or self.refuse(reason, key)
+        return [self.required(key, reason=reason)]
+
     def refuse(self, reason: str, key: str = "") -> NoReturn:
         """Raise a ConfigError that names the entry, or a key of it."""
         said = f"{self._path(key)} {reason}" if reason.startswith("is ") else f"{self._path(key)}: {reason}"

@@ -1,7 +1,8 @@
 """What all backbones share: frozen stages and the mode of their normalisation layers."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from mmengine.logging import print_log
 from torch import Tensor, nn
@@ -45,6 +46,10 @@ class Backbone(nn.Module):
     strides: list[int]
     # Names of weights that the whole network has and this extractor has not, such as later stages.
     left_out: frozenset[str] = frozenset()
+    # Names of weights that pretrained ones need not have; they then stay as they start.
+    added: frozenset[str] = frozenset()
+    # How the names of others' weights begin -> how these do.
+    other_names: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, frozen_stages: Natural, norm_eval: bool, weights: str | None):
         super().__init__()

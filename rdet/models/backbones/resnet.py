@@ -7,6 +7,7 @@ from torchvision.models import resnet as tv
 
 from rdet.models.backbones.base import Backbone
 from rdet.models.backbones.folding import conv_norm, fold_norms
+from rdet.models.deformable import made_deformable, offset_weights
 from rdet.models.norms import build_norm
 from rdet.registry import MODELS
 from rdet.schema import Count, Natural
@@ -76,6 +77,13 @@ class ResNet(Backbone):
             weights are the same for both, so the config must say it.
         output_stride: 32, or 16 or 8: the last stage or two keep the size of their maps, and their 3x3 convolutions
             have holes in place of the stride (Chen et al., "DeepLab", TPAMI 2018, section 3.1). Only of bottlenecks.
+        dilate_first: Give the first 3x3 convolution of such a stage holes too, as MMDetection's ``dilations`` do. It
+            is what stood before the stride, so that holes there change what pretrained weights compute; in the style
+            ``'caffe'`` it has stood behind it and has them anyway.
+        dcn_stages: Stages, counted as ``out_indices``, whose 3x3 convolutions are deformable: (1, 2, 3) are
+            C3 to C5. Only of bottlenecks.
+        dcn_groups: Groups of channels with offsets of their own.
+        dcn_modulated: DCNv2, or the first version; see :class:`~rdet.models.deformable.DeformableConv2d`.
         norm_cfg: Normalisation, as mmcv's ``build_norm_layer`` takes it, for example
             ``dict(type='GN', num_groups=32)`` or ``dict(type='BN', requires_grad=False)``.
         frozen_stages, norm_eval, weights: See :class:`Backbone`.
@@ -91,6 +99,10 @@ class ResNet(Backbone):
         out_indices: tuple[Natural, ...] = (1, 2, 3),
         style: str = "pytorch",
         output_stride: Count = 32,
+        dilate_first: bool = False,
+        dcn_stages: tuple[Natural, ...] = (),
+        dcn_groups: Count = 1,
+        dcn_modulated: bool = True,
         norm_cfg: dict | None = None,
         frozen_stages: Natural = 1,
         norm_eval: bool = True,
@@ -109,6 +121,10 @@ class ResNet(Backbone):
         block, layers = _DEPTHS[depth]
         if output_stride < 32 and block is _BasicBlock:
             raise ValueError(f"output_stride is {output_stride}, but ResNet-{depth} has no bottlenecks; use 32")
+        if dcn_stages and block is _BasicBlock:
+            raise ValueError(f"dcn_stages is {tuple(dcn_stages)}, but ResNet-{depth} has no bottlenecks; use ()")
+        if not set(dcn_stages) <= set(range(max(out_indices) + 1)):
+            raise ValueError(f"dcn_stages is {tuple(dcn_stages)}, but there are stages 0 to {max(out_indices)}")
         dilated = [False, output_stride < 16, output_stride < 32]
         norm_layer = partial(build_norm, norm_cfg or {"type": "BN"})
         net = tv.ResNet(
@@ -124,13 +140,18 @@ class ResNet(Backbone):
             self.add_module(f"layer{index + 1}", getattr(net, f"layer{index + 1}"))
         if style == "caffe":
             _move_strides(self)
+        if style == "caffe" or dilate_first:
             for index in range(2, max(out_indices) + 1):
                 if dilated[index - 1]:
                     _dilate_first_block(getattr(self, f"layer{index + 1}"))
+        for index in dcn_stages:
+            for bottleneck in getattr(self, f"layer{index + 1}"):
+                bottleneck.conv2 = made_deformable(bottleneck.conv2, dcn_groups, dcn_modulated)
         self.out_indices = tuple(out_indices)
         self.out_channels = [64 * 2**i * block.expansion for i in out_indices]
         self.strides = [min(4 * 2**i, output_stride) for i in out_indices]
         self.left_out = frozenset(net.state_dict()) - set(self.state_dict())
+        self.added = offset_weights(self)
         self.take_channels(in_channels)
         self.freeze()
 

@@ -14,7 +14,7 @@ from rdet.models.backbones.base import Backbone
 from rdet.models.backbones.dry_run import dry_run, is_channels_last, stage_of, stride_of, unused_parameters
 from rdet.models.backbones.weights import canonical
 from rdet.registry import MODELS
-from rdet.schema import Count, Fraction, Natural
+from rdet.schema import Count, Fraction, Natural, Positive
 
 # What lets a transformer take images of any size, under the names that timm has for it.
 _ANY_SIZE = {"strict_img_size": False, "dynamic_img_size": True, "dynamic_img_pad": True}
@@ -32,6 +32,9 @@ class TimmBackbone(Backbone):
         model_name: Name in timm, for example ``tf_efficientnet_lite0``.
         out_indices: Which of timm's feature maps are returned, counted from the first that timm
             offers (stride 1, 2 or 4). None: those of stride 8, 16 and 32, C3 to C5.
+        model_args: Further arguments that timm makes the network with, such as ``dict(feature_location='')`` for
+            HRNet's own maps, without the layers of its classifier.
+        norm_eps: Epsilon of all layer normalisations; None leaves it to timm.
         drop_path_rate: Rate of stochastic depth (Huang et al., ECCV 2016) in training; None
             leaves it to timm.
         autocast: Whether to follow the run's mixed precision. On CPUs, the backward pass of
@@ -55,6 +58,8 @@ class TimmBackbone(Backbone):
         norm_eval: bool = True,
         weights: str | None = None,
         in_channels: Count = 3,
+        model_args: dict[str, Any] | None = None,
+        norm_eps: Positive | None = None,
     ):
         super().__init__(frozen_stages, norm_eval, weights)
         try:
@@ -67,9 +72,10 @@ class TimmBackbone(Backbone):
             raise ValueError(f"timm has no model {model_name!r}. {nearest(model_name, timm.list_models())[:400]}")
         with torch.device("meta"):  # takes neither time nor random numbers
             whole = timm.create_model(model_name)
-            features = timm.create_model(model_name, features_only=True).feature_info
+            features = _features(timm, model_name, model_args or {})
         accepted = inspect.signature(type(whole)).parameters
         options: dict[str, Any] = {name: value for name, value in _ANY_SIZE.items() if name in accepted}
+        options |= model_args or {}
         if drop_path_rate is not None:
             options["drop_path_rate"] = drop_path_rate
         if out_indices is None:
@@ -81,6 +87,9 @@ class TimmBackbone(Backbone):
                 f"timm cannot make {model_name} with out_indices={tuple(out_indices)} and {options} ({_line(error)}); "
                 f"its maps are {features.out_indices}, of strides {features.reduction()}"
             ) from error
+        for norm in self.net.modules():
+            if isinstance(norm, nn.LayerNorm) and norm_eps is not None:
+                norm.eps = norm_eps
         try:
             maps, self._stages = dry_run(self.net)
         except Exception as error:  # whatever a network says of a size it does not know
@@ -114,6 +123,18 @@ class TimmBackbone(Backbone):
             maps = self.net(x)
         # (N, H, W, C) -> (N, C, H, W)
         return [x.permute(0, 3, 1, 2) if last else x for x, last in zip(maps, self._channels_last, strict=True)]
+
+
+def _features(timm: Any, model_name: str, model_args: dict[str, Any]) -> Any:
+    """Return what timm says of the maps of a network, or raise ValueError if it takes no such ``model_args``."""
+    try:
+        return timm.create_model(model_name, features_only=True, **model_args).feature_info
+    except TypeError as error:
+        if not model_args:
+            raise
+        raise ValueError(
+            f"model_args is {model_args}, which timm's {model_name} does not take ({_line(error)})"
+        ) from error
 
 
 def _c3_to_c5(index_of: dict[int, int], model_name: str) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ def load_weights(backbone: nn.Module, source: str) -> None:
     """Load pretrained weights into a backbone.
 
     Args:
-        backbone: The network; every one of its weights must be found.
+        backbone: The network; every one of its weights must be found, but those that it says it has ``added``.
         source: One of
 
             - ``torchvision://resnet50``, or ``torchvision://resnet50.IMAGENET1K_V2`` for a
@@ -36,21 +36,23 @@ def load_weights(backbone: nn.Module, source: str) -> None:
         MissingFileError: There is no such file or package.
         DownloadError: A download failed.
     """
-    weights = read_weights(source)
+    others: Mapping[str, str] = getattr(backbone, "other_names", {})
+    weights = {_renamed(name, others): value for name, value in read_weights(source).items()}
     target = getattr(backbone, "net", backbone)
     wanted = target.state_dict()
+    added = {name: wanted[name] for name in getattr(backbone, "added", ())}
     ours = {canonical(name): name for name in wanted}
     left_out = {canonical(name) for name in getattr(backbone, "left_out", ())}
     renamed = {ours.get(canonical(name), name): value for name, value in weights.items()}
     if not set(renamed) & set(wanted):
-        kept = _rename_by_order(weights, target, source)
+        kept = _rename_by_order(weights, {name: wanted[name] for name in wanted if name not in added}, source)
     else:
         kept = {
             name: value
             for name, value in renamed.items()
             if name in wanted or not (name.startswith(_CLASSIFIER) or canonical(name) in left_out)
         }
-    kept = {name: _of_channels(value, wanted.get(name)) for name, value in kept.items()}
+    kept = added | {name: _of_channels(value, wanted.get(name)) for name, value in kept.items()}
     load_weights_into(target, kept, source)
 
 
@@ -68,6 +70,12 @@ def _of_channels(value: Tensor, wanted: Tensor | None) -> Tensor:
     if wanted is None or value.ndim != 4 or value.shape[1] != 3 or value.shape[::2] != wanted.shape[::2]:
         return value
     return value if wanted.shape[1] == 3 else adapted(value, wanted.shape[1])
+
+
+def _renamed(name: str, beginnings: Mapping[str, str]) -> str:
+    own = name.removeprefix("backbone.")
+    found = next((old for old in beginnings if own.startswith(old)), None)
+    return name if found is None else beginnings[found] + own.removeprefix(found)
 
 
 def canonical(name: str) -> str:
@@ -142,10 +150,10 @@ def _download_failed(source: str, address: str, error: Exception) -> DownloadErr
     )
 
 
-def _rename_by_order(weights: Mapping[str, Tensor], target: nn.Module, source: str) -> dict[str, Tensor]:
+def _rename_by_order(weights: Mapping[str, Tensor], target: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
     """Match weights of the same network under other names: the same endings and shapes in the same order."""
     renamed = {}
-    for (old, stored), (new, wanted) in zip(weights.items(), target.state_dict().items(), strict=False):
+    for (old, stored), (new, wanted) in zip(weights.items(), target.items(), strict=False):
         value = _of_channels(stored, wanted)
         if value.shape != wanted.shape or old.rpartition(".")[2] != new.rpartition(".")[2]:
             raise CheckpointError(

@@ -7,17 +7,19 @@ import torch
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
+from rdet.models.deformable import DeformableConv2d, reset_offsets
 from rdet.models.dense_heads.base import BaseDenseHead
 from rdet.schema import Count, Fraction, Natural
 from rdet.structures import DensePredictions
 
 _SHARING = ("all", "convs", "none")
+DEFORMABLE = {"type": DeformableConv2d}  # for mmcv's ConvModule
 
 
 class DenseHead(BaseDenseHead):
     """Base of heads with a classification and a box tower.
 
-    Each tower is ``stacked_convs`` 3x3 convolutions with ReLU; a final 3x3 convolution follows it.
+    Each tower is ``stacked_convs`` 3x3 convolutions with ReLU; a final convolution follows it.
     A subclass may change how the box output is read from its tower (:meth:`regress`).
 
     Shapes: list of L maps (N, C, H_l, W_l) -> logits (N, A, K), deltas (N, A, D) and, with
@@ -41,6 +43,8 @@ class DenseHead(BaseDenseHead):
         conv_bias: Bias of the towers' convolutions; ``'auto'``: where no normalisation follows.
         share: What the levels share of the towers: ``'all'``; ``'convs'``, where each level has its own
             normalisation, since levels differ in their statistics; or ``'none'``.
+        dcn_on_last_conv: Whether the last convolution of each tower is deformable, DCNv2.
+        pred_kernel_size: Of the final convolutions; odd.
     """
 
     def __init__(
@@ -58,8 +62,12 @@ class DenseHead(BaseDenseHead):
         norm_cfg: dict[str, Any] | None = None,
         conv_bias: bool | str = "auto",
         share: str = "all",
+        dcn_on_last_conv: bool = False,
+        pred_kernel_size: Count = 3,
     ):
         super().__init__()
+        if pred_kernel_size % 2 == 0:
+            raise ValueError(f"bbox_head.pred_kernel_size is {pred_kernel_size}; it must be odd, or boxes would shift")
         if share not in _SHARING:
             raise ValueError(f"bbox_head.share is {share!r}; valid: {', '.join(map(repr, _SHARING))}")
         if share == "convs" and norm_cfg is None:
@@ -70,6 +78,7 @@ class DenseHead(BaseDenseHead):
         self.num_levels = num_levels
         self.box_dim = box_dim
         self.quality_tower = quality_tower
+        self.pred_kernel_size = pred_kernel_size
         self.share = share
 
         def towers() -> nn.Sequential | nn.ModuleList:
@@ -81,6 +90,7 @@ class DenseHead(BaseDenseHead):
                             feat_channels,
                             3,
                             padding=1,
+                            conv_cfg=DEFORMABLE if dcn_on_last_conv and i == stacked_convs - 1 else None,
                             norm_cfg=norm_cfg,
                             bias=conv_bias,
                         )
@@ -136,9 +146,10 @@ class DenseHead(BaseDenseHead):
 
     def _final(self, width: int, num_priors: int | list[int], numbers: int) -> nn.Conv2d | nn.ModuleList:
         """Make the convolution that gives each prior its ``numbers``: one, or one for each level."""
+        size = self.pred_kernel_size
         if isinstance(num_priors, int):
-            return nn.Conv2d(width, num_priors * numbers, 3, padding=1)
-        return nn.ModuleList(nn.Conv2d(width, count * numbers, 3, padding=1) for count in num_priors)
+            return nn.Conv2d(width, num_priors * numbers, size, padding=size // 2)
+        return nn.ModuleList(nn.Conv2d(width, count * numbers, size, padding=size // 2) for count in num_priors)
 
 
 def init_head(head: nn.Module, prior_prob: float, *classifiers: nn.Module) -> None:
@@ -163,6 +174,7 @@ def init_normal(head: nn.Module) -> None:
             nn.init.normal_(module.weight, std=0.01)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+    reset_offsets(head)
 
 
 def init_bias(prior_prob: float, *classifiers: nn.Module) -> None:

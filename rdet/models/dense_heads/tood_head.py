@@ -8,9 +8,9 @@ from mmcv.cnn import ConvModule, Scale
 from torch import Tensor, nn
 from torchvision.ops import deform_conv2d
 
-from rdet.models.dense_heads import sampling
+from rdet.models import sampling
 from rdet.models.dense_heads.base import BaseDenseHead
-from rdet.models.dense_heads.dense_head import init_head, per_prior, sizes_of
+from rdet.models.dense_heads.dense_head import DEFORMABLE, init_head, per_prior, sizes_of
 from rdet.registry import MODELS
 from rdet.schema import Count, Fraction, Natural
 from rdet.structures import DensePredictions
@@ -78,6 +78,7 @@ class TOODHead(BaseDenseHead):
         displace: What is taken from the place that an offset points to: ``'distances'``, with the nearest cell for a
             place outside of the map; or ``'corners'``, as in the authors' code and MMDetection. Corners are counted
             from the centre of the first cell, are 0 outside of the map, and stay if the box would be inverted.
+        num_dcn: How many of the first layers are deformable, DCNv2 with four groups of channels.
 
     Raises:
         ValueError: There is no such ``displace``, or the priors are not one a cell.
@@ -100,6 +101,7 @@ class TOODHead(BaseDenseHead):
         prior_prob: Fraction = 0.01,
         norm_cfg: dict[str, Any] | None = None,
         displace: str = "distances",
+        num_dcn: Natural = 0,
     ):
         super().__init__()
         if displace not in ("distances", "corners"):
@@ -110,9 +112,18 @@ class TOODHead(BaseDenseHead):
                 f"TOODHead predicts four distances at one point of a cell, not {box_dim} numbers at {num_priors}; "
                 "set model.anchor_generator to PointGenerator and model.bbox_coder to DistancePointBBoxCoder"
             )
+        if num_dcn > stacked_convs:
+            raise ValueError(f"bbox_head.num_dcn is {num_dcn}, but stacked_convs is {stacked_convs}; lower it")
         self.num_classes = num_classes
         self.shared_convs = nn.ModuleList(
-            ConvModule(in_channels if i == 0 else feat_channels, feat_channels, 3, padding=1, norm_cfg=norm_cfg)
+            ConvModule(
+                in_channels if i == 0 else feat_channels,
+                feat_channels,
+                3,
+                padding=1,
+                conv_cfg=DEFORMABLE | {"deform_groups": 4} if i < num_dcn else None,
+                norm_cfg=norm_cfg,
+            )
             for i in range(stacked_convs)
         )
         self.cls_decomposition = TaskDecomposition(feat_channels, stacked_convs, norm_cfg)

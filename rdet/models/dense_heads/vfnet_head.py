@@ -8,8 +8,7 @@ from mmcv.cnn import ConvModule, Scale
 from torch import Tensor, nn
 from torchvision.ops import DeformConv2d
 
-from rdet.models.autocast import no_autocast
-from rdet.models.dense_heads import sampling
+from rdet.models.deformable import deformed
 from rdet.models.dense_heads.dense_head import DenseHead, init_head, per_prior, sizes_of
 from rdet.registry import MODELS
 from rdet.schema import Count, Fraction, Natural, NotNegative, Positive
@@ -37,6 +36,7 @@ class VFNetHead(DenseHead):
     Args:
         base_distance: Distance in strides where the scaled output is 0; 8 is the upper limit of FCOS's levels.
         star_gradient: Part of the gradient that flows through where the convolution looks.
+        dcn_on_last_conv: Whether the last convolution of each tower is deformable, DCNv2.
 
     Attributes:
         encoding: The only encoding that it can predict; the detector refuses coders of others.
@@ -61,6 +61,7 @@ class VFNetHead(DenseHead):
         conv_bias: bool | str = "auto",
         base_distance: Positive = 8.0,
         star_gradient: NotNegative = 0.1,
+        dcn_on_last_conv: bool = False,
     ):
         if num_priors != 1 or box_dim != 4:
             raise ValueError(
@@ -83,6 +84,7 @@ class VFNetHead(DenseHead):
             prior_prob=prior_prob,
             norm_cfg=norm_cfg,
             conv_bias=conv_bias,
+            dcn_on_last_conv=dcn_on_last_conv,
         )
         width = feat_channels if stacked_convs else in_channels
         self.reg_conv = ConvModule(width, width, 3, padding=1, norm_cfg=norm_cfg, bias=conv_bias)
@@ -121,17 +123,8 @@ class VFNetHead(DenseHead):
 
 
 def star_convolution(layer: DeformConv2d, features: Tensor, offset: Tensor) -> Tensor:
-    """Convolve features (N, C, H, W) where offsets (N, 18, H, W) point to: (N, C, H, W), in the weights' precision.
-
-    Autocast knows torchvision's operator on a GPU alone, where it takes float32; half precision would be too coarse for
-    coordinates.
-    """
-    features, offset = features.to(layer.weight.dtype), offset.to(layer.weight.dtype)
-    if sampling.by_plain_operators(features):
-        with no_autocast(features):
-            return sampling.deformed_convolution(features, offset, layer.weight)
-    result: Tensor = layer(features, offset)
-    return result
+    """Convolve features (N, C, H, W) where offsets (N, 18, H, W) point to: (N, C, H, W); see :func:`deformed`."""
+    return deformed(features, offset, layer.weight)
 
 
 def star_offset(distance: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """A stand-in for ``mmcv.ops``, which the light mmcv lacks, made of torchvision's operators.
 
-What RetinaNet, FCOS, ATSS, GFL, VFNet and TOOD use computes; every other name is a class that cannot be built.
+What RetinaNet, FCOS, ATSS, GFL, VFNet, TOOD, their deformable backbones and DyHead use computes; every other name is a
+class that cannot be built.
 """
 
 import sys
@@ -81,6 +82,56 @@ def deform_conv2d(
     return torchvision.ops.deform_conv2d(x, offset, weight, None, _pair(stride), _pair(padding), _pair(dilation))
 
 
+class ModulatedDeformConv2d(nn.Conv2d):
+    """DCNv2 with given offsets and factors.
+
+    mmcv reads both as they lie in memory, an image after the other, whatever their size is: DyHead hands larger maps.
+    """
+
+    def __init__(self, *args: Any, deform_groups: int = 1, deformable_groups: int = 1, **options: Any):
+        super().__init__(*args, **options)
+        self.deform_groups = max(deform_groups, deformable_groups)
+
+    def forward(self, x: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
+        size = [
+            (cells + 2 * pad - step * (kernel - 1) - 1) // stride + 1
+            for cells, pad, step, kernel, stride in zip(
+                x.shape[2:], self.padding, self.dilation, self.kernel_size, self.stride, strict=True
+            )
+        ]
+        offset, mask = (
+            each.reshape(len(x), -1)[:, : each.shape[1] * size[0] * size[1]].reshape(len(x), each.shape[1], *size)
+            for each in (offset, mask)
+        )
+        return torchvision.ops.deform_conv2d(
+            x, offset, self.weight, self.bias, self.stride, self.padding, self.dilation, mask
+        )
+
+
+class ModulatedDeformConv2dPack(ModulatedDeformConv2d):
+    """DCNv2 that reads its offsets and factors from its input."""
+
+    factors = 1
+
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+        numbers = (2 + self.factors) * self.deform_groups * self.kernel_size[0] * self.kernel_size[1]
+        own = (self.kernel_size, self.stride, self.padding, self.dilation)
+        self.conv_offset = nn.Conv2d(self.in_channels, numbers, *own)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = self.conv_offset(x)
+        parts = found.chunk(2 + self.factors, dim=1)
+        mask = parts[2].sigmoid() if self.factors else torch.ones_like(parts[0])
+        return super().forward(x, torch.cat(parts[:2], dim=1), mask)
+
+
+class DeformConv2dPack(ModulatedDeformConv2dPack):
+    """DCN, without factors."""
+
+    factors = 0
+
+
 class _Ops(types.ModuleType):
     """Has every name."""
 
@@ -99,12 +150,16 @@ class _Ops(types.ModuleType):
 def install() -> None:
     """Make ``mmcv.ops`` importable. Call it before MMDetection is imported."""
     import mmcv
+    from mmengine.registry import MODELS
 
     if "mmcv.ops" in sys.modules:
         return
     names = ["", *(f".{name}" for name in _MODULES)]
+    real = (nms, batched_nms, DeformConv2d, deform_conv2d, ModulatedDeformConv2d)
     for name in names:
         module = _Ops(f"mmcv.ops{name}")
-        module.__dict__.update({each.__name__: each for each in (nms, batched_nms, DeformConv2d, deform_conv2d)})
+        module.__dict__.update({each.__name__: each for each in real})
         sys.modules[module.__name__] = module
     mmcv.ops = sys.modules["mmcv.ops"]
+    MODELS.register_module("DCN", module=DeformConv2dPack)
+    MODELS.register_module("DCNv2", module=ModulatedDeformConv2dPack)

@@ -1,0 +1,84 @@
+"""Bilinear samples of maps by plain operators.
+
+On a GPU, torchvision's ``deform_conv2d`` and torch's ``grid_sample`` add gradients in any order; with
+``--deterministic`` torch refuses them. Here they are added up in one order, so that a run repeats to the same bits. And
+few runtimes know a deformable convolution, so that an exported file has none. What is here takes more memory and time,
+and is used for these two alone.
+"""
+
+import torch
+from torch import Tensor
+
+
+def by_plain_operators(maps: Tensor) -> bool:
+    """Tell whether ``maps`` must be sampled here: for gradients in one order, or in an export."""
+    if torch.compiler.is_exporting() or torch.jit.is_tracing():  # type: ignore[attr-defined]  # torch.jit does have it
+        return True
+    return torch.are_deterministic_algorithms_enabled() and maps.device.type != "cpu"
+
+
+def bilinear(maps: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """Sample maps between their cells; 0 outside.
+
+    Args:
+        maps: (N, C, H, W).
+        y, x: (N, M), places in cells.
+
+    Returns:
+        (N, M, C).
+    """
+    number, channels, height, width = maps.shape
+    rows = maps.permute(0, 2, 3, 1).reshape(-1, channels)  # (N * H * W, C)
+    first = torch.arange(number, device=maps.device)[:, None] * (height * width)
+    top, left = y.floor(), x.floor()
+    sampled = maps.new_zeros(number, y.shape[1], channels)
+    for row, row_share in ((top, 1 - (y - top)), (top + 1, y - top)):
+        for column, column_share in ((left, 1 - (x - left)), (left + 1, x - left)):
+            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+            index = first + torch.where(inside, row * width + column, 0).long()
+            share = torch.where(inside, row_share * column_share, 0)
+            sampled = sampled + share[..., None] * rows[index]  # the gradient of an index is added up in order
+    return sampled
+
+
+def deformed_convolution(
+    maps: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    mask: Tensor | None = None,
+    stride: tuple[int, int] = (1, 1),
+    padding: tuple[int, int] | None = None,
+    dilation: tuple[int, int] = (1, 1),
+) -> Tensor:
+    """Convolve maps at displaced points, as torchvision's ``deform_conv2d`` does.
+
+    Args:
+        maps: (N, C, H, W).
+        offset: (N, 2 * G * kh * kw, H', W'), y and x of each point of the kernel, row by row, in cells, for each of G
+            groups of channels.
+        weight: (D, C / groups, kh, kw).
+        mask: (N, G * kh * kw, H', W'), factors of what is sampled; None: 1.
+        stride, padding, dilation: Of rows and columns; a padding of None is half of the kernel.
+
+    Returns:
+        (N, D, H', W').
+    """
+    rows, columns = weight.shape[2:]
+    points, channels = rows * columns, maps.shape[1]
+    number, size, (height, width) = maps.shape[0], maps.shape[2:], offset.shape[2:]
+    parts = offset.shape[1] // (2 * points)
+    top, left = (rows // 2, columns // 2) if padding is None else padding
+    y, x = offset.unflatten(1, (parts, points, 2)).flatten(0, 1).unbind(dim=2)  # (N * G, kh * kw, H', W')
+    point = torch.arange(points, device=maps.device)[:, None, None]
+    row, column = (torch.arange(cells, device=maps.device) for cells in (height, width))
+    y = y + point // columns * dilation[0] - top + row[:, None] * stride[0]
+    x = x + point % columns * dilation[1] - left + column * stride[1]
+    sampled = bilinear(maps.reshape(number * parts, -1, *size), y.flatten(1), x.flatten(1))
+    if mask is not None:
+        sampled = sampled * mask.reshape(number * parts, -1)[..., None]
+    sampled = sampled.reshape(number, parts, points, height * width, -1).permute(0, 3, 1, 4, 2)
+    groups = channels // weight.shape[1]
+    of_groups = sampled.reshape(number, height * width, groups, -1)  # (N, H' * W', groups, C / groups * kh * kw)
+    kernel = weight.flatten(1).unflatten(0, (groups, -1))  # (groups, D / groups, C / groups * kh * kw)
+    found: Tensor = torch.einsum("nmgk,gdk->ngdm", of_groups, kernel)
+    return found.reshape(number, -1, height, width)
