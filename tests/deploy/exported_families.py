@@ -18,6 +18,15 @@ _SQUARES = {
     "anchor_generator": {"type": "AnchorGenerator", "scales_per_octave": 1, "ratios": [1.0]},
     "assigner": {"type": "ATSSAssigner"},
 }
+_CELLS = {
+    "anchor_generator": {
+        "type": "FittedAnchorGenerator",
+        "sizes": [[(10, 13), (16, 30)], [(30, 61), (62, 45)]],
+        "center_offset": 0.5,
+    },
+    "bbox_coder": {"type": "YOLOBBoxCoder"},
+    "loss_bbox": {"type": "GIoULoss"},
+}
 _QUALITY = {"loss_quality": {"type": "BinaryCrossEntropyLoss"}}
 _GN = {"norm_cfg": {"type": "GN", "num_groups": 4}}
 _OWN = {"out_channels": 16}
@@ -76,6 +85,27 @@ FAMILIES = {
         "bbox_coder": {"type": "DistributionBBoxCoder", "reg_max": 7},
         "loss_cls": {"type": "QualityFocalLoss"},
         "loss_bbox": {"type": "GIoULoss"},
+    },
+    "YOLOv3": {
+        **_CELLS,
+        "bbox_head": {"type": "YOLOHead", "feat_channels": [16, 16]},
+        "loss_cls": {"type": "PositiveCrossEntropyLoss"},
+        "loss_obj": {"type": "CrossEntropyLoss"},
+        "postprocess": {
+            "type": "YOLOPostprocess",
+            "score_thr": 0.01,
+            "object_thr": 0.0101,
+            "topk_per_level": 60,
+            "max_per_img": 40,
+            "rank_by": "class_score",
+            "quality_score": "product",
+        },
+    },
+    "YOLOv2": {
+        **_CELLS,
+        "bbox_head": {"type": "YOLOv2Head", "feat_channels": [16, 16]},
+        "loss_cls": {"type": "PositiveSoftmaxLoss"},
+        "loss_obj": {"type": "SquaredObjectLoss"},
     },
     "softmax": {
         "bbox_head": {"type": "RetinaHead", "stacked_convs": 0},

@@ -16,6 +16,8 @@ FAMILIES = (
     *("tood/r50_fpn_1x_coco", "retinanet/r50_fpn_1x_coco_mmdet", "fcos/r50_fpn_1x_coco_mmdet"),
     *(
         "yolox/yolox_nano_416_coco",
+        "yolov2/yolov2_d19_544_coco",
+        "yolov3/yolov3_mobilenetv2_416_coco",
         "rtmdet/rtmdet_tiny_640_coco",
         "vfnet/r50_fpn_1x_coco_mmdet",
         "tood/r50_fpn_1x_coco_mmdet",
@@ -33,7 +35,7 @@ def detector(family, epoch=LATE, **options):
     """A detector in training mode on the CPU; the same for the same arguments."""
     torch.manual_seed(0)
     small = (
-        {} if family.startswith(("yolox", "rtmdet")) else {"model.backbone.depth": 18, "model.backbone.weights": None}
+        {} if family.startswith(("yolov", "yolox", "rtmdet")) else {"model.backbone.depth": 18, "model.backbone.weights": None}
     )
     config = load_config(CONFIGS / f"{family}.py", {**small, **options})
     model = build_detector(config, classes=[str(index) for index in range(CLASSES)])

@@ -1,9 +1,14 @@
 """Backbones, necks, heads and detections of YOLOv2 and YOLOv3."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
+from rdet.analysis.operations import operations_at
+from rdet.config import load_config
 from rdet.errors import ConfigError
 from rdet.models.backbones.darknet19 import Darknet19
 from rdet.models.backbones.darknet53 import Darknet53
@@ -102,3 +107,13 @@ def test_detections_of_all_levels_where_there_may_be_an_object():
                 torch.testing.assert_close(found.scores, torch.tensor(kept))
     with pytest.raises(ConfigError, match="postprocess.object_thr needs a score_thr above 0"):
         YOLOPostprocess(score_thr=0.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "operations"), [("yolov3/yolov3_d53_416", 416, 65.86), ("yolov2/yolov2_d19_544", 608, 62.94)]
+)
+def test_whole_networks_have_darknets_operations(name, side, operations):
+    """Thousand million, an addition and a product being two, as darknet's site lists them."""
+    path = Path(__file__).parents[2] / f"configs/{name}_coco.py"
+    found = str(operations_at(load_config(path, {"model.num_classes": 80}), (side, side)))
+    assert float(re.search(r"operations: ([\d.]+) GFLOPs", found)[1]) == pytest.approx(operations, abs=0.006)
