@@ -3,7 +3,7 @@
 import copy
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,7 @@ from rdet.deploy.exported_detector import ExportedDetector
 from rdet.deploy.formats import SUFFIXES, WRITERS, Job
 from rdet.deploy.int8 import INT8_WRITERS, Limit, Quantization
 from rdet.deploy.metadata import Metadata
+from rdet.deploy.not_exported import not_exported
 from rdet.deploy.packages import check_packages, needed
 from rdet.deploy.same_padding import fix_same_padding
 from rdet.deploy.target import folder_beside, target_of
@@ -172,14 +173,12 @@ def _job(model: OneStageDetector, options: ExportOptions, limit: Limit | None = 
     number = options.batch or 2
     images = torch.zeros(number, len(ready.mean), height, width, dtype=getattr(torch, kind))
     sizes = torch.tensor([[height, width]] * number)
-    with torch.no_grad():
-        has_quality = network(tensors.normalized(images[:1], sizes[:1])).quality_logits is not None
     metadata = Metadata(
         rdet=__version__,
         torch=torch.__version__,
         weights=options.weights,
         head=options.head,
-        outputs=output_names(options.head, has_quality),
+        outputs=output_names(options.head, has_quality=False),
         classes=list(model.classes),
         channels=images.shape[1],
         input=kind,
@@ -192,6 +191,12 @@ def _job(model: OneStageDetector, options: ExportOptions, limit: Limit | None = 
         config=cfg.pretty_text,
         opset=options.opset if is_onnx else None,
     )
+    try:
+        with torch.no_grad():
+            seen = network(tensors.normalized(images[:1], sizes[:1]))
+    except RuntimeError as error:  # of a network that takes no images of the example's size
+        raise not_exported(error, metadata) from error
+    metadata = replace(metadata, outputs=output_names(options.head, seen.quality_logits is not None))
     if options.dtype != "int8":
         return Job(tensors, (images, sizes), metadata)
     data = Calibration(cfg, metadata, options.calibration_images, options.seed)

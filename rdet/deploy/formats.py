@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rdet.deploy.metadata import KEY, LONGEST_SIDE, Metadata
+from rdet.deploy.not_exported import not_exported
 from rdet.deploy.packages import needed
 from rdet.errors import ConfigError
 from rdet.files import sha256_of
@@ -63,7 +64,7 @@ class Job:
                     self.network, self.inputs, dynamic_shapes=self.dynamic_shapes(), strict=False
                 )
         except Exception as error:  # of any part of the model, or of torch
-            raise _not_exported(error, self.metadata) from error
+            raise not_exported(error, self.metadata) from error
 
 
 def write_onnx(job: Job, folder: Path, stem: str) -> list[Path]:
@@ -101,7 +102,7 @@ def onnx_model(job: Job, halve: bool = True) -> Any:
                 verbose=False,
             )
     except Exception as error:  # whatever an exporter meets
-        raise _not_exported(error, job.metadata) from error
+        raise not_exported(error, job.metadata) from error
     model = exported.model_proto
     found = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     if found != job.metadata.opset:
@@ -205,7 +206,7 @@ def write_torchscript(job: Job, folder: Path, stem: str) -> list[Path]:
         with torch.no_grad(), _quiet():
             traced = torch.jit.trace(job.network, job.inputs, check_trace=False)
     except Exception as error:  # of any part of the model, or of torch
-        raise _not_exported(error, job.metadata) from error
+        raise not_exported(error, job.metadata) from error
     buffer = io.BytesIO()  # of a full disk, torch's own writer ends the process
     with _quiet():
         torch.jit.save(traced, buffer, _extra_files={KEY: job.metadata.to_text()})
@@ -244,10 +245,3 @@ def _quiet() -> Iterator[None]:
         finally:
             for name, level in levels.items():
                 logging.getLogger(name).setLevel(level)
-
-
-def _not_exported(error: Exception, metadata: Metadata) -> ConfigError:
-    reason = str(error).strip().partition("\n")[0][:300]
-    free = [name for name, side in (("--batch", metadata.batch), ("--size", metadata.size)) if side is None]
-    remedy = f"; a fixed {' and '.join(free)} may do" if free else ""
-    return ConfigError(f"the detector cannot be exported ({type(error).__name__}: {reason}){remedy}")

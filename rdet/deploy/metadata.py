@@ -61,6 +61,19 @@ class Metadata:
         """Return it as JSON."""
         return json.dumps({"format": FORMAT, **asdict(self)})
 
+    def made_size(self) -> tuple[int, int] | None:
+        """Return the height and width that the pipeline makes of all images; None where they differ."""
+        size = None
+        for step in self.pipeline:
+            name = str(step.get("type")).rpartition(".")[2]
+            wanted = step.get({"Pad": "size", "Resize": "scale"}.get(name, ""))
+            if name == "Resize" and step.get("keep_ratio", False):
+                size = None
+            elif isinstance(wanted, int | list):
+                width, height = wanted if isinstance(wanted, list) else (wanted, wanted)
+                size = -(-height // self.divisor) * self.divisor, -(-width // self.divisor) * self.divisor
+        return size
+
 
 def metadata_of(text: str | None, path: str) -> Metadata:
     """Read what :meth:`Metadata.to_text` returned.

@@ -2,17 +2,18 @@
 
 import json
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 import torch
-from exported_families import FAMILIES, batch, copied, detector
+from exported_families import FAMILIES, PIPELINE, batch, copied, detector
 from mmengine.structures import InstanceData
 
 from rdet.deploy import formats
 from rdet.deploy.at_size import detect_at_size
 from rdet.deploy.candidates import candidates_of
-from rdet.deploy.command import open_for_comparison
-from rdet.deploy.compare import Difference, add_image, check_within
+from rdet.deploy.command import open_for_comparison, packed
+from rdet.deploy.compare import Difference, add_image, check_within, compare
 from rdet.deploy.edges import Edges
 from rdet.deploy.export import ExportOptions, export_detector
 from rdet.deploy.tensorrt import check_tensorrt
@@ -93,6 +94,13 @@ def test_torch_of_free_sides(tmp_path):
     check(difference(model, export_detector(model, tmp_path / "a", ExportOptions("torchscript"))))
 
 
+def test_what_mixed_precision_must_not_reach_is_no_operator_of_a_program(tmp_path):
+    model = detector("NanoDet")
+    model.bbox_head.autocast = False
+    path = export_detector(model, tmp_path / "a", ExportOptions("exported_program", size=(96, 128)))
+    check(difference(model, path))
+
+
 def test_suppression_that_files_lack_is_done_outside(tmp_path):
     model = detector("RetinaNet", type="SoftNMSPostprocess")
     with pytest.raises(ConfigError, match="--head decoded"):
@@ -155,6 +163,27 @@ def test_options_that_do_not_go_together(tmp_path):
     with pytest.raises(ConfigError, match=r"released.onnx is the checkpoint, which would be written over"):
         export_detector(model, tmp_path / "released", ExportOptions(weights=str(source)))
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"weights"]
+
+
+def test_a_network_that_takes_no_other_size(tmp_path):
+    model = detector("RetinaNet")
+    forward = model.backbone.forward
+
+    def refuse(x):
+        if x.shape[2:] != (96, 128):
+            raise RuntimeError("Kernel size can't be greater than actual input size")
+        return forward(x)
+
+    model.backbone.forward = refuse
+    steps = [[], [{"type": "Resize", "scale": (120, 96)}], [{"type": "Resize", "scale": 90, "keep_ratio": True}]]
+    steps += [[*steps[2], {"type": "Pad", "size": (96, 70)}], [steps[1][0], steps[2][0]]]
+    sizes = [None, "128x96", None, "96x96", None]
+    for pipeline, made in zip(steps, sizes, strict=True):
+        remedy = f"give --size {made}, which its pipeline makes of all images" if made else "a fixed --size may do"
+        model.cfg.test_dataloader.dataset.pipeline = [PIPELINE[0], *pipeline, PIPELINE[1]]
+        with pytest.raises(ConfigError, match=f"cannot be exported .RuntimeError: Kernel size .*; {remedy}"):
+            export_detector(model, tmp_path / "a.onnx")
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_a_file_says_of_itself(tmp_path):
@@ -220,6 +249,43 @@ def test_what_counts_as_a_difference():
         add_image(total, "x", found(*own), found(*other), edges)
         assert (total.boxes, total.on_the_edge, total.unlike) == (boxes, edge, unlike), name
         assert total.is_within(0.05, 1e-3) == (not unlike and not boxes)
+
+
+def test_images_where_there_are_no_val_data(capsys, tmp_path):
+    cfg = detector("RetinaNet").cfg
+    cfg.test_dataloader.dataset |= {"ann_file": str(tmp_path / "absent.json"), "data_prefix": {"img": ""}}
+    shapes = [one["inputs"].shape for one in packed(cfg, PIPELINE, None, 3)]
+    assert shapes == [(3, 250, 333), (3, 333, 250), (3, 250, 333)]
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1
+    assert "absent.json" in said
+    assert "compared on generated ones, see --images" in said
+    cfg.test_dataloader = None
+    assert len(packed(cfg, PIPELINE, None, 1)) == 1
+
+
+@pytest.mark.parametrize(("takes", "batches"), [(None, [1] * 8 + [2] * 4 + [7, 1]), (3, [3, 3, 2])])
+def test_a_file_is_compared_in_batches(takes, batches):
+    model, seen = detector("RetinaNet", score_thr=0.2), []
+
+    def test_step(data):
+        seen.append(len(data["inputs"]))
+        return detect_at_size(model, data, (96, 128))
+
+    file = SimpleNamespace(batch_size=takes, metadata=SimpleNamespace(size=(96, 128)), test_step=test_step)
+    whole = batch(*((40 + 7 * index, 128 - 11 * index) for index in range(7)), (96, 96))
+    data = [
+        {"inputs": image, "data_samples": sample}
+        for image, sample in zip(whole["inputs"], whole["data_samples"], strict=True)
+    ]
+    total = compare(model, file, data, Edges.of(model, 0.05, 1e-3))
+    assert seen == batches
+    assert total.is_within(1e-4, 1e-6)
+    assert (total.found > 8, total.empty) == (True, 0)
+    assert "pred_instances" not in whole["data_samples"][0]
+    model.postprocess.score_thr = 0.99
+    nothing = compare(model, file, data, Edges.of(model, 0.05, 1e-3))
+    assert (nothing.found, nothing.empty, nothing.is_within(0.05, 1e-3)) == (0, sum(batches), True)
 
 
 def test_what_the_detector_nearly_found_counts_as_rounding():

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from rdet.errors import MissingModuleError
 from rdet.messages import nearest
+from rdet.models.autocast import no_autocast
 from rdet.models.backbones.base import Backbone
 from rdet.models.backbones.dry_run import dry_run, is_channels_last, stage_of, stride_of, unused_parameters
 from rdet.models.backbones.weights import canonical
@@ -119,7 +120,7 @@ class TimmBackbone(Backbone):
         return [[attrgetter(name)(self.net) for name in stage] for stage in self._stages]
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        with nullcontext() if self.autocast else torch.autocast(x.device.type, enabled=False):
+        with nullcontext() if self.autocast else no_autocast(x):
             maps = self.net(x)
         # (N, H, W, C) -> (N, C, H, W)
         return [x.permute(0, 3, 1, 2) if last else x for x, last in zip(maps, self._channels_last, strict=True)]

@@ -6,13 +6,13 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-import torch
 import torchvision
 from torch import Tensor, nn
 from torchvision.ops import Conv2dNormActivation
 
 from rdet.messages import nearest
 from rdet.models.activations import replace_relu
+from rdet.models.autocast import no_autocast
 from rdet.models.backbones.base import Backbone
 from rdet.models.backbones.dry_run import forward_on_meta, is_channels_last, stage_of, stride_of
 from rdet.models.backbones.folding import fold_norms
@@ -137,7 +137,7 @@ class TorchvisionBackbone(Backbone):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         maps = []
-        with nullcontext() if self.autocast else torch.autocast(x.device.type, enabled=False):
+        with nullcontext() if self.autocast else no_autocast(x):
             for stage, layers in enumerate(self.stages()):
                 for layer in layers:
                     x = layer(x)

@@ -7,6 +7,7 @@ from mmcv.cnn import DepthwiseSeparableConvModule
 from torch import Tensor, nn
 
 from rdet.errors import ConfigError
+from rdet.models.autocast import no_autocast
 from rdet.models.dense_heads.base import BaseDenseHead
 from rdet.models.dense_heads.dense_head import init_head, per_prior, sizes_of
 from rdet.models.norms import norms_in_eval
@@ -104,7 +105,7 @@ class NanoDetHead(BaseDenseHead):
     def forward(self, levels: list[Tensor]) -> DensePredictions:
         if self.autocast:
             return self._predict(levels)
-        with torch.autocast(levels[0].device.type, enabled=False):
+        with no_autocast(levels[0]):
             return self._predict([x.float() for x in levels])
 
     def _predict(self, levels: list[Tensor]) -> DensePredictions:
