@@ -28,19 +28,27 @@ def arguments(what: str, rounds: int = 7) -> argparse.ArgumentParser:
     return parser
 
 
-def time_in_turns(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+def time_in_turns(
+    contenders: dict[str, Callable[[], object]], rounds: int, burst: int | None = None
+) -> dict[str, list[float]]:
     """Seconds of each call.
 
     Every round calls each contender once, so that a disturbance of the machine meets all of them; the
-    first round is not counted.
+    first round is not counted. With a ``burst`` it is called that often, after a rest and a call that is
+    not counted: so no contender pays for the one before, for threads of its own that still look for work
+    and take a core, and for caches that are full of its weights.
     """
     seconds = {name: [] for name in contenders}
     for round_ in range(rounds + 1):
         for name, call in contenders.items():
-            start = time.perf_counter()
-            call()
-            if round_ > 0:
-                seconds[name].append(time.perf_counter() - start)
+            if burst is not None:
+                time.sleep(0.03)
+                call()
+            for _ in range(burst or 1):
+                start = time.perf_counter()
+                call()
+                if round_ > 0:
+                    seconds[name].append(time.perf_counter() - start)
     return seconds
 
 

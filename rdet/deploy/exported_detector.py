@@ -203,7 +203,7 @@ class ExportedDetector(nn.Module):
                 "checkpoint"
             )
         boxes, scores, labels = found
-        factor = torch.tensor(sample.scale_factor).repeat(2).to(torch.float32)
+        factor = torch.tensor([*sample.scale_factor, *sample.scale_factor], dtype=torch.float32)
         return InstanceData(bboxes=boxes / factor, scores=scores, labels=labels.long())
 
     def _size_for(self, image: Tensor) -> tuple[int, int]:

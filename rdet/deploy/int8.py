@@ -59,6 +59,7 @@ def search(parts: Sequence[str], lost: Callable[[Sequence[str]], float], limit: 
     limit.say(f"all convolutions in int8: {now:.4f} lost, {limit.most:g} may be")
     if now <= limit.most:
         return []
+    limit.say(f"{len(parts)} parts of the network are tried in float, an evaluation each: {', '.join(parts)}")
     alone = {}
     for part in parts:
         alone[part] = lost([part])

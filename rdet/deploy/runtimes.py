@@ -93,14 +93,18 @@ class OpenVinoFile(RunnableFile):
             raise CheckpointError(
                 f"{path} has its weights in {weights}, which is not there; put it there, or export it again"
             )
-        hints = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+        hints = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        }
         try:
             self._model = openvino.Core().compile_model(path, "CPU", hints)
         except Exception as error:  # its errors are RuntimeErrors of any cause
             raise _unusable(path, self.name, error) from error
 
     def __call__(self, images: np.ndarray, image_sizes: np.ndarray) -> list[np.ndarray]:
-        found = self._model({"images": images, "image_sizes": image_sizes})
+        found = self._model({"images": images, "image_sizes": image_sizes}, share_inputs=True)
         return [np.array(found[index]) for index in range(len(self._model.outputs))]
 
 

@@ -80,6 +80,9 @@ FAMILIES = {
         "bbox_coder": {"type": "DeltaXYWHBBoxCoder", "max_shift": 4},
     },
     "NanoDet": {
+        # Without its shuffles, which the neck makes up for.
+        "backbone": {"type": "TorchvisionBackbone", "model_name": "shufflenet_v2_x0_5"},
+        "neck": {"type": "NanoDetPAN", "out_channels": 16},
         **_SQUARES,
         "bbox_head": {"type": "NanoDetHead"},
         "bbox_coder": {"type": "DistributionBBoxCoder", "reg_max": 7},

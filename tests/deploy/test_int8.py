@@ -179,6 +179,25 @@ def test_openvino(export, model, onnx_model):
     assert apart[tuple(said.quantization["in_float"])] < apart[()] / 3
 
 
+def test_a_part_with_most_convolutions_is_taken_apart():
+    from onnx import helper
+
+    def model_of(weights):
+        nodes = [helper.make_node("Conv", ["x", weight], ["y"], str(place)) for place, weight in enumerate(weights)]
+        return helper.make_model(helper.make_graph(nodes, "", [], []))
+
+    blocks = [f"detector.backbone.net.blocks.{index // 3}.{index % 3}.conv.weight" for index in range(6)]
+    head = ["detector.bbox_head.convs.0.weight"] * 5  # one that levels share
+    found = groups_of(model_of(["detector.backbone.net.stem.weight", *blocks, *head]))
+    assert found == {
+        "backbone.net.stem": ["0"],
+        "backbone.net.blocks.0": ["1", "2", "3"],
+        "backbone.net.blocks.1": ["4", "5", "6"],
+        "bbox_head.convs": ["7", "8", "9", "10", "11"],
+    }
+    assert groups_of(model_of(["detector.backbone.weight"])) == {"backbone.weight": ["0"]}
+
+
 def test_the_search_keeps_what_helps_most():
     costs = {"stem": 0.004, "neck": 0.001, "cls": 0.006, "reg": 0.002}
     tried = []

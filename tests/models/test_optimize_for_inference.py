@@ -7,6 +7,9 @@ from torch import nn
 
 from rdet.models.backbones.torchvision_backbone import TorchvisionBackbone
 from rdet.models.backbones.unshuffling import UnshuffledStage
+from rdet.models.detectors.optimize import optimize_for_inference
+from rdet.models.necks.fpn import FPN
+from rdet.models.necks.nanodet_pan import NanoDetPAN
 from rdet.registry import MODELS
 
 
@@ -86,29 +89,34 @@ def test_what_is_compiled(detector):
         torch.testing.assert_close(found, wanted, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize(("size", "out_indices"), [("x1_0", (1, 2, 3)), ("x0_5", (2,))])
-def test_shufflenet_does_without_its_shuffles(size, out_indices, monkeypatch):
+@pytest.mark.parametrize("size", ["x1_0", "x0_5"])
+def test_shufflenet_does_without_its_shuffles(size, monkeypatch):
     torch.manual_seed(0)
-    backbone = TorchvisionBackbone(f"shufflenet_v2_{size}", out_indices=out_indices).eval().double()
+    backbone = TorchvisionBackbone(f"shufflenet_v2_{size}", out_indices=(0, 1, 3)).eval().double()
+    neck = NanoDetPAN(backbone.out_channels, backbone.strides, out_channels=8).double()
+    model = nn.ModuleDict({"backbone": backbone, "neck": neck})
     for module in backbone.modules():
         if isinstance(module, nn.BatchNorm2d):
             for values in (module.running_mean, module.weight.data, module.bias.data):
                 nn.init.uniform_(values, 0.5, 1.5)
     images = torch.randn(2, 3, 64, 96).double()
     with torch.no_grad():
-        expected = backbone(images)
-        backbone.fold_norms()
+        expected = model["neck"](model["backbone"](images))
+        optimize_for_inference(model)
         monkeypatch.setattr("torchvision.models.shufflenetv2.channel_shuffle", None)  # not called
-        for found, wanted in zip(backbone(images), expected, strict=True):
+        for found, wanted in zip(model["neck"](model["backbone"](images)), expected, strict=True):
             torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
 
 
-def test_an_activation_that_tells_channels_apart_keeps_the_shuffles():
-    backbone = TorchvisionBackbone("shufflenet_v2_x1_0", act_cfg={"type": "PReLU"}).eval()
+@pytest.mark.parametrize(("act", "neck"), [("PReLU", NanoDetPAN), ("ReLU", FPN)])
+def test_shuffles_stay_where_channels_are_told_apart(act, neck):
+    """By an activation with a number for each, or by a neck that takes them in their order alone."""
+    backbone = TorchvisionBackbone("shufflenet_v2_x0_5", act_cfg={"type": act}).eval()
+    model = nn.ModuleDict({"backbone": backbone, "neck": neck(backbone.out_channels, backbone.strides, 8)})
     images = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
-        expected = backbone(images)
-        backbone.fold_norms()
-        for found, wanted in zip(backbone(images), expected, strict=True):
+        expected = model["neck"](model["backbone"](images))
+        optimize_for_inference(model)
+        for found, wanted in zip(model["neck"](model["backbone"](images)), expected, strict=True):
             torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
-    assert not any(isinstance(module, UnshuffledStage) for module in backbone.modules())
+    assert not any(isinstance(module, UnshuffledStage) for module in model.modules())

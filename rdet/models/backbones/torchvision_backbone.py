@@ -16,7 +16,7 @@ from rdet.models.autocast import no_autocast
 from rdet.models.backbones.base import Backbone
 from rdet.models.backbones.dry_run import forward_on_meta, is_channels_last, stage_of, stride_of
 from rdet.models.backbones.folding import fold_norms
-from rdet.models.backbones.unshuffling import in_original_order, unshuffle
+from rdet.models.backbones.unshuffling import UnshuffledStage, unshuffle
 from rdet.registry import MODELS
 from rdet.schema import Count, Natural
 
@@ -131,9 +131,18 @@ class TorchvisionBackbone(Backbone):
         return [[attrgetter(name)(self) for name in stage] for stage in self._stages]
 
     def fold_norms(self) -> None:
-        """Make batch normalisation part of the convolutions for good, for inference, and do without shuffles."""
+        """Make batch normalisation part of the convolutions for good, for inference."""
         fold_norms(self)
+
+    def unshuffle(self) -> list[Tensor | None]:
+        """Do without ShuffleNetV2's shuffles for good, after :meth:`fold_norms`.
+
+        Returns:
+            Of each map, which of the original channels each channel is; None: they are as they were.
+        """
         unshuffle(self)
+        last = [layers[-1] for stage, layers in enumerate(self.stages()) if stage - 1 in self.out_indices]
+        return [layer.order if isinstance(layer, UnshuffledStage) else None for layer in last]
 
     def forward(self, x: Tensor) -> list[Tensor]:
         maps = []
@@ -142,7 +151,7 @@ class TorchvisionBackbone(Backbone):
                 for layer in layers:
                     x = layer(x)
                 if stage - 1 in self.out_indices:
-                    maps.append(in_original_order(x, layers[-1]))
+                    maps.append(x)
         # (N, H, W, C) -> (N, C, H, W)
         return [x.permute(0, 3, 1, 2) for x in maps] if self._channels_last else maps
 

@@ -25,8 +25,6 @@ class UnshuffledStage(nn.Sequential):
         order: (C_out,) int64, the same of the output.
     """
 
-    _restore: Tensor
-
     def __init__(self, stage: nn.Sequential, order: Tensor | None = None):
         super().__init__(*stage)
         first, *others = (cast("InvertedResidual", unit) for unit in stage)
@@ -54,13 +52,12 @@ class UnshuffledStage(nn.Sequential):
                 parts[kind].append(part)
         orders = [_places(torch.cat(part), original) for part, original in zip(parts, wanted, strict=True)]
         for unit, found in zip(others, orders, strict=False):
-            _take_in_order(unit.branch2[0], found)
+            take_in_order(unit.branch2[0], found)
         self.order = orders[-1]
-        self.register_buffer("_restore", self.order.argsort(), persistent=False)
         if order is not None:
             _make_in_order(first.branch1[0], order)  # depthwise
-            _take_in_order(first.branch1[2], order)
-            _take_in_order(first.branch2[0], order)
+            take_in_order(first.branch1[2], order)
+            take_in_order(first.branch2[0], order)
 
     def forward(self, x: Tensor) -> Tensor:
         first, *others = (cast("InvertedResidual", unit) for unit in self)
@@ -68,7 +65,7 @@ class UnshuffledStage(nn.Sequential):
         for index, branch in enumerate([first.branch1, first.branch2, *(unit.branch2 for unit in others)]):
             made = branch(x if index < 2 else torch.cat(parts[index - 2], dim=1))
             units, sizes = zip(*self._sizes[index], strict=True)
-            for unit, part in zip(units, made.split(sizes, dim=1), strict=True):
+            for unit, part in zip(units, made.split(sizes, dim=1) if len(sizes) > 1 else [made], strict=True):
                 parts[unit].append(part)
         return torch.cat(parts[-1], dim=1)
 
@@ -87,11 +84,6 @@ def unshuffle(network: nn.Module) -> None:
         stage = UnshuffledStage(child, order)
         setattr(network, name, stage)
         order = stage.order
-
-
-def in_original_order(x: Tensor, layer: nn.Module) -> Tensor:
-    """Put the channels of a layer's map (N, C, H, W) where they were before :func:`unshuffle`."""
-    return x.index_select(1, layer._restore) if isinstance(layer, UnshuffledStage) else x
 
 
 def is_shuffled(module: nn.Module) -> TypeGuard[nn.Sequential]:
@@ -115,7 +107,8 @@ def _places(channels: Tensor, original: Tensor) -> Tensor:
     return original.argsort()[channels.argsort().argsort()]
 
 
-def _take_in_order(conv: nn.Conv2d, order: Tensor) -> None:
+def take_in_order(conv: nn.Conv2d, order: Tensor) -> None:
+    """Have a convolution take a map whose channels are the original ones in another order."""
     conv.weight = nn.Parameter(conv.weight[:, order].contiguous(), requires_grad=False)
 
 

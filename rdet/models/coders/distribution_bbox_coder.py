@@ -54,6 +54,11 @@ class DistributionBBoxCoder(BBoxCoder):
     def decode(self, priors: Tensor, deltas: Tensor) -> Tensor:
         """Decode logits (..., 4 * (reg_max + 1)) relative to priors (..., 4): (..., 4) boxes, xyxy (equation 4)."""
         # Half precision is too coarse for coordinates.
-        probabilities = deltas.float().unflatten(-1, (4, self.reg_max + 1)).softmax(dim=-1)  # (..., 4, n + 1)
+        logits = deltas.float().unflatten(-1, (4, self.reg_max + 1))  # (..., 4, n + 1)
         values = torch.arange(self.reg_max + 1, device=deltas.device, dtype=torch.float32)
-        return self._distances.decode(priors, (probabilities * values).sum(dim=-1))
+        if torch.compiler.is_exporting():  # other runtimes' softmax is slow with so few numbers
+            weights = (logits - logits.amax(dim=-1, keepdim=True)).exp()
+            expected = (weights * values).sum(dim=-1) / weights.sum(dim=-1)
+        else:
+            expected = (logits.softmax(dim=-1) * values).sum(dim=-1)
+        return self._distances.decode(priors, expected)

@@ -9,7 +9,8 @@ def optimize_for_inference(detector: nn.Module, dtype: torch.dtype | None = None
     """Change a detector for good, so that it detects faster; it can no longer be trained or loaded into.
 
     Batch normalisation becomes part of the backbone's convolutions where the backbone can tell which
-    belong together, which rounds differently in the last digits. With a ``dtype`` the network runs in
+    belong together, which rounds differently in the last digits. ShuffleNetV2 does without its shuffles where
+    the neck can take its maps so. With a ``dtype`` the network runs in
     mixed precision (autocast), and the weights that autocast would cast at every call are cast once;
     a backbone or head with ``autocast=False`` stays as it is. Boxes and scores are float32 in any case.
 
@@ -22,6 +23,9 @@ def optimize_for_inference(detector: nn.Module, dtype: torch.dtype | None = None
     fold_norms = getattr(parts[0], "fold_norms", None)
     if fold_norms is not None:
         fold_norms()
+    unshuffle, take_in_order = getattr(parts[0], "unshuffle", None), getattr(parts[1], "take_in_order", None)
+    if unshuffle is not None and take_in_order is not None:
+        take_in_order(unshuffle())
     if dtype is None:
         return
     for part in parts:

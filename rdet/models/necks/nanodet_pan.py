@@ -1,8 +1,11 @@
 """The pyramid of NanoDet-m, which has no convolutions but its laterals."""
 
+from typing import cast
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rdet.models.backbones.unshuffling import take_in_order
 from rdet.models.necks.layers import pyramid_strides
 from rdet.registry import MODELS
 from rdet.schema import Count
@@ -36,6 +39,12 @@ class NanoDetPAN(nn.Module):
                 nn.init.xavier_uniform_(parameter)
             else:
                 nn.init.zeros_(parameter)
+
+    def take_in_order(self, orders: list[Tensor | None]) -> None:
+        """Take maps whose channels lie otherwise from now on: of each, the former place of each channel, or None."""
+        for conv, order in zip(self.lateral_convs, orders, strict=True):
+            if order is not None:
+                take_in_order(cast("nn.Conv2d", conv), order)
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         levels = [conv(x) for conv, x in zip(self.lateral_convs, maps, strict=True)]
