@@ -34,11 +34,8 @@ LATE = 300
 def detector(family, epoch=LATE, **options):
     """A detector in training mode on the CPU; the same for the same arguments."""
     torch.manual_seed(0)
-    small = (
-        {}
-        if family.startswith(("yolov", "yolox", "rtmdet"))
-        else {"model.backbone.depth": 18, "model.backbone.weights": None}
-    )
+    resnets = not family.startswith(("yolov", "yolox", "rtmdet"))
+    small = {"model.backbone.depth": 18, "model.backbone.weights": None} if resnets else {}
     config = load_config(CONFIGS / f"{family}.py", {**small, **options})
     model = build_detector(config, classes=[str(index) for index in range(CLASSES)])
     for module in model.modules():
