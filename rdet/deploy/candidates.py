@@ -56,8 +56,8 @@ def candidates_of(
 def _down_to_the_cut(
     rule: DensePostprocess, rank: Tensor, threshold: float | None, tolerance: float, is_logit: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Find the ``topk_per_level`` largest of a row (1, M), and those that score hardly less: value, index, at cut."""
-    (row,) = rank.float()
+    """Find the ``topk_per_level`` largest of (1, A, K), and those that score hardly less: value, index, at cut."""
+    (row,) = rank.float().flatten(1)
     order = row.argsort(descending=True)
     values = row[order]
     if threshold is not None:
