@@ -11,7 +11,7 @@ optim_wrapper = dict(
 )
 param_scheduler = [dict(type="WarmupCosineLR", by_epoch=False)]
 auto_scale_lr = dict(base_batch_size=8)
-# Of the latest steps alone at first: after 100 steps, an average over a fixed 50 would still have a seventh of the weights
-# that the run began with.
+# Of the latest steps alone at first: after 100 steps, an average over a fixed 50 would still have a seventh of the
+# weights that the run began with.
 custom_hooks = [dict(type="EMAHook", ema_type="ExpMomentumEMA", momentum=0.01, gamma=100)]
 default_hooks = dict(checkpoint=dict(interval=_iters // 4))
