@@ -78,7 +78,7 @@ def deformed_convolution(
         sampled = sampled * mask.reshape(number * parts, -1)[..., None]
     sampled = sampled.reshape(number, parts, points, height * width, -1).permute(0, 3, 1, 4, 2)
     groups = channels // weight.shape[1]
-    of_groups = sampled.reshape(number, height * width, groups, -1)  # (N, H' * W', groups, C / groups * kh * kw)
-    kernel = weight.flatten(1).unflatten(0, (groups, -1))  # (groups, D / groups, C / groups * kh * kw)
-    found: Tensor = torch.einsum("nmgk,gdk->ngdm", of_groups, kernel)
+    of_groups = sampled.reshape(number, height * width, groups, -1).transpose(1, 2)  # (N, groups, H' * W', ...)
+    kernel = weight.flatten(1).unflatten(0, (groups, -1)).transpose(1, 2)  # (groups, C / groups * kh * kw, D / groups)
+    found: Tensor = (of_groups @ kernel).transpose(2, 3)
     return found.reshape(number, -1, height, width)

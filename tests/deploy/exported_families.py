@@ -29,18 +29,7 @@ _CELLS = {
 }
 _QUALITY = {"loss_quality": {"type": "BinaryCrossEntropyLoss"}}
 _GN = {"norm_cfg": {"type": "GN", "num_groups": 4}}
-_OWN = {"out_channels": 16}
 FAMILIES = {
-    "deformable convolutions and DyHead": {
-        "bbox_head": {"type": "RetinaHead", "stacked_convs": 1, "dcn_on_last_conv": True},
-        "neck": {
-            "type": "NeckChain",
-            "necks": [
-                {"type": "FPN", **_OWN},
-                {"type": "DyHead", "num_blocks": 1, "norm_cfg": {"type": "GN", "num_groups": 2}, **_OWN},
-            ],
-        },
-    },
     "RetinaNet": {"bbox_head": {"type": "RetinaHead", "stacked_convs": 1}},
     "FCOS": {**_DISTANCES, **_QUALITY, "bbox_head": {"type": "FCOSHead", "stacked_convs": 1}},
     "FCOS 2019": {
