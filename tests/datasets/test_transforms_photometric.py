@@ -74,3 +74,16 @@ def test_photometric_draws_each_change_half_the_time(monkeypatch):
         PhotoMetricDistortion()({"img": np.zeros((1, 1, 3), np.uint8)})
     changed = np.array([[b != 0, c != 1, s != 1, h != 0, last] for b, c, s, h, last in calls])
     np.testing.assert_allclose(changed.mean(axis=0), 0.5, atol=0.05)
+
+
+def test_channels_are_shuffled_where_asked_for():
+    nothing = {"brightness_delta": 0, "contrast_range": (1, 1), "saturation_range": (1, 1), "hue_delta": 0}
+    image = np.array([[[10, 100, 250]]], np.uint8)
+    np.random.seed(0)
+    orders = []
+    for prob in (0.0, 1.0):
+        step = PhotoMetricDistortion(**nothing, shuffle_prob=prob)
+        orders.append({tuple(step({"img": image.copy()})["img"][0, 0]) for _ in range(60)})
+    assert orders[0] == {(10, 100, 250)}
+    assert len(orders[1]) == 6
+    assert all(sorted(order) == [10, 100, 250] for order in orders[1])

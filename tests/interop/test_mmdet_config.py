@@ -372,10 +372,6 @@ REFUSED = [
         "train_dataloader.dataset: MMDetection's VOCDataset t",
     ),
     (
-        "train_dataloader = dict(dataset=dict(pipeline=[dict(type='PhotoMetricDistortion')]))",
-        "train_dataloader.dataset.pipeline.0: MMDetection's PhotoMetricDistortion also swaps channels",
-    ),
-    (
         "train_dataloader = dict(dataset=dict(pipeline=[dict(type='RandomCrop', crop_size=(64, 64))]))",
         "pipeline.0.allow_negative_crop is False; there another image takes the place",
     ),
@@ -508,6 +504,7 @@ LARGE_SCALE_JITTER = """
 pipeline = [
     dict(type="LoadImageFromFile"),
     dict(type="LoadAnnotations", with_bbox=True),
+    dict(type="PhotoMetricDistortion", hue_delta=9),
     dict(type="RandomResize", scale=(128, 128), ratio_range=(0.1, 2.0), keep_ratio=True),
     dict(type="RandomCrop", crop_type="absolute_range", crop_size=(128, 128), allow_negative_crop=True),
     dict(type="FilterAnnotations", min_gt_bbox_wh=(1e-2, 1e-2)),
@@ -531,6 +528,7 @@ def test_large_scale_jitter(convert, family):
     assert (dataset.type, dataset.times) == ("RepeatDataset", 4)
     steps = {step.pop("type"): step for step in dataset.dataset.pipeline}
     assert steps["RandomResize"].ratio_range == (0.1, 2.0)
+    assert (steps["PhotoMetricDistortion"].hue_delta, steps["PhotoMetricDistortion"].shuffle_prob) == (9, 0.5)
     assert steps["RandomCrop"] == {"crop_size": (128, 128), "allow_negative_crop": True, "min_side": 0.0}
     assert steps["FilterAnnotations"] == {"min_gt_bbox_wh": (0.01, 0.01)}
     assert cfg.optim_wrapper.dtype == "auto"

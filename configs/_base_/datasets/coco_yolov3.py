@@ -8,7 +8,7 @@ _base_.train_dataloader.dataset.pipeline = [
     dict(type="MinIoURandomCrop", min_ious=(0.4, 0.5, 0.6, 0.7, 0.8, 0.9), min_crop_size=0.3),
     dict(type="RandomResize", scale=[(320, 320), (608, 608)], keep_ratio=True),
     dict(type="RandomFlip", prob=0.5),
-    dict(type="PhotoMetricDistortion"),
+    dict(type="PhotoMetricDistortion", shuffle_prob=0.5),
     dict(type="PackDetInputs"),
 ]
 _base_.val_dataloader.dataset.pipeline[1] = dict(type="Resize", scale=(608, 608), keep_ratio=True)

@@ -8,21 +8,22 @@ from mmcv.transforms import BaseTransform
 
 from rdet.datasets.transforms.canvas import check_three_channels
 from rdet.registry import TRANSFORMS
-from rdet.schema import Limits, Range
+from rdet.schema import Fraction, Limits, Range
 
 
 @TRANSFORMS.register_module()
 class PhotoMetricDistortion(BaseTransform):
     """Changes brightness, contrast, saturation and hue, each with probability 0.5, as SSD does.
 
-    Brightness comes first, contrast second or last (a coin decides). SSD's channel shuffle, which
-    its own training left off, is left out.
+    Brightness comes first, contrast second or last (a coin decides). SSD's channel shuffle, which its own training
+    left off, and MMDetection's has in every second image, is off.
 
     Args:
         brightness_delta: Greatest value that is added to or taken from all pixels (0 to 255).
         contrast_range: Least and greatest factor of all pixels.
         saturation_range: Least and greatest factor of the saturation.
         hue_delta: Greatest turn of the hue, in degrees (0 to 180).
+        shuffle_prob: Probability of putting the channels in another order at the end.
     """
 
     def __init__(
@@ -31,11 +32,13 @@ class PhotoMetricDistortion(BaseTransform):
         contrast_range: Range = (0.5, 1.5),
         saturation_range: Range = (0.5, 1.5),
         hue_delta: Annotated[float, Limits(0, 180)] = 18,
+        shuffle_prob: Fraction = 0.0,
     ):
         self.brightness_delta = brightness_delta
         self.contrast_range = contrast_range
         self.saturation_range = saturation_range
         self.hue_delta = hue_delta
+        self.shuffle_prob = shuffle_prob
 
     def transform(self, results: dict) -> dict:
         """Change ``img`` (H, W, 3), which stays uint8 BGR."""
@@ -46,12 +49,14 @@ class PhotoMetricDistortion(BaseTransform):
         saturation = np.random.uniform(*self.saturation_range) if do_saturation else 1.0
         hue = np.random.uniform(-self.hue_delta, self.hue_delta) if do_hue else 0.0
         results["img"] = distort(results["img"], brightness, contrast, saturation, hue, contrast_last)
+        if self.shuffle_prob and np.random.random() < self.shuffle_prob:
+            results["img"] = np.ascontiguousarray(results["img"][..., np.random.permutation(3)])
         return results
 
     def __repr__(self) -> str:
         return (
             f"PhotoMetricDistortion(brightness_delta={self.brightness_delta}, contrast_range={self.contrast_range}, "
-            f"saturation_range={self.saturation_range}, hue_delta={self.hue_delta})"
+            f"saturation_range={self.saturation_range}, hue_delta={self.hue_delta}, shuffle_prob={self.shuffle_prob})"
         )
 
 

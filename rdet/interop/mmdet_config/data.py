@@ -261,7 +261,8 @@ def _min_iou_crop(step: Entry) -> Cfg:
 
 def _photometric(step: Entry) -> Cfg:
     usual = {"brightness_delta": 32, "contrast_range": (0.5, 1.5), "saturation_range": (0.5, 1.5), "hue_delta": 18}
-    return {"type": "PhotoMetricDistortion"} | {key: step.take(key, value) for key, value in usual.items()}
+    numbers = {key: step.take(key, value) for key, value in usual.items()}
+    return {"type": "PhotoMetricDistortion", **numbers, "shuffle_prob": 0.5}
 
 
 _TRANSFORMS: dict[str | None, Callable[[Entry], Cfg | None]] = {

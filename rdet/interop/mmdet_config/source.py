@@ -32,7 +32,6 @@ _DIFFERENT = {
     "CIoULoss": "has other numbers than rdet's: there alpha is 0 below an IoU of 0.5",
     "EIoULoss": "is the Extended IoU, rdet's the Efficient IoU",
     "PAFPN": "has other extra levels than rdet's",
-    "PhotoMetricDistortion": "also swaps channels, which rdet's does not",
     "Mosaic": "has other numbers than rdet's; see docs/augmentation.md",
     "MixUp": "has other numbers than rdet's; see docs/augmentation.md",
     "CopyPaste": "pastes masks, rdet's boxes; see docs/augmentation.md",
