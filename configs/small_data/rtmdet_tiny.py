@@ -1,7 +1,7 @@
 # RTMDet-tiny from the ImageNet weights of its authors' CSPNeXt (openmmlab), for data of your own.
 #   python tools/train.py configs/small_data/rtmdet_tiny.py --data DIR --minutes 30
-# The address was not in reach where docs/which_detector.md was measured: its figures are from random weights,
-# --cfg-options model.backbone.weights=None. From COCO: --cfg-options load_from=mmdet://rtmdet_tiny_8xb32-300e_coco.
+# Not trained by this project yet. From COCO: --cfg-options load_from=mmdet://rtmdet_tiny_8xb32-300e_coco; from random
+# weights: --cfg-options model.backbone.weights=None.
 _base_ = [
     "../_base_/models/rtmdet.py",
     "../_base_/datasets/small_data.py",
