@@ -44,8 +44,9 @@ class Quantization:
 def search(parts: Sequence[str], lost: Callable[[Sequence[str]], float], limit: Limit) -> list[str]:
     """Find parts of a network that stay in float so that little is lost: none, if all can be int8.
 
-    Each part is tried in float by itself. Then they are left in float together, the one that helps most first, until
-    what is lost is within the limit.
+    Each part is tried in int8 by itself: where several of them lose much, a single one in float would help nothing, and
+    tell nothing. Then the smallest number of them is looked for, by halves, that have to stay in float, those that lose
+    most first.
 
     Args:
         parts: Names.
@@ -59,22 +60,26 @@ def search(parts: Sequence[str], lost: Callable[[Sequence[str]], float], limit: 
     limit.say(f"all convolutions in int8: {now:.4f} lost, {limit.most:g} may be")
     if now <= limit.most:
         return []
-    limit.say(f"{len(parts)} parts of the network are tried in float, an evaluation each: {', '.join(parts)}")
-    alone = {}
+    limit.say(f"{len(parts)} parts of the network are tried in int8, an evaluation each")
+    alone: dict[str, float] = {}
     for part in parts:
-        alone[part] = lost([part])
-        limit.say(f"{part} in float: {alone[part]:.4f} lost")
-    kept: list[str] = []
-    for part in sorted(parts, key=alone.__getitem__):
-        kept.append(part)
-        now = alone[part] if len(kept) == 1 else lost(kept)
-        limit.say(f"{', '.join(kept)} in float: {now:.4f} lost")
-        if now <= limit.most:
-            return kept
-    raise EvaluationError(
-        f"{now:.4f} is lost even with all convolutions in float, and {limit.most:g} may be; give a larger --max-drop, "
-        "or more --calibration-images"
-    )
+        alone[part] = lost([other for other in parts if other != part])
+        limit.say(f"{part} alone in int8: {alone[part]:.4f} lost ({len(alone)} of {len(parts)})")
+    worst = sorted(parts, key=alone.__getitem__, reverse=True)
+    too_few, enough = 0, len(worst)
+    now = lost(worst)
+    limit.say(f"all convolutions in float: {now:.4f} lost")
+    if now > limit.most:
+        raise EvaluationError(
+            f"{now:.4f} is lost even with all convolutions in float, and {limit.most:g} may be; give a larger "
+            "--max-drop, or more --calibration-images"
+        )
+    while enough - too_few > 1:
+        number = (too_few + enough) // 2
+        now = lost(worst[:number])
+        limit.say(f"{', '.join(worst[:number])} in float: {now:.4f} lost")
+        too_few, enough = (too_few, number) if now <= limit.most else (number, enough)
+    return worst[:enough]
 
 
 def _write(kind: type[OnnxQuantizer] | type[OpenVinoQuantizer], suffix: str, job: Job, folder: Path, stem: str):

@@ -42,3 +42,14 @@ def up_to_convolutions(model: Any) -> set[str]:
             found.add(node.name)
             rest += [maker[name] for name in node.input if name in maker]
     return found
+
+
+def convolutions_before(model: Any) -> dict[str, set[str]]:
+    """Tell of each node which convolutions its inputs come from, with none in between; of a convolution, itself."""
+    maker: dict[str, str] = {}
+    found: dict[str, set[str]] = {}
+    for node in model.graph.node:  # each comes after what makes its inputs
+        sources = [found[maker[name]] for name in node.input if name in maker]
+        found[node.name] = {node.name} if node.op_type == "Conv" else set().union(*sources)
+        maker |= dict.fromkeys(node.output, node.name)
+    return found

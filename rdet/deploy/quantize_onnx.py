@@ -10,7 +10,7 @@ from typing import Any
 
 from rdet.deploy.calibration import Calibration
 from rdet.deploy.formats import describe
-from rdet.deploy.layer_groups import up_to_convolutions
+from rdet.deploy.layer_groups import convolutions_before, up_to_convolutions
 from rdet.deploy.metadata import Metadata
 from rdet.deploy.packages import needed
 from rdet.errors import ConfigError
@@ -42,12 +42,21 @@ class OnnxQuantizer:
         self._model = model
         self._data = data
         self._folder = folder
-        inside = up_to_convolutions(model)
-        self._nodes = [node.name for node in model.graph.node if node.name in inside and node.op_type in _BETWEEN]
+        inside, self._before = up_to_convolutions(model), convolutions_before(model)
+        names = [node.name for node in model.graph.node if node.name in inside and node.op_type in _BETWEEN]
+        self._nodes = [name for name in names if self._before[name]]  # what normalises images stays in float
         self._ranges: Any = None
 
     def write(self, in_float: Collection[str], metadata: Metadata, path: Path) -> list[Path]:
-        """Write ``path``, with the nodes ``in_float`` left as they are."""
+        """Write ``path``, with the convolutions ``in_float`` and what is made of their maps left as they are."""
+        nodes = [name for name in self._nodes if self._before[name].isdisjoint(in_float)]
+        made = self._quantized(nodes) if nodes else copy.deepcopy(self._model)
+        describe(made, metadata)
+        self._onnx.save_model(made, str(path))
+        return [path]
+
+    def _quantized(self, nodes: list[str]) -> Any:
+        """Make a model whose ``nodes`` are int8; there must be some, since none means all to ONNX Runtime."""
         cache = self._folder / "ranges.json"
         quantized = self._folder / "quantized.onnx"
         if self._ranges is not None:
@@ -60,14 +69,14 @@ class OnnxQuantizer:
                     _reader(self._tool, self._data),
                     quant_format=self._tool.QuantFormat.QDQ,
                     op_types_to_quantize=list(_BETWEEN),
-                    nodes_to_quantize=[name for name in self._nodes if name not in set(in_float)],
+                    nodes_to_quantize=nodes,
                     per_channel=True,
                     activation_type=self._tool.QuantType.QUInt8,
                     weight_type=self._tool.QuantType.QInt8,
                     calibration_cache_path=str(cache),
                 )
             self._ranges = cache.read_text()
-            made = self._onnx.load(str(quantized))
+            return self._onnx.load(str(quantized))
         except Exception as error:  # of no common kind
             raise ConfigError(
                 f"ONNX Runtime cannot make the detector int8 ({in_one_line(str(error))[:300]}); take --format openvino"
@@ -75,9 +84,6 @@ class OnnxQuantizer:
         finally:
             for file in (cache, quantized):
                 file.unlink(missing_ok=True)
-        describe(made, metadata)
-        self._onnx.save_model(made, str(path))
-        return [path]
 
 
 def _reader(tool: Any, data: Calibration) -> Any:

@@ -124,9 +124,16 @@ def only(part):
     return Limit(lost, 0.01), tried
 
 
+def _kinds(path):
+    import onnx
+
+    return {node.op_type for node in onnx.load(path).graph.node}
+
+
 def test_onnx(export, model):
     import onnx
 
+    kinds = []
     path = export("onnx")
     made = onnx.load(path)
     onnx.checker.check_model(made)
@@ -149,7 +156,12 @@ def test_onnx(export, model):
     in_float = {node.input[1] for node in made.graph.node if node.op_type == "Conv" and node.input[1] not in maker}
     assert in_float == {"detector.bbox_head.conv_reg.weight"}
     assert tried[0] == ()
-    assert len(set(tried)) == len(tried)  # it is the first to be tried with others
+    assert len(set(tried)) == len(tried)
+
+    with pytest.raises(EvaluationError):
+        export("onnx", Limit(lambda path: kinds.append(_kinds(path)) or 1.0, 0.01))
+    assert "QuantizeLinear" in kinds[0]
+    assert not {"QuantizeLinear", "DequantizeLinear"} & kinds[-1]  # nor is what stands between convolutions int8
 
 
 def test_openvino(export, model, onnx_model):
@@ -172,8 +184,10 @@ def test_openvino(export, model, onnx_model):
     assert said.quantization["calibration_images"] == 5
     assert sorted(said.quantization["in_float"]) == sorted(groups)
     assert in_float[()] == 0
+    total = sum(len(nodes) for nodes in groups.values())
     for name, nodes in groups.items():
-        assert in_float[(name,)] == len(nodes), name
+        others = tuple(other for other in groups if other != name)
+        assert in_float[others] == total - len(nodes), name
     assert 0 < apart[()] < 0.02
     # With all in float, only sums are rounded.
     assert apart[tuple(said.quantization["in_float"])] < apart[()] / 3
@@ -198,7 +212,7 @@ def test_a_part_with_most_convolutions_is_taken_apart():
     assert groups_of(model_of(["detector.backbone.weight"])) == {"backbone.weight": ["0"]}
 
 
-def test_the_search_keeps_what_helps_most():
+def test_the_search_keeps_what_loses_most():
     costs = {"stem": 0.004, "neck": 0.001, "cls": 0.006, "reg": 0.002}
     tried = []
 
@@ -209,14 +223,25 @@ def test_the_search_keeps_what_helps_most():
     lines = []
     limit = Limit(lambda path: 0.0, 0.0035, lines.append)
     assert search(list(costs), lost, limit) == ["cls", "stem"]
-    assert tried == [[], ["stem"], ["neck"], ["cls"], ["reg"], ["cls", "stem"]]
-    assert lines[-1] == "cls, stem in float: 0.0030 lost"
+    alone = [[other for other in costs if other != part] for part in costs]
+    assert tried == [[], *alone, ["cls", "stem", "reg", "neck"], ["cls", "stem"], ["cls"]]
+    assert "cls alone in int8: 0.0060 lost (3 of 4)" in lines
+    assert lines[-1] == "cls in float: 0.0070 lost"
     tried.clear()
     assert search(list(costs), lost, Limit(limit.lost, 0.02)) == []
     assert tried == [[]]
-    assert search(list(costs), lost, Limit(limit.lost, 0.0075)) == ["cls"]
+    for most, number in ((0.0075, 1), (0.0015, 3), (0.0005, 4)):
+        assert search(list(costs), lost, Limit(limit.lost, most)) == ["cls", "stem", "reg", "neck"][:number]
     with pytest.raises(EvaluationError, match=r"0\.0100 is lost even with all convolutions in float"):
         search(list(costs), lambda parts: 0.01, limit)
+
+
+def test_the_search_finds_two_parts_of_which_each_loses_all():
+    def lost(parts):
+        return float(not {"stem", "cls"} <= set(parts))
+
+    found = search(["stem", "neck", "cls", "reg", "conv"], lost, Limit(lambda path: 0.0, 0.01))
+    assert sorted(found) == ["cls", "stem"]
 
 
 def test_the_command_judges_by_ap(config, tmp_path, monkeypatch, capsys, make_runner):
