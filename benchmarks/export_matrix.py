@@ -4,7 +4,7 @@ A checkpoint is compared, and evaluated, on the val data of the config inside it
 many classes as each of --classes, and no threshold of the score. Each is exported and compared as `rdet export` does
 it: every head, of one size and batch and of any, in every format, on images of the val data, on generated ones of
 portrait and landscape, and on a plain one. --many adds files of 1,000 detections. A cell that fails is a row, too.
-Prints a table in Markdown; --out has all numbers, and is written after each detector.
+Prints tables in Markdown; --out has all numbers, and is written after each detector.
 """
 
 import argparse
@@ -178,6 +178,21 @@ def line(row: dict[str, Any]) -> str:
     return f"| {' | '.join(str(value) for value in cells)} |"
 
 
+def summary(rows: list[dict[str, Any]]) -> str:
+    """A table of the worst over the cells of each detector."""
+    lines = ["| | files, refused | detections | px | score | at an edge | difference of AP |", f"|{'---|' * 7}"]
+    for name in dict.fromkeys(row["detector"] for row in rows):
+        own = [row for row in rows if row["detector"] == name]
+        seen = [row for row in own if "found" in row] or [dict.fromkeys(("pixels", "score", "found", "at_an_edge"), 0)]
+        refused = sum("refused" in row for row in own)
+        lost = [abs(row["ap"][0] - row["ap"][1]) for row in own if "ap" in row]
+        cells = [name, f"{len(own) - refused}, {refused}", sum(row["found"] for row in seen)]
+        cells += [f"{max(row[key] for row in seen):.1g}" for key in ("pixels", "score")]
+        cells += [sum(row["at_an_edge"] for row in seen), f"{max(lost):.3f} of 100" if lost else "-"]
+        lines.append(f"| {' | '.join(str(value) for value in cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = arguments("Exports in every form", rounds=1)
     parser.add_argument("detectors", nargs="+")
@@ -193,6 +208,7 @@ def main() -> None:
     for name, trained, make in detectors(args):
         rows += rows_of(name, trained, make, args)
         report(args.out, rows)
+    print(f"\nThe worst of each\n\n{summary(rows)}")
 
 
 if __name__ == "__main__":
