@@ -259,6 +259,8 @@ def _from_mmdetection(
         )
     if not source and "anchor-based" in Path(path).name.replace("_", "-"):
         source = {"model": {"bbox_head": {"anchor_type": "anchor_based"}}}
+    if not source and Path(path).name.startswith("paa_"):
+        source = {"model": {"bbox_head": {"type": "PAAHead"}}}
     if not source and any(name.startswith("criterion.") for name in state):
         source = {"model": {"bbox_head": {"loss_cls": {"type": "GHMC"}}}}
     if style is None:

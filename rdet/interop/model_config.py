@@ -21,6 +21,7 @@ _BGR_OF_DETECTRON = {"mean": [102.9801, 115.9465, 122.7717], "std": [1.0, 1.0, 1
 # Switches of FCOS's head in MMDetection, off at first, on in its released second version.
 _SECOND_FCOS = ("norm_on_bbox", "centerness_on_reg", "center_sampling")
 _FIRST_FCOS_CONFIG = "configs/fcos/r50_fpn_iccv2019_1x_coco_mmdet.py"
+_PAA_CONFIG = "configs/paa/r50_fpn_1x_coco_mmdet.py"
 _GHM_CONFIG = "configs/ghm/r50_fpn_1x_coco_mmdet.py"
 _SECOND_FCOS_CONFIG = "configs/fcos/r50_fpn_1x_coco_mmdet.py"
 
@@ -50,6 +51,8 @@ def mmdetection_config(architecture: Architecture, source: Mapping[str, Any], st
         head = head or dict.fromkeys(_SECOND_FCOS, architecture.head_bias)
         path = _SECOND_FCOS_CONFIG if head.get("norm_on_bbox") else _FIRST_FCOS_CONFIG
         options |= _fcos(head, architecture.head_bias)
+    if head.get("type") == "PAAHead":  # its weights have ATSS's names and shapes
+        path = _PAA_CONFIG
     if (head.get("loss_cls") or {}).get("type") == "GHMC":
         path = _GHM_CONFIG
         options |= _ghm(head)

@@ -25,3 +25,33 @@ OF_YOLOF = {
         "yolof/yolof_r50_c5_8x8_1x_coco/yolof_r50_c5_8x8_1x_coco_20210425_024427-8e864411.pth",
     ),
 }
+OF_PAA = {
+    "paa_r50_fpn_1x_coco": (
+        40.4,
+        "paa/paa_r50_fpn_1x_coco/paa_r50_fpn_1x_coco_20200821-936edec3.pth",
+    ),
+    "paa_r50_fpn_1.5x_coco": (
+        41.4,
+        "paa/paa_r50_fpn_1.5x_coco/paa_r50_fpn_1.5x_coco_20200823-805d6078.pth",
+    ),
+    "paa_r50_fpn_2x_coco": (
+        41.6,
+        "paa/paa_r50_fpn_2x_coco/paa_r50_fpn_2x_coco_20200821-c98bfc4e.pth",
+    ),
+    "paa_r50_fpn_ms-3x_coco": (
+        43.3,
+        "paa/paa_r50_fpn_mstrain_3x_coco/paa_r50_fpn_mstrain_3x_coco_20210121_145722-06a6880b.pth",
+    ),
+    "paa_r101_fpn_1x_coco": (
+        42.6,
+        "paa/paa_r101_fpn_1x_coco/paa_r101_fpn_1x_coco_20200821-0a1825a4.pth",
+    ),
+    "paa_r101_fpn_2x_coco": (
+        43.5,
+        "paa/paa_r101_fpn_2x_coco/paa_r101_fpn_2x_coco_20200821-6829f96b.pth",
+    ),
+    "paa_r101_fpn_ms-3x_coco": (
+        45.1,
+        "paa/paa_r101_fpn_mstrain_3x_coco/paa_r101_fpn_mstrain_3x_coco_20210122_084202-83250d22.pth",
+    ),
+}

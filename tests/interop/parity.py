@@ -56,6 +56,7 @@ class Source:
         """
         name = text.split()[0].rpartition("/")[2].removesuffix(".py")
         family = {each.lower(): each for each in FAMILIES}.get(name.partition("_")[0])
+        family = "ATSS" if name.startswith("paa_") else family  # whose names of weights it has
         if family is None or re.search("dcn|dconv|_r2-|res2net|regnet|pvt|hrnet|dyhead", name):
             raise NotInRdetError(f"rdet does not have {name}")
         return cls(name, family)
@@ -88,6 +89,8 @@ class Source:
     def _path(self, shapes: Mapping[str, Sequence[int]] | None) -> str:
         if self.family == "YOLOF":
             return "configs/yolof/r50_c5_1x_coco_mmdet.py"
+        if self.name.startswith("paa_"):
+            return "configs/paa/r50_fpn_1x_coco_mmdet.py"
         if "ghm" in self.name:
             return "configs/ghm/r50_fpn_1x_coco_mmdet.py"
         first = self.family == "FCOS" and not self._second_fcos(shapes)
@@ -185,7 +188,7 @@ def _batch(
 
 
 # MMDetection's names of the losses.
-_LOSSES = {"loss_centerness": "loss_quality"}
+_LOSSES = {"loss_centerness": "loss_quality", "loss_iou": "loss_quality"}
 _LOSSES_OF_VFNET = {"loss_bbox": "loss_bbox_initial", "loss_bbox_rf": "loss_bbox"}
 
 

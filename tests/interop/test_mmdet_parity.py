@@ -232,6 +232,6 @@ def test_the_config_that_a_fixture_names(text, family, config, options):
 
 
 def test_what_rdet_does_not_have_is_said():
-    for text in ("vfnet/vfnet_r50-mdconv-c3-c5_fpn_ms-2x_coco", "paa_r50_fpn_1x_coco", "gfl_r101-dconv-c3-c5_fpn"):
+    for text in ("vfnet/vfnet_r50-mdconv-c3-c5_fpn_ms-2x_coco", "fsaf_r50_fpn_1x_coco", "gfl_r101-dconv-c3-c5_fpn"):
         with pytest.raises(NotInRdetError, match="rdet does not have"):
             Source.of(text)

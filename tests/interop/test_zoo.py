@@ -19,6 +19,7 @@ def test_how_many_of_each():
         "mmdet://gfl": 6,
         "mmdet://vfnet": 8,
         "mmdet://tood": 5,
+        "mmdet://paa": 7,
         "mmdet://yolof": 1,
         "detectron2://retinanet": 3,
         "torchvision://retinanet": 2,

@@ -31,7 +31,7 @@ def test_training_step_of_no_family_waits_for_the_device(family, padding):
 
 ASSIGNERS = {
     "ghm": [{"type": "ATSSAssigner"}],
-    "atss": [{"type": "ATSSAssigner"}],
+    "atss": [{"type": "ATSSAssigner"}, {"type": "PAAAssigner", "padding": "ignored"}],
     "fcos": [{"type": "FCOSAssigner"}, {"type": "FCOSAssigner", "center_sampling_radius": None}],
     "yolof": [{"type": "UniformAssigner", "padding": "ignored"}],
     "gfl": [{"type": "ATSSAssigner"}, {"type": "SimOTAAssigner"}],

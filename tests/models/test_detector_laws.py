@@ -116,7 +116,7 @@ HEADS = {
     },
 }
 ASSIGNERS = ["MaxIoUAssigner", "ATSSAssigner", "FCOSAssigner", "TaskAlignedAssigner", "SimOTAAssigner"]
-ASSIGNERS += ["DynamicSoftLabelAssigner", "GridAssigner", "BestAnchorAssigner", "UniformAssigner"]
+ASSIGNERS += ["DynamicSoftLabelAssigner", "GridAssigner", "BestAnchorAssigner", "PAAAssigner", "UniformAssigner"]
 
 
 def registered(package) -> set[str]:

@@ -177,6 +177,7 @@ def _title(cfg: Cfg) -> str:
         name = f"ResNeXt-{backbone['depth']}-{backbone['groups']}x{backbone['base_width']}d"
     if backbone.get("dcn_stages"):
         name += "-DCNv2" if backbone.get("dcn_modulated", True) else "-DCN"
+    family = "PAA" if cfg["model"]["assigner"]["type"] == "PAAAssigner" else family
     necks = [] if family == "YOLOF" else [part["type"] for part in neck.get("necks", [neck])]
     return f"{family} with {'-'.join([name, *necks])}"
 

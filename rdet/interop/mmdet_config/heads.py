@@ -135,14 +135,14 @@ def _retina(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
     }, _clipped(clip)
 
 
-def _atss(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
+def _atss(head: Entry, around: Around, kind: str = "ATSSAssigner") -> tuple[Cfg, Cfg]:
     slots, clip = _on_anchors(head, around, "ATSSHead", _ONE_SQUARE, _GROUP_NORM)
     if (size := head.take("pred_kernel_size", 3)) != 3:
         slots["bbox_head"]["pred_kernel_size"] = size
     head.expect("reg_decoded_bbox", True, f"rdet's loss of this head compares boxes: {child_config()}")
     return {
         **slots,
-        "assigner": assigner(around.assigner(head), "ATSSAssigner", around.padding("ignored")),
+        "assigner": assigner(around.assigner(head), kind, around.padding("ignored")),
         "loss_cls": _hard_loss(head, {"type": "CrossEntropyLoss", "use_sigmoid": True}),
         "loss_bbox": loss_bbox(head.required("loss_bbox", {"type": "SmoothL1Loss"}), decoded=True),
         "loss_quality": loss_quality(head.required("loss_centerness", _CENTERNESS)),
@@ -150,6 +150,28 @@ def _atss(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
         "bbox_weight": {"type": "SameQuality"},
         "normalizer": _per_image(),
     }, _clipped(clip)
+
+
+def _paa(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
+    slots, options = _atss(head, around, kind="MaxIoUAssigner")
+    head.expect("covariance_type", "diag", "rdet's normal distributions have a variance each", ("full", "spherical"))
+    assigner_of_head, of_classes, of_boxes = slots["assigner"], slots["loss_cls"], slots["loss_bbox"]
+    if of_classes["type"] != "FocalLoss" or of_boxes["type"] != "GIoULoss":
+        head.refuse("are not FocalLoss and GIoULoss; rdet's PAA assigns by these", "loss_cls and loss_bbox")
+    if of_classes.get("loss_weight", 1) != 1:
+        head.refuse("loss_weight is not 1; rdet's PAA assigns by a focal loss of weight 1", "loss_cls")
+    slots["assigner"] = assigner_of_head | {
+        "type": "PAAAssigner",
+        "topk": head.take("topk", 9),
+        "alpha": of_classes["alpha"],
+        "gamma": of_classes["gamma"],
+        "iou_weight": of_boxes.get("loss_weight", 1.0),
+    }
+    slots["quality"] = {"type": "IoUQuality"}
+    slots["normalizer"] = {"type": "BatchNormalizer", "min_mass": 1e-6}
+    voting = {"type": "ScoreVotingPostprocess"} if head.take("score_voting", True) else {}
+    ranked = {"quality_score": "geometric_mean", "rank_by": "score", "min_box_size": None}
+    return slots, options | voting | ranked
 
 
 def _gfl(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
@@ -306,6 +328,7 @@ _HEADS: dict[str, Callable[[Entry, Around], tuple[Cfg, Cfg]]] = {
     "VFNetHead": _vfnet,
     "TOODHead": _tood,
     "YOLOFHead": _yolof,
+    "PAAHead": _paa,
 }
 
 

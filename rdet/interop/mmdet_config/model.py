@@ -10,7 +10,7 @@ from rdet.interop.mmdet_config.source import Entry
 
 Cfg = dict[str, Any]
 
-_DETECTORS = ("RetinaNet", "FCOS", "ATSS", "GFL", "VFNet", "TOOD", "YOLOF", "SingleStageDetector")
+_DETECTORS = ("RetinaNet", "FCOS", "ATSS", "GFL", "VFNet", "TOOD", "YOLOF", "PAA", "SingleStageDetector")
 _PART = "is not there; rdet's detectors need it"
 # The order in which slots are written.
 _SLOTS = (
@@ -120,7 +120,7 @@ def convert_postprocess(entry: Entry, options: Cfg) -> Cfg:
             "min_bbox_size",
         )
     cfg |= {"quality_score": "product", "rank_by": "class_score"}
-    return cfg | options | ({"min_box_size": 0.0} if smallest == 0 else {})
+    return cfg | ({"min_box_size": 0.0} if smallest == 0 else {}) | options
 
 
 def convert_nms(entry: Entry) -> tuple[Cfg, Cfg]:

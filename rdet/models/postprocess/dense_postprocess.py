@@ -212,17 +212,18 @@ class DensePostprocess(ABC):
         num_classes, label = logits.shape[-1], None
         if self.best_class_only:
             logits, label = logits.max(dim=2, keepdim=True)
-        if quality is None or self.rank_by == "class_score":
-            # Ranked and compared as logits, so that only survivors need a sigmoid.
-            rank = logits
-            threshold = math.log(self.score_thr / (1 - self.score_thr)) if self.score_thr > 0 else None
-        else:
-            rank = self._combined(logits.float().sigmoid(), quality.float().sigmoid()[..., None])
-            threshold = self.score_thr if self.score_thr > 0 else None
-        largest, index, is_real = largest_of(rank, threshold)
+        largest, index, is_real = largest_of(*self._ranked(logits, quality))
         if label is not None:
             index = index * num_classes + label.flatten(1).gather(1, index)
         return largest, index + first * num_classes, is_real
+
+    def _ranked(self, logits: Tensor, quality: Tensor | None) -> tuple[Tensor, float | None]:
+        """Say what predictions (N, A_l, K) are ranked by, and the threshold of it; None: there is none."""
+        if quality is None or self.rank_by == "class_score":
+            # Ranked and compared as logits, so that only survivors need a sigmoid.
+            return logits, math.log(self.score_thr / (1 - self.score_thr)) if self.score_thr > 0 else None
+        rank = self._combined(logits.float().sigmoid(), quality.float().sigmoid()[..., None])
+        return rank, self.score_thr if self.score_thr > 0 else None
 
     def _decoded(
         self, rank: Tensor, index: Tensor, predictions: DensePredictions, priors: Tensor, coder: Coder
