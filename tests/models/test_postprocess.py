@@ -21,7 +21,9 @@ CASES = {
     "NMSPostprocess": [{}],
     "SoftNMSPostprocess": [{"method": "linear"}, {"method": "gaussian"}],
     "DIoUNMSPostprocess": [{}],
+    "ScoreVotingPostprocess": [{}],
     "WBFPostprocess": [{}, {"conf_type": "max"}],
+    "YOLOPostprocess": [{"object_thr": 0.0}],
 }
 NAMES = sorted(name for name, module in MODELS._module_of.items() if module.startswith("rdet.models.postprocess."))
 EACH = pytest.mark.parametrize(
