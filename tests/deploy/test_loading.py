@@ -54,7 +54,7 @@ def test_from_a_checkpoint_to_a_file_that_is_used_without_a_config(config, tmp_p
     words("tiny.pth", "--format", "exported_program", "--size", "64", "--val", "--num-images", "3")
     export_command.main()
     said = capsys.readouterr().out
-    assert "largest difference of 60 detections" in said
+    assert "largest difference of 180 detections" in said
     line = next(line for line in said.splitlines() if line.startswith("coco/bbox_mAP:"))
     first, second = (float(part.split(" by ")[0]) for part in line.partition(": ")[2].split(", "))
     assert first == second

@@ -25,10 +25,14 @@ KINDS = {
     "QualityFocalLoss": "soft classes",
     "VarifocalLoss": "soft classes",
     "PositiveCrossEntropyLoss": "soft classes",
+    "PositiveSoftmaxLoss": "positives",
+    "SquaredObjectLoss": "soft classes",
     "SmoothL1Loss": "deltas",
     "L1Loss": "deltas",
     "BalancedL1Loss": "deltas",
     "GHMR": "deltas",
+    "CellBoxLoss": "deltas",
+    "SquaredCellBoxLoss": "deltas",
     "DistributionFocalLoss": "distributions",
     "IoULoss": "boxes",
     "GIoULoss": "boxes",
@@ -36,6 +40,11 @@ KINDS = {
     "CIoULoss": "boxes",
     "EIoULoss": "boxes",
     "BinaryCrossEntropyLoss": "quality",
+}
+# Of losses with a factor for each of their terms.
+FACTORS = {
+    "CellBoxLoss": ("center_weight", "size_weight"),
+    "SquaredObjectLoss": ("object_weight", "background_weight"),
 }
 
 
@@ -71,6 +80,7 @@ def example(name: str, count: int = 12, dtype: torch.dtype = torch.float64) -> d
     corners = uniform(2) * 20
     return {
         "classes": {"logits": normal(3) * 3, "labels": labels},
+        "positives": {"logits": normal(3) * 3, "labels": torch.arange(count) % 3},
         "soft classes": {"logits": normal(3) * 3, "labels": labels, "quality": quality},
         "deltas": {"deltas": normal(4) * 2, "target_deltas": normal(4)},
         "distributions": {"deltas": normal(4 * 6) * 2, "target_deltas": uniform(4) * 5},
@@ -158,7 +168,7 @@ def test_one_value_for_each_prediction_whatever_the_others_are(name):
 @every_loss
 def test_loss_weight_is_a_factor(name):
     inputs = example(name)
-    once, thrice = LOSSES[name](loss_weight=1.0), LOSSES[name](loss_weight=3.0)
+    once, thrice = (LOSSES[name](**dict.fromkeys(FACTORS.get(name, ["loss_weight"]), factor)) for factor in (1.0, 3.0))
     torch.testing.assert_close(thrice(**inputs), 3 * once(**inputs))
 
 

@@ -28,7 +28,7 @@ class CellBoxLoss(EncodedBoxLoss):
         self.size_weight = size_weight
 
     def forward(self, deltas: Tensor, target_deltas: Tensor) -> Tensor:
-        deltas = at_least_float32(deltas)
+        deltas, target_deltas = at_least_float32(deltas), at_least_float32(target_deltas)
         place = target_deltas[..., :2].sigmoid()
         center = F.binary_cross_entropy_with_logits(deltas[..., :2], place, reduction="none").sum(dim=-1)
         size = F.mse_loss(deltas[..., 2:], target_deltas[..., 2:], reduction="none").sum(dim=-1)

@@ -31,7 +31,7 @@ class SquaredCellBoxLoss(EncodedBoxLoss):
         self.loss_weight = loss_weight
 
     def forward(self, deltas: Tensor, target_deltas: Tensor) -> Tensor:
-        deltas = at_least_float32(deltas)
+        deltas, target_deltas = at_least_float32(deltas), at_least_float32(target_deltas)
         place = F.mse_loss(deltas[..., :2].sigmoid(), target_deltas[..., :2].sigmoid(), reduction="none")
         size = F.mse_loss(deltas[..., 2:], target_deltas[..., 2:], reduction="none")
         return (place + size).sum(dim=-1) * (self.loss_weight / 2)

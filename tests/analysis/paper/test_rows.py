@@ -41,7 +41,7 @@ def test_every_config_is_a_row_and_every_row_a_config():
 
 @pytest.mark.parametrize(
     ("table", "count"),
-    [("1a", 7), ("1b", 7), ("1c", 7), ("1d", 10), ("1e", 10), ("2", 4), ("3", 4), ("section_5_1", 3)],
+    [("1a", 7), ("1b", 7), ("1c", 7), ("1d", 10), ("1e", 10), ("2", 5), ("3", 4), ("section_5_1", 3)],
 )
 def test_tables_are_whole(table, count):
     assert len(rows_of([table])) == count
@@ -174,8 +174,8 @@ def test_it_is_what_the_row_says_and_takes_a_training_step(row):
     assert after < before
 
 
-@pytest.mark.parametrize("row", OTHERS, ids=lambda row: row.config)
-def test_other_detectors_are_what_table_2_calls_them(row):
+@pytest.mark.parametrize("row", [row for row in OTHERS if "SSD" in row.label], ids=lambda row: row.config)
+def test_ssd_is_what_table_2_calls_it(row):
     cfg = config_of(row)
     for dataloader in (cfg.train_dataloader, cfg.val_dataloader):
         (resize,) = (step for step in dataloader.dataset.pipeline if step.type == "Resize")
@@ -186,6 +186,17 @@ def test_other_detectors_are_what_table_2_calls_them(row):
     assert (model.backbone.strides, len(model.backbone.layer3)) == ([8, 16], 23)
     assert type(model.neck).__name__ == ("DSSDNeck" if row.label.startswith("DSSD") else "ResidualSSDNeck")
     assert predictions.logits.shape == (1, 8 * sum(cells**2 for cells in (65, 33, 17, 9, 5, 3)), 80)
+
+
+def test_yolov2_is_what_table_2_calls_it():
+    cfg = _read("table_2/yolov2_d19")
+    (resize,) = (step for step in cfg.val_dataloader.dataset.pipeline if step.type == "Resize")
+    assert resize.scale == (544, 544)
+    with torch.device("meta"):
+        model = build_detector(copy.deepcopy(cfg), CLASSES).eval()
+        predictions = model(torch.empty(1, 3, 544, 544))
+    assert (type(model.backbone).__name__, type(model.neck).__name__) == ("Darknet19", "PassthroughNeck")
+    assert predictions.logits.shape == (1, 5 * 17**2, 80)
 
 
 @every_row
