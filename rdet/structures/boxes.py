@@ -49,3 +49,19 @@ def iou_and_union(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
 def paired_iou(first: Tensor, second: Tensor) -> Tensor:
     """Compute the IoU of boxes in pairs, (..., 4) and (..., 4) xyxy -> (...) in [0, 1]."""
     return iou_and_union(first, second)[0]
+
+
+def enclosing_sides(first: Tensor, second: Tensor) -> Tensor:
+    """Compute width and height (..., 2) of the smallest box around both, (..., 4) xyxy each."""
+    return torch.maximum(first[..., 2:], second[..., 2:]) - torch.minimum(first[..., :2], second[..., :2])
+
+
+def paired_giou(first: Tensor, second: Tensor) -> Tensor:
+    """Compute the GIoU (...) in [-1, 1] of boxes (..., 4) xyxy in pairs (Rezatofighi et al., CVPR 2019, algorithm 2).
+
+    It is the IoU minus the share of the enclosing box that neither box covers; that of torchvision waits for the
+    device.
+    """
+    iou, union = iou_and_union(first, second)
+    enclosing = area(enclosing_sides(first, second))
+    return iou - (enclosing - union) / enclosing.clamp(min=torch.finfo(enclosing.dtype).eps)

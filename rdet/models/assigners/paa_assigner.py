@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchvision.ops import generalized_box_iou_loss
 
 from rdet.models.assigners.base import on_host
 from rdet.models.assigners.costs import negative_log
@@ -13,6 +12,7 @@ from rdet.models.assigners.max_iou_assigner import MaxIoUAssigner
 from rdet.registry import MODELS
 from rdet.schema import Count, Fraction, NotNegative
 from rdet.structures.assignment import BACKGROUND, IGNORE
+from rdet.structures.boxes import paired_giou
 from rdet.structures.match_batch import MatchBatch
 from rdet.structures.matches import Matches
 
@@ -104,7 +104,7 @@ class PAAAssigner(MaxIoUAssigner):
         of_class = self.alpha * (1 - score) ** self.gamma * negative_log(score)
         as_background = (1 - self.alpha) * score**self.gamma * negative_log(1 - score)
         predicted = batch.all_decoded[found.image, found.prior].float()
-        overlap = generalized_box_iou_loss(predicted, boxes, eps=1e-6)
+        overlap = 1 - paired_giou(predicted, boxes)
         losses: Tensor = nothing[found.image, found.prior] - as_background + of_class + self.iou_weight * overlap
         return losses
 

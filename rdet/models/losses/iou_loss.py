@@ -14,14 +14,9 @@ from rdet.models.losses.base import DecodedBoxLoss
 from rdet.models.losses.precision import at_least_float32
 from rdet.registry import MODELS
 from rdet.schema import NotNegative
-from rdet.structures.boxes import area, iou_and_union, sides_of
+from rdet.structures.boxes import enclosing_sides, iou_and_union, paired_giou, sides_of
 
 # ---- geometry of boxes in pairs, (..., 4) xyxy; finite in value and gradient for any boxes
-
-
-def enclosing_sides(first: Tensor, second: Tensor) -> Tensor:
-    """Compute width and height (..., 2) of the smallest box around both, (..., 4) xyxy each."""
-    return torch.maximum(first[..., 2:], second[..., 2:]) - torch.minimum(first[..., :2], second[..., :2])
 
 
 def center_distance(first: Tensor, second: Tensor) -> Tensor:
@@ -93,9 +88,7 @@ class GIoULoss(OverlapLoss):
     """
 
     def paired(self, predicted: Tensor, boxes: Tensor) -> Tensor:
-        iou, union = iou_and_union(predicted, boxes)
-        enclosing = area(enclosing_sides(predicted, boxes))
-        return 1 - iou + (enclosing - union) / _positive(enclosing)
+        return 1 - paired_giou(predicted, boxes)
 
 
 @MODELS.register_module()
