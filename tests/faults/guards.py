@@ -52,7 +52,7 @@ GUARDS = [
     Guard(_HOOK, "        self._remove_outdated()  # a kill", "        pass  # a kill", _T_CHECKPOINTS + "test_what_a_kill_left_undone_is_done_when_the_run_goes_on"),
     Guard(_HOOK, "if name not in in_use:", "if True:", _T_CHECKPOINTS + "test_what_is_in_use_again_is_not_removed"),
     Guard(_HOOK, "if own.get(\"folder\") != str(self._folder.resolve()):", "if False:", _T_CHECKPOINTS + "test_a_run_removes_only_what_it_wrote"),
-    Guard(_HOOK, "and name == Path(name).name]", "]", _T_CHECKPOINTS + "test_a_run_removes_only_what_it_wrote"),
+    Guard("rdet/engine/best_scores.py", "and name == Path(name).name]", "]", _T_CHECKPOINTS + "test_a_run_removes_only_what_it_wrote"),
     Guard(_HOOK, "            remove_leftovers(self._folder)", "            pass", _T_CHECKPOINTS + "test_leftovers_of_a_kill_go_when_the_run_goes_on"),
     Guard(_HOOK, "checkpoint[GRADIENTS] = self._gradients", "pass", _T_RESUME + "test_a_step_of_several_batches_goes_on_between_them"),
     Guard(_CHECKPOINTS, "            check_whole(path)\n", "            pass\n", _T_CHECKPOINTS + "test_the_newest_that_is_whole_is_found"),
