@@ -275,7 +275,7 @@ def test_torchvision(name, tmp_path):
     last = theirs.head.classification_head.cls_logits.weight
     assert torch.equal(model.bbox_head.conv_cls.weight, last)
     assert (model.bbox_head.conv_quality is not None) == ("fcos" in name)
-    assert model.neck.extra_from_input == name.endswith("v2")
+    assert (model.neck.extra_levels == "on_c5") == name.endswith("v2")
 
 
 def test_the_error_of_another_config_says_what_the_checkpoint_is(save):

@@ -52,7 +52,8 @@ def test_names_and_values(depth):
     last = ("bbox_head.conv_cls", "bbox_head.conv_reg")
     assert all(converted[name] is value for name, value in ours.items() if not name.startswith(last))
     found = architecture_of(converted)
-    assert (found.family, found.depth, found.num_classes, found.num_priors) == ("RetinaNet", depth, 4, 9)
+    assert (found.family, found.num_classes, found.num_priors) == ("RetinaNet", 4, 9)
+    assert found.options.get("model.backbone.depth", 50) == depth
 
 
 @pytest.mark.parametrize("outputs", [1, 4])
