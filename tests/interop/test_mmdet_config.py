@@ -675,7 +675,7 @@ def _configs_of_mmdetection():
         if spec is None or spec.origin is None:
             return []
         folder = Path(spec.origin).parent / ".mim" / "configs"
-    families = [*(family.lower() for family in FAMILIES), "ghm", "paa", "yolof"]
+    families = [*(family.lower() for family in FAMILIES), "ghm", "paa", "yolo", "yolof"]
     files = sorted(path for family in families for path in (Path(folder) / family).glob("*.py"))
     return [path for path in files if path.name != "retinanet_tta.py"]  # which has no model
 
@@ -695,4 +695,4 @@ def test_all_configs_of_mmdetection(tmp_path):
         else:
             load_config(out)
     assert refused == {}
-    assert len(files) == 80
+    assert len(files) == 86
