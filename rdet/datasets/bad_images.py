@@ -1,17 +1,21 @@
 """What a data set does about images that are missing or cannot be used."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, TypeVar
 
 import torch
 from mmengine.logging import print_log
 
-from rdet.datasets.images import MAX_PIXELS, find_bad_images, missing_files
-from rdet.datasets.on_disk import near
+from rdet.datasets.depth import ValueRange
+from rdet.datasets.images import MAX_PIXELS, read_image
+from rdet.datasets.on_disk import missing_files, near
 from rdet.datasets.transforms.load import LoadImageFromFile
 from rdet.errors import BadImageError, ConfigError, DatasetError
 from rdet.messages import few
+from rdet.remote import BackendArgs
 
 OnBadImage = Literal["error", "skip", "warn"]
 Prepared = TypeVar("Prepared")
@@ -109,3 +113,34 @@ class BadImages:
                     problem = str(error).rpartition("; ")[0]
                     print_log(f"{problem}; the next image is taken in its place", "current", logging.WARNING)
         raise DatasetError(f"{self.where}: none of its {count} images can be read; check them with data_root")
+
+
+def find_bad_images(
+    images: Iterable[tuple[str, tuple[int, int]]],
+    max_pixels: int = MAX_PIXELS,
+    value_range: ValueRange = None,
+    backend_args: BackendArgs = None,
+    channels: int = 3,
+) -> dict[int, BadImageError]:
+    """Read every image once, on all cores.
+
+    Args:
+        images: Path, and height and width, of each image.
+        max_pixels: Most pixels of an image.
+        value_range, backend_args, channels: As :func:`~rdet.datasets.images.read_image` takes them.
+
+    Returns:
+        Position of each image that cannot be used -> what is wrong with it.
+    """
+
+    def problem(image: tuple[str, tuple[int, int]]) -> BadImageError | None:
+        try:
+            read_image(
+                *image, max_pixels=max_pixels, value_range=value_range, backend_args=backend_args, channels=channels
+            )
+        except BadImageError as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        return {i: error for i, error in enumerate(pool.map(problem, images)) if error is not None}

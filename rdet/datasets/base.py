@@ -16,9 +16,8 @@ from rdet.datasets.bad_images import BadImages
 from rdet.datasets.classes import OTHER, renamed, select_classes
 from rdet.datasets.doubts import doubts_about
 from rdet.datasets.ground_truth import coco_ground_truth
-from rdet.datasets.images import missing_files
 from rdet.datasets.listed import names_as_known
-from rdet.datasets.on_disk import images_called_otherwise
+from rdet.datasets.on_disk import images_called_otherwise, missing_files
 from rdet.datasets.paths import paths_within
 from rdet.datasets.records import build_records
 from rdet.datasets.report import LoadReport

@@ -1,4 +1,4 @@
-"""What is on the disk in place of a path that is not there."""
+"""Which files are not on the disk, and what is there in their place."""
 
 import difflib
 import os
@@ -8,6 +8,7 @@ from itertools import islice
 
 from rdet.datasets.images import IMAGE_SUFFIXES
 from rdet.messages import few
+from rdet.remote import exists, is_address
 
 _DIGITS = re.compile(r"\d+")
 _MOST = 5000  # names of a folder that are compared
@@ -76,3 +77,32 @@ def _names_in(folder: str) -> Iterable[str]:
         return sorted(os.listdir(folder or "."))
     except OSError:
         return []
+
+
+def missing_files(paths: Iterable[str]) -> list[str]:
+    """List those that are no files.
+
+    Each folder is listed once, far faster than asking for each file on a network drive.
+    """
+    files: dict[str, set[str]] = {}
+    missing = []
+    for path in paths:
+        if is_address(path):
+            if not exists(path):
+                missing.append(path)
+            continue
+        folder, name = os.path.split(path)
+        if folder not in files:
+            files[folder] = _files_in(folder)
+        # The disk has the last word: it may not tell upper case from lower, or not let folders be listed.
+        if name not in files[folder] and not os.path.isfile(path):
+            missing.append(path)
+    return missing
+
+
+def _files_in(folder: str) -> set[str]:
+    try:
+        with os.scandir(folder or ".") as entries:
+            return {entry.name for entry in entries if entry.is_file()}
+    except OSError:
+        return set()

@@ -13,9 +13,8 @@ from mmengine.logging import print_log
 from rdet.datasets.annotations import Annotations
 from rdet.datasets.base import DetDataset
 from rdet.datasets.classes import in_order
-from rdet.datasets.images import missing_files
 from rdet.datasets.listed import ids_of
-from rdet.datasets.on_disk import near
+from rdet.datasets.on_disk import missing_files, near
 from rdet.datasets.stated_sizes import StatedSizes
 from rdet.datasets.values import check_once, names_in, number
 from rdet.datasets.voc_images import image_names, stated_size, xml_files

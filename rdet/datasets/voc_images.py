@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from rdet.datasets.images import IMAGE_SUFFIXES, missing_files
+from rdet.datasets.images import IMAGE_SUFFIXES
+from rdet.datasets.on_disk import missing_files
 from rdet.datasets.stated_sizes import NoSizeError, size_or_error
 from rdet.datasets.values import number
 from rdet.remote import join

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from rdet.datasets import BadImageError
+from rdet.datasets.bad_images import find_bad_images
 from rdet.datasets.depth import as_8_bits
-from rdet.datasets.images import find_bad_images, read_image
+from rdet.datasets.images import read_image
 from rdet.datasets.transforms.load import LoadImageFromFile
 from rdet.errors import ConfigError
 

@@ -18,8 +18,9 @@ from PIL import Image
 from rdet.apis.infer.sources import find_sources
 from rdet.apis.inference import inference_detector
 from rdet.datasets import BadImageError, CocoDataset
+from rdet.datasets.bad_images import find_bad_images
 from rdet.datasets.image_header import claims_too_much
-from rdet.datasets.images import MAX_PIXELS, find_bad_images, read_image
+from rdet.datasets.images import MAX_PIXELS, read_image
 from rdet.datasets.quiet import quiet_decoders
 from rdet.datasets.transforms import LoadImageFromFile, Resize
 from rdet.errors import PipelineError, RdetError

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from rdet.datasets import BadImageError, CocoDataset, DatasetError, LoadReport, VocDataset
-from rdet.datasets.images import find_bad_images, missing_files, read_image
+from rdet.datasets.bad_images import find_bad_images
+from rdet.datasets.images import read_image
+from rdet.datasets.on_disk import missing_files
 from rdet.datasets.transforms import LoadImageFromFile
 
 

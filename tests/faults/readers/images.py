@@ -18,7 +18,8 @@ from PIL import Image
 from rdet.apis.folder import detect_folder
 from rdet.apis.inference import inference_detector
 from rdet.datasets import CocoDataset
-from rdet.datasets.images import find_bad_images, image_size, read_image
+from rdet.datasets.bad_images import find_bad_images
+from rdet.datasets.images import image_size, read_image
 from rdet.errors import BadImageError
 from rdet.structures import DetDataSample
 
