@@ -1,5 +1,6 @@
 """What a detector may find in an image: what goes into its suppression, and what just did not."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -8,7 +9,6 @@ from torch import Tensor
 
 from rdet.deploy.at_size import detect_at_size
 from rdet.models.detectors.one_stage_detector import OneStageDetector
-from rdet.models.postprocess.dense_postprocess import DensePostprocess
 
 
 @torch.no_grad()
@@ -39,32 +39,30 @@ def candidates_of(
     rule = model.postprocess
     ranks_logits = predictions.quality_logits is None or rule.rank_by == "class_score"
 
-    def down_to_the_cut(rank: Tensor, threshold: float | None) -> tuple[Tensor, Tensor, Tensor]:
-        return _down_to_the_cut(rule, rank, threshold, tolerance, ranks_logits)
-
-    best = [rule._best_of_level(*level, down_to_the_cut) for level in rule._levels(predictions)]
+    down_to_the_cut = partial(_down_to_the_cut, tolerance=tolerance, is_logit=ranks_logits)
+    best = [rule.best_of_level(*level, down_to_the_cut) for level in rule.levels(predictions)]
     rank, index, at_cut = (torch.cat(parts, dim=1) for parts in zip(*best, strict=True))
-    found = rule._decoded(rank, index, predictions, priors, model.bbox_coder)
+    found = rule.decoded(rank, index, predictions, priors, model.bbox_coder)
     height, width = sample.img_shape[:2]
     limits = torch.tensor([[width, height, width, height]], dtype=torch.float32, device=priors.device)
-    boxes, scores, labels, is_real = rule._inside(*found, torch.ones_like(at_cut), limits)
+    boxes, scores, labels, is_real = rule.inside(*found, torch.ones_like(at_cut), limits)
     factor = torch.tensor(sample.scale_factor, dtype=torch.float32).repeat(2)
     every = InstanceData(bboxes=boxes[0].cpu() / factor, scores=scores[0], labels=labels[0], at_cut=at_cut[0]).cpu()
     return every[is_real[0].cpu()]
 
 
 def _down_to_the_cut(
-    rule: DensePostprocess, rank: Tensor, threshold: float | None, tolerance: float, is_logit: bool
+    rank: Tensor, threshold: float | None, topk: int, tolerance: float, is_logit: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Find the ``topk_per_level`` largest of (1, A, K), and those that score hardly less: value, index, at cut."""
+    """Find the ``topk`` largest of (1, A, K), and those that score hardly less: value, index, at cut."""
     (row,) = rank.float().flatten(1)
     order = row.argsort(descending=True)
     values = row[order]
     if threshold is not None:
         values = values[values > threshold]
-    if len(values) <= rule.topk_per_level:
+    if len(values) <= topk:
         return values[None], order[None, : len(values)], torch.zeros_like(values[None], dtype=torch.bool)
     scores = values.sigmoid() if is_logit else values
-    last = scores[rule.topk_per_level - 1]
+    last = scores[topk - 1]
     count = int((scores >= last - tolerance).sum())
     return values[None, :count], order[None, :count], (scores[:count] <= last + tolerance)[None]

@@ -9,6 +9,7 @@ from torchvision.ops import box_iou
 
 from rdet.models.assigners.gaussian_mixture import fit_two_normals
 from rdet.models.assigners.paa_assigner import PAAAssigner
+from rdet.models.postprocess.largest import largest, largest_above
 from rdet.models.postprocess.nms_postprocess import NMSPostprocess
 from rdet.models.postprocess.score_voting_postprocess import ScoreVotingPostprocess
 from rdet.structures.assignment import BACKGROUND
@@ -98,11 +99,11 @@ def test_survivors_are_means_of_what_overlaps_them():
 
 def test_all_classes_of_the_best_priors_are_candidates():
     logits = torch.tensor([[[2.0, 1.0, -1.0], [-9, -9, -9], [1.5, 1.2, 1.4], [1.9, -8, -8]]])
-    rank, index, is_real = voting()._best_of_level(logits, None, 5, voting()._largest)
+    rank, index, is_real = voting().best_of_level(logits, None, 5, largest)
     assert sorted(index[is_real].tolist()) == [15, 16, 17, 24]  # priors 0 and 3, of which the second has one class
     assert rank.shape == (1, 6)
     plain = NMSPostprocess(score_thr=0.05, topk_per_level=2)
-    assert plain._best_of_level(logits, None, 5, plain._largest)[1].tolist() == [[15, 24]]
+    assert plain.best_of_level(logits, None, 5, largest)[1].tolist() == [[15, 24]]
     post = voting()
-    above = post._best_of_level(logits, None, 5, post._largest_above)
+    above = post.best_of_level(logits, None, 5, largest_above)
     assert sorted(above[1][0].tolist()) == [15, 16, 17, 24]

@@ -2,14 +2,14 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import accumulate
 
 import torch
-import torch.nn.functional as F
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from rdet.models.postprocess.largest import LargestOf, largest, largest_above
 from rdet.schema import Count, Fraction, NotNegative
 from rdet.structures import DensePredictions
 from rdet.structures.positives import Coder
@@ -165,28 +165,28 @@ class DensePostprocess(ABC):
             Boxes (N, C, 4), scores (N, C), labels (N, C) int64, and which are real, (N, C) bool: the others only fill
             up. C is the sum of ``topk_per_level``, or of what levels have where they have less.
         """
-        best = [self._best_of_level(*level, self._largest) for level in self._levels(predictions)]
+        best = [self.best_of_level(*level, largest) for level in self.levels(predictions)]
         # An operator of all levels takes a GPU hardly longer than one of a level.
         rank, index, is_real = (torch.cat(parts, dim=1) for parts in zip(*best, strict=True))
-        found = self._decoded(rank, index, predictions, priors, coder)
-        return self._inside(*found, is_real, limits)
+        found = self.decoded(rank, index, predictions, priors, coder)
+        return self.inside(*found, is_real, limits)
 
     def _few_candidates(
         self, predictions: DensePredictions, priors: Tensor, coder: Coder, limits: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Find what :meth:`candidates` does of one image, but what is real alone, where there is a threshold."""
-        best = [self._best_of_level(*level, self._largest_above) for level in self._levels(predictions)]
-        found = [(*self._decoded(rank, index, predictions, priors, coder), real) for rank, index, real in best]
+        best = [self.best_of_level(*level, largest_above) for level in self.levels(predictions)]
+        found = [(*self.decoded(rank, index, predictions, priors, coder), real) for rank, index, real in best]
         boxes, scores, labels, is_real = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
-        return self._inside(boxes, scores, labels, is_real, limits)
+        return self.inside(boxes, scores, labels, is_real, limits)
 
-    def _levels(self, predictions: DensePredictions) -> Iterable[tuple[Tensor, Tensor | None, int]]:
+    def levels(self, predictions: DensePredictions) -> Iterable[tuple[Tensor, Tensor | None, int]]:
         """Give logits (N, A_l, K), quality (N, A_l) and the first prior of each level."""
         lengths, quality = predictions.level_lengths, predictions.quality_logits
         of_levels = [None] * len(lengths) if quality is None else quality.split(lengths, dim=1)
         return zip(predictions.logits.split(lengths, dim=1), of_levels, accumulate([0, *lengths]), strict=False)
 
-    def _inside(
+    def inside(
         self, boxes: Tensor, scores: Tensor, labels: Tensor, is_real: Tensor, limits: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Clip boxes (N, C, 4) to their images, and let go those that are too small."""
@@ -196,12 +196,12 @@ class DensePostprocess(ABC):
             is_real = is_real & ((boxes[..., 2:] - boxes[..., :2]) > self.min_box_size).all(dim=-1)
         return boxes, scores, labels, is_real
 
-    def _best_of_level(
+    def best_of_level(
         self,
         logits: Tensor,
         quality: Tensor | None,
         first: int,
-        largest_of: Callable[[Tensor, float | None], tuple[Tensor, Tensor, Tensor]],
+        largest_of: LargestOf,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Find the best of one level: logits (N, A_l, K), quality (N, A_l) -> three of (N, C).
 
@@ -212,12 +212,12 @@ class DensePostprocess(ABC):
         num_classes, label = logits.shape[-1], None
         if self.best_class_only:
             logits, label = logits.max(dim=2, keepdim=True)
-        largest, index, is_real = largest_of(*self._ranked(logits, quality))
+        values, index, is_real = largest_of(*self.ranked(logits, quality), self.topk_per_level)
         if label is not None:
             index = index * num_classes + label.flatten(1).gather(1, index)
-        return largest, index + first * num_classes, is_real
+        return values, index + first * num_classes, is_real
 
-    def _ranked(self, logits: Tensor, quality: Tensor | None) -> tuple[Tensor, float | None]:
+    def ranked(self, logits: Tensor, quality: Tensor | None) -> tuple[Tensor, float | None]:
         """Say what predictions (N, A_l, K) are ranked by, and the threshold of it; None: there is none."""
         if quality is None or self.rank_by == "class_score":
             # Ranked and compared as logits, so that only survivors need a sigmoid.
@@ -225,10 +225,10 @@ class DensePostprocess(ABC):
         rank = self._combined(logits.float().sigmoid(), quality.float().sigmoid()[..., None])
         return rank, self.score_thr if self.score_thr > 0 else None
 
-    def _decoded(
+    def decoded(
         self, rank: Tensor, index: Tensor, predictions: DensePredictions, priors: Tensor, coder: Coder
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Decode what :meth:`_best_of_level` found: boxes (N, C, 4), scores and labels, (N, C)."""
+        """Decode what :meth:`best_of_level` found: boxes (N, C, 4), scores and labels, (N, C)."""
         num_classes, quality = predictions.logits.shape[-1], predictions.quality_logits
         prior = index // num_classes
         if quality is None:
@@ -240,50 +240,6 @@ class DensePostprocess(ABC):
         image = torch.arange(prior.shape[0], device=prior.device)[:, None]  # `len` is a number in an export, too
         chosen = priors[prior].flatten(0, 1), predictions.deltas[image, prior].float().flatten(0, 1)
         return coder.decode(*chosen).unflatten(0, prior.shape), scores, index % num_classes
-
-    def _largest(self, rank: Tensor, threshold: float | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Find the ``topk_per_level`` largest of (N, A_l, K): float32, index of A_l * K, whether above the threshold.
-
-        Shapes: (N, C). Where A_l is no number, since the size of images is left open in an export, C does not depend on
-        it: what a small level lacks is filled up.
-        """
-        size = rank.shape[1] * rank.shape[2]
-        if isinstance(size, int):
-            is_traced = torch.jit.is_tracing()  # type: ignore[attr-defined]  # torch.jit does have it
-            is_exported = torch.compiler.is_exporting() or is_traced
-            if is_exported and rank.shape[2] > 1 and rank.shape[1] > self.topk_per_level:
-                largest, index = self._largest_of_rows(rank)
-            else:
-                largest, index = rank.flatten(1).topk(min(self.topk_per_level, size), dim=1)
-            is_real = torch.ones_like(index, dtype=torch.bool)
-        else:
-            filled = F.pad(rank.flatten(1), (0, self.topk_per_level), value=-math.inf)
-            largest, index = filled.topk(self.topk_per_level, dim=1)
-            is_real = index < size
-            index = torch.where(is_real, index, 0)
-        largest = largest.float()
-        return largest, index, is_real if threshold is None else is_real & (largest > threshold)
-
-    def _largest_of_rows(self, rank: Tensor) -> tuple[Tensor, Tensor]:
-        """Find the largest of (N, A_l, K) among those of the ``topk_per_level`` priors whose best class is best.
-
-        They are the same, and other runtimes need less time: their topk looks at each number in turn.
-        """
-        _, prior = rank.amax(dim=2).topk(self.topk_per_level, dim=1)
-        image = torch.arange(prior.shape[0], device=prior.device)[:, None]
-        rows = rank[image, prior]  # (N, C, K)
-        largest, place = rows.flatten(1).topk(self.topk_per_level, dim=1)
-        return largest, prior.gather(1, place // rank.shape[2]) * rank.shape[2] + place % rank.shape[2]
-
-    def _largest_above(self, rank: Tensor, threshold: float | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Find the same of one image on the host, but only what is above the threshold."""
-        if threshold is None:
-            return self._largest(rank, threshold)
-        (row,) = rank.float().flatten(1)
-        (above,) = (row > threshold).nonzero(as_tuple=True)  # topk alone would look at each number several times
-        largest, order = row[above].topk(min(self.topk_per_level, len(above)))
-        index = above[order][None]
-        return largest[None], index, torch.ones_like(index, dtype=torch.bool)
 
     def _combined(self, class_scores: Tensor, quality: Tensor) -> Tensor:
         product = class_scores * quality

@@ -1,6 +1,5 @@
 """Suppression whose survivors are means of the boxes around them."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,6 +7,7 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from rdet.models.postprocess.dense_postprocess import Detections
+from rdet.models.postprocess.largest import LargestOf, largest, largest_above
 from rdet.models.postprocess.nms_postprocess import NMSPostprocess
 from rdet.registry import MODELS
 from rdet.schema import Fraction, Positive
@@ -46,19 +46,19 @@ class ScoreVotingPostprocess(NMSPostprocess):
         # A mean lies between its boxes, which rounding must not change: they may end at the image's border.
         return voted.clamp(boxes.amin(dim=0), boxes.amax(dim=0)), kept_scores, kept_labels
 
-    def _best_of_level(
+    def best_of_level(
         self,
         logits: Tensor,
         quality: Tensor | None,
         first: int,
-        largest_of: Callable[[Tensor, float | None], tuple[Tensor, Tensor, Tensor]],
+        largest_of: LargestOf,
     ) -> tuple[Tensor, Tensor, Tensor]:
         num_classes = logits.shape[-1]
-        rank, threshold = self._ranked(logits, quality)  # (N, A_l, K)
-        _, prior, is_real = self._largest(rank.amax(dim=2, keepdim=True), None)  # (N, C)
+        rank, threshold = self.ranked(logits, quality)  # (N, A_l, K)
+        _, prior, is_real = largest(rank.amax(dim=2, keepdim=True), None, self.topk_per_level)  # (N, C)
         rank = rank.gather(1, prior[..., None].expand(-1, -1, num_classes)).float()
         index = (prior[..., None] + first) * num_classes + torch.arange(num_classes, device=logits.device)
         is_real = is_real[..., None].expand_as(rank) if threshold is None else is_real[..., None] & (rank > threshold)
-        if largest_of == self._largest_above:  # of one image, on the host
+        if largest_of is largest_above:  # of one image, on the host
             return rank[is_real][None], index[is_real][None], is_real[is_real][None]
         return rank.flatten(1), index.flatten(1), is_real.flatten(1)

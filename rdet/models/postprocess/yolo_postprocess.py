@@ -35,7 +35,7 @@ class YOLOPostprocess(NMSPostprocess):
             raise ConfigError("postprocess.object_thr needs a score_thr above 0; set one, or object_thr=0")
         self.object_thr = object_thr
 
-    def _levels(self, predictions: DensePredictions) -> Iterable[tuple[Tensor, Tensor | None, int]]:
+    def levels(self, predictions: DensePredictions) -> Iterable[tuple[Tensor, Tensor | None, int]]:
         logits, quality = predictions.logits, predictions.quality_logits
         if self.object_thr and quality is not None:
             least = math.log(self.object_thr / (1 - self.object_thr))
