@@ -23,8 +23,8 @@ from rdet.apis.inference import init_detector
 from rdet.deploy.at_size import detect_at_size
 from rdet.deploy.evaluate import metrics_of, test_data, with_pipeline
 from rdet.deploy.export import ExportOptions, export_detector
-from rdet.deploy.int8 import Limit
 from rdet.deploy.loading import load_exported
+from rdet.deploy.quantization import Limit
 from rdet.deploy.tensor_detector import TensorDetector
 from rdet.engine.memory import keep_freed_memory
 

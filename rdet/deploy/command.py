@@ -20,10 +20,10 @@ from rdet.deploy.edges import Edges
 from rdet.deploy.evaluate import metrics_of, test_data, with_pipeline
 from rdet.deploy.export import ExportOptions, export_detector
 from rdet.deploy.exported_detector import ExportedDetector
-from rdet.deploy.int8 import Limit
 from rdet.deploy.loading import load_exported
 from rdet.deploy.metadata import metadata_of
 from rdet.deploy.packages import needed
+from rdet.deploy.quantization import Limit
 from rdet.deploy.runtimes import ScriptFile
 from rdet.errors import ConfigError, DatasetError, EvaluationError, MissingFileError
 from rdet.models.detectors.one_stage_detector import OneStageDetector

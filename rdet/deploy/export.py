@@ -15,11 +15,13 @@ from rdet.apis.data_cfg import name_of
 from rdet.apis.infer.pipeline import steps_of
 from rdet.deploy.calibration import Calibration
 from rdet.deploy.exported_detector import ExportedDetector
-from rdet.deploy.formats import SUFFIXES, WRITERS, Job
-from rdet.deploy.int8 import INT8_WRITERS, Limit, Quantization
+from rdet.deploy.formats import SUFFIXES, WRITERS
+from rdet.deploy.int8 import INT8_WRITERS
+from rdet.deploy.job import Job
 from rdet.deploy.metadata import Metadata
 from rdet.deploy.not_exported import not_exported
 from rdet.deploy.packages import check_packages, needed
+from rdet.deploy.quantization import Limit, Quantization
 from rdet.deploy.same_padding import fix_same_padding
 from rdet.deploy.target import folder_beside, target_of
 from rdet.deploy.tensor_detector import Head, TensorDetector, output_names

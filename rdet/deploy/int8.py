@@ -1,44 +1,18 @@
 """Files whose convolutions are int8, and which of them stay in float so that little accuracy is lost."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from rdet.deploy.calibration import Calibration
-from rdet.deploy.formats import SUFFIXES, Job, onnx_model
+from rdet.deploy.formats import SUFFIXES
+from rdet.deploy.job import Job
 from rdet.deploy.layer_groups import groups_of
+from rdet.deploy.onnx_model import onnx_model
+from rdet.deploy.quantization import Limit
 from rdet.deploy.quantize_onnx import OnnxQuantizer
 from rdet.deploy.quantize_openvino import OpenVinoQuantizer
 from rdet.errors import EvaluationError
-
-
-@dataclass(frozen=True)
-class Limit:
-    """What a file of int8 may lose.
-
-    Attributes:
-        lost: Tells how much a file loses, such as AP from 0 to 1.
-        most: That it may.
-        say: Is told what the search finds.
-    """
-
-    lost: Callable[[Path], float]
-    most: float
-    say: Callable[[str], None] = lambda text: None
-
-
-@dataclass(frozen=True)
-class Quantization:
-    """How convolutions become int8.
-
-    Attributes:
-        data: Images that tell the ranges of the maps.
-        limit: See :func:`search`; None: all convolutions become int8.
-    """
-
-    data: Calibration
-    limit: Limit | None = None
 
 
 def search(parts: Sequence[str], lost: Callable[[Sequence[str]], float], limit: Limit) -> list[str]:

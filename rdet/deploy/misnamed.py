@@ -4,6 +4,7 @@ import zipfile
 from pathlib import Path
 
 from rdet.deploy.metadata import KEY
+from rdet.deploy.said import onnx_metadata
 from rdet.errors import CheckpointError
 from rdet.files import read_regular
 
@@ -28,8 +29,6 @@ def why_no_checkpoint(path: str | Path) -> str | None:
     if content.lstrip()[:5] == b"<?xml" and b"rdet_export" in content:
         return _called(path, ".xml", "a model of OpenVINO")
     try:
-        from rdet.deploy.loading import onnx_metadata
-
         return None if onnx_metadata(content, str(path)) is None else _called(path, ".onnx", "an ONNX file")
     except CheckpointError:
         return None

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from rdet.deploy.calibration import Calibration
-from rdet.deploy.formats import describe
 from rdet.deploy.layer_groups import convolutions_before, up_to_convolutions
 from rdet.deploy.metadata import Metadata
+from rdet.deploy.onnx_model import describe
 from rdet.deploy.packages import needed
 from rdet.errors import ConfigError
 from rdet.messages import in_one_line

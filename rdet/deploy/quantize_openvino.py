@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from rdet.deploy.calibration import Calibration
-from rdet.deploy.formats import openvino_model, save_openvino
 from rdet.deploy.metadata import Metadata
+from rdet.deploy.openvino_model import openvino_model, save_openvino
 from rdet.deploy.packages import needed
 from rdet.errors import ConfigError
 from rdet.messages import in_one_line

@@ -15,7 +15,7 @@ from rdet.datasets.arrays import as_picture
 from rdet.datasets.images import image_size, read_image
 from rdet.datasets.transforms import LoadImageFromFile, PackDetInputs, RandomFlip, Resize
 from rdet.errors import BadImageError, ConfigError, PipelineError, RdetError
-from rdet.models.backbones.base import adapted
+from rdet.models.backbones.channels import adapted
 from rdet.models.backbones.weights import load_weights
 from rdet.registry import MODELS
 

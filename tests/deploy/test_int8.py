@@ -13,9 +13,10 @@ from rdet.commands import export as export_command
 from rdet.deploy import command, formats, int8
 from rdet.deploy.calibration import Calibration
 from rdet.deploy.export import ExportOptions, _job, export_detector
-from rdet.deploy.int8 import Limit, search
+from rdet.deploy.int8 import search
 from rdet.deploy.layer_groups import groups_of
 from rdet.deploy.loading import load_exported
+from rdet.deploy.quantization import Limit
 from rdet.errors import ConfigError, DatasetError, EvaluationError
 
 for package in ("onnx", "onnxscript", "onnxruntime", "openvino", "nncf"):

@@ -7,19 +7,11 @@ from types import MappingProxyType
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from rdet.models.backbones.channels import adapted
 from rdet.models.backbones.folding import forget_folded
+from rdet.models.backbones.weights import load_weights
 from rdet.models.norms import norms_in_eval
 from rdet.schema import Natural
-
-
-def adapted(weight: Tensor, channels: int) -> Tensor:
-    """Make the weight of a first convolution (C, 3, h, w), of three channels, one of ``channels`` channels.
-
-    As timm does it: the sum for one channel; for others the three in turn, times 3 / channels.
-    """
-    if channels == 1:
-        return weight.sum(dim=1, keepdim=True)
-    return weight[:, [i % 3 for i in range(channels)]] * (3 / channels)
 
 
 class Backbone(nn.Module):
@@ -83,7 +75,7 @@ class Backbone(nn.Module):
         self.train()
 
     def take_channels(self, channels: int) -> None:
-        """Make the first convolution one of ``channels`` channels; see :func:`adapted`.
+        """Make the first convolution one of ``channels`` channels; see :func:`~rdet.models.backbones.channels.adapted`.
 
         Raises:
             ValueError: There is no convolution of three channels.
@@ -114,8 +106,6 @@ class Backbone(nn.Module):
     def init_weights(self) -> None:
         """Load the pretrained weights; without any, warn of what stays random."""
         if self.weights:
-            from rdet.models.backbones.weights import load_weights
-
             load_weights(self, self.weights)
         elif self.frozen_stages or self.norm_eval:
             print_log(

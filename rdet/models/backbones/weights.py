@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from rdet.checkpoint import load_weights_into, read_checkpoint, weights_in
 from rdet.errors import CheckpointError, ConfigError, DownloadError, MissingFileError, MissingModuleError
 from rdet.messages import nearest
-from rdet.models.backbones.base import adapted
+from rdet.models.backbones.channels import adapted
 
 # Layers of classifiers, which a feature extractor does not have.
 _CLASSIFIER = ("fc.", "classifier.", "head.", "conv_head.", "bn2.", "aux")
