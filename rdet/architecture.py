@@ -8,9 +8,11 @@ from torch import Tensor
 from rdet.backbone_of_weights import BackboneOfWeights, backbone_of
 from rdet.neck_of_weights import NeckOfWeights, neck_of
 
-# Final classification layer in MMDetection's names -> family. FCOS comes last: older ATSS heads have both names.
+# A layer that only a head of MMDetection has, mostly the final one of the classes -> family. The first that is there
+# counts: DDOD's heads have ATSS's names, too, and older ATSS heads have FCOS's.
 CLASS_LAYERS = {
     "retina_cls": "RetinaNet",
+    "atss_iou": "DDOD",
     "atss_cls": "ATSS",
     "gfl_cls": "GFL",
     "vfnet_cls": "VFNet",
@@ -20,13 +22,16 @@ CLASS_LAYERS = {
     "conv_centerness": "FCOS",
 }
 
+# Numbers of a deformable convolution without factors at a place; FCOS's last, which may be its first, has factors.
+_DDOD_OFFSETS = 18
+
 
 @dataclass(frozen=True)
 class Architecture:
     """What names and shapes of weights tell of a detector.
 
     Attributes:
-        family: ``'RetinaNet'``, ``'FCOS'``, ``'ATSS'``, ``'GFL'``, ``'VFNet'``, ``'TOOD'`` or ``'YOLOF'``;
+        family: ``'RetinaNet'``, ``'FCOS'``, ``'ATSS'``, ``'DDOD'``, ``'GFL'``, ``'VFNet'``, ``'TOOD'`` or ``'YOLOF'``;
             or ``'FCOS or ATSS'``, whose names and shapes are the same in rdet.
         backbone: The network below the neck.
         neck: The pyramid between both.
@@ -35,7 +40,7 @@ class Architecture:
         head_norm: ``'GN'``, ``'BN'`` or None, the normalisation in the head's towers.
         head_bias: Whether the towers' convolutions have a bias.
         stacked_convs: Convolutions of a tower.
-        deformable_convs: How many of these are deformable: TOOD's first, of others the last.
+        deformable_convs: How many of these are deformable: the first of TOOD and DDOD, of others the last.
         feat_channels: Their channels.
         pred_kernel_size: Of the final convolutions.
         reg_max: The last of the distances that a side's distribution is over; None without one.
@@ -71,6 +76,8 @@ class Architecture:
         """Path of the config that the weights go with, below the repository's folder; two where both may be meant."""
         if self.family == "YOLOF":
             return "configs/yolof/r50_c5_1x_coco_mmdet.py"
+        if self.family == "DDOD":
+            return "configs/ddod/r50_fpn_1x_coco_mmdet.py"
         end = "1x_coco_mmdet.py" if self.mmdet else "1x_coco.py"
         names = dict.fromkeys(self.family.split(" or "), f"r50_fpn_{end}")
         if "FCOS" in names and self.mmdet and not self.head_bias:  # of its released heads, the second has a bias
@@ -87,7 +94,7 @@ class Architecture:
             options["model.bbox_head.norm_cfg"] = norm
         if self.stacked_convs != {"VFNet": 3, "TOOD": 6, "YOLOF": 2}.get(self.family, 4):
             options["model.bbox_head.stacked_convs"] = self.stacked_convs
-        if self.deformable_convs:
+        if self.deformable_convs and self.family != "DDOD":  # which always has one
             key = "num_dcn" if self.family == "TOOD" else "dcn_on_last_conv"
             options[f"model.bbox_head.{key}"] = self.deformable_convs if self.family == "TOOD" else True
         if self.feat_channels != (512 if self.family == "YOLOF" else 256):
@@ -116,14 +123,15 @@ def architecture_of(weights: Mapping[str, Tensor]) -> Architecture | None:
     """
     layers = {name.split(".")[1] for name in weights if name.startswith("bbox_head.")}
     mmdet = any(layer in layers for layer in CLASS_LAYERS)
-    family = _family(layers, mmdet)
+    family = _family(layers, mmdet, weights)
     backbone = backbone_of(weights)
     if family is None or backbone is None:
         return None
     neck = neck_of(weights)
     if family == "YOLOF":
         return _yolof(weights, mmdet, backbone, neck)
-    prefix = {"RetinaNet": "retina", "FCOS": "fcos" if "fcos_cls" in layers else "conv"}.get(family, family.lower())
+    prefixes = {"RetinaNet": "retina", "DDOD": "atss", "FCOS": "fcos" if "fcos_cls" in layers else "conv"}
+    prefix = prefixes.get(family, family.lower())
     cls, reg = (f"{prefix}_cls", f"{prefix}_reg") if mmdet else ("conv_cls", "conv_reg")
     tower = {(True, True): "inter_convs", (False, True): "shared_convs"}.get((mmdet, family == "TOOD"), "cls_convs")
     of_classes, of_boxes = weights.get(f"bbox_head.{cls}.weight"), weights.get(f"bbox_head.{reg}.weight")
@@ -182,7 +190,7 @@ def _yolof(
     )
 
 
-def _family(layers: set[str], mmdet: bool) -> str | None:
+def _family(layers: set[str], mmdet: bool, weights: Mapping[str, Tensor]) -> str | None:
     if mmdet:
         return next(family for layer, family in CLASS_LAYERS.items() if layer in layers)
     if "conv_cls" not in layers:
@@ -194,5 +202,6 @@ def _family(layers: set[str], mmdet: bool) -> str | None:
     if "cls_star_conv" in layers:
         return "VFNet"
     if "conv_quality" in layers:
-        return "FCOS or ATSS"
+        offsets = weights.get("bbox_head.cls_convs.0.conv.conv_offset.weight")
+        return "FCOS or ATSS" if offsets is None or len(offsets) != _DDOD_OFFSETS else "DDOD"
     return "GFL" if "scales" in layers else "RetinaNet"

@@ -164,6 +164,7 @@ class Initial(_Epochs, total=False):
     bbox_weight: _Training
     cls_mass: _Training
     mining: _Training
+    level_weight: _Training
 
 
 Model = Annotated[Cfg, Part(registry.MODELS, also=lambda cfg: {"initial": Initial | None})]

@@ -17,6 +17,7 @@ _LAYERS = {
     "RetinaNet": {"retina_cls": "conv_cls", "retina_reg": "conv_reg"},
     "FCOS": {"conv_cls": "conv_cls", "conv_reg": "conv_reg", "conv_centerness": "conv_quality"},
     "ATSS": {"atss_cls": "conv_cls", "atss_reg": "conv_reg", "atss_centerness": "conv_quality"},
+    "DDOD": {"atss_cls": "conv_cls", "atss_reg": "conv_reg", "atss_iou": "conv_quality"},
     "GFL": {"gfl_cls": "conv_cls", "gfl_reg": "conv_reg"},
     "VFNet": {
         "vfnet_cls": "conv_cls",
@@ -58,6 +59,9 @@ _DENSITIES = {
     "bbox_head.loss_bbox.acc_sum": "criterion.loss_bbox.density.mean",
 }
 _BORDERS = {"bbox_head.loss_cls.edges": 1 + 1e-6, "bbox_head.loss_bbox.edges": 1e3}
+
+# DDOD's positives of each level so far, which MMDetection counts but does not store.
+_LEVEL_COUNTS = "criterion.level_weight.counts"
 
 # The values of a side's distribution, 0 to reg_max: a constant that MMDetection stores.
 _INTEGRAL = "bbox_head.integral.project"
@@ -103,6 +107,9 @@ def from_mmdetection(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Ar
     weights, unknown = renamed(mmdet_backbones.values_to_rdet(state, kind), to_rdet)
     if unknown:
         raise CheckpointError(f"rdet's {architecture} has no {few(unknown, 3)}")
+    if architecture.family == "DDOD":
+        levels_of_head = sum(name.startswith("bbox_head.scales.") for name in weights)
+        weights[_LEVEL_COUNTS] = torch.zeros(levels_of_head, dtype=torch.int64)
     return _with_offsets_turned(weights), architecture
 
 
@@ -136,6 +143,7 @@ def to_mmdetection(state: Mapping[str, Tensor], family: str) -> dict[str, Tensor
             return mmdet_necks.name_to_mmdet(name, levels, norm)
         return _renamed_layer(name, layers) if part == "bbox_head" else None
 
+    state = {name: value for name, value in state.items() if name != _LEVEL_COUNTS}
     weights, unknown = renamed(_with_offsets_turned(state), to_mmdet)
     if unknown:
         raise CheckpointError(f"MMDetection's {family} has no {few(unknown, 3)}")

@@ -182,7 +182,7 @@ def _neck(found: NeckOfWeights, neck: Mapping[str, Any] | list[Mapping[str, Any]
 
 def _anchors(family: str, head: Mapping[str, Any]) -> dict[str, Any]:
     """Return anchors and deviations of the deltas, of the families that have them."""
-    if family not in ("RetinaNet", "ATSS", "GFL"):
+    if family not in ("RetinaNet", "ATSS", "DDOD", "GFL"):
         return {}
     anchors, coder = head.get("anchor_generator") or {}, head.get("bbox_coder") or {}
     keys = [key for key in ("octave_base_scale", "scales_per_octave", "ratios") if key in anchors]

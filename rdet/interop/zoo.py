@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rdet.errors import ConfigError
 from rdet.interop.zoo_backbones import OF_OTHER_BACKBONES
-from rdet.interop.zoo_heads import OF_GHM, OF_PAA, OF_YOLOF
+from rdet.interop.zoo_heads import OF_OTHER_HEADS
 from rdet.messages import nearest
 
 _MMDETECTION = "https://download.openmmlab.com/mmdetection/v2.0/"
@@ -264,7 +264,7 @@ RELEASES = {
     release.name: release
     for project, base, algorithm, table in (
         ("mmdet", _MMDETECTION, "sha256", _OF_MMDETECTION),
-        *(("mmdet", _MMDETECTION, "sha256", table) for table in (OF_OTHER_BACKBONES, OF_GHM, OF_PAA, OF_YOLOF)),
+        *(("mmdet", _MMDETECTION, "sha256", table) for table in (OF_OTHER_BACKBONES, *OF_OTHER_HEADS)),
         ("mmdet", _MMDETECTION_3, "sha256", _OF_MMDETECTION_3),
         ("detectron2", _DETECTRON2, "md5", _OF_DETECTRON2),
         ("torchvision", _TORCHVISION, "sha256", _OF_TORCHVISION),

@@ -1,7 +1,7 @@
 """Released detectors of MMDetection with further heads; see :mod:`rdet.interop.zoo`."""
 
 # Name of the config in MMDetection 3 -> published box AP on COCO val2017, and where the weights are.
-OF_GHM = {
+_OF_GHM = {
     "retinanet_r50_fpn_ghm-1x_coco": (
         37.0,
         "ghm/retinanet_ghm_r50_fpn_1x_coco/retinanet_ghm_r50_fpn_1x_coco_20200130-a437fda3.pth",
@@ -19,13 +19,13 @@ OF_GHM = {
         "ghm/retinanet_ghm_x101_64x4d_fpn_1x_coco/retinanet_ghm_x101_64x4d_fpn_1x_coco_20200131-dd381cef.pth",
     ),
 }
-OF_YOLOF = {
+_OF_YOLOF = {
     "yolof_r50-c5_8xb8-1x_coco": (
         37.5,
         "yolof/yolof_r50_c5_8x8_1x_coco/yolof_r50_c5_8x8_1x_coco_20210425_024427-8e864411.pth",
     ),
 }
-OF_PAA = {
+_OF_PAA = {
     "paa_r50_fpn_1x_coco": (
         40.4,
         "paa/paa_r50_fpn_1x_coco/paa_r50_fpn_1x_coco_20200821-936edec3.pth",
@@ -55,3 +55,10 @@ OF_PAA = {
         "paa/paa_r101_fpn_mstrain_3x_coco/paa_r101_fpn_mstrain_3x_coco_20210122_084202-83250d22.pth",
     ),
 }
+_OF_DDOD = {
+    "ddod_r50_fpn_1x_coco": (
+        41.7,
+        "ddod/ddod_r50_fpn_1x_coco/ddod_r50_fpn_1x_coco_20220523_223737-29b2fc67.pth",
+    ),
+}
+OF_OTHER_HEADS = (_OF_GHM, _OF_PAA, _OF_DDOD, _OF_YOLOF)

@@ -39,6 +39,7 @@ FAMILIES = {
         "bbox_coder": {"type": "DistancePointBBoxCoder", "unit": "pixel"},
     },
     "ATSS": {**_SQUARES, **_QUALITY, "bbox_head": {"type": "ATSSHead", "stacked_convs": 1, **_GN}},
+    "DDOD": {**_SQUARES, **_QUALITY, "bbox_head": {"type": "DDODHead", "stacked_convs": 1, **_GN}},
     "GFL": {
         **_SQUARES,
         "bbox_head": {"type": "GFLHead", "stacked_convs": 1},

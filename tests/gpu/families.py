@@ -25,6 +25,7 @@ FAMILIES = (
         "ghm/r50_fpn_1x_coco_mmdet",
         "yolof/r50_c5_1x_coco_mmdet",
         "paa/r50_fpn_1x_coco_mmdet",
+        "ddod/r50_fpn_1x_coco_mmdet",
     ),
 )
 HEIGHT, WIDTH, CLASSES = 256, 320, 80

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 _LAST_OF_CLASSES = re.compile(r"(retina|conv|atss|gfl|vfnet|tood)_cls|cls_score")
-_LAST_OF_BOXES = re.compile(r"(retina|conv|atss|gfl|vfnet|tood)_reg|centerness|bbox_pred|object_pred")
+_LAST_OF_BOXES = re.compile(r"(retina|conv|atss|gfl|vfnet|tood)_reg|centerness|atss_iou|bbox_pred|object_pred")
 
 
 def made_weights(

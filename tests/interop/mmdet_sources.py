@@ -76,6 +76,15 @@ HEADS = {
         "loss_cls": {"type": "QualityFocalLoss", "use_sigmoid": True, "activated": True, "beta": 2.0},
         "loss_bbox": {"type": "GIoULoss", "loss_weight": 2.0},
     },
+    "DDOD": {
+        "type": "DDODHead",
+        "stacked_convs": 4,
+        "anchor_generator": ONE_ANCHOR,
+        "bbox_coder": DELTAS,
+        "loss_cls": FOCAL,
+        "loss_bbox": {"type": "GIoULoss", "loss_weight": 2.0},
+        "loss_iou": {"type": "CrossEntropyLoss", "use_sigmoid": True, "loss_weight": 1.0},
+    },
 }
 FAMILIES = tuple(HEADS)
 
@@ -99,6 +108,13 @@ _MATCHING = {
         "beta": 6,
         "allowed_border": -1,
         "pos_weight": -1,
+    },
+    "DDOD": {
+        "assigner": {"type": "ATSSAssigner", "topk": 9, "alpha": 0.8},
+        "reg_assigner": {"type": "ATSSAssigner", "topk": 9, "alpha": 0.5},
+        "allowed_border": -1,
+        "pos_weight": -1,
+        "debug": False,
     },
 }
 

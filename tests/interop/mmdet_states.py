@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torchvision.models import resnet as tv
 
-FAMILIES = ("RetinaNet", "FCOS", "ATSS", "GFL", "VFNet", "TOOD")
+FAMILIES = ("RetinaNet", "FCOS", "ATSS", "GFL", "VFNet", "TOOD", "DDOD")
 BACKBONES = {
     18: (tv.BasicBlock, [2, 2, 2, 2]),
     34: (tv.BasicBlock, [3, 4, 6, 3]),
@@ -54,11 +54,15 @@ def shapes(
             for layer in range(3 if family == "VFNet" else 4):
                 norm = family != "RetinaNet"
                 conv(f"{head}{tower}.{layer}.conv", width, bias=bias or not norm, norm=norm)
-    prefix = {"RetinaNet": "retina", "FCOS": "conv"}.get(family, family.lower())
+            if family == "DDOD":
+                conv(f"{head}{tower}.0.conv.conv_offset", 18)
+    prefix = {"RetinaNet": "retina", "FCOS": "conv", "DDOD": "atss"}.get(family, family.lower())
     conv(f"{head}{prefix}_cls", classes * (9 if family == "RetinaNet" else 1))
     conv(f"{head}{prefix}_reg", {"RetinaNet": 36, "GFL": 68}.get(family, 4))
     if family in ("FCOS", "ATSS"):
         conv(f"{head}{prefix}_centerness", 1)
+    if family == "DDOD":
+        conv(f"{head}atss_iou", 1)
     if family == "GFL":
         found[f"{head}integral.project"] = (17,)
     if family == "VFNet":

@@ -695,4 +695,4 @@ def test_all_configs_of_mmdetection(tmp_path):
         else:
             load_config(out)
     assert refused == {}
-    assert len(files) == 86
+    assert len(files) == 87

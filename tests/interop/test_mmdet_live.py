@@ -43,6 +43,7 @@ CASES = {  # name -> MMDetection's config, epoch
     "ATSS": ("atss/atss_r50_fpn_1x_coco", 0),
     "GFL": ("gfl/gfl_r50_fpn_1x_coco", 0),
     "VFNet": ("vfnet/vfnet_r50_fpn_1x_coco", 0),
+    "DDOD": ("ddod/ddod_r50_fpn_1x_coco", 0),
     "YOLOF": ("yolof/yolof_r50-c5_8xb8-1x_coco", 0),
     "TOOD, epoch 3": ("tood/tood_r50_fpn_1x_coco", 3),
     "TOOD, epoch 5": ("tood/tood_r50_fpn_1x_coco", 5),

@@ -18,7 +18,10 @@ def test_there_and_back_is_the_identity(family, depth):
     back = to_mmdetection(converted, architecture.family)
     assert set(back) == set(state)
     assert all(torch.equal(back[name], value) for name, value in state.items())
-    assert len(converted) == len(state) - (family == "GFL")  # its constant is no weight
+    # GFL's constant is no weight, and DDOD's counts are not stored there.
+    assert len(converted) == len(state) - (family == "GFL") + (family == "DDOD")
+    counts = converted.pop("criterion.level_weight.counts", None)
+    assert (None if counts is None else counts.tolist()) == ([0] * 5 if family == "DDOD" else None)
     turned = {name for name in converted if "conv_offset.2" in name}
     unchanged = {value.data_ptr() for name, value in converted.items() if name not in turned}
     assert unchanged <= {value.data_ptr() for value in state.values()}
@@ -39,6 +42,8 @@ def test_there_and_back_is_the_identity(family, depth):
         ("FCOS", "bbox_head.scales.4.scale", "bbox_head.scales.4.scale"),
         ("ATSS", "bbox_head.cls_convs.0.gn.weight", "bbox_head.cls_convs.0.gn.weight"),
         ("ATSS", "bbox_head.atss_centerness.weight", "bbox_head.conv_quality.weight"),
+        ("DDOD", "bbox_head.atss_iou.bias", "bbox_head.conv_quality.bias"),
+        ("DDOD", "bbox_head.reg_convs.0.conv.conv_offset.weight", "bbox_head.reg_convs.0.conv.conv_offset.weight"),
         ("GFL", "bbox_head.gfl_reg.weight", "bbox_head.conv_reg.weight"),
         ("VFNet", "bbox_head.vfnet_reg_conv.gn.bias", "bbox_head.reg_conv.gn.bias"),
         ("VFNet", "bbox_head.vfnet_reg_refine_dconv.weight", "bbox_head.reg_star_conv.weight"),

@@ -20,6 +20,7 @@ def test_how_many_of_each():
         "mmdet://vfnet": 8,
         "mmdet://tood": 5,
         "mmdet://paa": 7,
+        "mmdet://ddod": 1,
         "mmdet://yolof": 1,
         "detectron2://retinanet": 3,
         "torchvision://retinanet": 2,

@@ -20,6 +20,13 @@ FAMILIES = {
         "quality": {"type": "Centerness"},
         "bbox_weight": {"type": "SameQuality"},
     },
+    "ddod": {
+        "bbox_head": {"type": "DDODHead", "feat_channels": 16, "stacked_convs": 1},
+        "anchor_generator": ONE_PRIOR,
+        "loss_bbox": {"type": "GIoULoss"},
+        "loss_quality": {"type": "BinaryCrossEntropyLoss"},
+        "level_weight": {"type": "RareLevelWeight"},
+    },
     "fcos": {
         "bbox_head": {"type": "FCOSHead", "feat_channels": 16, "stacked_convs": 1, "distance": "exp"},
         "anchor_generator": {"type": "PointGenerator"},

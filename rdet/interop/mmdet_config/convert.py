@@ -30,6 +30,7 @@ _FAMILIES = {
     "RetinaHead": "RetinaNet",
     "FCOSHead": "FCOS",
     "ATSSHead": "ATSS",
+    "DDODHead": "DDOD",
     "GFLHead": "GFL",
     "VFNetHead": "VFNet",
     "TOODHead": "TOOD",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rdet.interop.mmdet_config.parts import (
+    aligned_atss,
     anchor_generator,
     assigner,
     check_strides,
@@ -174,6 +175,27 @@ def _paa(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
     return slots, options | voting | ranked
 
 
+def _ddod(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
+    kind = "DDODHead" if head.take("use_dcn", True) else "ATSSHead"
+    slots, clip = _on_anchors(head, around, kind, _ONE_SQUARE, _GROUP_NORM)
+    head.drop("reg_decoded_bbox", "MMDetection's DDOD does not read it")
+    padding = around.padding("ignored")
+    return {
+        **slots,
+        "assigner": {
+            "type": "SeparateAssigner",
+            "classes": aligned_atss(around.assigner(head), padding),
+            "boxes": aligned_atss(around.assigner(head, "reg_assigner"), padding),
+        },
+        "loss_cls": _hard_loss(head, {"type": "CrossEntropyLoss", "use_sigmoid": True}),
+        "loss_bbox": loss_bbox(head.required("loss_bbox", {"type": "SmoothL1Loss"}), decoded=True),
+        "loss_quality": loss_quality(head.required("loss_iou", _CENTERNESS)),
+        "quality": {"type": "IoUQuality"},
+        "normalizer": _per_image(),
+        "level_weight": {"type": "RareLevelWeight"},
+    }, _clipped(clip)
+
+
 def _gfl(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
     bbox_head = _towers(head, around, "GFLHead", _GROUP_NORM)
     clip = distance_coder(head.required("bbox_coder", _DISTANCES))
@@ -329,6 +351,7 @@ _HEADS: dict[str, Callable[[Entry, Around], tuple[Cfg, Cfg]]] = {
     "TOODHead": _tood,
     "YOLOFHead": _yolof,
     "PAAHead": _paa,
+    "DDODHead": _ddod,
 }
 
 

@@ -10,13 +10,13 @@ from rdet.interop.mmdet_config.source import Entry
 
 Cfg = dict[str, Any]
 
-_DETECTORS = ("RetinaNet", "FCOS", "ATSS", "GFL", "VFNet", "TOOD", "YOLOF", "PAA", "SingleStageDetector")
+_DETECTORS = ("RetinaNet", "FCOS", "ATSS", "GFL", "VFNet", "TOOD", "YOLOF", "PAA", "DDOD", "SingleStageDetector")
 _PART = "is not there; rdet's detectors need it"
 # The order in which slots are written.
 _SLOTS = (
     *("data_preprocessor", "backbone", "neck", "bbox_head", "anchor_generator", "assigner", "bbox_coder"),
     *("loss_cls", "loss_bbox_initial", "loss_bbox", "loss_dfl", "loss_quality", "loss_obj"),
-    *("quality", "bbox_weight", "cls_mass", "normalizer", "postprocess", "initial"),
+    *("quality", "bbox_weight", "cls_mass", "normalizer", "level_weight", "postprocess", "initial"),
 )
 
 

@@ -315,6 +315,14 @@ def _atss(entry: Entry) -> Cfg:
     return {"type": "ATSSAssigner", "topk": entry.take("topk"), "inside_margin": 0.01}
 
 
+def aligned_atss(entry: Entry, padding: str) -> Cfg:
+    """Convert an assigner of DDOD, ATSS's by predictions."""
+    alpha = entry.take("alpha")
+    if alpha is None:
+        entry.refuse("is not there; MMDetection's DDOD rates predictions by it", "alpha")
+    return assigner(entry, "ATSSAssigner", padding) | {"type": "AlignedATSSAssigner", "alpha": alpha}
+
+
 _ASSIGNERS = {"MaxIoUAssigner": _max_iou, "ATSSAssigner": _atss}
 
 

@@ -109,7 +109,7 @@ def build_training(
         UnknownNameError: ``initial`` has a key that is no slot of training.
         ConfigError: Parts do not go together, see :class:`DenseCriterion`.
     """
-    later = _build_assigner(assigner, strides), _build_criterion(slots, num_classes)
+    later = _build_assigner(assigner, strides), _build_criterion(slots, num_classes, len(strides))
     if initial is None:
         return later
     _check_initial(initial, slots)
@@ -118,7 +118,7 @@ def build_training(
     try:
         first = (
             _build_assigner(initial.get("assigner", assigner), strides),
-            _build_criterion({**slots, **first_slots}, num_classes),
+            _build_criterion({**slots, **first_slots}, num_classes, len(strides)),
         )
     except UnknownNameError as error:
         raise UnknownNameError(f"model.initial: {error}") from error
@@ -150,10 +150,14 @@ def _build_assigner(cfg: Cfg, strides: list[int]) -> Assigner:
     return assigner
 
 
-def _build_criterion(slots: Slots, num_classes: int) -> DenseCriterion:
+def _build_criterion(slots: Slots, num_classes: int, num_levels: int) -> DenseCriterion:
     """Build the losses, by default with ``BatchNormalizer`` and, if a part reads the quality, with ``IoUQuality``."""
     slots = {"normalizer": {"type": "BatchNormalizer"}} | {slot: cfg for slot, cfg in slots.items() if cfg is not None}
-    facts: dict[str, Cfg] = {"loss_cls": {"num_classes": num_classes}, "loss_obj": {"num_classes": 1}}
+    facts: dict[str, Cfg] = {
+        "loss_cls": {"num_classes": num_classes},
+        "loss_obj": {"num_classes": 1},
+        "level_weight": {"num_levels": num_levels},
+    }
     parts = {slot: build_part(slot, cfg, **facts.get(slot, {})) for slot, cfg in slots.items()}
     for slot in ("loss_cls", "loss_bbox"):
         if slot not in parts:

@@ -10,6 +10,7 @@ from rdet.models.assigners.base import Assigner
 from rdet.models.coders.base import BBoxCoder
 from rdet.models.dense_heads.base import BaseDenseHead
 from rdet.models.detectors.criterion import DenseCriterion
+from rdet.models.level_weights.base import LevelWeight
 from rdet.models.losses.base import ClassificationLoss, EncodedBoxLoss, PositiveLoss
 from rdet.models.losses.normalizers import Normalizer
 from rdet.models.mining.base import Mining
@@ -37,6 +38,7 @@ BASES: dict[str, type] = {
     "bbox_weight": Quality,
     "cls_mass": Quality,
     "mining": Mining,
+    "level_weight": LevelWeight,
     "postprocess": DensePostprocess,
 }
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from rdet.errors import ConfigError, PartError
 from rdet.models.detectors.base_criterion import BaseCriterion, ExtraLosses
+from rdet.models.level_weights.base import LevelWeight
 from rdet.models.losses.base import ClassificationLoss, PositiveLoss
 from rdet.models.losses.normalizers import Normalizer
 from rdet.models.mining.base import Mining
@@ -40,6 +41,7 @@ class DenseCriterion(BaseCriterion):
         cls_mass: What a positive counts in the divisor of ``loss_cls``, (P,); default 1.
         mining: Chooses the priors whose classification is trained; ``loss_cls`` is divided by their number, if the rule
             counts them. None: all.
+        level_weight: How much the losses of each level count, by its positives; not those of a head's own. None: alike.
 
     Raises:
         ConfigError: A part needs what no other part gives, or two parts would determine the divisor of a loss.
@@ -59,6 +61,7 @@ class DenseCriterion(BaseCriterion):
         mining: Mining | None = None,
         loss_obj: ClassificationLoss | None = None,
         loss_l1: PositiveLoss | None = None,
+        level_weight: LevelWeight | None = None,
     ):
         super().__init__()
         self.loss_cls = loss_cls
@@ -73,6 +76,7 @@ class DenseCriterion(BaseCriterion):
         self.mining = mining
         self.loss_obj = loss_obj
         self.loss_l1 = loss_l1
+        self.level_weight = level_weight
         self._check_quality()
         self._check_divisors()
 
@@ -87,30 +91,30 @@ class DenseCriterion(BaseCriterion):
     ) -> dict[str, Tensor]:
         """Compute the losses of a batch; see :meth:`BaseCriterion.__call__`."""
 
-        def of(matches: Matches) -> tuple[Positives, Tensor]:
+        def of(matches: Matches) -> tuple[Positives, Tensor, Tensor | None]:
             logits_of, rating = self.loss_cls.binary_logits, self._rating()
             found = Positives(predictions, priors, matches, truth, coder, logits_of, rating)
             amount = _of_images(found.weight, found) if matches.amount is None else matches.amount
-            return found, self._divisor(amount)
+            return found, self._divisor(amount), self._levels(found)
 
-        positives, divisor = of(matches)
+        positives, divisor, levels = of(matches)
         all_priors = AllPriors(predictions, priors, matches, truth, positives)
-        losses = {"loss_cls": self._classification(all_priors, positives, divisor)}
-        of_priors, divisor_of_priors = positives, divisor
+        losses = {"loss_cls": self._classification(all_priors, positives, divisor, levels)}
+        of_priors, divisor_of_priors, levels_of_priors = positives, divisor, levels
         if matches.of_boxes is not None:
-            positives, divisor = of(matches.of_boxes)
+            positives, divisor, levels = of(matches.of_boxes)
         if self.loss_bbox_initial is not None:
             initial = positives.of_initial_boxes()
-            losses |= self._boxes({"loss_bbox_initial": self.loss_bbox_initial}, initial, divisor)
+            losses |= self._boxes({"loss_bbox_initial": self.loss_bbox_initial}, initial, divisor, levels)
         slots = {"loss_bbox": self.loss_bbox, "loss_dfl": self.loss_dfl, "loss_l1": self.loss_l1}
-        losses |= self._boxes(slots, positives, divisor)
+        losses |= self._boxes(slots, positives, divisor, levels)
         if self.loss_quality is not None:
             loss = _of_positives("loss_quality", self.loss_quality, positives)
-            losses["loss_quality"] = (loss * positives.weight / divisor[positives.image]).sum()
+            losses["loss_quality"] = _sum_of_positives(loss, positives.weight, divisor, levels, positives)
         if self.loss_obj is not None:
             who = name_of("loss_obj", self.loss_obj)
             loss = checked(self.loss_obj.of(all_priors.of_objects()), tuple(all_priors.labels.shape), who, "(N, A)")
-            losses["loss_obj"] = (loss.sum(dim=1) / divisor_of_priors).sum()
+            losses["loss_obj"] = _sum_of_priors(loss, divisor_of_priors, levels_of_priors, all_priors)
         if extra_losses is not None:
             losses |= _checked_extra(extra_losses(predictions, of_priors.without_repeats(), divisor_of_priors), losses)
         return losses
@@ -119,7 +123,16 @@ class DenseCriterion(BaseCriterion):
         quality = self.quality
         return None if quality is None else lambda positives: _of_positives("quality", quality, positives)
 
-    def _classification(self, all_priors: AllPriors, positives: Positives, divisor: Tensor) -> Tensor:
+    def _levels(self, positives: Positives) -> Tensor | None:
+        """Weigh the levels, (L,); None: all alike."""
+        if self.level_weight is None:
+            return None
+        who = name_of("level_weight", self.level_weight)
+        return checked(self.level_weight.of(positives), (len(positives.level_lengths),), who, "(L,)")
+
+    def _classification(
+        self, all_priors: AllPriors, positives: Positives, divisor: Tensor, levels: Tensor | None
+    ) -> Tensor:
         """Sum the loss of the classes; by default divided as the positives are."""
         shape = tuple(all_priors.labels.shape)
         positives.reader = who = name_of("loss_cls", self.loss_cls)
@@ -135,10 +148,14 @@ class DenseCriterion(BaseCriterion):
             loss = loss.masked_fill(~chosen, 0)
             if self.mining.counts_chosen:
                 divisor = self._divisor(chosen.sum(dim=1))
-        return (loss.sum(dim=1) / divisor).sum()
+        return _sum_of_priors(loss, divisor, levels, all_priors)
 
     def _boxes(
-        self, losses: Mapping[str, PositiveLoss | None], positives: Positives, divisor: Tensor
+        self,
+        losses: Mapping[str, PositiveLoss | None],
+        positives: Positives,
+        divisor: Tensor,
+        levels: Tensor | None,
     ) -> dict[str, Tensor]:
         """Sum losses of one set of boxes, weighted; by default divided as the positives are."""
         weight = positives.weight  # (P,)
@@ -146,7 +163,7 @@ class DenseCriterion(BaseCriterion):
             weight = _of_positives("bbox_weight", self.bbox_weight, positives).detach() * weight
             divisor = self._divisor(_of_images(weight, positives), of_mass=True)
         return {
-            name: (_of_positives(name, loss, positives) * weight / divisor[positives.image]).sum()
+            name: _sum_of_positives(_of_positives(name, loss, positives), weight, divisor, levels, positives)
             for name, loss in losses.items()
             if loss is not None
         }
@@ -201,6 +218,23 @@ def _of_positives(slot: str, part: PositiveLoss | Quality, positives: Positives)
 def _of_images(values: Tensor, positives: Positives) -> Tensor:
     """Sum values (P,) of the positives of each image, (N,)."""
     return values.new_zeros(positives.num_images).index_add(0, positives.image, values)
+
+
+def _sum_of_priors(loss: Tensor, divisor: Tensor, levels: Tensor | None, all_priors: AllPriors) -> Tensor:
+    """Sum a loss (N, A), divided by (N,), its levels weighted by (L,)."""
+    if levels is not None:
+        lengths = all_priors.level_lengths
+        loss = loss * torch.cat([factor.expand(length) for factor, length in zip(levels, lengths, strict=True)])
+    return (loss.sum(dim=1) / divisor).sum()
+
+
+def _sum_of_positives(
+    loss: Tensor, weight: Tensor, divisor: Tensor, levels: Tensor | None, positives: Positives
+) -> Tensor:
+    """Sum a loss (P,), weighted by (P,), divided by (N,), its levels weighted by (L,)."""
+    if levels is not None:
+        loss = loss * levels[positives.level]
+    return (loss * weight / divisor[positives.image]).sum()
 
 
 def _checked_extra(extra: dict[str, Tensor], losses: Mapping[str, Tensor]) -> dict[str, Tensor]:

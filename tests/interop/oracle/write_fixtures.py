@@ -28,6 +28,7 @@ CASES = {  # file -> config, epoch
     "gfl": ("gfl/gfl_r50_fpn_1x_coco", 0),
     "vfnet": ("vfnet/vfnet_r50_fpn_1x_coco", 0),
     "paa": ("paa/paa_r50_fpn_1x_coco", 0),
+    "ddod": ("ddod/ddod_r50_fpn_1x_coco", 0),
     "yolof": ("yolof/yolof_r50-c5_8xb8-1x_coco", 0),
     "tood_epoch_0": ("tood/tood_r50_fpn_1x_coco", 0),
     "tood_epoch_4": ("tood/tood_r50_fpn_1x_coco", 4),

@@ -1,0 +1,1 @@
+"""How much the losses of each level of the pyramid count."""
