@@ -261,7 +261,7 @@ def _from_mmdetection(
         source = {"model": {"bbox_head": {"anchor_type": "anchor_based"}}}
     if not source and Path(path).name.startswith("paa_"):
         source = {"model": {"bbox_head": {"type": "PAAHead"}}}
-    if not source and any(name.startswith("criterion.") for name in state):
+    if not source and any(name.startswith("criterion.loss_") for name in state):
         source = {"model": {"bbox_head": {"loss_cls": {"type": "GHMC"}}}}
     if style is None:
         style = "caffe" if "caffe" in Path(path).name else "pytorch"

@@ -273,11 +273,15 @@ def assigner(entry: Entry, kind: str, padding: str) -> Cfg:
         entry.refuse(f"{entry.kind} does not go with this head in MMDetection; it calls {kind}")
     if entry.kind != kind:
         entry.unknown()
-    cfg = _ASSIGNERS[entry.kind](entry)
+    return _ASSIGNERS[entry.kind](entry) | _common(entry, padding)
+
+
+def _common(entry: Entry, padding: str) -> Cfg:
+    """Check what measures overlaps, and give the keys that all assigners have."""
     similarity = entry.required("iou_calculator", {"type": "BboxOverlaps2D"})
     if similarity.kind != "BboxOverlaps2D":
         similarity.unknown()
-    return cfg | {"ignore_iof_thr": None} | padded(padding)
+    return {"ignore_iof_thr": None} | padded(padding)
 
 
 def padded(padding: str) -> Cfg:
@@ -316,11 +320,18 @@ def _atss(entry: Entry) -> Cfg:
 
 
 def aligned_atss(entry: Entry, padding: str) -> Cfg:
-    """Convert an assigner of DDOD, ATSS's by predictions."""
+    """Convert an assigner of DDOD: ATSS's, with a share of the predicted boxes in the ratings."""
     alpha = entry.take("alpha")
-    if alpha is None:
-        entry.refuse("is not there; MMDetection's DDOD rates predictions by it", "alpha")
-    return assigner(entry, "ATSSAssigner", padding) | {"type": "AlignedATSSAssigner", "alpha": alpha}
+    if entry.kind != "ATSSAssigner" or alpha is None:
+        return assigner(entry, "ATSSAssigner", padding)
+    _crowds(entry)
+    return {
+        "type": "AlignedATSSAssigner",
+        "topk": entry.take("topk"),
+        "alpha": alpha,
+        "inside_margin": 0.01,
+        **_common(entry, padding),
+    }
 
 
 _ASSIGNERS = {"MaxIoUAssigner": _max_iou, "ATSSAssigner": _atss}
@@ -330,9 +341,6 @@ def task_aligned(entry: Entry, alpha: float, beta: float, padding: str) -> Cfg:
     """Convert TOOD's assigner. ``alpha`` and ``beta`` are the exponents, which ``train_cfg`` has there."""
     if entry.kind != "TaskAlignedAssigner":
         entry.unknown()
-    similarity = entry.required("iou_calculator", {"type": "BboxOverlaps2D"})
-    if similarity.kind != "BboxOverlaps2D":
-        similarity.unknown()
     return {
         "type": "TaskAlignedAssigner",
         "topk": entry.take("topk"),
@@ -340,8 +348,7 @@ def task_aligned(entry: Entry, alpha: float, beta: float, padding: str) -> Cfg:
         "beta": beta,
         "topk_of": "all",
         "inside_margin": 0.01,
-        "ignore_iof_thr": None,
-        **padded(padding),
+        **_common(entry, padding),
     }
 
 
@@ -349,16 +356,12 @@ def uniform(entry: Entry, padding: str) -> Cfg:
     """Convert YOLOF's assigner."""
     if entry.kind != "UniformAssigner":
         entry.unknown()
-    similarity = entry.required("iou_calculator", {"type": "BboxOverlaps2D"})
-    if similarity.kind != "BboxOverlaps2D":
-        similarity.unknown()
     return {
         "type": "UniformAssigner",
         "topk": entry.take("match_times", 4),
         "pos_ignore_thr": entry.take("pos_ignore_thr"),
         "neg_ignore_thr": entry.take("neg_ignore_thr"),
-        "ignore_iof_thr": None,
-        **padded(padding),
+        **_common(entry, padding),
     }
 
 
