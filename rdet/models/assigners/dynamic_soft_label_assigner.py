@@ -4,20 +4,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou
 
-from rdet.models.assigners.base import ImageAssigner
-from rdet.models.assigners.claims import Claims, mark_largest
-from rdet.models.assigners.costs import dynamic_count, negative_log
+from rdet.models.assigners.costs import negative_log
+from rdet.models.assigners.dynamic_count import DynamicCountAssigner
 from rdet.models.assigners.geometry import box_centers, is_inside, strides_of
-from rdet.models.assigners.shared_candidates import SharedClaims
 from rdet.registry import MODELS
 from rdet.schema import Count, NotNegative, Positive
-from rdet.structures.match_batch import MatchBatch, MatchImage
+from rdet.structures.match_batch import MatchImage
 
 
 @MODELS.register_module()
-class DynamicSoftLabelAssigner(ImageAssigner):
+class DynamicSoftLabelAssigner(DynamicCountAssigner):
     """Rule that gives each box its k cheapest priors (RTMDet, Lyu et al., arXiv:2212.07784, section 3.3).
 
     Candidates of a box are the priors whose centre lies inside it. The cost of one is the quality focal loss of its
@@ -40,6 +37,8 @@ class DynamicSoftLabelAssigner(ImageAssigner):
         **options: Of :class:`~rdet.models.assigners.base.Assigner`.
     """
 
+    most_positives = DynamicCountAssigner.most_positives
+
     def __init__(
         self,
         candidate_topk: Count = 13,
@@ -49,17 +48,12 @@ class DynamicSoftLabelAssigner(ImageAssigner):
         share_candidates: bool = False,
         **options: Any,
     ):
-        super().__init__(**options)
+        super().__init__(candidate_topk, share_candidates, **options)
         if candidate_topk < 1 or iou_weight < 0:
             raise ValueError(f"expected candidate_topk >= 1 and iou_weight >= 0, got {candidate_topk} and {iou_weight}")
-        self.candidate_topk = candidate_topk
         self.soft_center_radius = soft_center_radius
         self.iou_weight = iou_weight
         self.eps = eps
-        self.share_candidates = share_candidates
-
-    def most_positives(self, batch: MatchBatch) -> int:
-        return len(batch.truth.boxes) * self.candidate_topk
 
     def assign(self, image: MatchImage) -> Tensor:
         return self(image.priors, image.boxes, image.labels, image.scores, image.predicted, image.level_lengths)
@@ -88,31 +82,22 @@ class DynamicSoftLabelAssigner(ImageAssigner):
         Returns:
             (A,) int64: index of the prior's box, or ``BACKGROUND``.
         """
-        claims, shared = Claims(priors), SharedClaims(priors, self.candidate_topk)
         centers, strides = box_centers(priors), strides_of(priors, level_lengths)
-        predicted, scores = predicted.float(), scores.float()
+        scores = scores.float()
         no_object = (scores.square() * negative_log(1 - scores)).sum(dim=1)  # (A,) its loss if all targets were 0
-        chunks = range(0, len(boxes), self.chunk_size)
-        of_any = torch.zeros_like(strides, dtype=torch.bool)  # (A,) whether it is a candidate
-        if self.share_candidates:
-            for start in chunks:
-                of_any |= is_inside(centers, boxes[start : start + self.chunk_size, None]).any(dim=0)
-        for start in chunks:
-            chunk, classes = (values[start : start + self.chunk_size] for values in (boxes, labels))
-            inside = is_inside(centers, chunk[:, None])  # (chunk, A)
-            iou = torch.where(inside | of_any, box_iou(chunk, predicted), 0)
-            count = dynamic_count(iou, self.candidate_topk)
-            cost = no_object + _soft_label_change(scores[:, classes].T, iou)
+
+        def cost_of(chunk: slice, iou: Tensor) -> Tensor:
+            cost = no_object + _soft_label_change(scores[:, labels[chunk]].T, iou)
             cost += self.iou_weight * -(iou + self.eps).log()
-            distance = (centers - box_centers(chunk)[:, None]).norm(dim=2) / strides
+            distance = (centers - box_centers(boxes[chunk])[:, None]).norm(dim=2) / strides
             cost += 10 ** (distance - self.soft_center_radius)
-            if self.share_candidates:
-                shared.add(cost, of_any, count, start)
-                continue
-            value = torch.where(inside, 1 / (1 + cost), -torch.inf)  # in [0, 1], falls with the cost
-            chosen = mark_largest(value, self.candidate_topk, count)
-            claims.add(torch.where(chosen, value, -torch.inf), start)
-        return shared.boxes if self.share_candidates else claims.boxes
+            return cost
+
+        return self.assigned(priors, boxes, predicted, strides, cost_of)
+
+    def candidates_of(self, centers: Tensor, boxes: Tensor, strides: Tensor) -> tuple[Tensor, Tensor]:
+        inside = is_inside(centers, boxes[:, None])
+        return inside, torch.ones_like(inside)
 
 
 def _soft_label_change(scores: Tensor, target: Tensor) -> Tensor:

@@ -4,23 +4,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou
 
-from rdet.models.assigners.base import ImageAssigner
-from rdet.models.assigners.claims import Claims, mark_largest
-from rdet.models.assigners.costs import dynamic_count, negative_log
+from rdet.models.assigners.costs import negative_log
+from rdet.models.assigners.dynamic_count import DynamicCountAssigner
 from rdet.models.assigners.geometry import box_centers, is_inside, is_near, strides_of
-from rdet.models.assigners.shared_candidates import SharedClaims
 from rdet.registry import MODELS
 from rdet.schema import Count, NotNegative, Positive
-from rdet.structures.match_batch import MatchBatch, MatchImage
-
-# What a prior costs more that is not both inside a box and near its centre, in the authors' code.
-_FAR = 100000.0
+from rdet.structures.match_batch import MatchImage
 
 
 @MODELS.register_module()
-class SimOTAAssigner(ImageAssigner):
+class SimOTAAssigner(DynamicCountAssigner):
     """Rule that gives each box its k cheapest priors (SimOTA of YOLOX, Ge et al., arXiv:2107.08430, section 2.1).
 
     Candidates of a box are the priors whose centre lies inside it or within ``center_radius`` of
@@ -46,6 +40,8 @@ class SimOTAAssigner(ImageAssigner):
         **options: Of :class:`~rdet.models.assigners.base.Assigner`.
     """
 
+    most_positives = DynamicCountAssigner.most_positives
+
     def __init__(
         self,
         center_radius: Positive = 2.5,
@@ -57,7 +53,7 @@ class SimOTAAssigner(ImageAssigner):
         with_quality: bool = False,
         **options: Any,
     ):
-        super().__init__(**options)
+        super().__init__(candidate_topk, share_candidates, **options)
         if center_radius <= 0 or candidate_topk < 1:
             raise ValueError(
                 f"expected center_radius > 0 and candidate_topk >= 1, got {center_radius} and {candidate_topk}"
@@ -65,15 +61,10 @@ class SimOTAAssigner(ImageAssigner):
         if iou_weight < 0 or cls_weight < 0:
             raise ValueError(f"expected iou_weight >= 0 and cls_weight >= 0, got {iou_weight} and {cls_weight}")
         self.center_radius = center_radius
-        self.candidate_topk = candidate_topk
         self.iou_weight = iou_weight
         self.cls_weight = cls_weight
-        self.share_candidates = share_candidates
         self.eps = eps
         self.with_quality = with_quality
-
-    def most_positives(self, batch: MatchBatch) -> int:
-        return len(batch.truth.boxes) * self.candidate_topk
 
     def assign(self, image: MatchImage) -> Tensor:
         scores = image.scores
@@ -105,36 +96,17 @@ class SimOTAAssigner(ImageAssigner):
         Returns:
             (A,) int64: index of the prior's box, or ``BACKGROUND``.
         """
-        claims, shared = Claims(priors), SharedClaims(priors, self.candidate_topk)
-        centers, predicted = box_centers(priors), predicted.float()
         strides = strides_of(priors, level_lengths)
         nothing = negative_log(1 - scores.float()).sum(dim=1)  # (A,) cross entropy if there were no object
-        starts = range(0, len(boxes), self.chunk_size)
-        of_any = torch.zeros_like(strides, dtype=torch.bool)  # (A,) whether it is a candidate
-        if self.share_candidates:
-            for start in starts:
-                inside, near = self._where(centers, boxes[start : start + self.chunk_size], strides)
-                of_any |= (inside | near).any(dim=0)
-        for start in starts:
-            chunk, classes = (values[start : start + self.chunk_size] for values in (boxes, labels))
-            inside, near = self._where(centers, chunk, strides)  # (chunk, A)
-            iou = torch.where(inside | near | of_any, box_iou(chunk, predicted), 0)
-            count = dynamic_count(iou, self.candidate_topk)
 
-            score = scores[:, classes].T.float()
+        def cost_of(chunk: slice, iou: Tensor) -> Tensor:
+            score = scores[:, labels[chunk]].T.float()
             cls_cost = nothing + negative_log(score) - negative_log(1 - score)
-            cost = self.cls_weight * cls_cost + self.iou_weight * -(iou + self.eps).log()
-            if self.share_candidates:
-                shared.add(cost + (~(inside & near)) * _FAR, of_any, count, start)
-                continue
-            # In (0, 1] if inside and near, in (-1, 0] if one of them: falls with the cost.
-            value = 1 / (1 + cost.clamp(min=0)) - (inside ^ near).float()
-            value = torch.where(inside | near, value, -torch.inf)
-            chosen = mark_largest(value, self.candidate_topk, count)
-            claims.add(torch.where(chosen, value, -torch.inf), start)
-        return shared.boxes if self.share_candidates else claims.boxes
+            return self.cls_weight * cls_cost + self.iou_weight * -(iou + self.eps).log()
 
-    def _where(self, centers: Tensor, boxes: Tensor, strides: Tensor) -> tuple[Tensor, Tensor]:
-        """Tell which centres (A, 2) are inside boxes (B, 4), and which are near their centres: (B, A) each."""
+        return self.assigned(priors, boxes, predicted, strides, cost_of)
+
+    def candidates_of(self, centers: Tensor, boxes: Tensor, strides: Tensor) -> tuple[Tensor, Tensor]:
         inside = is_inside(centers, boxes[:, None])
-        return inside, is_near(centers, box_centers(boxes)[:, None], self.center_radius * strides)
+        near = is_near(centers, box_centers(boxes)[:, None], self.center_radius * strides)
+        return inside | near, inside & near
