@@ -7,14 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from exported_families import detector
 
 from rdet.apis.inference import inference_detector, init_detector
 from rdet.deploy.export import ExportOptions, export_detector
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "deploy"))
-from exported_families import detector
-
-sys.path.pop(0)
 for package in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(package)
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "onnx_numpy"

@@ -1,7 +1,6 @@
 """The page that runs a file in the browser: all of it but onnxruntime-web, which is no part of the repository."""
 
 import json
-import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -10,15 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from chromium import PROGRAM, Chromium
 from mmengine.config import Config
 
 from rdet.apis.infer.pictures import record_of
 from rdet.apis.infer.pipeline import inference_pipeline, prepared
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "serve"))
-from chromium import PROGRAM, Chromium
-
-sys.path.pop(0)
 onnx = pytest.importorskip("onnx")
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs Chromium")
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "onnx_web"

@@ -1,22 +1,15 @@
 """The service of an exported file gives what the detector gives, whatever batch and size the file has."""
 
-import sys
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 import torch
+from exported_families import detector
 
 from rdet.apis.inference import inference_detector, init_detector
 from rdet.commands import serve as command
 from rdet.deploy.export import ExportOptions, export_detector
 from rdet.serve.service import Settings
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "deploy"))
-from exported_families import detector
-
-sys.path.pop(0)
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """A tiny detector of each family, whose random weights find something everywhere, and images for it."""
 
-import sys
-from pathlib import Path
-
+import tiny_parts  # noqa: F401
 import torch
 from mmengine.config import Config
 
@@ -111,10 +109,6 @@ PIPELINE = [{"type": "LoadImageFromFile"}, {"type": "PackDetInputs"}]
 
 def detector(family, classes=3, **postprocess):
     """In eval mode, with ``cfg`` and ``classes``; the same for the same arguments."""
-    sys.path.insert(0, str(Path(__file__).parents[1]))
-    import tiny_parts  # noqa: F401
-
-    sys.path.pop(0)
     model = {
         "type": "RetinaNet",
         "backbone": {"type": "TinyBackbone"},

@@ -1,0 +1,1 @@
+"""Lets the tests in folders of this one import what lies here."""
