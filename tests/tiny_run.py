@@ -29,7 +29,7 @@ model = dict(
 )
 """
 RUN = """
-train_dataloader = dict(batch_size=2, num_workers=1, dataset=dict(
+train_dataloader = dict(batch_size=2, num_workers=0, dataset=dict(
     type="CocoDataset", ann_file="truth.json", pipeline=[
         dict(type="LoadImageFromFile"),
         dict(type="RandomFlip", prob=0.5),

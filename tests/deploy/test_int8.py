@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from exported_families import detector
+from exported_families import detector, once
 from mmengine.config import Config
 
 from rdet.commands import export as export_command
@@ -250,7 +250,7 @@ def test_the_command_judges_by_ap(config, tmp_path, monkeypatch, capsys, make_ru
     state = {"meta": {"cfg": runner.cfg.pretty_text, "dataset_meta": {"classes": ("bright", "red")}}}
     torch.save({**state, "state_dict": runner.model.state_dict()}, tmp_path / "tiny.pth")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(formats, "onnx_model", kept := _once(formats.onnx_model))
+    monkeypatch.setattr(formats, "onnx_model", kept := once(formats.onnx_model))
     monkeypatch.setattr(int8, "onnx_model", kept)
     words = ["rdet", str(config), "tiny.pth", "--dtype", "int8", "--size", "64", "--batch", "1", "--num-images", "2"]
     monkeypatch.setattr("sys.argv", [*words, "--val", "--max-drop", "0.9"])
@@ -270,17 +270,6 @@ def test_the_command_judges_by_ap(config, tmp_path, monkeypatch, capsys, make_ru
         export_command.main()
     assert "1.0000 is lost even with all convolutions in float" in capsys.readouterr().err
     assert not (tmp_path / "c.onnx").exists()
-
-
-def _once(make):
-    """Makes a model once."""
-    made = []
-
-    def once(job):
-        made.append(made[0] if made else make(job))
-        return made[0]
-
-    return once
 
 
 def test_options_of_the_command(monkeypatch, capsys):

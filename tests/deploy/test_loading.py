@@ -10,13 +10,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from exported_families import detector
+from exported_families import detector, once
 
 from rdet.apis.det_inferencer import DetInferencer
 from rdet.apis.inference import inference_detector, init_detector
 from rdet.commands import export as export_command
 from rdet.commands import infer
 from rdet.commands import test as evaluate
+from rdet.deploy import formats
 from rdet.deploy.compare import Difference, add_image
 from rdet.deploy.edges import Edges
 from rdet.deploy.export import ExportOptions, export_detector
@@ -103,8 +104,10 @@ def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     model = detector("RetinaNet")
     options = {"head": "decoded", "size": (64, 96), "batch": 1}
-    for kind in ("onnx", "openvino", "exported_program"):
-        export_detector(model, folder / "a", ExportOptions(kind, **options))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(formats, "onnx_model", once(formats.onnx_model))
+        for kind in ("onnx", "openvino", "exported_program"):
+            export_detector(model, folder / "a", ExportOptions(kind, **options))
     return folder
 
 

@@ -8,7 +8,6 @@ from rdet.errors import ConfigError
 SCORES = [0.1, 0.3, 0.3, 0.2, 0.29, 0.5]
 RUN = {
     "train_cfg": {"max_iters": 6, "val_interval": 1},
-    "train_dataloader__num_workers": 0,
     "default_hooks__checkpoint__interval": 1,
     "custom_hooks": [{"type": "EarlyStoppingHook", "monitor": "coco/bbox_mAP", "patience": 3}],
 }

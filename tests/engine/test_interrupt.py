@@ -21,8 +21,8 @@ from rdet.checkpoint import read_checkpoint
 from rdet.engine.interrupt import leave_interrupts_to_the_run
 from rdet.errors import Interrupted
 
-FEW = {"train_cfg__max_iters": 6, "default_hooks__checkpoint__interval": 100, "train_dataloader__num_workers": 0}
-FEW_EVALUATED = {"train_cfg__max_iters": 4, "train_dataloader__num_workers": 0}
+FEW = {"train_cfg__max_iters": 6, "default_hooks__checkpoint__interval": 100}
+FEW_EVALUATED = {"train_cfg__max_iters": 4}
 
 
 def interrupt(runner, number, during):
@@ -71,6 +71,7 @@ def test_within_an_epoch(make_runner, tmp_path):
     epochs = {"_delete_": True, "by_epoch": True, "max_epochs": 2, "val_interval": 5}
     options = {
         "train_cfg": epochs,
+        "train_dataloader__num_workers": 1,
         "default_hooks__checkpoint__by_epoch": None,
         "default_hooks__checkpoint__interval": 1,
     }
@@ -86,7 +87,8 @@ def test_within_an_epoch(make_runner, tmp_path):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_the_command_ends_in_one_line(command, config, number, code, tmp_path):
-    process = command("train.py", config, "--work-dir", "run", "--cfg-options", "train_cfg.max_iters=100000")
+    options = ["--cfg-options", "train_cfg.max_iters=100000", "train_dataloader.num_workers=1"]
+    process = command("train.py", config, "--work-dir", "run", *options)
     deadline = time.time() + 120
     while not (tmp_path / "run" / "last_checkpoint").exists():
         assert process.poll() is None, process.stdout.read()
@@ -174,7 +176,7 @@ def test_a_run_that_leaves_in_the_middle_of_a_batch_makes_no_worker_talk(tmp_pat
 @pytest.mark.parametrize("batches", [1, 4])
 def test_two_processes_end_together(command, fresh_command, config, tmp_path, batches):
     """The first process saves, where a step is done. Of the script, torchrun itself hands the signal on."""
-    options = ["--work-dir", "run", "--cfg-options", "train_cfg.max_iters=100000", "train_dataloader.num_workers=0"]
+    options = ["--work-dir", "run", "--cfg-options", "train_cfg.max_iters=100000"]
     options.append(f"optim_wrapper.accumulative_counts={batches}")
     if batches == 1:
         process, send = command("train.py", config, *options, processes=2), os.killpg
