@@ -38,7 +38,7 @@ lint: $(VENV)/tests
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 # Timings against torchvision, side by side; docs/benchmarks.md has a report.
 bench: $(VENV)/installed

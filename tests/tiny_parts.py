@@ -1,4 +1,4 @@
-"""A backbone so small that a test can train it; configs import it as a user's own file."""
+"""Backbones so small that a test can train them; configs import them as a user's own file."""
 
 from torch import nn
 
@@ -27,3 +27,30 @@ class TinyBackbone(Backbone):
 
     def forward(self, x):
         return [self.layers(x)]
+
+
+@MODELS.register_module()
+class TinyPyramid(Backbone):
+    """(N, 3, H, W) -> maps of 16 channels at strides 8, 16 and 32, by a thousandth of the weights of a ResNet-18."""
+
+    def __init__(self, frozen_stages: int = 1, norm_eval: bool = True, weights: str | None = None):
+        super().__init__(frozen_stages, norm_eval, weights)
+        self.stem = _layer(3, 8, 4)
+        self.levels = nn.ModuleList([_layer(8, 16, 2), _layer(16, 16, 2), _layer(16, 16, 2)])
+        self.out_channels, self.strides = [16, 16, 16], [8, 16, 32]
+        self.freeze()
+
+    def stages(self):
+        return [[self.stem], [], *([level] for level in self.levels)]
+
+    def forward(self, x):
+        x, maps = self.stem(x), []
+        for level in self.levels:
+            x = level(x)
+            maps.append(x)
+        return maps
+
+
+def _layer(channels: int, out_channels: int, stride: int) -> nn.Sequential:
+    conv = nn.Conv2d(channels, out_channels, stride + 1, stride=stride, padding=stride // 2, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(out_channels), nn.ReLU())

@@ -4,6 +4,7 @@ import copy
 
 import torch
 from mmengine.structures import InstanceData
+from tiny_parts import TinyPyramid
 
 from rdet.registry import MODELS
 from rdet.structures import DetDataSample
@@ -12,7 +13,7 @@ from rdet.structures.ground_truth import GroundTruth
 CONFIG = {
     "type": "RetinaNet",
     "num_classes": 3,
-    "backbone": {"type": "ResNet", "depth": 18},
+    "backbone": {"type": TinyPyramid},
     "neck": {"type": "FPN", "out_channels": 16},
     "bbox_head": {"type": "RetinaHead", "feat_channels": 16, "stacked_convs": 1},
     "anchor_generator": {"type": "AnchorGenerator"},

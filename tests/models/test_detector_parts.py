@@ -83,8 +83,7 @@ def test_numbers_without_a_meaning(changes, message):
 
 def test_parts_get_the_facts_that_follow_from_others():
     detector = build(
-        backbone__depth=50,
-        backbone__out_indices=(2, 3),
+        backbone={"type": "ResNet", "depth": 50, "out_indices": (2, 3)},
         neck__num_extra=1,
         anchor_generator__scales_per_octave=1,
         anchor_generator__ratios=[1.0, 2.0],
@@ -186,8 +185,8 @@ def test_unknown_names(changes, message):
     [
         ({"num_classes": None}, r"model\.num_classes is not set, and no data set is there to take it from"),
         (
-            {"neck__in_channels": [128, 256, 1024]},
-            r"model\.neck\.in_channels is \[128, 256, 1024\] in the config, but \[128, 256, 512\] follows from the",
+            {"neck__in_channels": [16, 16, 32]},
+            r"model\.neck\.in_channels is \[16, 16, 32\] in the config, but \[16, 16, 16\] follows from the",
         ),
         ({"bbox_head__in_channels": 256}, r"model\.bbox_head\.in_channels is 256 in the config, but 16 follows from"),
         ({"bbox_head__num_priors": 3}, r"model\.bbox_head\.num_priors is 3 in the config, but 9 follows from"),
@@ -227,9 +226,9 @@ def test_a_backbone_need_not_know_of_pretrained_weights():
 
 def test_init_weights_loads_the_backbone(tmp_path):
     reference = build()
-    torch.nn.init.constant_(reference.backbone.bn1.running_mean, 0.25)
+    torch.nn.init.constant_(reference.backbone.stem[1].running_mean, 0.25)
     torch.save(reference.backbone.state_dict(), tmp_path / "w.pth")
     detector = build(backbone__weights=str(tmp_path / "w.pth"))
-    assert not (detector.backbone.bn1.running_mean == 0.25).any()
+    assert not (detector.backbone.stem[1].running_mean == 0.25).any()
     detector.init_weights()
-    assert (detector.backbone.bn1.running_mean == 0.25).all()
+    assert (detector.backbone.stem[1].running_mean == 0.25).all()

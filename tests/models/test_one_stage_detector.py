@@ -315,10 +315,11 @@ def test_model_is_in_channels_last(model):
 
 def test_frozen_parts_stay_frozen_in_the_detector(model):
     model.train()
-    assert not model.backbone.layer1.training
-    assert not model.backbone.layer3[0].bn1.training
+    assert not model.backbone.stem.training
+    assert model.backbone.levels[1].training
+    assert not model.backbone.levels[1][1].training  # normalisation
     assert model.neck.training
-    assert not model.backbone.conv1.weight.requires_grad
+    assert not model.backbone.stem[0].weight.requires_grad
 
 
 @pytest.mark.parametrize("loss_bbox", ["SmoothL1Loss", "GIoULoss", "CIoULoss"])
