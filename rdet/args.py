@@ -205,7 +205,10 @@ def config_to_read(text: str) -> str:
 
 def file_to_write(text: str) -> str:
     """Read where a file goes: in a folder that can be made and written to."""
-    path = _path(text, lambda path: path.is_file() or not path.exists(), "must be the name of a file")
+    what = "must be the name of a file"
+    if text.endswith("/"):  # of a folder that is not there yet
+        raise argparse.ArgumentTypeError(f"{_shown(text)} {what}")
+    path = _path(text, lambda path: path.is_file() or not path.exists(), what)
     _check_writable(Path(path).parent, path)
     return path
 

@@ -19,6 +19,10 @@ def said_in(path: str) -> str | None:
     if suffix_of(path) == ".pt2":
         try:
             with zipfile.ZipFile(path) as archive:
+                if any(name.partition("/")[2].startswith("code/") for name in archive.namelist()):
+                    raise CheckpointError(
+                        f"{path} is TorchScript by another name, which is code and not run; export in another format"
+                    )
                 names = [name for name in archive.namelist() if name.endswith(f"extra/{KEY}")]
                 return archive.read(names[0]).decode("utf-8") if names else None
         except (zipfile.BadZipFile, UnicodeDecodeError, EOFError, NotImplementedError, RuntimeError, OSError) as error:

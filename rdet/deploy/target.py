@@ -7,6 +7,9 @@ from pathlib import Path
 from rdet.deploy.formats import SUFFIXES
 from rdet.errors import ConfigError
 
+# Endings of models of other kinds, which a file of ``rdet export`` would seem to be.
+_OTHERS = (".pt", ".pth", ".ckpt", ".bin", ".engine", ".plan", ".tflite", ".pb", ".mlpackage", ".safetensors")
+
 
 def target_of(out: Path, kind: str, source: str) -> Path:
     """Add a format's ending to a path where it is missing, and look at what would be written over.
@@ -17,10 +20,10 @@ def target_of(out: Path, kind: str, source: str) -> Path:
         source: The checkpoint.
 
     Raises:
-        ConfigError: It ends as another format does; or the checkpoint, a folder or a file of another kind is there.
+        ConfigError: It ends as another format or another kind of model does; or the checkpoint, a folder or a file of another kind is there.
     """
     suffix = SUFFIXES[kind]
-    if out.name.endswith(tuple(SUFFIXES.values())) and not out.name.endswith(suffix):
+    if out.name.lower().endswith((*SUFFIXES.values(), *_OTHERS)) and not out.name.endswith(suffix):
         raise ConfigError(f"{out} does not end in {suffix}, as files of {kind} do; give another --out or format")
     out = out if out.name.endswith(suffix) else out.with_name(out.name + suffix)
     weights = out.with_suffix(".bin")

@@ -207,7 +207,7 @@ def test_a_file_that_the_system_refuses_is_one_line(capsys, tmp_path):
         (args.score, {"0": 0.0, "0.3": 0.3, "1": 1.0}, ["nan", "inf", "-0.1", "1.01", "", "a"]),
         (args.existing, {"file": "file", "folder": "folder", "mmdet://x": "mmdet://x"}, ["pipe", "", " ", "\0"]),
         (args.file_to_read, {"file": "file", "not/there": "not/there"}, ["folder", "pipe", ""]),
-        (args.file_to_write, {"file": "file", "new/x.json": "new/x.json"}, ["folder", "pipe", "file/x", ""]),
+        (args.file_to_write, {"file": "file", "new/x.json": "new/x.json"}, ["folder", "new/", "pipe", "file/x", ""]),
         (args.file_ending_in(".html", ".htm"), {"new/x.HTML": "new/x.HTML"}, ["file/x.htm"]),
         (args.folder_to_write, {"folder": "folder", "new": "new"}, ["file", "pipe", "file/x", ""]),
         (args.path_of(args.folder_to_write), {"new": Path("new")}, ["file"]),

@@ -184,7 +184,9 @@ def test_a_file_of_another_name_is_told(files, tmp_path):
         archive.writestr("b/code/a.py", "")
     with pytest.raises(CheckpointError, match="b.pth is TorchScript, which rdet writes and does not run"):
         init_detector(None, tmp_path / "b.pth")
-    (tmp_path / "b.pth").write_bytes(b"no such file")
+    (tmp_path / "b.pth").rename(tmp_path / "c.pt2")
+    with pytest.raises(CheckpointError, match="c.pt2 is TorchScript by another name, which is code and not run"):
+        load_exported(tmp_path / "c.pt2")
     assert why_no_checkpoint(tmp_path / "b.pth") is None
 
 

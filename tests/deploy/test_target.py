@@ -26,11 +26,14 @@ def test_nothing_of_another_kind_is_written_over(tmp_path):
         ("model", "openvino", "model.bin is the checkpoint, which would be written over; give another --out"),
         ("c", "openvino", "c.bin, where the weights go, is there without c.xml, so that it may be of another kind"),
         ("e.pt2", "onnx", r"e.pt2 does not end in \.onnx, as files of onnx do"),
+        ("e.pt", "onnx", r"e.pt does not end in \.onnx"),
+        ("e.XML", "openvino", r"e.XML does not end in \.xml"),
     ):
         with pytest.raises(ConfigError, match=message):
             target_of(tmp_path / out, kind, weights)
     assert target_of(tmp_path / "d", "openvino", weights) == tmp_path / "d.xml"  # a pair, made before
     assert target_of(tmp_path / "c", "onnx", weights) == tmp_path / "c.onnx"
+    assert target_of(tmp_path / "v1.2", "onnx", weights) == tmp_path / "v1.2.onnx"
     with pytest.raises(ConfigError, match="c.bin, where the weights go"):
         export_detector(detector("RetinaNet"), tmp_path / "c", ExportOptions("openvino"))
     assert (tmp_path / "c.bin").read_text() == "precious"
