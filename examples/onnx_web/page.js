@@ -71,7 +71,8 @@ function draw() {
     context.fillStyle = "white";
     context.fillText(text, left + 2 * unit, top + 2 * unit);
   }
-  say(found.length ? `${shown.length} of ${found.length} objects` : "nothing was found in this image");
+  const best = found.length && found[0].score < least ? `; the best scores ${found[0].score.toFixed(3)}` : "";
+  say(found.length ? `${shown.length} of ${found.length} objects${best}` : "nothing was found in this image");
 }
 
 const loaded = load();

@@ -1,6 +1,7 @@
 """Detect objects for programs and browsers, over HTTP: rdet serve [CONFIG] MODEL"""
 
 import argparse
+import gc
 import sys
 from pathlib import Path
 
@@ -114,6 +115,7 @@ def main() -> None:
         )
         name = args.checkpoint if "://" in args.checkpoint else Path(args.checkpoint).name
         app = make_app(service, name, str(device), allowed_names(args.host, args.allow_host))
+        gc.freeze()  # what the imports made is looked through neither among requests nor at the end, which took seconds
         print(f"{address_of(listener)} detects {len(service.classes)} classes on {device}; Ctrl-C ends it", flush=True)
         run(app, listener)
         print("stopped; all requests were answered", file=sys.stderr)

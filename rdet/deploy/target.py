@@ -20,7 +20,8 @@ def target_of(out: Path, kind: str, source: str) -> Path:
         source: The checkpoint.
 
     Raises:
-        ConfigError: It ends as another format or another kind of model does; or the checkpoint, a folder or a file of another kind is there.
+        ConfigError: It ends as another format or another kind of model does; or the checkpoint, a folder or a file of
+            another kind is there.
     """
     suffix = SUFFIXES[kind]
     if out.name.lower().endswith((*SUFFIXES.values(), *_OTHERS)) and not out.name.endswith(suffix):

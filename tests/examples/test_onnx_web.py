@@ -90,14 +90,14 @@ def test_an_image_is_prepared_as_rdet_does_and_its_boxes_are_in_its_pixels(serve
         np.testing.assert_allclose(one["box"], np.array([8, 4, 40, 20]) / np.tile(scale, 2), rtol=1e-6)
         assert (one["label"], round(one["score"], 3)) == (1, 0.5)
         event = "document.getElementById('threshold').dispatchEvent(new Event('input'))"
-        assert browser.run(f"threshold.value = 0.51; {event}; {status}") == "0 of 1 objects"
+        assert browser.run(f"threshold.value = 0.51; {event}; {status}") == "0 of 1 objects; the best scores 0.500"
 
         cv2.imwrite(str(folder / "c.png"), cv2.resize(image, (3200, 100)))
         for name in ("a.png", "c.png"):  # the session runs one at a time
             browser.drop(folder / name)
         browser.wait_for("document.getElementById('canvas').width === 1600")
         assert browser.run("[bitmap.width, document.getElementById('canvas').height]") == [3200, 50]
-        assert browser.run(status) == "0 of 1 objects"
+        assert browser.run(status) == "0 of 1 objects; the best scores 0.500"
         assert browser.run(f"found = []; {event}; {status}") == "nothing was found in this image"
 
         (folder / "b.png").write_text("no image")

@@ -165,7 +165,9 @@ function update() {
   if (!shown) return;
   const all = shown.answer.detections;
   const some = chosen();
-  $("count").textContent = all.length ? `${some.length} of ${all.length} objects` : "nothing was found in this image";
+  const best = Math.max(...all.map((found) => found.score)); // where the threshold is above all
+  const seen = `${some.length} of ${all.length} objects${best < least ? `; the best scores ${best.toFixed(3)}` : ""}`;
+  $("count").textContent = all.length ? seen : "nothing was found in this image";
   $("lists").hidden = !all.length;
   for (const entry of $("classes").children) {
     const label = Number(entry.dataset.label);
