@@ -89,9 +89,11 @@ def main() -> None:
     parser.add_argument("--score-thr", type=float, default=0.3, help="smallest score (default: 0.3)")
     parser.add_argument("--draw", type=Path, metavar="FILE", help="write the image with its boxes there, too")
     args = parser.parse_args()
-    image = cv2.imread(str(args.image))
+    image = cv2.imread(str(args.image), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if image is None:
         sys.exit(f"{args.image} cannot be read as an image")
+    if image.dtype != np.uint8:
+        sys.exit(f"{args.image} has {8 * image.itemsize} bits a channel, which 8 would cut; say which values count")
     session = onnxruntime.InferenceSession(str(args.model), providers=["CPUExecutionProvider"])
     said = json.loads(session.get_modelmeta().custom_metadata_map.get("rdet.export", "{}"))
     if said.get("head") != "end2end" or said["channels"] != 3:

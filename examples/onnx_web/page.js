@@ -60,14 +60,20 @@ function draw() {
   context.font = `${12 * unit}px sans-serif`;
   context.textBaseline = "top";
   const shown = found.filter((one) => one.score >= least);
-  for (const { box, score, label } of [...shown].reverse()) {
+  const worst = [...shown].reverse(); // the best come last, on top
+  const hue = (label) => (label * 137.5) % 360;
+  for (const { box, label } of worst) {
     const [left, top, right, bottom] = box.map((side) => side * factor);
-    const hue = (label * 137.5) % 360;
-    context.strokeStyle = `hsl(${hue} 90% 45%)`;
-    context.fillStyle = `hsl(${hue} 90% 28%)`; // dark enough for white letters, yellow too
+    context.strokeStyle = `hsl(${hue(label)} 90% 45%)`;
     context.strokeRect(left, top, right - left, bottom - top);
+  }
+  for (const { box, score, label } of worst) { // after all lines, which would cross them
     const text = `${said.classes[label]} ${score.toFixed(2)}`;
-    context.fillRect(left, top, context.measureText(text).width + 4 * unit, 15 * unit);
+    const width = context.measureText(text).width + 4 * unit;
+    const left = Math.max(0, Math.min(box[0] * factor, canvas.width - width));
+    const top = Math.max(0, Math.min(box[1] * factor, canvas.height - 15 * unit));
+    context.fillStyle = `hsl(${hue(label)} 90% 28%)`; // dark enough for white letters, yellow too
+    context.fillRect(left, top, width, 15 * unit);
     context.fillStyle = "white";
     context.fillText(text, left + 2 * unit, top + 2 * unit);
   }

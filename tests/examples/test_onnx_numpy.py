@@ -50,6 +50,16 @@ def test_without_torch_and_rdet(file, tmp_path):
     assert cv2.imread(str(tmp_path / "b.png")).shape == image.shape
 
 
+def test_an_image_of_16_bits_is_refused_as_rdet_does(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLE))
+    import detect
+
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((5, 7), 40_000, np.uint16))
+    monkeypatch.setattr("sys.argv", ["detect.py", "none.onnx", str(tmp_path / "a.png")])
+    with pytest.raises(SystemExit, match=r"a\.png has 16 bits a channel, which 8 would cut; say which values count"):
+        detect.main()
+
+
 @pytest.mark.parametrize(
     "steps",
     [

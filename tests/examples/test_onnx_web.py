@@ -99,6 +99,11 @@ def test_an_image_is_prepared_as_rdet_does_and_its_boxes_are_in_its_pixels(serve
         assert browser.run("[bitmap.width, document.getElementById('canvas').height]") == [3200, 50]
         assert browser.run(status) == "0 of 1 objects; the best scores 0.500"
         assert browser.run(f"found = []; {event}; {status}") == "nothing was found in this image"
+        # The line of the better box, red, runs under the name of the other, on green.
+        boxes = "[{box: [100, 6, 700, 98], score: 0.9, label: 0}, {box: [500, 0, 900, 90], score: 0.8, label: 1}]"
+        pixel = "document.getElementById('canvas').getContext('2d').getImageData(252, 3, 1, 1).data"
+        red, green, *_ = browser.run(f"found = {boxes}; {event}; [...{pixel}]")
+        assert red < 50 < green
 
         (folder / "b.png").write_text("no image")
         browser.drop(folder / "b.png")
