@@ -3,14 +3,22 @@
 import re
 import sys
 
+import mmengine.config.config
 import pytest
 from mmengine.config import Config
+from yapf.yapflib.yapf_api import FormatCode
 
 from rdet import registry
 from rdet.config import load_config
 from rdet.errors import CheckpointError
 from rdet.interop.saved_config import saved_config
 from rdet.literal_config import literal_config
+
+
+@pytest.fixture(autouse=True)
+def _formatted(monkeypatch):
+    """Texts of configs are as mmengine writes them, which other tests do without."""
+    monkeypatch.setattr(mmengine.config.config, "FormatCode", FormatCode)
 
 
 def test_values_are_those_of_mmengine():
