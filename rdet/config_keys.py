@@ -107,7 +107,6 @@ class Paramwise(TypedDict, total=False):
     norm_decay_mult: NotNegative
     flat_decay_mult: NotNegative
     dwconv_decay_mult: NotNegative
-    dcn_offset_lr_mult: NotNegative
     bypass_duplicate: bool
 
 

@@ -29,6 +29,7 @@ from rdet.interop.onnx_file import OnnxFile
 from rdet.interop.rtmdet import from_rtmdet, is_rtmdet, to_rtmdet
 from rdet.interop.saved_config import saved_config
 from rdet.interop.source_config import source_config
+from rdet.interop.ssd import from_ssd, is_ssd, to_ssd
 from rdet.interop.torchvision import convert_fcos_state_dict, convert_retinanet_state_dict
 from rdet.interop.yolov3 import from_yolov3, is_yolov3, to_yolov3
 from rdet.interop.yolox import from_yolox, is_yolox, to_yolox
@@ -361,6 +362,8 @@ def _of_whole(weights: Mapping[str, Any]) -> Callable[[Mapping[str, Any], Mappin
         return from_yolox
     if is_yolov3(weights, "mmdet"):
         return from_yolov3
+    if is_ssd(weights, "mmdet"):
+        return from_ssd
     return from_rtmdet if is_rtmdet(weights, "mmdet") else None
 
 
@@ -368,6 +371,8 @@ def _to_mmdet_of_whole(weights: Mapping[str, Any]) -> Callable[[Mapping[str, Ten
     """Find what makes them MMDetection's, of rdet's detectors whose names are those of one network."""
     if is_rtmdet(weights, "rdet"):
         return to_rtmdet
+    if is_ssd(weights, "rdet"):
+        return to_ssd
     return to_yolov3 if is_yolov3(weights, "rdet") else None
 
 

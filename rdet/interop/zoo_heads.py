@@ -61,4 +61,8 @@ _OF_DDOD = {
         "ddod/ddod_r50_fpn_1x_coco/ddod_r50_fpn_1x_coco_20220523_223737-29b2fc67.pth",
     ),
 }
-OF_OTHER_HEADS = (_OF_GHM, _OF_PAA, _OF_DDOD, _OF_YOLOF)
+_OF_SSD = {
+    "ssd300_coco": (25.5, "ssd/ssd300_coco/ssd300_coco_20210803_015428-d231a06e.pth"),
+    "ssd512_coco": (29.5, "ssd/ssd512_coco/ssd512_coco_20210803_022849-0a47a1ca.pth"),
+}
+OF_OTHER_HEADS = (_OF_GHM, _OF_PAA, _OF_DDOD, _OF_YOLOF, _OF_SSD)

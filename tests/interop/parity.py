@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,15 @@ class Source:
 
     def shapes(self, model) -> dict[str, tuple[int, ...]]:
         """MMDetection's name -> shape of a detector of rdet."""
-        return {name: tuple(value.shape) for name, value in to_mmdetection(model.state_dict(), self.family).items()}
+        return {name: tuple(value.shape) for name, value in self.renamed(model.state_dict()).items()}
+
+    def renamed(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Give weights of rdet MMDetection's names."""
+        return to_mmdetection(state, self.family)
+
+    def losses(self, theirs: Mapping[str, float]) -> dict[str, float]:
+        """Give MMDetection's losses rdet's names."""
+        return renamed_losses(theirs, self.family)
 
     def _path(self, shapes: Mapping[str, Sequence[int]] | None) -> str:
         if self.family == "YOLOF":
@@ -147,14 +155,14 @@ def training_step(
     return {name: float(value.detach()) for name, value in losses.items()}
 
 
-def gradient_norms(model, family: str) -> dict[str, float]:
+def gradient_norms(model, rename: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]) -> dict[str, float]:
     """Norm of each parameter's gradient, summed in float64, under MMDetection's names."""
     gradients = {name: each.grad for name, each in model.named_parameters() if each.grad is not None}
     # All names are renamed together: some say which network it is. What has no gradient is not a number.
     missing = {
         name: torch.full_like(value, torch.nan, dtype=torch.double) for name, value in model.state_dict().items()
     }
-    renamed = to_mmdetection({**missing, **gradients}, family)
+    renamed = rename({**missing, **gradients})
     renamed.pop("bbox_head.integral.project", None)  # GFL's constant, which comes with the names
     return {name: float(each.double().norm()) for name, each in renamed.items() if not each.isnan().any()}
 
@@ -192,11 +200,16 @@ _LOSSES = {"loss_centerness": "loss_quality", "loss_iou": "loss_quality"}
 _LOSSES_OF_VFNET = {"loss_bbox": "loss_bbox_initial", "loss_bbox_rf": "loss_bbox"}
 
 
-def loss_errors(found: Mapping[str, float], expected: Mapping[str, float], family: str) -> dict[str, float]:
-    """Relative error of each of MMDetection's losses; the same number of losses must be there."""
+def renamed_losses(theirs: Mapping[str, float], family: str) -> dict[str, float]:
+    """Give MMDetection's losses rdet's names."""
     names = {**_LOSSES, **(_LOSSES_OF_VFNET if family == "VFNet" else {})}
-    found = {theirs: found[names.get(theirs, theirs)] for theirs in expected} if len(found) == len(expected) else {}
-    return relative_errors(found, expected)
+    return {names.get(name, name): value for name, value in theirs.items()}
+
+
+def loss_errors(found: Mapping[str, float], expected: Mapping[str, float], family: str) -> dict[str, float]:
+    """Relative error of each of MMDetection's losses, under rdet's names; the same losses must be there."""
+    expected = renamed_losses(expected, family)
+    return relative_errors(found if set(found) == set(expected) else {}, expected)
 
 
 def relative_errors(found: Mapping[str, float], expected: Mapping[str, float]) -> dict[str, float]:

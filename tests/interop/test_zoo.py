@@ -21,6 +21,7 @@ def test_how_many_of_each():
         "mmdet://tood": 5,
         "mmdet://paa": 7,
         "mmdet://ddod": 1,
+        "mmdet://ssd": 2,
         "mmdet://yolof": 1,
         "detectron2://retinanet": 3,
         "torchvision://retinanet": 2,
@@ -53,7 +54,7 @@ def test_an_entry_is_consistent(entry):
     if project == "mmdet":  # family, depth and width are in both names
         folder = entry.address.split("/")[-2]
         assert name.split("_")[0] == folder.split("_")[0]
-        size = re.search(r"(?:r|x)\d+|regnetx-[\d.]+[GM]F|(?:pvtv2-b|w)\d+|(?:yolox|yolov3|rtmdet)_\w+?_", name)
+        size = re.search(r"(?:r|x)\d+|regnetx-[\d.]+[GM]F|(?:pvtv2-b|w)\d+|(?:yolox|yolov3|rtmdet)_\w+?_|ssd\d+", name)
         assert size[0] in folder
         assert ("caffe" in name) == ("caffe" in folder or folder == "atss_r50_fpn_dyhead_for_reproduction_1x_coco")
         assert (entry.style == "caffe") == ("caffe" in name or name.startswith("yolof"))

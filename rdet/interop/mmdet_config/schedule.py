@@ -61,7 +61,7 @@ def convert_optimizer(entry: Entry) -> Cfg:
     entry.expect("constructor", "DefaultOptimWrapperConstructor", "rdet has mmengine's alone", (None,))
     if (parameters := entry.take("paramwise_cfg")) is not None:
         _check_custom_keys(entry, parameters)
-        cfg["paramwise_cfg"] = dict(parameters)
+        cfg["paramwise_cfg"] = _with_offsets(entry, dict(parameters))
     if (clip := entry.take("clip_grad")) is not None:
         cfg["clip_grad"] = dict(clip)
     if (counts := entry.take("accumulative_counts", 1)) != 1:
@@ -92,6 +92,17 @@ def _check_custom_keys(entry: Entry, parameters: Cfg) -> None:
                 "same",
                 f"paramwise_cfg.custom_keys.{key}",
             )
+
+
+def _with_offsets(entry: Entry, parameters: Cfg) -> Cfg:
+    """Write the learning rate of offsets by their names: mmengine knows mmcv's own deformable convolutions alone."""
+    factor = parameters.pop("dcn_offset_lr_mult", None)
+    if factor is None:
+        return parameters
+    if parameters.get("custom_keys"):
+        entry.refuse("is set beside custom_keys; write it as one of them", "paramwise_cfg.dcn_offset_lr_mult")
+    names = ("conv_offset.weight", "conv_offset.bias")
+    return parameters | {"custom_keys": {name: {"lr_mult": factor} for name in names}}
 
 
 def convert_schedulers(cfg: Entry) -> list[Cfg]:

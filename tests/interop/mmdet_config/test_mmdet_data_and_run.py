@@ -1,10 +1,11 @@
 """Data, pipelines, schedules and hooks of MMDetection's config files."""
 
 import pytest
+import torch
 from interop.mmdet_sources import FAMILIES
 from mmengine.registry import DefaultScope
 
-from rdet.registry import DATASETS, TRANSFORMS
+from rdet.registry import DATASETS, MODELS, TRANSFORMS
 
 
 def test_data_and_run(convert):
@@ -131,6 +132,18 @@ optim_wrapper = dict(_delete_=True, type="OptimWrapper", accumulative_counts=2, 
     assert [hook.ema_type for hook in cfg.custom_hooks] == ["ExpMomentumEMA"]
     assert cfg.optim_wrapper.accumulative_counts == 2
     assert cfg.optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mult == 0.1
+
+
+def test_the_learning_rate_of_offsets_goes_by_their_names(convert):
+    """Of mmengine's key, which knows mmcv's own convolutions alone, rdet's feel nothing."""
+    cfg = convert("DDOD", "optim_wrapper = dict(paramwise_cfg=dict(dcn_offset_lr_mult=0.1, bias_lr_mult=2.0))")
+    found = cfg.optim_wrapper.paramwise_cfg
+    assert found.pop("bias_lr_mult") == 2.0
+    assert found == {"custom_keys": {f"conv_offset.{end}": {"lr_mult": 0.1} for end in ("weight", "bias")}}
+    with torch.device("meta"):
+        model = MODELS.build(cfg.model, default_args={"num_classes": 5}, where="model")
+    groups = {name for key in found.custom_keys for name, _ in model.named_parameters() if key in name}
+    assert groups == {f"bbox_head.{t}_convs.0.conv.{key}" for t in ("cls", "reg") for key in found.custom_keys}
 
 
 def test_views_of_a_test(convert):

@@ -119,6 +119,10 @@ REFUSED = [
         "optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'bbox_head.retina_cls': dict(lr_mult=2.0)}))",
         "paramwise_cfg.custom_keys.bbox_head.retina_cls: rdet's weights may be called otherwise",
     ),
+    (
+        "optim_wrapper = dict(paramwise_cfg=dict(dcn_offset_lr_mult=0.1, custom_keys=dict(neck=dict(lr_mult=2.0))))",
+        "paramwise_cfg.dcn_offset_lr_mult is set beside custom_keys; write it as one of them",
+    ),
     ("param_scheduler = [dict(type='QuadraticWarmupLR')]", "param_scheduler.0: MMDetection's QuadraticWarmupLR has no"),
     ("custom_hooks = [dict(type='YOLOXModeSwitchHook')]", "custom_hooks.0: MMDetection's YOLOXModeSwitchHook has no"),
     ("train_cfg = dict(type='TeacherStudentValLoop')", "train_cfg: MMDetection's TeacherStudentValLoop has no"),

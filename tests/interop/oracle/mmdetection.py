@@ -1,6 +1,7 @@
 """A detector of MMDetection with made weights, and what it computes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -110,20 +111,45 @@ class Oracle:
         return data["inputs"].to(kind), data["data_samples"]
 
 
-def compute_in_float64() -> None:
-    """Make everything that is built and computed from here on float64. There is no way back in this process.
+class DoubleOracle(Oracle):
+    """A detector of MMDetection 3 that computes in float64, with weights drawn in float32."""
+
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+        self.model.double()
+
+    def training_step(self, *args: Any, **options: Any) -> dict[str, float]:
+        with computing_in_float64():
+            return super().training_step(*args, **options)
+
+    def detections(self, *args: Any, **options: Any) -> list[dict[str, Tensor]]:
+        with computing_in_float64():
+            return super().detections(*args, **options)
+
+
+@contextmanager
+def computing_in_float64() -> Iterator[None]:
+    """Let everything that is computed in here be float64, whatever asks for float32.
 
     Small constants such as the eps of a mean stay those of float32.
     """
     from mmdet.models.task_modules.prior_generators import AnchorGenerator, MlvlPointGenerator
 
+    generators = (AnchorGenerator, MlvlPointGenerator)
+    methods = [getattr(each, name) for each in generators for name in ("grid_priors", "single_level_grid_priors")]
+    defaults = [method.__defaults__ for method in methods]
+    kind, name_of_kind, cast = torch.get_default_dtype(), torch.float, torch.Tensor.float
     torch.set_default_dtype(torch.float64)
-    torch.Tensor.float = torch.Tensor.double
-    torch.float = torch.float64
-    for generator in (AnchorGenerator, MlvlPointGenerator):
-        for name in ("grid_priors", "single_level_grid_priors"):
-            method = getattr(generator, name)
-            method.__defaults__ = tuple(torch.float64 if d is torch.float32 else d for d in method.__defaults__)
+    torch.Tensor.float, torch.float = torch.Tensor.double, torch.float64
+    for method in methods:
+        method.__defaults__ = tuple(torch.float64 if d is torch.float32 else d for d in method.__defaults__)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(kind)
+        torch.Tensor.float, torch.float = cast, name_of_kind
+        for method, of_method in zip(methods, defaults, strict=True):
+            method.__defaults__ = of_method
 
 
 def _without_pretrained(cfg: Any) -> Any:

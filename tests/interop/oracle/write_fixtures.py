@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 import torch
-from made_weights import made_images, made_weights
+from made_weights import made_images
 from parity import names_of
 
-from oracle.mmdetection import Oracle, compute_in_float64
+from oracle.mmdetection import DoubleOracle, Oracle
 
 FOLDER = Path(__file__).resolve().parents[1] / "fixtures"
 SOURCE = "MMDetection 3.3.0, mmcv-lite 2.1.0, torchvision's operators in place of mmcv's; input as torchvision's, RGB"
@@ -63,11 +63,8 @@ def main(names: list[str]) -> None:
                 for each in found
             ],
         }
-    weights = {config: made_weights(Oracle(config).shapes) for config, _ in cases.values()}
-    compute_in_float64()
     for file, (config, epoch) in cases.items():
-        oracle = Oracle(config)
-        oracle.model.load_state_dict(weights[config], strict=False)  # drawn in float32
+        oracle = DoubleOracle(config)
         losses = oracle.training_step(images, epoch)
         if file in IN_FLOAT64:
             fixtures[file]["losses"] = losses
