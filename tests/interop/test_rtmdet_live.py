@@ -13,7 +13,8 @@ pytest.importorskip("mmdet", reason="MMDetection is not installed")
 
 from oracle.mmdetection import Oracle
 
-SIZES = ("tiny", "s", "m", "l", "x")
+EXPONENTIALS = {"model.bbox_head.exp_on_reg": True}  # as distances, which sizes above s have
+SIZES = {"tiny": {}, "s": {}, "tiny, exponentials": EXPONENTIALS}
 OURS = {"model.backbone.weights": None, "model.postprocess.score_thr": 0.01}
 
 
