@@ -21,7 +21,9 @@ OURS = {"model.backbone.weights": None, "model.postprocess.score_thr": 0.01}
 @pytest.fixture(scope="module", params=SIZES)
 def pair(request):
     batch_norm = {f"model.{slot}.norm_cfg.type": "BN" for slot in ("backbone", "neck", "bbox_head")}
-    oracle = Oracle(f"rtmdet/rtmdet_{request.param}_8xb32-300e_coco", {**batch_norm, "model.test_cfg.score_thr": 0.01})
+    size, options = request.param.partition(",")[0], SIZES[request.param]
+    overrides = {**batch_norm, **options, "model.test_cfg.score_thr": 0.01}
+    oracle = Oracle(f"rtmdet/rtmdet_{size}_8xb32-300e_coco", overrides)
     draw_weights(oracle.model)
     with torch.no_grad():
         for cls, reg in zip(oracle.model.bbox_head.rtm_cls, oracle.model.bbox_head.rtm_reg, strict=True):
@@ -30,7 +32,7 @@ def pair(request):
     oracle.training_step(images_of(BATCHES["three images"], seed=10))
     state = weights_of(oracle.model)
     converted = from_rtmdet({}, state, "")
-    cfg = load_config(ROOT / f"configs/rtmdet/rtmdet_{request.param}_640_coco.py", {**INPUT, **OURS})
+    cfg = load_config(ROOT / f"configs/rtmdet/rtmdet_{size}_640_coco.py", {**INPUT, **OURS, **options})
     assert converted.cfg.model.neck == cfg.model.neck
     model = build_detector(cfg, tuple(map(str, range(80))))
     model.load_state_dict(converted.weights)
