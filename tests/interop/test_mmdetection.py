@@ -106,6 +106,6 @@ def test_other_detectors_are_one_error():
 
 def test_a_family_that_does_not_exist():
     with pytest.raises(
-        UnknownNameError, match=r"^no family is called 'atss'\. Did you mean 'ATSS'.* Valid: ATSS, FCOS"
+        UnknownNameError, match=r"^no family is called 'atss'\. Did you mean 'ATSS'.* Valid: ATSS, DDOD, FCOS"
     ):
         to_mmdetection({}, "atss")
