@@ -2,17 +2,18 @@
 
 On a GPU, torchvision's ``deform_conv2d`` and torch's ``grid_sample`` add gradients in any order; with
 ``--deterministic`` torch refuses them. Here they are added up in one order, so that a run repeats to the same bits. And
-few runtimes know a deformable convolution, so that an exported file has none. What is here takes more memory and time,
-and is used for these two alone.
+few runtimes know a deformable convolution, so that an exported file has a ``grid_sample`` and a product instead. What
+is here takes more memory and time, and is used for these two alone.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
 def by_plain_operators(maps: Tensor) -> bool:
     """Tell whether ``maps`` must be sampled here: for gradients in one order, or in an export."""
-    if torch.compiler.is_exporting() or torch.jit.is_tracing():  # type: ignore[attr-defined]  # torch.jit does have it
+    if _is_exported():
         return True
     return torch.are_deterministic_algorithms_enabled() and maps.device.type != "cpu"
 
@@ -25,9 +26,12 @@ def bilinear(maps: Tensor, y: Tensor, x: Tensor) -> Tensor:
         y, x: (N, M), places in cells.
 
     Returns:
-        (N, M, C).
+        (N, C, M).
     """
     number, channels, height, width = maps.shape
+    if _is_exported():  # one operator, which ONNX has since opset 16
+        grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
+        return F.grid_sample(maps, grid[:, None], align_corners=False)[:, :, 0]
     rows = maps.permute(0, 2, 3, 1).reshape(-1, channels)  # (N * H * W, C)
     first = torch.arange(number, device=maps.device)[:, None] * (height * width)
     top, left = y.floor(), x.floor()
@@ -38,7 +42,7 @@ def bilinear(maps: Tensor, y: Tensor, x: Tensor) -> Tensor:
             index = first + torch.where(inside, row * width + column, 0).long()
             share = torch.where(inside, row_share * column_share, 0)
             sampled = sampled + share[..., None] * rows[index]  # the gradient of an index is added up in order
-    return sampled
+    return sampled.transpose(1, 2)
 
 
 def deformed_convolution(
@@ -75,10 +79,12 @@ def deformed_convolution(
     x = x + point % columns * dilation[1] - left + column * stride[1]
     sampled = bilinear(maps.reshape(number * parts, -1, *size), y.flatten(1), x.flatten(1))
     if mask is not None:
-        sampled = sampled * mask.reshape(number * parts, -1)[..., None]
-    sampled = sampled.reshape(number, parts, points, height * width, -1).permute(0, 3, 1, 4, 2)
+        sampled = sampled * mask.reshape(number * parts, 1, -1)
     groups = channels // weight.shape[1]
-    of_groups = sampled.reshape(number, height * width, groups, -1).transpose(1, 2)  # (N, groups, H' * W', ...)
-    kernel = weight.flatten(1).unflatten(0, (groups, -1)).transpose(1, 2)  # (groups, C / groups * kh * kw, D / groups)
-    found: Tensor = (of_groups @ kernel).transpose(2, 3)
-    return found.reshape(number, -1, height, width)
+    of_groups = sampled.reshape(number, groups, -1, height * width)  # (N, groups, C / groups * kh * kw, H' * W')
+    kernel = weight.reshape(groups, weight.shape[0] // groups, -1)  # (groups, D / groups, C / groups * kh * kw)
+    return (kernel @ of_groups).reshape(number, -1, height, width)
+
+
+def _is_exported() -> bool:
+    return torch.compiler.is_exporting() or torch.jit.is_tracing()  # type: ignore[attr-defined]  # it does have it
