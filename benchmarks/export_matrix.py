@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import faulthandler
 import io
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -32,8 +33,9 @@ from rdet.deploy.command import FileCheck, generated, packed
 from rdet.deploy.evaluate import test_data
 from rdet.deploy.export import ExportOptions, export_detector
 from rdet.deploy.tensor_detector import HEADS, TensorDetector
-from rdet.errors import RdetError
+from rdet.errors import Interrupted, RdetError
 from rdet.messages import in_one_line
+from rdet.signals import signals_call
 
 MANY = {"score_thr": 0.0, "iou_threshold": 0.9, "max_per_img": 1000}
 
@@ -214,12 +216,18 @@ def main() -> None:
     parser.add_argument("--many", action="store_true")
     parser.add_argument("--cfg-options", nargs="+", default=[])
     args = parser.parse_args()
-    faulthandler.enable()  # a runtime's fault says where
+    if not faulthandler.is_enabled():
+        faulthandler.enable()  # a runtime's fault says where
     rows: list[dict[str, Any]] = []
-    for name, trained, make in detectors(args):
-        for row in rows_of(name, trained, make, args):
-            rows.append(row)
-            report(args.out, rows)
+    try:
+        with signals_call():  # of timeout, too, which says nothing itself
+            for name, trained, make in detectors(args):
+                for row in rows_of(name, trained, make, args):
+                    rows.append(row)
+                    report(args.out, rows)
+    except Interrupted as end:
+        print(f"\n{end}; rows: {len(rows)}")
+        sys.exit(end.code)
     print(f"\nThe worst of each\n\n{summary(rows)}")
 
 
