@@ -94,7 +94,10 @@ class Architecture:
             options["model.bbox_head.norm_cfg"] = norm
         if self.stacked_convs != {"VFNet": 3, "TOOD": 6, "YOLOF": 2}.get(self.family, 4):
             options["model.bbox_head.stacked_convs"] = self.stacked_convs
-        if self.deformable_convs and self.family != "DDOD":  # which always has one
+        if self.family == "DDOD":
+            if not self.deformable_convs:  # MMDetection's `use_dcn=False`
+                options["model.bbox_head.type"] = "ATSSHead"
+        elif self.deformable_convs:
             key = "num_dcn" if self.family == "TOOD" else "dcn_on_last_conv"
             options[f"model.bbox_head.{key}"] = self.deformable_convs if self.family == "TOOD" else True
         if self.feat_channels != (512 if self.family == "YOLOF" else 256):

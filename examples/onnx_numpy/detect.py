@@ -93,7 +93,7 @@ def main() -> None:
     if image is None:
         sys.exit(f"{args.image} cannot be read as an image")
     if image.dtype != np.uint8:
-        sys.exit(f"{args.image} has {8 * image.itemsize} bits a channel, which 8 would cut; say which values count")
+        sys.exit(f"{args.image} has {8 * image.itemsize} bits a channel; make it 8, of the range of values that counts")
     session = onnxruntime.InferenceSession(str(args.model), providers=["CPUExecutionProvider"])
     said = json.loads(session.get_modelmeta().custom_metadata_map.get("rdet.export", "{}"))
     if said.get("head") != "end2end" or said["channels"] != 3:

@@ -54,7 +54,7 @@ def export_and_compare(model: OneStageDetector, args: argparse.Namespace) -> Non
     check = None if args.no_compare else FileCheck(model, args, out)
     limit = Limit(check.lost, args.max_drop, print) if check and args.val and args.dtype == "int8" else None
     # torch's exporter says nothing, and takes its time for each operator of each level.
-    print("exporting: a minute, or several for many deformable convolutions, as in DyHead", flush=True)
+    print("exporting; this may take a minute, and several with many deformable convolutions, as in DyHead", flush=True)
     written = export_detector(model, out, options, check, limit)
     print(f"{written}: {args.format}, --head {args.head}, {_free(args)}")
     if args.no_compare:

@@ -2,6 +2,7 @@
 
 import re
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from rdet.deploy.metadata import KEY
@@ -15,7 +16,12 @@ def suffix_of(path: object) -> str:
 
 
 def said_in(path: str) -> str | None:
-    """Return what a file says of itself, without its runtime."""
+    """Return what a file says of itself, without its runtime; None: nothing.
+
+    Raises:
+        CheckpointError: It is damaged, or not of the format that its name ends in.
+        MissingFileError: There is none.
+    """
     if suffix_of(path) == ".pt2":
         try:
             with zipfile.ZipFile(path) as archive:
@@ -58,7 +64,7 @@ def onnx_metadata(content: bytes, path: str) -> str | None:
     return None
 
 
-def _fields(message: memoryview):
+def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | None]]:
     """Yield number and content of each field of a message in the format of protocol buffers; None for numbers."""
     place = 0
 

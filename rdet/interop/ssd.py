@@ -34,7 +34,22 @@ _TO_MMDET = [
     (r"(backbone\.features\.\d+\..+|neck\.l2_norm\.weight)", r"\1"),
 ]
 _SIDES = {6: 300, 7: 512}  # levels -> side of the images
-_SMALLEST = {300: 0.15, 512: 0.1}  # side -> MMDetection's `basesize_ratio_range[0]` for COCO
+# Side -> what MMDetection's `SSDAnchorGenerator` is told for COCO.
+_ANCHORS: dict[int, dict[str, Any]] = {
+    300: {
+        "input_size": 300,
+        "basesize_ratio_range": [0.15, 0.9],
+        "strides": [8, 16, 32, 64, 100, 300],
+        "ratios": [[2], [2, 3], [2, 3], [2, 3], [2], [2]],
+    },
+    512: {
+        "input_size": 512,
+        "basesize_ratio_range": [0.1, 0.9],
+        "strides": [8, 16, 32, 64, 128, 256, 512],
+        "ratios": [[2], [2, 3], [2, 3], [2, 3], [2, 3], [2], [2]],
+    },
+}
+_TARGET_STDS = [0.1, 0.1, 0.2, 0.2]
 _UNKNOWN = "it is no SSD300 or SSD512 with VGG-16; others are not known"
 
 
@@ -66,7 +81,7 @@ def from_ssd(content: Mapping[str, Any], weights: Mapping[str, Tensor], path: st
     side = _SIDES[levels]
     source = source_config(meta_in(content), path)
     model = source.get("model") or {}
-    _check_anchors((model.get("bbox_head") or {}).get("anchor_generator") or {}, side)
+    _check_boxes(model.get("bbox_head") or {}, side)
     options = {"model.backbone.weights": None, **input_options(input_of(source) or {})}
     options |= postprocess_options(model.get("test_cfg") or source.get("test_cfg") or {})
     cfg = config_of_repository(f"configs/ssd/ssd{side}_vgg16_coco_mmdet.py", options)
@@ -99,11 +114,19 @@ def _replaced(name: str, patterns: list[tuple[str, str]]) -> str | None:
     return None
 
 
-def _check_anchors(generator: Mapping[str, Any], side: int) -> None:
-    """Raise CheckpointError if a source's config says other default boxes than those for COCO."""
-    smallest = (generator.get("basesize_ratio_range") or [_SMALLEST[side]])[0]
-    size = generator.get("input_size", side)
-    if generator.get("min_sizes") or smallest != _SMALLEST[side] or size != side:
+def _check_boxes(head: Mapping[str, Any], side: int) -> None:
+    """Raise CheckpointError if a source's head has other default boxes, or deltas, than those for COCO."""
+    generator = head.get("anchor_generator") or {}
+    others = [key for key, usual in _ANCHORS[side].items() if _lists(generator.get(key, usual)) != usual]
+    others += [key for key in ("min_sizes", "max_sizes") if generator.get(key)]
+    if others:
         raise CheckpointError(
-            f"its anchor_generator makes other default boxes than those of SSD{side} for COCO, which are not known"
+            f"its anchor_generator makes other default boxes than those of SSD{side} for COCO ({', '.join(others)}), "
+            "which are not known"
         )
+    if _lists((head.get("bbox_coder") or {}).get("target_stds", _TARGET_STDS)) != _TARGET_STDS:
+        raise CheckpointError(f"its bbox_coder has other target_stds than {_TARGET_STDS}, which are not known")
+
+
+def _lists(value: Any) -> Any:
+    return [_lists(item) for item in value] if isinstance(value, list | tuple) else value

@@ -2,8 +2,9 @@
 
 On a GPU, torchvision's ``deform_conv2d`` and torch's ``grid_sample`` add gradients in any order; with
 ``--deterministic`` torch refuses them. Here they are added up in one order, so that a run repeats to the same bits. And
-few runtimes know a deformable convolution, so that an exported file has a ``grid_sample`` and a product instead. What
-is here takes more memory and time, and is used for these two alone.
+few runtimes know a deformable convolution, so that an exported file has a ``grid_sample`` and a product instead. Both
+take more memory and time than torchvision's operator, and are used for these two alone: ``--deterministic`` on a GPU,
+and exports.
 """
 
 import torch

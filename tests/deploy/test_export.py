@@ -52,8 +52,8 @@ def one_model(monkeypatch):
 
 
 # Sides that are free take the exporter three times as long; one class is what a family without it could drop.
-FREE, ONE_CLASS = ("RetinaNet",), ("GFL",)
-DEFORMABLE = {"VFNet": 4, "TOOD": 2, "TOOD of MMDetection": 2}  # of all levels
+FREE, ONE_CLASS = ("RetinaNet", "ATSS"), ("GFL",)
+DEFORMABLE = {"DDOD": 4, "VFNet": 4, "TOOD": 2, "TOOD of MMDetection": 2}  # of all levels
 
 
 @pytest.mark.parametrize("family", [family for family in FAMILIES if family != "FCOS 2019"])  # which is below

@@ -39,6 +39,7 @@ WEIGHTED = [
     "model.cls_mass.type=IoUQuality",
     "model.loss_quality.type=BinaryCrossEntropyLoss",
     "model.quality.type=Centerness",
+    "model.level_weight.type=RareLevelWeight",
 ]
 
 

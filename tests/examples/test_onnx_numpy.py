@@ -56,7 +56,7 @@ def test_an_image_of_16_bits_is_refused_as_rdet_does(tmp_path, monkeypatch):
 
     cv2.imwrite(str(tmp_path / "a.png"), np.full((5, 7), 40_000, np.uint16))
     monkeypatch.setattr("sys.argv", ["detect.py", "none.onnx", str(tmp_path / "a.png")])
-    with pytest.raises(SystemExit, match=r"a\.png has 16 bits a channel, which 8 would cut; say which values count"):
+    with pytest.raises(SystemExit, match=r"a\.png has 16 bits a channel; make it 8, of the range"):
         detect.main()
 
 

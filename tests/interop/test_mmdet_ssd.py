@@ -63,8 +63,21 @@ def test_what_its_config_says(states):
     assert cfg.data_preprocessor.mean == [1, 2, 3]
     found = cfg.postprocess
     assert (found.score_thr, found.topk_per_level, found.iou_threshold, found.max_per_img) == (0.1, 500, 0.4, 50)
-    with pytest.raises(CheckpointError, match=r"other default boxes than those of SSD300 for COCO"):
-        from_ssd({"meta": {"cfg": CONFIG.format(smallest=0.2)}}, theirs, "a.pth")
+    of_coco = "input_size=300, basesize_ratio_range=(0.15, 0.9)"
+    for other, key in {
+        "basesize_ratio_range=(0.2, 0.9)": "basesize_ratio_range",
+        "basesize_ratio_range=(0.15, 0.8)": "basesize_ratio_range",
+        "strides=[8, 16, 32, 64, 128, 256]": "strides",
+        "ratios=[[2], [2, 3], [2, 3], [2, 3], [3], [2]]": "ratios",
+        "min_sizes=[30]": "min_sizes",
+    }.items():
+        cfg = CONFIG.format(smallest=0.15).replace(of_coco, other)
+        with pytest.raises(CheckpointError, match=rf"other default boxes than those of SSD300 for COCO \({key}\)"):
+            from_ssd({"meta": {"cfg": cfg}}, theirs, "a.pth")
+    coder = "bbox_head=dict(bbox_coder=dict(target_stds=[1.0, 1.0, 1.0, 1.0]), "
+    cfg = CONFIG.format(smallest=0.15).replace("bbox_head=dict(", coder)
+    with pytest.raises(CheckpointError, match=r"other target_stds than \[0\.1, 0\.1, 0\.2, 0\.2\]"):
+        from_ssd({"meta": {"cfg": cfg}}, theirs, "a.pth")
 
 
 def test_others_are_refused(states):

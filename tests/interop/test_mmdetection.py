@@ -8,6 +8,8 @@ from mmdet_states import FAMILIES, shapes, weights
 
 from rdet.errors import CheckpointError, UnknownNameError
 from rdet.interop.mmdetection import from_mmdetection, to_mmdetection
+from rdet.interop.model_config import mmdetection_config
+from rdet.registry import MODELS
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -25,6 +27,16 @@ def test_there_and_back_is_the_identity(family, depth):
     turned = {name for name in converted if "conv_offset.2" in name}
     unchanged = {value.data_ptr() for name, value in converted.items() if name not in turned}
     assert unchanged <= {value.data_ptr() for value in state.values()}
+
+
+def test_ddod_without_deformable_convolutions_has_the_head_of_atss():
+    state = weights({name: shape for name, shape in shapes("DDOD", 18).items() if "conv_offset" not in name})
+    converted, architecture = from_mmdetection(state)
+    cfg = mmdetection_config(architecture, {}, "pytorch")
+    with torch.device("meta"):
+        model = MODELS.build(cfg.model, default_args={"num_classes": 80}, where="model")
+    assert {name for name in model.state_dict() if "num_batches" not in name} <= set(converted)
+    assert model.bbox_head.__class__.__name__ == "ATSSHead"
 
 
 @pytest.mark.parametrize(

@@ -255,7 +255,7 @@ def test_no_tensor_of_a_step_waits_for_the_garbage_collector(head, assigner, mod
     """What refers to itself keeps the maps of a step, on a GPU too, until Python looks for cycles."""
     model = build(head, assigner).train(mode == "loss")
     inputs = torch.randn(1, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
-    gc.freeze()  # what there was before is not looked at
+    gc.freeze()  # what there was before is not looked at; looking takes longer than the step
     gc.disable()
     try:
         result = model(inputs, [copy.deepcopy(CASES["one box"][0])], mode=mode)
@@ -269,4 +269,5 @@ def test_no_tensor_of_a_step_waits_for_the_garbage_collector(head, assigner, mod
         gc.set_debug(0)
         gc.garbage.clear()
         gc.enable()
+        gc.unfreeze()
     assert not found

@@ -25,7 +25,7 @@ class AlignedATSSAssigner(ATSSRule):
         **options: Of :class:`~rdet.models.assigners.atss_rule.ATSSRule`.
     """
 
-    most_positives = ATSSRule.most_positives
+    most_positives = ATSSRule.most_positives  # of this `assign`, too; a changed one has none by itself
 
     def __init__(self, alpha: Fraction = 0.8, **options: Any):
         super().__init__(**options)

@@ -37,7 +37,7 @@ class DynamicSoftLabelAssigner(DynamicCountAssigner):
         **options: Of :class:`~rdet.models.assigners.base.Assigner`.
     """
 
-    most_positives = DynamicCountAssigner.most_positives
+    most_positives = DynamicCountAssigner.most_positives  # of this `assign`, too; a changed one has none by itself
 
     def __init__(
         self,

@@ -18,8 +18,9 @@ class SeparateAssigner(nn.Module, Assigner):
     """Two rules: the positives of ``classes`` are those of the classes, the positives of ``boxes`` those of the boxes.
 
     What is good to learn a class from need not be what is good to learn a box from (DDOD, Chen et al., ACM MM 2021).
-    The quality is that of the positives of the boxes. Which priors take no part, the rule of the classes says. It is a
-    module, as the two may be.
+    ``loss_quality`` and the losses of boxes are of the positives of ``boxes``; ``loss_cls`` and ``loss_obj``, with
+    their quality, of those of ``classes``. Which priors take no part, the rule of the classes says. It is a module, as
+    the two may be.
 
     Args:
         classes, boxes: The two assigners.

@@ -40,7 +40,7 @@ class SimOTAAssigner(DynamicCountAssigner):
         **options: Of :class:`~rdet.models.assigners.base.Assigner`.
     """
 
-    most_positives = DynamicCountAssigner.most_positives
+    most_positives = DynamicCountAssigner.most_positives  # of this `assign`, too; a changed one has none by itself
 
     def __init__(
         self,

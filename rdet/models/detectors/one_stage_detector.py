@@ -36,8 +36,8 @@ class OneStageDetector(BaseDetector):
     """Dense detector: backbone, neck and head predict classes and boxes at every prior.
 
     With the default parts it is RetinaNet (Lin et al., "Focal Loss for Dense Object Detection",
-    ICCV 2017); with others FCOS, ATSS, GFL, VFNet, TOOD, NanoDet, YOLOv2, YOLOv3, YOLOX, RTMDet or YOLOF. An assigner
-    is given a :class:`~rdet.structures.match_batch.MatchBatch`, a loss of the classes
+    ICCV 2017); with others FCOS, ATSS, GFL, VFNet, TOOD, NanoDet, SSD, YOLOv2, YOLOv3, YOLOX, RTMDet, PAA, DDOD or
+    YOLOF. An assigner is given a :class:`~rdet.structures.match_batch.MatchBatch`, a loss of the classes
     :class:`~rdet.structures.all_priors.AllPriors`, and all other losses, qualities and weights
     :class:`~rdet.structures.positives.Positives`: these hold all that a part may read.
 
