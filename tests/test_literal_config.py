@@ -119,7 +119,7 @@ optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.1), clip_grad=dict(type="no
         ("TimmBackbone", "model_name='local-dir:/a'", "", "is 'local-dir:/a', an address"),
         ("TimmBackbone", "model_name='resnet18.hf-hub:a/b'", "", "is 'resnet18.hf-hub:a/b', an address"),
         ("ResNet", "depth=18", "tta_pipeline = [dict(model_name='hf-hub:a/b')]", "tta_pipeline.0.model_name is"),
-        ("ResNeet", "depth=18", "", "no model part is called 'ResNeet'. Did you mean 'ResNet'"),
+        ("ResNeet", "depth=18", "", "no model part is called 'ResNeet'."),
     ],
 )
 def test_saved_config_cannot_run_what_it_names(backbone, options, more, message, tmp_path, monkeypatch):
