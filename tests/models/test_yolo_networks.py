@@ -43,8 +43,8 @@ def test_the_darknets(network, convs, parameters):
 @pytest.mark.parametrize("sizes", [((16, 32), (8, 16), (4, 8)), ((13, 9), (7, 5), (4, 3)), ((1, 1),) * 3])
 def test_a_level_sees_its_own_map_and_those_above(sizes):
     torch.manual_seed(0)
-    neck = YOLOv3Neck([4, 6, 8], [8, 16, 32], [3, 5, 7]).eval()
-    maps = [randn(2, c, *size) for c, size in zip((4, 6, 8), sizes, strict=True)]
+    neck = YOLOv3Neck([4, 6, 8], [8, 16, 32], [3, 5, 7]).eval().double()  # what comes from far above is tiny
+    maps = [randn(2, c, *size, dtype=torch.float64) for c, size in zip((4, 6, 8), sizes, strict=True)]
     before = neck(maps)
     assert [tuple(x.shape) for x in before] == [(2, c, *size) for c, size in zip((3, 5, 7), sizes, strict=True)]
     assert (neck.out_channels, neck.strides) == ([3, 5, 7], [8, 16, 32])

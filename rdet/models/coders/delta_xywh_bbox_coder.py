@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from rdet.models.coders.base import BBoxCoder
+from rdet.models.numbers import divided, plus, times
 from rdet.registry import MODELS
 from rdet.schema import Positive
 
@@ -53,12 +54,12 @@ class DeltaXYWHBBoxCoder(BBoxCoder):
         prior_center, prior_size = _center_and_size(priors)
         center, size = _center_and_size(boxes)
         deltas = torch.cat([(center - prior_center) / prior_size, torch.log(size / prior_size)], dim=-1)
-        return (deltas - _numbers(self.means, deltas)) / _numbers(self.stds, deltas)
+        return divided(plus(deltas, [-mean for mean in self.means]), self.stds)
 
     def decode(self, priors: Tensor, deltas: Tensor) -> Tensor:
         """Decode deltas (..., 4) relative to priors (..., 4): (..., 4) boxes, xyxy."""
         prior_center, prior_size = _center_and_size(priors)
-        deltas = deltas * _numbers(self.stds, deltas) + _numbers(self.means, deltas)
+        deltas = plus(times(deltas, self.stds), self.means)
         shift = deltas[..., :2] * prior_size
         center = prior_center + (shift if self.max_shift is None else shift.clamp(-self.max_shift, self.max_shift))
         size = prior_size * torch.exp(deltas[..., 2:].clamp(self.min_log_ratio, self.max_log_ratio))
@@ -68,8 +69,3 @@ class DeltaXYWHBBoxCoder(BBoxCoder):
 def _center_and_size(boxes: Tensor) -> tuple[Tensor, Tensor]:
     size = boxes[..., 2:] - boxes[..., :2]
     return boxes[..., :2] + size / 2, size
-
-
-def _numbers(values: tuple[float, ...], like: Tensor) -> Tensor:
-    """Make a tensor as ``like.new_tensor`` does, without waiting for the device."""
-    return torch.tensor(values, dtype=like.dtype).to(like.device, non_blocking=True)

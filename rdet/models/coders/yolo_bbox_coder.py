@@ -7,6 +7,7 @@ from torch import Tensor
 
 from rdet.errors import ConfigError
 from rdet.models.coders.base import BBoxCoder
+from rdet.models.numbers import numbers_like
 from rdet.registry import MODELS
 from rdet.schema import Count, Positive
 
@@ -74,15 +75,10 @@ class YOLOBBoxCoder(BBoxCoder):
         """Tell the width of a prior's cell by its size, (..., 2) -> (..., 1) pixels; by the nearest: corners round."""
         if len(set(self._strides)) == 1:
             return float(self._strides[0])
-        sizes = _numbers(self._sizes, prior_size)  # (S, 2)
+        sizes = numbers_like(self._sizes, prior_size)  # (S, 2)
         nearest = (prior_size[..., None, :] - sizes).abs().sum(dim=-1).argmin(dim=-1)
-        return _numbers(self._strides, prior_size)[nearest][..., None]
+        return numbers_like([self._strides], prior_size)[0, nearest][..., None]
 
 
 def _center_and_size(boxes: Tensor) -> tuple[Tensor, Tensor]:
     return (boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]
-
-
-def _numbers(values: list[int] | list[tuple[float, float]], like: Tensor) -> Tensor:
-    """Make a tensor as ``like.new_tensor`` does, without waiting for the device."""
-    return torch.tensor(values, dtype=like.dtype).to(like.device, non_blocking=True)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from rdet.models.dense_heads.tood_head import TOODHead
+from rdet.models.numbers import times
 from rdet.registry import MODELS
 from rdet.schema import Positive
 
@@ -45,8 +46,7 @@ class TOODAnchorHead(TOODHead):
         self.target_stds = tuple(target_stds)
 
     def distance(self, x: Tensor, level: int) -> Tensor:
-        stds = torch.tensor(self.target_stds, dtype=x.dtype).to(x.device, non_blocking=True)  # `new_tensor` would wait
-        deltas = self.scales[level](x) * stds.view(4, 1, 1)
+        deltas = times(self.scales[level](x), self.target_stds, dim=1)
         center = deltas[:, :2] * self.base_size
         half = deltas[:, 2:].clamp(-_MAX_LOG_RATIO, _MAX_LOG_RATIO).exp() * (self.base_size / 2)
         return torch.cat([half - center, half + center], dim=1)
