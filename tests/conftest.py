@@ -9,6 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = (
+        "1"  # before Triton is imported: its kernels then run in Python, on tensors of the CPU
+    )
+
 from forked import Forked
 from tiny_run import ROOT, write_tiny_run
 

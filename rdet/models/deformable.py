@@ -6,6 +6,7 @@ from torchvision.ops import deform_conv2d
 
 from rdet.models import sampling
 from rdet.models.autocast import no_autocast
+from rdet.models.recording import is_recording
 
 
 def deformed(
@@ -30,6 +31,8 @@ def deformed(
         if sampling.by_plain_operators(x):
             found = sampling.deformed_convolution(x, offset, weight, mask, stride, padding, dilation)
             return found if bias is None else found + bias[:, None, None]
+        if is_recording():
+            raise RuntimeError("torchvision's deformable convolution runs on no stream but CUDA's default one")
         result: Tensor = deform_conv2d(x, offset, weight, bias, stride, padding, dilation, mask)
     return result
 

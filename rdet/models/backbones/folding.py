@@ -8,9 +8,14 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from rdet.models.convolution import convolved, finished
+from rdet.models.recording import is_recording
 
-def conv_norm(conv: nn.Conv2d, norm: nn.Module, x: Tensor) -> Tensor:
-    """Compute ``norm(conv(x))``, as one convolution where the normalisation does not look at the batch.
+
+def conv_norm(
+    conv: nn.Conv2d, norm: nn.Module, x: Tensor, residual: Tensor | None = None, relu: bool = False
+) -> Tensor:
+    """Compute ``relu(norm(conv(x)) + residual)``, as one convolution where the norm does not look at the batch.
 
     Batch normalisation in eval mode is y -> y s + (beta - mu s) for each channel, with
     s = gamma / sqrt(sigma^2 + eps). Here weights are multiplied with s instead of maps. The result and
@@ -25,11 +30,15 @@ def conv_norm(conv: nn.Conv2d, norm: nn.Module, x: Tensor) -> Tensor:
         conv: Without a bias.
         norm: Any normalisation; folded if it is batch normalisation with statistics, in eval mode.
         x: (N, C, H, W).
+        residual: Map of the result's shape that is added to it; None: none.
+        relu: Whether ReLU comes last.
     """
+    if isinstance(norm, nn.Identity):  # it is part of the convolution already
+        return convolved(conv, x, conv.weight, conv.bias, residual, relu)
     if not _is_fixed(norm) or norm.running_mean is None or norm.running_var is None:
-        return norm(conv(x))
+        return finished(norm(conv(x)), residual, relu)
     weight, shift = _kept(conv, norm, x.device.type) or _folded(conv, norm)
-    return conv._conv_forward(x, weight, shift)
+    return convolved(conv, x, weight, shift, residual, relu)
 
 
 class _Kept(NamedTuple):
@@ -51,6 +60,8 @@ def forget_folded(network: nn.Module) -> None:
 def _kept(conv: nn.Conv2d, norm: _BatchNorm, device_type: str) -> tuple[Tensor, Tensor] | None:
     """Return weight and shift that were computed before, in the precision of this pass; None if they may change."""
     if torch.compiler.is_compiling() or torch.is_inference_mode_enabled():  # what it makes is no use in training
+        return None
+    if is_recording():  # a replay would read it where it is no more
         return None
     found = (conv.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var)
     sources = tuple(value for value in found if value is not None)

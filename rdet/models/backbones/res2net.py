@@ -75,7 +75,7 @@ class Res2Net(Backbone):
             *(nn.Conv2d(32, 32, 3, 1, 1, bias=False), norm(32), nn.ReLU(inplace=True)),
             nn.Conv2d(32, 64, 3, 1, 1, bias=False),
         )
-        self.bn1, self.relu, self.maxpool = norm(64), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1)
+        self.bn1, self.maxpool = norm(64), nn.MaxPool2d(3, 2, 1)
         width = 64
         left_out: set[str] = set()
         for index, blocks in enumerate(_BLOCKS[depth]):
@@ -116,7 +116,7 @@ class Res2Net(Backbone):
         *stem, last = self.conv1
         for layer in stem:
             x = layer(x)
-        x = self.maxpool(self.relu(conv_norm(cast("nn.Conv2d", last), self.bn1, x)))
+        x = self.maxpool(conv_norm(cast("nn.Conv2d", last), self.bn1, x, relu=True))
         maps = []
         for index, (layer,) in enumerate(self.stages()[1:]):
             x = layer(x)
@@ -145,7 +145,6 @@ class _Bottle2neck(nn.Module):
         self.convs = nn.ModuleList(nn.Conv2d(width, width, 3, stride, 1, bias=False) for _ in range(scales - 1))
         self.bns = nn.ModuleList(norm(width) for _ in range(scales - 1))
         self.conv3, self.bn3 = nn.Conv2d(width * scales, planes * _EXPANSION, 1, bias=False), norm(planes * _EXPANSION)
-        self.relu = nn.ReLU(inplace=True)
         self.first, self.width = first, width
         self.pool = nn.AvgPool2d(3, stride, 1) if first and pooled else nn.Identity()
         self.downsample = None
@@ -155,13 +154,13 @@ class _Bottle2neck(nn.Module):
             self.downsample = nn.Sequential(mean, conv, norm(planes * _EXPANSION))
 
     def forward(self, x: Tensor) -> Tensor:
-        parts = self.relu(conv_norm(self.conv1, self.bn1, x)).split(self.width, dim=1)
+        parts = conv_norm(self.conv1, self.bn1, x, relu=True).split(self.width, dim=1)
         found: list[Tensor] = []
         for part, conv, norm in zip(parts, self.convs, self.bns, strict=False):
             seen = part if self.first or not found else part + found[-1]
-            found.append(torch.relu(conv_norm(cast("nn.Conv2d", conv), norm, seen)))
-        y = conv_norm(self.conv3, self.bn3, torch.cat([*found, self.pool(parts[-1])], dim=1))
+            found.append(conv_norm(cast("nn.Conv2d", conv), norm, seen, relu=True))
+        y = torch.cat([*found, self.pool(parts[-1])], dim=1)
         if self.downsample is not None:
             mean, conv, norm = self.downsample
             x = conv_norm(cast("nn.Conv2d", conv), norm, mean(x))
-        return self.relu(y.add_(x))
+        return conv_norm(self.conv3, self.bn3, y, x, relu=True)

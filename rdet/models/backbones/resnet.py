@@ -15,17 +15,15 @@ from rdet.schema import Count, Natural
 
 class _BasicBlock(tv.BasicBlock):
     def forward(self, x: Tensor) -> Tensor:
-        y = self.relu(conv_norm(self.conv1, self.bn1, x))
-        y = conv_norm(self.conv2, self.bn2, y)
-        return self.relu(y.add_(_shortcut(self, x)))
+        y = conv_norm(self.conv1, self.bn1, x, relu=True)
+        return conv_norm(self.conv2, self.bn2, y, _shortcut(self, x), relu=True)
 
 
 class _Bottleneck(tv.Bottleneck):
     def forward(self, x: Tensor) -> Tensor:
-        y = self.relu(conv_norm(self.conv1, self.bn1, x))
-        y = self.relu(conv_norm(self.conv2, self.bn2, y))
-        y = conv_norm(self.conv3, self.bn3, y)
-        return self.relu(y.add_(_shortcut(self, x)))
+        y = conv_norm(self.conv1, self.bn1, x, relu=True)
+        y = conv_norm(self.conv2, self.bn2, y, relu=True)
+        return conv_norm(self.conv3, self.bn3, y, _shortcut(self, x), relu=True)
 
 
 def _shortcut(block: _BasicBlock | _Bottleneck, x: Tensor) -> Tensor:
@@ -164,7 +162,7 @@ class ResNet(Backbone):
         fold_norms(self)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        x = self.maxpool(self.relu(conv_norm(self.conv1, self.bn1, x)))
+        x = self.maxpool(conv_norm(self.conv1, self.bn1, x, relu=True))
         maps = []
         for index, (layer,) in enumerate(self.stages()[1:]):
             x = layer(x)

@@ -4,9 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rdet.models.kernels.usable import usable
 from rdet.models.losses.precision import softplus
 from rdet.models.losses.reduction import reduced
-from rdet.models.losses.sigmoid_loss import SigmoidLoss
+from rdet.models.losses.sigmoid_loss import SigmoidLoss, precision_of_gradient
 from rdet.registry import MODELS
 from rdet.schema import Count, Fraction, NotNegative
 
@@ -108,6 +109,15 @@ class FocalLoss(SigmoidLoss):
         torch.add(q, slope, alpha=self.gamma, out=slope)
         modulating = q.mul_(q) if self.gamma == 2 else q.pow_(self.gamma)
         return s.mul_(modulating), slope.mul_(modulating)
+
+    def with_gradient(self, rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        is_mine = type(self).with_derivative is FocalLoss.with_derivative and not self.label_smoothing
+        if not (is_mine and usable(rows)):
+            return super().with_gradient(rows, labels)
+        from rdet.models.kernels.focal import with_gradient
+
+        gradient = torch.empty_like(rows, dtype=precision_of_gradient(rows), memory_format=torch.contiguous_format)
+        return with_gradient(rows, labels, self.gamma, self.alphas, self.class_weight, gradient), gradient
 
 
 @MODELS.register_module()

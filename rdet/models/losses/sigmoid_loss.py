@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from rdet.models.kernels.usable import usable
 from rdet.models.losses.base import HardTargetLoss
 from rdet.models.losses.precision import at_least_float32
 from rdet.schema import Count, Fraction, NotNegative
@@ -118,6 +119,50 @@ class SigmoidLoss(HardTargetLoss):
             loss, slope = torch.lerp(loss, opposite, moved), torch.lerp(slope, -opposite_slope, moved)
         return loss, slope
 
+    def with_gradient(self, rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the sum over the classes, and its derivative by each logit, in one pass, piece by piece.
+
+        No target of the logits' size is made: all are taken for 0, and the one of each row that may be 1 is put in its
+        place.
+
+        Args:
+            rows: (M, K) logits.
+            labels: (M,) int64; below 0 all targets are 0.
+
+        Returns:
+            (M,), at least float32, and (M, K), in the precision of the logits, but no less than bfloat16's range.
+        """
+        is_class = (labels >= 0)[:, None]  # (M, 1) like all that are of one logit of each row
+        label = labels[:, None].clamp(min=0)  # any class where there is none
+        alpha_1, alpha_0 = self.alphas
+        label_logit = at_least_float32(rows.gather(1, label))
+        smoothed = is_class.to(label_logit.dtype)
+        label_loss, label_slope = self.smoothed(torch.where(is_class, -label_logit, label_logit), smoothed)
+        label_weight = torch.full_like(label_logit, alpha_0).masked_fill(is_class, alpha_1)
+        weight: Tensor | float = alpha_0
+        if self.class_weight is not None:
+            label_weight = label_weight * self.class_weight[label]
+            weight = alpha_0 * self.class_weight
+        label_loss = label_loss * label_weight
+        label_slope = torch.where(is_class, -label_weight, label_weight).mul_(label_slope)
+
+        summed = torch.empty_like(label_logit[:, 0])  # (M,)
+        gradient = torch.empty_like(rows, dtype=precision_of_gradient(rows))
+        for piece in _pieces(len(rows)):
+            value, slope = self.smoothed(at_least_float32(rows[piece]), smoothed[piece])
+            torch.mul(slope, weight, out=gradient[piece])
+            if self.class_weight is not None:
+                value = value.mul_(self.class_weight)
+            value.scatter_(1, label[piece], 0)
+            torch.sum(value, dim=1, out=summed[piece])
+        gradient.scatter_(1, label, label_slope.to(gradient.dtype))
+        return summed.mul_(alpha_0).add_(label_loss[:, 0]), gradient
+
+    @property
+    def alphas(self) -> tuple[float, float]:
+        """Weights of the targets that are 1 and of those that are 0."""
+        return (1.0, 1.0) if self.alpha is None else (self.alpha, 1 - self.alpha)
+
     def _check_class_weight(self, num_classes: int) -> None:
         if self.class_weight is not None and len(self.class_weight) != num_classes:
             raise ValueError(
@@ -127,57 +172,43 @@ class SigmoidLoss(HardTargetLoss):
 
 
 class _SummedOverClasses(torch.autograd.Function):
-    """The sum over the classes of a :class:`SigmoidLoss`, which reads the logits once and keeps their gradient alone.
-
-    Loss and derivative come from the same pass, piece by piece. No target of the logits' size is made:
-    all are taken for 0, and the one of each row that may be 1 is put in its place.
-    """
+    """The sum over the classes of a :class:`SigmoidLoss`; the logits are read once, and their gradient is kept."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, labels: Tensor, loss: SigmoidLoss) -> Tensor:
-        rows = logits.detach().reshape(-1, logits.shape[-1])  # (M, K)
-        is_class = (labels >= 0).reshape(-1, 1)  # (M, 1) like all that are of one logit of each row
-        label = labels.reshape(-1, 1).clamp(min=0)  # any class where there is none
-        alpha_1, alpha_0 = (1.0, 1.0) if loss.alpha is None else (loss.alpha, 1 - loss.alpha)
-        label_logit = at_least_float32(rows.gather(1, label))
-        smoothed = is_class.to(label_logit.dtype)
-        label_loss, label_slope = loss.smoothed(torch.where(is_class, -label_logit, label_logit), smoothed)
-        label_weight = torch.full_like(label_logit, alpha_0).masked_fill(is_class, alpha_1)
-        weight: Tensor | float = alpha_0
-        if loss.class_weight is not None:
-            label_weight = label_weight * loss.class_weight[label]
-            weight = alpha_0 * loss.class_weight
-        label_loss = label_loss * label_weight
-        label_slope = torch.where(is_class, -label_weight, label_weight).mul_(label_slope)
-
-        summed = torch.empty_like(label_logit[:, 0])  # (M,)
-        # float16 has no room for small gradients before the loss scale has multiplied them
-        kept = label_logit.dtype if rows.dtype == torch.float16 else rows.dtype
-        gradient = torch.empty_like(rows, dtype=kept)
-        for piece in _pieces(len(rows)):
-            value, slope = loss.smoothed(at_least_float32(rows[piece]), smoothed[piece])
-            torch.mul(slope, weight, out=gradient[piece])
-            if loss.class_weight is not None:
-                value = value.mul_(loss.class_weight)
-            value.scatter_(1, label[piece], 0)
-            torch.sum(value, dim=1, out=summed[piece])
-        gradient.scatter_(1, label, label_slope.to(kept))
+        summed, gradient = loss.with_gradient(logits.detach().reshape(-1, logits.shape[-1]), labels.reshape(-1))
         ctx.save_for_backward(gradient)
         ctx.shape, ctx.dtype = logits.shape, logits.dtype
-        return summed.mul_(alpha_0).add_(label_loss[:, 0]).reshape(labels.shape)
+        return summed.reshape(labels.shape)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
-        upstream = upstream.reshape(-1, 1)
-        if gradient.dtype == upstream.dtype:
-            return (gradient * upstream).to(ctx.dtype).reshape(ctx.shape), None, None
-        # The divisor of the loss is in `upstream`: rounded to half precision, it would be wrong by up to 0.2 %.
-        scaled = torch.empty_like(gradient)
-        for piece in _pieces(len(gradient)):
-            scaled[piece] = gradient[piece].to(upstream.dtype) * upstream[piece]
-        return scaled.to(ctx.dtype).reshape(ctx.shape), None, None
+        scaled = _scaled(gradient, upstream.reshape(-1, 1), ctx.dtype)
+        return scaled.reshape(ctx.shape), None, None
+
+
+def precision_of_gradient(logits: Tensor) -> torch.dtype:
+    """Choose that of the logits, but for float16: it has no room for small gradients before the loss scale."""
+    return torch.float32 if logits.dtype == torch.float16 else logits.dtype
+
+
+def _scaled(gradient: Tensor, upstream: Tensor, dtype: torch.dtype) -> Tensor:
+    """Multiply the rows of a gradient (M, K) by (M, 1), as ``dtype``.
+
+    The divisor of the loss is in ``upstream``: rounded to half precision, it would be wrong by up to 0.2 %.
+    """
+    if usable(gradient) and usable(upstream):
+        from rdet.models.kernels.focal import scaled
+
+        return scaled(gradient, upstream, dtype)
+    if gradient.dtype == upstream.dtype:
+        return (gradient * upstream).to(dtype)
+    product = torch.empty_like(gradient)
+    for piece in _pieces(len(gradient)):
+        product[piece] = gradient[piece].to(upstream.dtype) * upstream[piece]
+    return product.to(dtype)
 
 
 def _pieces(length: int) -> list[slice]:

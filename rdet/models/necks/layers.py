@@ -4,11 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rdet.models.convolution import BiasConv2d
 from rdet.models.norms import build_norm
 
 
-class Conv2d(nn.Conv2d):
-    """torch's convolution; where a stride meets a map of one cell, the map is padded beforehand.
+class Conv2d(BiasConv2d):
+    """A convolution; where a stride meets a map of one cell, the map is padded beforehand.
 
     There the gradient of its weight is not set on the CPU in bfloat16 and channels last (torch 2.15). What is exported
     has no gradient, and its maps may be of any size.

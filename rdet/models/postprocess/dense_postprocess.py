@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from itertools import accumulate
+from typing import Any
 
 import torch
 from mmengine.structures import InstanceData
@@ -112,20 +113,42 @@ class DensePostprocess(ABC):
         Returns:
             For each image ``bboxes`` (n, 4), ``scores`` (n,), ``labels`` (n,).
         """
-        # A CPU is fastest image by image, with no more candidates than there are. A GPU would be waited for to tell how
-        # many there are: it gets all images at once, with as many candidates as there may be.
-        on_host = self._is_host(priors)
-        step = 1 if on_host else max(len(image_sizes), 1)
-        limits = torch.tensor([[width, height] * 2 for height, width in image_sizes], dtype=torch.float32)
-        limits = limits.to(priors.device, non_blocking=True)
-        find = self._few_candidates if on_host else self.candidates
+        limits = self.limits(image_sizes, priors.device)
+        if not self._is_host(priors):
+            # It would be waited for to tell how many candidates there are: so all images at once have as many as
+            # there may be.
+            return self.finish(self.begin(*self.candidates(predictions, priors, coder, limits)))
         detections = []
-        for start in range(0, len(image_sizes), step):
-            images = slice(start, start + step)
-            candidates = find(predictions.of_images(images), priors, coder, limits[images])
-            detections += self.suppress_images(*candidates)
-        results = (InstanceData(bboxes=boxes, scores=scores, labels=labels) for boxes, scores, labels in detections)
-        return [found[: self.max_per_img] for found in results]
+        for start in range(len(image_sizes)):  # fastest image by image, with no more candidates than there are
+            image = slice(start, start + 1)
+            candidates = self._few_candidates(predictions.of_images(image), priors, coder, limits[image])
+            detections += self.finish(self.begin(*candidates))
+        return detections
+
+    @staticmethod
+    def limits(image_sizes: list[tuple[int, int]], device: torch.device) -> Tensor:
+        """Make the (N, 4) float32 of :meth:`candidates` of (height, width) of each image."""
+        limits = torch.tensor([[width, height] * 2 for height, width in image_sizes], dtype=torch.float32)
+        return limits.reshape(-1, 4).to(device, non_blocking=True)
+
+    def begin(self, boxes: Tensor, scores: Tensor, labels: Tensor, is_real: Tensor) -> Any:
+        """Do what of :meth:`suppress_images` needs no look at a value; by default, nothing.
+
+        What is returned goes to :meth:`finish`, unchanged, and no shape in it depends on a value.
+        """
+        return boxes, scores, labels, is_real
+
+    def finish(self, begun: Any) -> list[InstanceData]:
+        """Make the detections of each image of what :meth:`begin` returned: ``bboxes``, ``scores``, ``labels``."""
+        most = self.max_per_img
+        return [
+            InstanceData(bboxes=boxes[:most], scores=scores[:most], labels=labels[:most])
+            for boxes, scores, labels in self.suppress_begun(begun)
+        ]
+
+    def suppress_begun(self, begun: Any) -> list[Detections]:
+        """Go on where :meth:`begin` ended."""
+        return self.suppress_images(*begun)
 
     def suppress_images(self, boxes: Tensor, scores: Tensor, labels: Tensor, is_real: Tensor) -> list[Detections]:
         """Apply :meth:`suppress` to each image of a batch.

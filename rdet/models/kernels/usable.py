@@ -1,0 +1,67 @@
+"""Whether kernels in Triton can work on a tensor."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+
+from rdet.messages import in_one_line
+from rdet.models.recording import is_recording
+
+_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+# Of a map: below, the host takes longer to start a kernel in Triton than a GPU takes for torch's two.
+_LARGE = 2**23
+_switched_off = False
+
+
+def usable(x: Tensor, size: int | None = None) -> bool:
+    """Tell whether kernels may take a tensor: one of floats on a GPU, in a plain call.
+
+    What is compiled, exported or traced stays as torch's operators, which its reader knows.
+
+    Args:
+        x: The tensor.
+        size: Numbers that a kernel would take in place of two of torch's. It is started later than those, so where
+            they are few it gains nothing, but in a recording, whose kernels the host does not start.
+    """
+    return (
+        x.is_cuda
+        and (size is None or size >= _LARGE or is_recording())
+        and type(x) in (Tensor, nn.Parameter)  # no fake tensor
+        and x.dtype in _DTYPES
+        and not _switched_off
+        and not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined]  # torch.jit does have it
+        and _work_on(x.device)
+    )
+
+
+@contextmanager
+def torch_operators_alone() -> Iterator[None]:
+    """Do without the kernels inside, to compare."""
+    global _switched_off
+    before, _switched_off = _switched_off, True
+    try:
+        yield
+    finally:
+        _switched_off = before
+
+
+@cache
+def _work_on(device: torch.device) -> bool:
+    """Try a kernel; torch for Windows and some others come without Triton, and Triton needs a C compiler."""
+    try:
+        from rdet.models.kernels.bias_relu import add_bias_
+
+        tried = add_bias_(torch.zeros(1, 16, 1, 1, device=device), torch.ones(16, device=device), None, relu=True)
+        return bool((tried == 1).all())
+    except Exception as error:
+        warnings.warn(
+            f"Triton cannot be used on {device}, which makes training some percent slower: "
+            f"{in_one_line(str(error)) or type(error).__name__}",
+            stacklevel=2,
+        )
+        return False

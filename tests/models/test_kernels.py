@@ -1,0 +1,142 @@
+"""Kernels in Triton compute what torch's operators do; Triton's interpreter runs them without a GPU."""
+
+import pytest
+import torch
+from torch import nn
+
+from rdet.models.kernels import usable as module
+from rdet.models.kernels.usable import torch_operators_alone, usable
+from rdet.models.losses.focal_loss import FocalLoss
+from rdet.models.losses.sigmoid_loss import SigmoidLoss
+from rdet.models.postprocess.nms_of_images import _drops
+from rdet.models.recording import recording
+
+pytest.importorskip("triton")
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def randn(*shape, dtype=torch.float32, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(DEVICE, dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("has_residual", [False, True])
+@pytest.mark.parametrize("channels", [3, 300])
+def test_what_follows_a_convolution(channels, has_residual, relu, dtype):
+    from rdet.models.kernels.bias_relu import BiasRelu
+
+    def map_(seed):
+        x = randn(2, channels, 5, 7, dtype=dtype, seed=seed)
+        return x.contiguous(memory_format=torch.channels_last).requires_grad_()
+
+    x, residual, bias = map_(1), map_(2) if has_residual else None, randn(channels, seed=3).requires_grad_()
+    expected = x.float() + bias[:, None, None] + (residual.float() if has_residual else 0)
+    expected = (expected.relu() if relu else expected).to(dtype)
+    found = BiasRelu.apply(x * 1, bias, residual, relu)
+    # Triton's interpreter cuts off the digits that bfloat16 has no room for.
+    torch.testing.assert_close(
+        found, expected, rtol=2**-7 if dtype is torch.bfloat16 and DEVICE == "cpu" else 0, atol=0
+    )
+    inputs = [one for one in (x, bias, residual) if one is not None]
+    upstream = randn(*x.shape, dtype=dtype, seed=4)
+    wanted = torch.autograd.grad(expected, inputs, upstream)
+    for one, other in zip(torch.autograd.grad(found, inputs, upstream), wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=0.02 if dtype is torch.bfloat16 else 2e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("classes", [1, 80, 200])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_focal_loss_and_its_gradient(weighted, classes, gamma, dtype):
+    from rdet.models.kernels import focal
+
+    weights = torch.linspace(0.5, 2, classes).tolist() if weighted else None
+    loss = FocalLoss(alpha=0.3 if weighted else None, gamma=gamma, class_weight=weights).to(DEVICE)
+    logits = randn(70, classes, dtype=dtype) * 8
+    logits[0], logits[1] = 60, -60
+    labels = torch.arange(70, device=DEVICE) % (classes + 2) - 2
+    value, gradient = SigmoidLoss.with_gradient(loss, logits, labels)
+    found = torch.full_like(gradient, torch.nan)
+    summed = focal.with_gradient(logits, labels, gamma, loss.alphas, loss.class_weight, found)
+    torch.testing.assert_close(summed, value, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(found, gradient, rtol=1e-2 if dtype is torch.bfloat16 else 1e-5, atol=1e-6)
+    upstream = randn(70, 1)
+    torch.testing.assert_close(focal.scaled(found, upstream, dtype), (found.float() * upstream).to(dtype))
+    assert focal.with_gradient(logits[:0], labels[:0], gamma, loss.alphas, loss.class_weight, found[:0]).shape == (0,)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered")  # boxes without an area, in the interpreter
+@pytest.mark.parametrize("size", [1, 64, 100])
+def test_which_boxes_drop_which(size):
+    from rdet.models.kernels.overlaps import subtract_drops
+
+    corner = randn(3, size, 2).abs() * 40
+    boxes = torch.cat([corner, corner + randn(3, size, 2, seed=1).abs() * 40], dim=2)
+    boxes[:, ::7] = boxes[:, :1].clone()
+    groups = torch.arange(size, device=DEVICE).repeat(3, 1) % 2
+    matrix = torch.full((3, size + 8, size + 8), 5.0, dtype=torch.float16, device=DEVICE)
+    subtract_drops(boxes, groups, matrix, 0.3)
+    assert torch.equal(matrix[:, :size, :size], -_drops(boxes, groups, 0.3).half())
+    matrix[:, :size, :size] = 5
+    assert (matrix == 5).all()
+
+
+class OnAGpu(torch.Tensor):
+    """Says that it is on a GPU."""
+
+    is_cuda = True
+
+
+def test_who_may_use_them(monkeypatch):
+    tried = []
+    monkeypatch.setattr(module, "_work_on", lambda device: tried.append(device) or True)
+    assert not usable(torch.ones(3))
+    monkeypatch.setattr(module, "Tensor", OnAGpu)  # what is no plain tensor is none of theirs
+    x = torch.ones(3).as_subclass(OnAGpu)
+    assert usable(x)
+    assert tried == [x.device]
+    assert not usable(x.double())
+    assert not usable(x.as_subclass(type("Fake", (OnAGpu,), {})))
+    assert not usable(x, size=100)
+    with recording():
+        assert usable(x, size=100)
+    with torch_operators_alone():
+        assert not usable(x)
+    assert usable(x, size=2**23)
+
+
+def test_where_triton_fails_it_is_said_once(monkeypatch):
+    module._work_on.cache_clear()
+    monkeypatch.setattr("rdet.models.kernels.bias_relu.add_bias_", lambda *args, **options: 1 / 0)
+    with pytest.warns(UserWarning, match="Triton cannot be used on cpu, which makes training some percent slower: "):
+        module._work_on(torch.device("cpu"))
+    assert not module._work_on(torch.device("cpu"))
+    module._work_on.cache_clear()
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("relu", [False, True])
+def test_a_convolution_without_them_is_torchs(relu, bias):
+    from rdet.models.convolution import BiasConv2d, convolved, fuse_biases
+
+    conv = nn.Conv2d(3, 4, 3, padding=1, bias=bias)
+    x, residual = randn(1, 3, 6, 5).cpu(), randn(1, 4, 6, 5).cpu()
+    expected = conv(x) + residual
+    assert torch.equal(
+        convolved(conv, x, conv.weight, conv.bias, residual, relu), expected.relu() if relu else expected
+    )
+    fuse_biases(conv)
+    assert type(conv) is (BiasConv2d if bias else nn.Conv2d)
+    assert torch.equal(conv(x) + residual, expected)
+
+
+@pytest.mark.parametrize("length", [1, 80, 130])
+def test_the_largest_of_each_row(length):
+    from rdet.models.kernels.rows import largest_of_row
+
+    values = randn(3, 90, length)[:, 5:77]
+    values[0, 3, length // 2], values[1, 4], values[2, 1, 0] = torch.nan, -torch.inf, torch.inf
+    for found in (largest_of_row(values), largest_of_row(values.transpose(1, 2).contiguous().transpose(1, 2))):
+        torch.testing.assert_close(found, values.amax(dim=2), rtol=0, atol=0, equal_nan=True)
