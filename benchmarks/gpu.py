@@ -3,9 +3,9 @@
     tests       pytest -m gpu, in four processes
     quickstart  the quickstart trained to its AP, beside the tests
     ceilings    what the card can do: a matrix product and a copy
-    training    RetinaNet R50-FPN, 800 x 800, batches of 16, bfloat16: rdet and torchvision's
+    training    RetinaNet R50-FPN, 800 x 800, batches of 16, bfloat16: rdet, by CUDA graphs too, and torchvision's
     inference   800 x 1333, batches of 1 and 16, bfloat16
-    families    a training step of each family with its own config
+    families    a training step of each family with its own config, by CUDA graphs too
     feed        from JPEG files with 16 workers: the loader alone, the step alone, and both
     compiled    rdet's step of `training`, with the network compiled; only where it is named, as it takes over a minute
 
@@ -14,7 +14,6 @@ run that is cut has what it had. The last lines sum up all json files of OUT.
 """
 
 import argparse
-import copy
 import importlib.util
 import json
 import os
@@ -23,125 +22,16 @@ import signal
 import subprocess
 import sys
 import time
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 import torch
 from feed import feed
+from gpu_inference import inference
+from gpu_training import compiled, families, training
 from side_by_side import machine, seconds_of
-from step import Batch, networks
-from torch.profiler import ProfilerActivity, profile
-
-from rdet.apis.build import build_detector
-from rdet.config import load_config
-from rdet.structures.ground_truth import GroundTruth
 
 ROOT = Path(__file__).resolve().parents[1]
-SIDE, BATCH = 800, 16
-SIZE_OF_INFERENCE = (800, 1333)
-FROZEN = {"type": "BN", "requires_grad": False}
-# Name -> config, and what of it is changed.
-FAMILIES = {
-    "retinanet": ("retinanet/r50_fpn_1x_coco", {}),
-    "retinanet, normalisation frozen": ("retinanet/r50_fpn_1x_coco", {"model.backbone.norm_cfg": FROZEN}),
-    "retinanet, x50-32x4d": ("retinanet/x50_32x4d_fpn_800x800", {}),
-    **{family: (f"{family}/r50_fpn_1x_coco", {}) for family in ("fcos", "atss", "gfl", "vfnet", "tood")},
-}
-# Operations of a training image of R50 at 800 x 800, forward and backward.
-OPERATIONS = 880e9
-
-
-def measured(name: str, call: Callable[[], object], images: int, rounds: int = 12) -> dict:
-    """A row of the table: time, images a second, memory."""
-    torch.cuda.empty_cache()
-    call()
-    torch.cuda.reset_peak_memory_stats()
-    seconds = seconds_of(call, rounds)
-    row = {
-        "name": name,
-        "seconds": seconds,
-        "images_per_second": images / median(seconds),
-        "peak_mib": torch.cuda.max_memory_allocated() / 2**20,
-    }
-    print(
-        f"{name}: {row['images_per_second']:.1f} images/s, {1000 * median(seconds):.2f} ms, "
-        f"peak {row['peak_mib']:.0f} MiB",
-        flush=True,
-    )
-    return row
-
-
-def kernels_of(call: Callable[[], object], rows: int = 25) -> dict:
-    """Where the device spends a call: number of kernels, their time, and the slowest kinds."""
-    call()
-    torch.cuda.synchronize()
-    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as recorded:
-        call()
-        torch.cuda.synchronize()
-    kernels = [event for event in recorded.events() if event.device_type == torch.autograd.DeviceType.CUDA]
-    by_name: dict[str, list[float]] = {}
-    for event in kernels:
-        by_name.setdefault(event.name[:120], []).append(event.device_time)
-    slowest = sorted(by_name.items(), key=lambda item: -sum(item[1]))[:rows]
-    return {
-        "kernels": len(kernels),
-        "kernel_ms": sum(event.device_time for event in kernels) / 1000,
-        "slowest": [{"name": name, "calls": len(times), "ms": sum(times) / 1000} for name, times in slowest],
-    }
-
-
-def waits_of(call: Callable[[], object]) -> int:
-    """How often a call makes the host wait for the device."""
-    torch.cuda.synchronize()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        torch.cuda.set_sync_debug_mode("warn")
-        try:
-            call()
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
-    # Once in a process, it also warns that the mode is a prototype.
-    return sum("called a synchronizing" in str(warning.message) for warning in caught)
-
-
-def training_step(network: torch.nn.Module, losses: Callable[[], dict]) -> Callable[[], dict]:
-    """A step of SGD under bfloat16, that reads nothing back."""
-    trained = [p for p in network.parameters() if p.requires_grad]
-    optimizer = torch.optim.SGD(trained, lr=0.0, momentum=0.9, fused=True)
-
-    def step() -> dict:
-        with torch.autocast("cuda", dtype=torch.bfloat16):
-            found = losses()
-        sum(found.values()).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        return found
-
-    return step
-
-
-def step_of_rdet(network: torch.nn.Module, batch: Batch) -> Callable[[], dict]:
-    data = batch.for_rdet()
-    data["inputs"] = [image.pin_memory() for image in data["inputs"]]  # as the loader does
-    network.train()
-    return training_step(network, lambda: network(**network.data_preprocessor(data, training=True), mode="loss"))
-
-
-def step_of_torchvision(network: torch.nn.Module, batch: Batch) -> Callable[[], dict]:
-    images, targets = batch.for_torchvision()
-    images = [image.pin_memory() for image in images]
-    network.train()
-    network.backbone.body.eval()  # its batch normalisation is only frozen together with trained weights
-
-    def losses() -> dict:
-        return network(
-            [image.cuda(non_blocking=True) for image in images],
-            [{name: value.cuda(non_blocking=True) for name, value in target.items()} for target in targets],
-        )
-
-    return training_step(network, losses)
 
 
 def ceilings() -> dict:
@@ -152,134 +42,6 @@ def ceilings() -> dict:
     target = torch.empty_like(source)
     copied = median(seconds_of(lambda: target.copy_(source), 10))
     return {"tera_operations": 2 * 8192**3 / product / 1e12, "terabytes": 2 * source.nbytes / copied / 1e12}
-
-
-def training() -> dict:
-    ours, theirs = (network.cuda() for network in networks(SIDE))
-    theirs.to(memory_format=torch.channels_last)
-    batch = Batch(BATCH, SIDE)
-    steps = {"torchvision": step_of_torchvision(theirs, batch), "rdet": step_of_rdet(ours, batch)}
-    found = {name: stacked(step()) for name, step in steps.items()}
-    torch.testing.assert_close(found["rdet"], found["torchvision"], rtol=0.05, atol=0.01)
-    rows = [measured(name, step, BATCH) for name, step in steps.items()]
-    rows.append(measured("torchvision again", steps["torchvision"], BATCH, rounds=6))
-    rows.append(measured("rdet again", steps["rdet"], BATCH, rounds=6))
-    return {
-        "rows": rows,
-        "speed_up": rows[1]["images_per_second"] / rows[0]["images_per_second"],
-        "memory_ratio": rows[1]["peak_mib"] / rows[0]["peak_mib"],
-        "tera_operations": rows[1]["images_per_second"] * OPERATIONS / 1e12,
-        "profile": {name: kernels_of(step) for name, step in steps.items()},
-        "waits": {name: waits_of(step) for name, step in steps.items()},
-        "parts": parts_of(ours, batch),
-    }
-
-
-def parts_of(network: torch.nn.Module, batch: Batch) -> dict:
-    """Milliseconds of the parts of a step, each waited for."""
-    data = batch.for_rdet()
-    data["inputs"] = [image.pin_memory() for image in data["inputs"]]
-    found: dict[str, list[float]] = {}
-
-    def timed(name: str, call: Callable[[], object]) -> object:
-        torch.cuda.synchronize()
-        start = time.perf_counter()
-        result = call()
-        torch.cuda.synchronize()
-        found.setdefault(name, []).append(1000 * (time.perf_counter() - start))
-        return result
-
-    for _ in range(6):
-        prepared = timed("preprocess", lambda: network.data_preprocessor(data, training=True))
-        with torch.autocast("cuda", dtype=torch.bfloat16):
-            predictions = timed("forward", lambda inputs=prepared["inputs"]: network(inputs))
-            priors = network.anchor_generator(predictions.level_sizes, prepared["inputs"].device)
-            truth = GroundTruth.of_samples(prepared["data_samples"])
-            matches = timed("match", lambda p=predictions, q=priors, t=truth: network.match(p, q, t))
-            losses = timed(
-                "losses",
-                lambda p=predictions, q=priors, m=matches, t=truth: network.criterion(p, q, m, t, network.bbox_coder),
-            )
-        timed("backward", lambda x=losses: sum(x.values()).backward())
-    return {name: median(times[1:]) for name, times in found.items()}
-
-
-def compiled() -> dict:
-    ours, _ = networks(SIDE)
-    ours.cuda().compile()
-    step = step_of_rdet(ours, Batch(BATCH, SIDE))
-    start = time.perf_counter()
-    step()
-    torch.cuda.synchronize()
-    first = time.perf_counter() - start
-    row = measured("rdet compiled", step, BATCH)
-    return {"rows": [row], "seconds_to_compile": first, "profile": kernels_of(step)}
-
-
-@torch.no_grad()
-def inference() -> dict:
-    ours, theirs = (network.cuda().eval() for network in networks(SIDE))
-    theirs.transform.min_size, theirs.transform.max_size = (SIZE_OF_INFERENCE[0],), SIZE_OF_INFERENCE[1]
-    theirs.to(memory_format=torch.channels_last)
-    torch.manual_seed(2)
-    sample = Batch(1, SIDE)
-    # Scores as various as a trained head's, and a threshold that leaves some thousand candidates.
-    torch.nn.init.normal_(ours.bbox_head.conv_cls.weight)
-    inputs = ours.data_preprocessor(sample.for_rdet())["inputs"]
-    ours.bbox_head.conv_cls.weight /= ours(inputs).logits.std()
-    theirs.head.classification_head.cls_logits.weight.copy_(ours.bbox_head.conv_cls.weight)
-    threshold = ours(inputs).logits.flatten().sort(descending=True).values[2000].sigmoid().item()
-    ours.postprocess.score_thr = theirs.score_thresh = threshold
-    half = copy.deepcopy(ours)
-    half.optimize_for_inference(torch.bfloat16)
-    rows, profiles, waits = [], {}, {}
-    for count in (1, 16):
-        batch = Batch(count, *SIZE_OF_INFERENCE)
-        data = batch.for_rdet()
-        data["inputs"] = [image.pin_memory() for image in data["inputs"]]
-        images = [image.pin_memory() for image in batch.for_torchvision()[0]]
-
-        def of_torchvision(images=images):
-            with torch.autocast("cuda", dtype=torch.bfloat16):
-                return theirs([image.cuda(non_blocking=True) for image in images])
-
-        def of_rdet(data=data):
-            return half.test_step(data)
-
-        def network_alone(data=data):
-            return half(half.data_preprocessor(data)["inputs"])
-
-        contenders = {"torchvision": of_torchvision, "rdet": of_rdet, "rdet without postprocess": network_alone}
-        for name, call in contenders.items():
-            call = torch.no_grad()(call)
-            rows.append(measured(f"{name}, batch {count}", call, count, rounds=20))
-        profiles[f"batch {count}"] = kernels_of(torch.no_grad()(of_rdet))
-        waits[f"batch {count}"] = waits_of(torch.no_grad()(of_rdet))
-    return {"rows": rows, "profile": profiles, "waits": waits}
-
-
-def families() -> dict:
-    rows, waits, kernels = [], {}, {}
-    batch = Batch(BATCH, SIDE)
-    for family in FAMILIES:
-        network = detector(family)
-        step = step_of_rdet(network, batch)
-        rows.append(measured(family, step, BATCH, rounds=6))
-        waits[family], kernels[family] = waits_of(step), kernels_of(step)
-        del network, step
-    return {"rows": rows, "waits": waits, "profile": kernels}
-
-
-def detector(family: str) -> torch.nn.Module:
-    """The detector of one of ``FAMILIES``."""
-    name, changes = FAMILIES[family]
-    torch.manual_seed(0)
-    config = load_config(ROOT / f"configs/{name}.py", {"model.backbone.weights": None, **changes})
-    return build_detector(config, classes=[str(index) for index in range(80)]).cuda()
-
-
-def stacked(losses: dict[str, torch.Tensor]) -> torch.Tensor:
-    return torch.stack(list(losses.values())).float().cpu()
 
 
 def tests(out: Path) -> dict:
@@ -323,8 +85,8 @@ def quickstart(out: Path) -> dict:
 
 # Name -> what it does, and seconds after which it is ended. All but `compiled` take five minutes on an H200.
 PARTS = {
-    "tests": (tests, 180),
-    "quickstart": (quickstart, 180),
+    "tests": (tests, 260),
+    "quickstart": (quickstart, 200),
     "ceilings": (ceilings, 40),
     "training": (training, 90),
     "inference": (inference, 90),
@@ -380,7 +142,7 @@ def summary(out: Path) -> list[str]:
                 f"{1000 * median(row['seconds']):.2f} ms, {row['peak_mib']:.0f} MiB"
             )
         facts = {key: value for key, value in found.items() if isinstance(value, int | float | str)}
-        facts |= {key: found[key] for key in ("counts", "failed", "waits", "parts") if key in found}
+        facts |= {key: found[key] for key in ("counts", "failed", "waits", "parts", "losses") if key in found}
         lines.append(f"{part}: {json.dumps(facts)}")
     return lines
 

@@ -198,6 +198,7 @@ class ConfigKeys(TypedDict, total=False):
     custom_imports: CustomImports
     env_cfg: Environment
     compile: bool | Cfg | None
+    cuda_graphs: bool
     activation_checkpointing: list[str] | str | None
     find_unused_parameters: bool
     sync_bn: Literal["torch", "mmcv"] | None

@@ -18,6 +18,7 @@ from rdet.compat import recompute_for_all_gradients
 from rdet.config_keys import train_loop
 from rdet.engine.building import building
 from rdet.engine.checkpointing import CheckpointingRunner
+from rdet.engine.cuda_graphs import use_cuda_graphs
 from rdet.engine.distributed import average_in_order, cpu_only, init_cpu_process_group, meeting_of_this_attempt
 from rdet.engine.hooks.checkpoint_hook import CheckpointHook
 from rdet.engine.hooks.progress_hook import progress_of
@@ -26,6 +27,7 @@ from rdet.engine.loader import Collate, Loader
 from rdet.engine.memory import keep_freed_memory
 from rdet.engine.sampling import SeededDataset, StridedBatches, TrainStream, images_of, sizes_of
 from rdet.errors import Interrupted, NonFiniteDetectionError, PipelineError, interruption_behind
+from rdet.models.detectors.one_stage_detector import made_of_parts
 from rdet.processes import check_all_have_the_same
 from rdet.registry import LOOPS, function_named
 
@@ -207,10 +209,12 @@ class Runner(CheckpointingRunner):
         mmengine would compile the whole of ``target``, the step with its data and its optimizer.
         """
         options = self.cfg.get("compile")
+        model = self.model.module if is_model_wrapper(self.model) else self.model
         if options is not None and options is not False:
-            model = self.model.module if is_model_wrapper(self.model) else self.model
             building("compile", model.compile)(**({} if options is True else options))
             self.logger.info("the network is compiled in its first steps, which takes a minute or more")
+        if self.cfg.get("cuda_graphs"):
+            use_cuda_graphs(self, made_of_parts(model, "cuda_graphs"))
 
     def build_train_loop(self, loop):
         if isinstance(self._train_dataloader, dict):

@@ -28,6 +28,8 @@ FAMILIES = (
         "ddod/r50_fpn_1x_coco_mmdet",
     ),
 )
+# Whose deformable convolutions, torchvision's, cannot be recorded as a CUDA graph.
+DEFORMABLE = tuple(family for family in FAMILIES if family.startswith(("vfnet", "ddod")))
 HEIGHT, WIDTH, CLASSES = 256, 320, 80
 # Above the first epochs of TOOD, which match in another way, and those of YOLOX, which lack a loss.
 LATE = 300

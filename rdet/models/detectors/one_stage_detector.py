@@ -5,17 +5,21 @@ from functools import partial
 from typing import Any
 
 import torch
+from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from rdet.errors import ConfigError, NonFiniteDetectionError, PartError
 from rdet.models.assigners.base import Assigner
 from rdet.models.coders.base import BBoxCoder
+from rdet.models.convolution import fuse_biases
 from rdet.models.dense_heads.base import BaseDenseHead
 from rdet.models.detectors.assembly import QUALITY_SLOTS, Cfg, build_network, build_part, build_training
 from rdet.models.detectors.base_criterion import ExtraLosses
 from rdet.models.detectors.base_detector import BaseDetector, in_original_pixels
+from rdet.models.detectors.captured import Captured
 from rdet.models.detectors.checks import check_boxes, check_levels, check_matches, check_predictions
 from rdet.models.detectors.criterion import DenseCriterion
+from rdet.models.detectors.graphed_network import GraphedNetwork
 from rdet.models.detectors.image_losses import ImageLosses, image_losses
 from rdet.models.detectors.phases import PhasedCriterion
 from rdet.models.losses.base import ClassificationLoss
@@ -55,9 +59,13 @@ class OneStageDetector(BaseDetector):
 
     Attributes:
         on_predictions: Called with predictions, priors and samples of a batch before they become detections; None: not.
+        captured: Replays :meth:`begin_detections` on a GPU, once the detector is optimised for inference.
+        graphed: Trains backbone, neck and head on a GPU, once :meth:`use_cuda_graphs` is called.
     """
 
     on_predictions: Callable[[DensePredictions, Tensor, list[DetDataSample]], None] | None = None
+    captured: Captured | None = None
+    graphed: GraphedNetwork | None = None
 
     # A config has the criterion's parts as slots of the detector.
     cfg_behind_kwargs = DenseCriterion
@@ -89,6 +97,7 @@ class OneStageDetector(BaseDetector):
             if isinstance(module, DenseCriterion):
                 check_boxes(bbox_head, bbox_coder, module)
         keep_half_precision(self)
+        fuse_biases(self)
         # Convolutions are faster so on every device, and the head's permute becomes a view.
         self.to(memory_format=torch.channels_last)
 
@@ -165,23 +174,64 @@ class OneStageDetector(BaseDetector):
         Raises:
             ValueError: There is no such ``mode``, or it needs samples and there are none.
         """
-        levels = self.neck(self.backbone(inputs))
-        check_levels(levels, self.neck)
-        predictions = self.bbox_head(levels)
         if mode == "tensor":
-            return predictions
+            return self.network(inputs)
         if mode not in ("loss", "predict"):
             raise ValueError(f"mode is {mode!r}; valid: 'tensor', 'loss', 'predict'")
         if data_samples is None:
             raise ValueError(f"mode {mode!r} needs data_samples, one for each image")
+        if mode == "predict" and self.captured is not None and self.on_predictions is None:
+            limits = self.postprocess.limits([sample.img_shape for sample in data_samples], inputs.device)
+            largest, begun, _ = self.captured(inputs, limits)
+            return self._with_detections(data_samples, self.postprocess.finish(begun), largest)
+        predictions, priors = self._predictions(inputs)
+        if mode == "loss":
+            return self.loss(predictions, priors, data_samples)
+        return self.predict(predictions, priors, data_samples)
+
+    def use_cuda_graphs(self) -> None:
+        """Train backbone, neck and head by CUDA graphs from now on; see :class:`GraphedNetwork`."""
+        parts = {"backbone": self.backbone, "neck": self.neck, "bbox_head": self.bbox_head}
+        self.graphed = GraphedNetwork(parts, self._network)
+
+    def network(self, inputs: Tensor) -> DensePredictions:
+        """Run backbone, neck and head."""
+        if self.graphed is not None and self.training and torch.is_grad_enabled():
+            return self.graphed(inputs)
+        return self._network(inputs)
+
+    def _network(self, inputs: Tensor) -> DensePredictions:
+        levels = self.neck(self.backbone(inputs))
+        check_levels(levels, self.neck)
+        predictions: DensePredictions = self.bbox_head(levels)
+        return predictions
+
+    def _predictions(self, inputs: Tensor) -> tuple[DensePredictions, Tensor]:
+        """Run the network; returns also the priors of what it predicts."""
+        predictions = self.network(inputs)
         if not isinstance(predictions, DensePredictions):
             who = name_of("bbox_head", self.bbox_head)
             raise PartError(f"{who} gave a {type(predictions).__name__}; it must be DensePredictions")
         priors = self.anchor_generator(predictions.level_sizes, inputs.device)
         check_predictions(predictions, priors, len(inputs), self.num_classes, self.bbox_coder.box_dim, self.bbox_head)
-        if mode == "loss":
-            return self.loss(predictions, priors, data_samples)
-        return self.predict(predictions, priors, data_samples)
+        return predictions, priors
+
+    @torch.no_grad()
+    def begin_detections(self, inputs: Tensor, limits: Tensor) -> tuple[Tensor, Any, Tensor]:
+        """Do what of a detection on a GPU needs no look at a value.
+
+        Args:
+            inputs: (N, 3, H, W).
+            limits: Sizes of the images, see :meth:`DensePostprocess.limits`.
+
+        Returns:
+            The largest logit of each image, (N,), which is not finite where none is a number; what
+            :meth:`DensePostprocess.finish` takes; and the priors, which a recording reads, and must keep.
+        """
+        predictions, priors = self._predictions(inputs)
+        predictions = predictions._replace(logits=self.criterion.loss_cls.binary_logits(predictions.logits))
+        candidates = self.postprocess.candidates(predictions, priors, self.bbox_coder, limits)
+        return predictions.logits.flatten(1).amax(dim=1), self.postprocess.begin(*candidates), priors
 
     def loss(
         self, predictions: DensePredictions, priors: Tensor, data_samples: list[DetDataSample]
@@ -232,14 +282,33 @@ class OneStageDetector(BaseDetector):
         predictions = predictions._replace(logits=self.criterion.loss_cls.binary_logits(predictions.logits))
         sizes = [sample.img_shape for sample in data_samples]
         detections = self.postprocess(predictions, priors, self.bbox_coder, sizes)
-        factors = in_original_pixels(data_samples, priors.device)
-        for sample, found, factor, logits in zip(data_samples, detections, factors, predictions.logits, strict=True):
-            if not len(found) and not logits.isfinite().all():  # NaN exceeds no threshold
+        return self._with_detections(data_samples, detections, predictions.logits)
+
+    def optimize_for_inference(self, dtype: torch.dtype | None = None) -> None:
+        super().optimize_for_inference(dtype)
+        if next(self.parameters()).is_cuda:
+            self.captured = Captured(self.begin_detections)
+
+    def _with_detections(
+        self, data_samples: list[DetDataSample], detections: list[InstanceData], logits: Tensor
+    ) -> list[DetDataSample]:
+        """Give each sample what was found in it, in pixels of the original image; see :meth:`predict`.
+
+        Args:
+            data_samples: N samples.
+            detections: In pixels of the network's input.
+            logits: (N, ...), which are finite where all of an image are.
+        """
+        factors = in_original_pixels(data_samples, logits.device)
+        for sample, found, factor, of_image in zip(data_samples, detections, factors, logits, strict=True):
+            if not len(found) and not of_image.isfinite().all():  # NaN exceeds no threshold
                 name = sample.get("img_path", sample.get("img_id"))
                 raise NonFiniteDetectionError(
                     f"{name}: the network gives numbers that are not finite; take another checkpoint"
                 )
             found.bboxes = found.bboxes / factor
+            if self.captured is not None:  # the next call overwrites them
+                found.scores, found.labels = found.scores.clone(), found.labels.clone()
             sample.pred_instances = found
         return data_samples
 

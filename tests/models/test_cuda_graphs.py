@@ -1,0 +1,196 @@
+"""What is recorded as a CUDA graph, and when; tests/gpu asks a card whether replays compute the same."""
+
+import copy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from pretended_gpu import pretended_gpu
+from small_detector import SIZE, config
+from test_waits import unshared
+
+from rdet.models.detectors import recordings
+from rdet.models.detectors.captured import Captured, NothingFromTheHost
+from rdet.models.detectors.graphed_network import GraphedNetwork, TensorsOf, _Replay, as_if_not_run
+from rdet.models.detectors.recordings import Recordings, check_replay
+from rdet.models.recording import recording
+from rdet.registry import MODELS
+
+sys.path.append(str(Path(__file__).parents[1] / "gpu"))
+import families
+
+
+def test_what_comes_often_is_recorded(monkeypatch):
+    monkeypatch.setattr(recordings, "_MOST", 2)
+    kept, made = Recordings("work"), []
+
+    def ask(key):
+        return kept.of(key, lambda: made.append(key) or f"{key} {len(made)}")
+
+    assert [ask("a") for _ in range(4)] == [None, None, "a 1", "a 1"]
+    assert [ask("b") for _ in range(3)] == [None, None, "b 2"]
+    # There is no room for a third until one of the others has not been asked for in a long time.
+    assert [ask("c") for _ in range(5)] == [None] * 5
+    for _ in range(recordings._IDLE):
+        assert ask("a") == "a 1"
+    assert ask("c") == "c 3"
+    assert ask("b") is None
+    assert (ask("a"), ask("c")) == ("a 1", "c 3")
+    assert made == ["a", "b", "c"]
+
+
+def test_what_cannot_be_recorded_is_said_once_and_done_without():
+    kept = Recordings("work")
+
+    def record():
+        raise RuntimeError("a value is looked at\nand more")
+
+    assert [kept.of("a", record) for _ in range(2)] == [None, None]
+    with pytest.warns(
+        UserWarning, match="^work cannot be recorded as a CUDA graph, and is slower: a value is looked a"
+    ):
+        assert kept.of("a", record) is None
+    assert [kept.of(key, record) for key in "aaabbbb"] == [None] * 7
+
+
+@pytest.mark.parametrize("family", families.FAMILIES)
+def test_detection_copies_nothing_from_the_host_and_looks_at_no_value(family, monkeypatch):
+    model = families.detector(family).eval()
+    data = families.batch(height=96, width=128)
+    monkeypatch.setattr(torch.backends.cudnn, "enabled", False)  # whose sampling asks for a driver
+    inputs = model.data_preprocessor(data)["inputs"]
+    sizes = [sample.img_shape for sample in data["data_samples"]]
+    with pretended_gpu(monkeypatch):
+        model, inputs = unshared(model).to("cuda"), inputs.to("cuda")
+        limits = model.postprocess.limits(sizes, inputs.device)
+        model.begin_detections(inputs, limits)  # priors are made, and kept
+        if family in families.DEFORMABLE:
+            with recording(), pytest.raises(RuntimeError, match="runs on no stream but CUDA's default one"):
+                model.begin_detections(inputs, limits)
+            return
+        with NothingFromTheHost(), recording():
+            largest, _, priors = model.begin_detections(inputs, limits)
+        assert largest.shape == (2,)
+        assert priors is model.anchor_generator(model.network(inputs).level_sizes, inputs.device)
+        with NothingFromTheHost(), pytest.raises(RuntimeError, match="numbers are copied from the host"):
+            torch.ones(3).to("cuda")
+
+
+def test_each_shape_has_its_own_replay(monkeypatch):
+    recorded = []
+
+    def record(captured, inputs):
+        recorded.append(tuple(inputs[0].shape))
+        raise RuntimeError("no card")
+
+    monkeypatch.setattr(Captured, "_record", record)
+    captured = Captured(lambda x: 2 * x)
+    assert torch.equal(captured(torch.ones(2)), torch.full((2,), 2.0))
+    with pretended_gpu(monkeypatch):
+        for length in (3, 4, 3, 4):
+            assert captured(torch.ones(length, device="cuda")).shape == (length,)
+        with pytest.warns(UserWarning, match="no card"):
+            captured(torch.ones(3, device="cuda"))
+        assert captured(torch.ones(4, device="cuda")).shape == (4,)
+    assert recorded == [(3,)]
+
+
+@pytest.fixture
+def detector():
+    torch.manual_seed(0)
+    return MODELS.build(config())
+
+
+def test_a_copy_records_its_own_weights(detector):
+    detector.use_cuda_graphs()
+    detector.captured = Captured(detector.begin_detections)
+    other = copy.deepcopy(detector)
+    assert other.graphed.parts["neck"] is other.neck is not detector.neck
+    assert other.graphed.run.__self__ is other.captured.function.__self__ is other
+    assert list(other.state_dict()) == list(detector.state_dict())
+
+
+def test_predictions_are_put_together_as_they_were(detector):
+    images = torch.randn(2, 3, *SIZE, generator=torch.Generator().manual_seed(1))
+    expected = detector.network(images)._replace(extra={"more": torch.ones(2)}, quality_logits=None)
+    graphed = GraphedNetwork({"neck": detector.neck}, lambda images: expected)
+    assert graphed(images) is expected
+    network = TensorsOf(graphed.parts, graphed.run)
+    found = network.predictions(tuple(tensor.clone() for tensor in network(images)))
+    assert found.level_sizes == expected.level_sizes
+    assert found.quality_logits is None
+    assert torch.equal(found.logits, expected.logits)
+    assert torch.equal(found.deltas, expected.deltas)
+    assert torch.equal(found.extra["more"], expected.extra["more"])
+    assert {name.partition(".")[0] for name, _ in network.named_parameters()} == {"neck"}
+
+
+def test_a_recording_leaves_statistics_and_random_numbers_as_they_were(monkeypatch):
+    norm = torch.nn.BatchNorm2d(3)
+    before = copy.deepcopy(norm.state_dict())
+    forked = []
+    monkeypatch.setattr(torch.random, "fork_rng", lambda devices: forked.append(devices) or torch.no_grad())
+    with as_if_not_run(norm, torch.device("cpu")):
+        norm(torch.randn(2, 3, 4, 4))
+    assert all(torch.equal(value, before[name]) for name, value in norm.state_dict().items())
+    assert forked == [[torch.device("cpu")]]
+    norm(torch.randn(2, 3, 4, 4))
+    assert norm.num_batches_tracked == 1
+
+
+def test_only_training_is_graphed(detector):
+    detector.use_cuda_graphs()
+    seen = []
+    detector.graphed = lambda images: seen.append(detector.training) or detector._network(images)
+    images = torch.randn(2, 3, *SIZE)
+    detector.train()(images)
+    detector.eval()(images)
+    with torch.no_grad():
+        detector.train()(images)
+    assert seen == [True]
+
+
+def test_a_training_key_tells_what_is_trained(detector, monkeypatch):
+    graphed = GraphedNetwork({"neck": detector.neck}, detector._network)
+    images = torch.randn(1, 3, *SIZE)
+    first = graphed._key(images)
+    assert graphed._key(images.clone()) == first
+    detector.neck.requires_grad_(False)
+    assert graphed._key(images) != first
+    detector.neck.requires_grad_(True)
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda device: True)
+    assert graphed._key(images) != first
+
+
+def test_gradients_of_a_replay_go_to_the_weights():
+    weights = [torch.ones(2, requires_grad=True), torch.ones(3, requires_grad=True)]
+
+    class Step:
+        without_gradient = (False, True)
+
+        def forward(self, inputs):
+            return inputs + 1, inputs.long()
+
+        def backward(self, upstream):
+            assert torch.equal(upstream[0], torch.full((4,), 5.0))
+            return [None, torch.full((3,), 7.0)]
+
+    found, counts = _Replay.apply(Step(), torch.zeros(4), *weights)
+    assert not counts.requires_grad
+    for _ in range(2):
+        (5 * _Replay.apply(Step(), torch.zeros(4), *weights)[0]).sum().backward()
+    assert found.tolist() == [1] * 4
+    assert weights[0].grad is None
+    assert weights[1].grad.tolist() == [14] * 3
+
+
+def test_a_replay_that_gives_other_numbers_is_refused():
+    one = torch.randn(20, generator=torch.Generator().manual_seed(0))
+    check_replay([one, None], [1.001 * one, None])
+    check_replay([one], [1.3 * one], far=0.5)
+    for other in (one.flip(0), 1.3 * one, one * torch.nan, torch.zeros(20)):
+        with pytest.raises(RuntimeError, match="a replay gives other numbers"):
+            check_replay([one, other], [one, one])
+    with pytest.raises(RuntimeError, match="gradients of other weights"):
+        check_replay([one, None], [one, one])
