@@ -1,6 +1,6 @@
 """rdet on a GPU: its tests, its speed beside torchvision's, and the quickstart: python benchmarks/gpu.py [PART ...]
 
-    tests       pytest -m gpu, in four processes
+    tests       pytest -m gpu, in eight processes
     quickstart  the quickstart trained to its AP, beside the tests
     ceilings    what the card can do: a matrix product and a copy
     training    RetinaNet R50-FPN, 800 x 800, batches of 16, bfloat16: rdet, by CUDA graphs too, and torchvision's
@@ -47,14 +47,15 @@ def ceilings() -> dict:
 def tests(out: Path) -> dict:
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "tests/gpu", "-q", "--tb=short", "-p", "no:cacheprovider"]
     if importlib.util.find_spec("xdist"):  # they share the card
-        command += ["-n", "4"]
+        command += ["-n", "8"]
     log = out / "tests.log"  # written while they run, so that a cut leaves it
     with log.open("w") as stream:
         subprocess.run([*command, "--durations=8"], cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT)
     printed = log.read_text()
     print(printed[-6000:])
     counts = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|skipped|error)", printed)}
-    return {"counts": counts, "failed": re.findall(r"^FAILED (\S+)", printed, flags=re.MULTILINE)}
+    failed = re.findall(r"^FAILED (\S+)", printed, flags=re.MULTILINE)  # at once, and at the end
+    return {"counts": counts, "failed": sorted(set(failed))}
 
 
 def quickstart(out: Path) -> dict:

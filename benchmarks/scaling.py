@@ -3,8 +3,9 @@
 A step on several cards is that of one, and the exchange of its gradients. A ring moves 2 (n - 1) / n times their bytes
 through each card's slowest link (Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters of
 workstations", 2009), and takes 2 (n - 1) hops. torch exchanges gradients in buckets while the backward pass goes on:
-what is left after it is at least the last bucket, and all that did not fit beside it. The step's time, and the part of
-its backward pass, are those measured on one card: docs/results/gpu_h200.json.
+what is left after it is at least the last bucket, and all that did not fit beside it; of a step that is replayed as
+CUDA graphs, whose gradients come together, all of it. The step's time is that measured on one card:
+docs/results/gpu_h200.json.
 """
 
 import argparse
@@ -74,16 +75,15 @@ def bytes_of_gradients() -> int:
 
 def table(results: dict, size: int) -> list[str]:
     """Rows of the table: images a second, and the share of what as many cards by themselves would do."""
-    row = next(row for row in results["training"]["rows"] if row["name"] == "rdet")
+    row = next(row for row in results["training"]["rows"] if row["name"] == "rdet, CUDA graphs")
     alone = median(row["seconds"])
-    backward = results["training"]["milliseconds_of_parts"]["backward"] / 1000
     images = row["images_per_second"] * alone
     lines = ["| cards | " + " | ".join(link.name for link in BETWEEN) + " |", "|---|" + "---|" * len(BETWEEN)]
     for cards in CARDS:
         cells = []
         for link in BETWEEN:
             slowest = INSIDE if cards <= CARDS_OF_A_MACHINE else link
-            seconds = seconds_of_step(alone, backward, size, cards, slowest)
+            seconds = seconds_of_step(alone, 0.0, size, cards, slowest)  # a replay gives all gradients at its end
             cells.append(f"{cards * images / seconds:,.0f} images/s ({alone / seconds:.0%})")
         lines.append(f"| {cards} | " + " | ".join(cells) + " |")
     return lines

@@ -29,3 +29,4 @@ val_dataloader = dict(
         ]
     )
 )
+cuda_graphs = True

@@ -1,5 +1,7 @@
 """Tests that need a GPU; without one they are skipped."""
 
+import gc
+
 import pytest
 import torch
 
@@ -17,3 +19,12 @@ def _on_a_gpu():
     yield
     for module, allowed in zip(modules, before, strict=True):
         module.allow_tf32 = allowed
+    gc.collect()  # recordings and their detectors refer to each other
+    torch.cuda.empty_cache()  # other processes test on this card
+
+
+def pytest_runtest_logreport(report):
+    """Says what failed at once: a run on a lent card may be cut before its end."""
+    if report.failed:
+        reason = str(report.longrepr).strip().rpartition("\n")[2]
+        print(f"\nFAILED {report.nodeid} {reason}", flush=True)

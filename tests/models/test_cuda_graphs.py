@@ -1,6 +1,7 @@
 """What is recorded as a CUDA graph, and when; tests/gpu asks a card whether replays compute the same."""
 
 import copy
+import gc
 import sys
 from pathlib import Path
 
@@ -109,6 +110,16 @@ def test_a_copy_records_its_own_weights(detector):
     assert other.graphed.parts["neck"] is other.neck is not detector.neck
     assert other.graphed.run.__self__ is other.captured.function.__self__ is other
     assert list(other.state_dict()) == list(detector.state_dict())
+
+
+def test_a_detector_goes_with_its_last_reference():
+    gc.disable()
+    try:
+        captured = Captured(MODELS.build(config()).begin_detections)
+        with pytest.raises(ReferenceError, match="is no more"):
+            captured(torch.ones(1))
+    finally:
+        gc.enable()
 
 
 def test_predictions_are_put_together_as_they_were(detector):

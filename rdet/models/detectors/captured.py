@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from types import MethodType
 from typing import Any, NamedTuple
+from weakref import WeakMethod
 
 import torch
 from torch import Tensor
@@ -25,9 +27,18 @@ class Captured:
     """
 
     def __init__(self, function: Callable[..., Any]):
-        self.function = function
+        # A detector that keeps what calls its own method would, with its recordings, stay until it is looked for.
+        self._function = WeakMethod(function) if isinstance(function, MethodType) else lambda: function
         self._recordings = Recordings[_Recording]("detection")
         self._pool: Any = None
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """What is called; a method only as long as its object is there."""
+        function = self._function()
+        if function is None:
+            raise ReferenceError("the object whose method is called is no more")
+        return function
 
     def __call__(self, *inputs: Tensor) -> Any:
         """Call the function; what it returns is overwritten by the next call with the same shapes."""

@@ -117,8 +117,7 @@ def scaled(gradient: Tensor, upstream: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _blocks(classes: int) -> dict[str, int]:
-    """Choose the widest block that leaves the fewest places beyond the last class."""
-    block_classes = min((128, 64, 32, 16), key=lambda width: triton.cdiv(classes, width) * width)
+    block_classes = min(triton.next_power_of_2(classes), 128)
     return {"block_rows": _BLOCK // block_classes, "block_classes": block_classes}
 
 
