@@ -3,6 +3,9 @@
 import copy
 import gc
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,8 +18,9 @@ from rdet.models.detectors import recordings
 from rdet.models.detectors.captured import Captured, NothingFromTheHost
 from rdet.models.detectors.graphed_network import GraphedNetwork, TensorsOf, _Replay, as_if_not_run
 from rdet.models.detectors.recordings import Recordings, check_replay
-from rdet.models.recording import recording
+from rdet.models.recording import is_recording, recording
 from rdet.registry import MODELS
+from rdet.structures import DetDataSample
 
 sys.path.append(str(Path(__file__).parents[1] / "gpu"))
 import families
@@ -205,3 +209,43 @@ def test_a_replay_that_gives_other_numbers_is_refused():
             check_replay([one, other], [one, one])
     with pytest.raises(RuntimeError, match="gradients of other weights"):
         check_replay([one, None], [one, one])
+
+
+def test_another_thread_is_not_recording():
+    seen = []
+    with recording():
+        thread = threading.Thread(target=lambda: seen.append(is_recording()))
+        thread.start()
+        thread.join()
+        assert is_recording()
+    assert seen == [False]
+    assert not is_recording()
+
+
+def test_threads_detect_one_after_the_other(detector):
+    """Each reads what was found in its own images, before the next call overwrites it."""
+    detector.eval().postprocess.score_thr = 0.0
+    buffers = []
+
+    def replayed(inputs, limits):
+        found = detector.begin_detections(inputs, limits)
+        assert not buffers, "another thread's detections are not read yet"
+        buffers.append(1)
+        time.sleep(0.01)
+        return found
+
+    captured = detector.captured = Captured(replayed)
+    finish = detector.postprocess.finish
+
+    def finished(begun):
+        time.sleep(0.01)
+        buffers.pop()
+        return finish(begun)
+
+    detector.postprocess.finish = finished
+    images = torch.randn(4, 1, 3, *SIZE, generator=torch.Generator().manual_seed(1))
+    sizes = {"img_shape": SIZE, "scale_factor": (1.0, 1.0)}
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda image: detector(image, [DetDataSample(metainfo=sizes)], "predict"), images))
+    assert all(len(samples[0].pred_instances) > 0 for samples in found)
+    assert not captured.lock.locked()

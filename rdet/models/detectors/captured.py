@@ -1,5 +1,6 @@
 """CUDA graphs of detection: what a GPU does in a call, recorded once and replayed."""
 
+import threading
 from collections.abc import Callable
 from copy import deepcopy
 from types import MethodType
@@ -24,11 +25,15 @@ class Captured:
 
     Args:
         function: Tensors, the first of which are images -> tensors, in whatever holds them.
+
+    Attributes:
+        lock: For who calls it from several threads, to hold until what it returned is read.
     """
 
     def __init__(self, function: Callable[..., Any]):
         # A detector that keeps what calls its own method would, with its recordings, stay until it is looked for.
         self._function = WeakMethod(function) if isinstance(function, MethodType) else lambda: function
+        self.lock = threading.Lock()
         self._recordings = Recordings[_Recording]("detection")
         self._pool: Any = None
 

@@ -182,8 +182,9 @@ class OneStageDetector(BaseDetector):
             raise ValueError(f"mode {mode!r} needs data_samples, one for each image")
         if mode == "predict" and self.captured is not None and self.on_predictions is None:
             limits = self.postprocess.limits([sample.img_shape for sample in data_samples], inputs.device)
-            largest, begun, _ = self.captured(inputs, limits)
-            return self._with_detections(data_samples, self.postprocess.finish(begun), largest)
+            with self.captured.lock:  # until what the next call overwrites is read
+                largest, begun, _ = self.captured(inputs, limits)
+                return self._with_detections(data_samples, self.postprocess.finish(begun), largest)
         predictions, priors = self._predictions(inputs)
         if mode == "loss":
             return self.loss(predictions, priors, data_samples)
