@@ -6,7 +6,7 @@ _base_ = "./ssd300_vgg16_coco.py"
 model = dict(
     data_preprocessor=dict(mean=[123.675, 116.28, 103.53]),
     anchor_generator=dict(clip=False),
-    assigner=dict(ignore_iof_thr=None),
+    assigner=dict(ignore_iof_thr=None, padding="ignored"),
     bbox_coder=dict(clamp_both_sides=True),
     normalizer=dict(min_count_per_image=1),
     postprocess=dict(score_thr=0.02, min_box_size=0.0),

@@ -8,7 +8,7 @@ model = dict(
     anchor_generator=dict(
         scales=[0.0390625, 0.099609375, 0.259765625, 0.419921875, 0.578125, 0.73828125, 0.8984375, 1.05859375]
     ),
-    assigner=dict(ignore_iof_thr=None),
+    assigner=dict(ignore_iof_thr=None, padding="ignored"),
     bbox_coder=dict(clamp_both_sides=True),
     normalizer=dict(min_count_per_image=1),
     postprocess=dict(score_thr=0.02, min_box_size=0.0),

@@ -7,11 +7,12 @@ from parity import INPUT, ROOT
 
 from rdet.apis.build import build_detector
 from rdet.config import load_config
+from rdet.interop.mmdet_config import convert_config
 from rdet.interop.ssd import from_ssd, to_ssd
 
 pytest.importorskip("mmdet", reason="MMDetection is not installed")
 
-from oracle.mmdetection import Oracle
+from oracle.mmdetection import CONFIGS, Oracle
 
 # Side of the images, all of one size -> boxes in each of a batch: VGG takes its time.
 SIDES = {300: (9, 0), 512: (41,)}
@@ -34,7 +35,8 @@ def draw(model):
 
 
 @pytest.fixture(scope="module", params=SIDES)
-def pair(request):
+def pair(request, tmp_path_factory):
+    """The detector of MMDetection's config, and of rdet's that is made of it."""
     side = request.param
     oracle = Oracle(f"ssd/ssd{side}_coco")
     oracle.model.data_preprocessor.pad_size_divisor = 1
@@ -45,7 +47,9 @@ def pair(request):
     cfg = load_config(ROOT / f"configs/ssd/ssd{side}_vgg16_coco_mmdet.py", {"model.backbone.weights": None, **INPUT})
     for slot in set(cfg.model) - {"data_preprocessor", "num_classes"}:
         assert converted.cfg.model[slot] == cfg.model[slot]
-    model = build_detector(cfg, tuple(map(str, range(80))))
+    path = tmp_path_factory.mktemp("converted") / "ssd.py"
+    convert_config(CONFIGS / f"ssd/ssd{side}_coco.py", path)
+    model = build_detector(load_config(path, {"model.backbone.weights": None, **INPUT}), tuple(map(str, range(80))))
     model.load_state_dict(converted.weights)
     back = to_ssd(model.state_dict())
     assert set(back) == set(state)

@@ -37,6 +37,7 @@ _FAMILIES = {
     "TOODAnchorHead": "TOOD on anchors",
     "YOLOHead": "YOLOv3",
     "YOLOFHead": "YOLOF",
+    "SSDHead": "SSD",
 }
 _COCO_CLASSES = 80
 
@@ -173,6 +174,8 @@ def _title(cfg: Cfg) -> str:
     family = _FAMILIES[cfg["model"]["bbox_head"]["type"]]
     if family == "YOLOv3":
         return f"YOLOv3 with {'Darknet-53' if backbone['type'] == 'Darknet53' else 'MobileNetV2'}"
+    if family == "SSD":
+        return f"SSD{cfg['model']['anchor_generator'].get('image_size', '')} with VGG-16"
     name = backbone.get("model_name") or f"{backbone['type']}-{backbone['depth']}"
     if backbone.get("groups", 1) > 1:
         name = f"ResNeXt-{backbone['depth']}-{backbone['groups']}x{backbone['base_width']}d"

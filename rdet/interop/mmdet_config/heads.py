@@ -157,6 +157,10 @@ def _paa(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
     slots, options = _atss(head, around, kind="MaxIoUAssigner")
     head.expect("covariance_type", "diag", "rdet's normal distributions have a variance each", ("full", "spherical"))
     assigner_of_head, of_classes, of_boxes = slots["assigner"], slots["loss_cls"], slots["loss_bbox"]
+    if "first_best_alone" in assigner_of_head:
+        around.assigner(head).refuse(
+            "is False; rdet's PAA gives a box all priors that it overlaps most", "gt_max_assign_all"
+        )
     if of_classes["type"] != "FocalLoss" or of_boxes["type"] != "GIoULoss":
         head.refuse("are not FocalLoss and GIoULoss; rdet's PAA assigns by these", "loss_cls and loss_bbox")
     if of_classes.get("loss_weight", 1) != 1:

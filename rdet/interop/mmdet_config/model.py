@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rdet.interop.mmdet_config import yolov3
+from rdet.interop.mmdet_config import ssd, yolov3
 from rdet.interop.mmdet_config.backbones import convert_backbone, weights_of
 from rdet.interop.mmdet_config.heads import Around, convert_head
 from rdet.interop.mmdet_config.necks import convert_necks
@@ -16,7 +16,7 @@ _PART = "is not there; rdet's detectors need it"
 _SLOTS = (
     *("data_preprocessor", "backbone", "neck", "bbox_head", "anchor_generator", "assigner", "bbox_coder"),
     *("loss_cls", "loss_bbox_initial", "loss_bbox", "loss_dfl", "loss_quality", "loss_obj"),
-    *("quality", "bbox_weight", "cls_mass", "normalizer", "level_weight", "postprocess", "initial"),
+    *("quality", "bbox_weight", "cls_mass", "mining", "normalizer", "level_weight", "postprocess", "initial"),
 )
 
 
@@ -35,13 +35,15 @@ def convert_model(model: Entry) -> tuple[Cfg, int]:
         model.unknown()
     model.expect("init_cfg", None, "set load_from to start from a detector's weights")
     backbone = model.required("backbone", reason=_PART)
+    head = model.required("bbox_head", reason=_PART)
+    if head.kind == "SSDHead":
+        return _convert_ssd(model, backbone, head)
     outputs, backbone_cfg = convert_backbone(backbone)
     used, neck_cfg, levels = convert_necks(model.some("neck", _PART), outputs)
     usual = [1, 2, 3] if backbone_cfg["type"] != "TimmBackbone" else [index for index, _, s in outputs if s > 4]
     if used != usual:  # rdet's default
         backbone_cfg["out_indices"] = used
     preprocessor = convert_preprocessor(model.required("data_preprocessor", reason=_PART))
-    head = model.required("bbox_head", reason=_PART)
     classes = head.take("num_classes")
     around = Around(levels.strides, levels.channels, model.entry("train_cfg"), "train_size" in preprocessor)
     slots, options = convert_head(head, around)
@@ -69,6 +71,20 @@ def _convert_yolov3(model: Entry) -> tuple[Cfg, int]:
         test_cfg.refuse("is no plain suppression, which rdet's YOLOv3 has alone", "nms")
     slots |= {"backbone": backbone_cfg, "neck": neck_cfg, "postprocess": postprocess | {"type": "YOLOPostprocess"}}
     slots["data_preprocessor"] = convert_preprocessor(model.required("data_preprocessor", reason=_PART))
+    model.finish()
+    return {"type": "OneStageDetector"} | {slot: slots[slot] for slot in _SLOTS if slot in slots}, classes
+
+
+def _convert_ssd(model: Entry, backbone: Entry, head: Entry) -> tuple[Cfg, int]:
+    backbone_cfg = ssd.convert_backbone(backbone)
+    anchors = ssd.convert_anchors(head.required("anchor_generator"))
+    neck_cfg = ssd.convert_neck(model.required("neck", reason=_PART), anchors.strides)
+    classes = head.take("num_classes", 80)
+    train_cfg = model.required("train_cfg", reason="is not there; without it the detector cannot be trained")
+    slots, options = ssd.convert_head(head, anchors, neck_cfg, train_cfg)
+    slots |= {"backbone": backbone_cfg, "neck": neck_cfg}
+    slots["data_preprocessor"] = convert_preprocessor(model.required("data_preprocessor", reason=_PART))
+    slots["postprocess"] = convert_postprocess(model.required("test_cfg", reason=_PART), options)
     model.finish()
     return {"type": "OneStageDetector"} | {slot: slots[slot] for slot in _SLOTS if slot in slots}, classes
 

@@ -259,7 +259,7 @@ def distance_coder(entry: Entry) -> bool:
 
 
 def assigner(entry: Entry, kind: str, padding: str) -> Cfg:
-    """Convert the assigner of RetinaNet or of ATSS and its kin.
+    """Convert the assigner of RetinaNet and SSD, or of ATSS and its kin.
 
     Args:
         entry: ``assigner`` of a ``train_cfg``.
@@ -300,7 +300,7 @@ def _crowds(entry: Entry) -> None:
 
 def _max_iou(entry: Entry) -> Cfg:
     _crowds(entry)
-    entry.expect("gt_max_assign_all", True, "rdet gives a box all priors that it overlaps most")
+    first_alone = not entry.take("gt_max_assign_all", True)
     entry.expect("perm_repeat_gt_cfg", None, "rdet does not permute boxes")
     entry.ignore("ignore_wrt_candidates", "gpu_assign_thr")
     low = entry.take("neg_iou_thr")
@@ -310,6 +310,7 @@ def _max_iou(entry: Entry) -> Cfg:
     smallest = entry.take("min_pos_iou", 0.0)
     if not entry.take("match_low_quality", True):
         return cfg | {"match_low_quality": False}
+    cfg |= {"first_best_alone": True} if first_alone else {}
     return cfg | ({"min_pos_iou": smallest} if smallest else {}) | {"reassign_low_quality": True}
 
 

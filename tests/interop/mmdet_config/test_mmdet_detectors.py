@@ -1,11 +1,11 @@
 """Whole detectors of MMDetection's config files are those of the repository's configs, and train."""
 
-import inspect
 from pathlib import Path
 
 import pytest
 import torch
 from interop.mmdet_sources import FAMILIES
+from interop.with_defaults import with_defaults
 from mmengine.structures import InstanceData
 
 from rdet.config import flatten, load_config
@@ -14,24 +14,6 @@ from rdet.registry import MODELS
 from rdet.structures import DetDataSample
 
 ROOT = Path(__file__).parents[3]
-
-
-def with_defaults(value):
-    """Parts with the defaults of their constructors, classes by their one name, lists and floats for all numbers."""
-    if isinstance(value, dict):
-        value = {key: with_defaults(item) for key, item in value.items()}
-        if value.get("type") not in (None, "GN", "BN"):
-            cls = MODELS.get(value["type"])
-            value["type"] = cls.__name__
-            for base in cls.__mro__:
-                if "__init__" in vars(base):
-                    for name, parameter in inspect.signature(base.__init__).parameters.items():
-                        if parameter.default is not parameter.empty:
-                            value.setdefault(name, with_defaults(parameter.default))
-        return value
-    if isinstance(value, list | tuple):
-        return [with_defaults(item) for item in value]
-    return float(value) if type(value) is int else value
 
 
 @pytest.mark.parametrize("family", FAMILIES)

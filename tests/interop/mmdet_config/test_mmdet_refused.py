@@ -57,7 +57,6 @@ REFUSED = [
         r"anchor_generator.strides is \[4, 8, 16, 32, 64\]; the levels of the neck have \[8, 16",
     ),
     ("model = dict(train_cfg=dict(assigner=dict(ignore_iof_thr=0.5)))", "assigner.ignore_iof_thr is 0.5; there priors"),
-    ("model = dict(train_cfg=dict(assigner=dict(gt_max_assign_all=False)))", "assigner.gt_max_assign_all is False"),
     ("model = dict(train_cfg=dict(sampler=dict(type='RandomSampler')))", "sampler: MMDetection's RandomSampler has no"),
     ("model = dict(train_cfg=dict(pos_weight=2.0))", "model.train_cfg.pos_weight is 2.0"),
     (
