@@ -163,8 +163,12 @@ def gradient_norms(model, rename: Callable[[Mapping[str, Tensor]], dict[str, Ten
         name: torch.full_like(value, torch.nan, dtype=torch.double) for name, value in model.state_dict().items()
     }
     renamed = rename({**missing, **gradients})
-    renamed.pop("bbox_head.integral.project", None)  # GFL's constant, which comes with the names
-    return {name: float(each.double().norm()) for name, each in renamed.items() if not each.isnan().any()}
+    constants = ("integral.project", ".edges")  # GFL's and GHM's, which come with the names
+    return {
+        name: float(each.double().norm())
+        for name, each in renamed.items()
+        if not name.endswith(constants) and not each.isnan().any()
+    }
 
 
 def detections(

@@ -40,6 +40,7 @@ CASES = {  # name -> MMDetection's config, epoch
     "TOOD, epoch 3": ("tood/tood_r50_fpn_1x_coco", 3),
     "TOOD, epoch 5": ("tood/tood_r50_fpn_1x_coco", 5),
 }
+ON_HOST = ("RetinaNet", "RetinaNet with GHM", "PAA", "YOLOF")
 RESNET_18 = {"model.backbone.depth": 18, "model.neck.in_channels": [64, 128, 256, 512]}
 DAMPED = ("bn2", "downsample")  # blocks of two convolutions end in bn2
 
@@ -61,7 +62,7 @@ def _pair(name: str, theirs: dict | None = None, ours: dict | None = None) -> Pa
     model = source.detector(oracle.shapes, ours, seed=1, damped=DAMPED)
     assert names_of(source.shapes(model)) == names_of(oracle.shapes)
     # Normalised by the statistics of the batch, YOLOF has all gradients rounded by float32.
-    limit = 0.005 if name == "YOLOF" else 5e-4
+    limit = 0.005 if name == "YOLOF" else 1e-3
     return Pair(name, oracle, model, source.renamed, source.losses, limit)
 
 
@@ -73,6 +74,12 @@ def epoch(pair):
 @pytest.mark.parametrize("what", BATCHES)
 def test_losses_and_gradients(pair, epoch, what):
     pair.compare_training(images_of(BATCHES[what], seed=11), what, epoch)
+
+
+def test_losses_and_gradients_in_float64(pair, epoch):
+    if pair.name in ON_HOST:
+        pytest.skip("its assigner takes float32 alone; test_mmdet_parity.py has its gradients in float64")
+    pair.compare_in_float64(images_of(BATCHES["one image"], seed=11), "one image", epoch)
 
 
 @pytest.mark.parametrize("what", BATCHES)
@@ -149,7 +156,7 @@ def test_converted_configs(config, tmp_path):
         model,
         partial(to_mmdetection, family=family),
         partial(renamed_losses, family=family),
-        limit=3e-3,  # rounding grows with the depth
+        limit=6e-3,  # rounding grows with the depth
     )
     images = images_of(((160, 250, 7), (201, 173, 2)), seed=15)
     pair.compare_training(images, "converted", CONVERTED[config])

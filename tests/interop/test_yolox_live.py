@@ -50,5 +50,11 @@ def test_losses_and_gradients(pair, what, epoch):
     pair.compare_training(images_of(BATCHES[what], seed=11), f"{what}, epoch {epoch}", epoch)
 
 
+@pytest.mark.parametrize("epoch", [0, 285])
+def test_losses_and_gradients_in_float64(pair, epoch):
+    pair.oracle.model.bbox_head.use_l1 = epoch >= 285
+    pair.compare_in_float64(images_of(BATCHES["narrow ones"], seed=11), f"narrow ones, epoch {epoch}", epoch)
+
+
 def test_detections(pair):
     pair.compare_detections(images_of(BATCHES["three images"], seed=12), "three images")

@@ -1,5 +1,6 @@
 """A detector of MMDetection with made weights, and what it computes."""
 
+import types
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,6 +77,10 @@ class Oracle:
         sum(losses.values()).sum().backward()
         return {name: float(value.detach()) for name, value in losses.items()}
 
+    def forward_training(self, images: Sequence[Image]) -> None:
+        """Show a batch to the network, by which its normalisation learns statistics."""
+        self.model.train()(self._batch(images, None, (1.0, 1.0), True)[0], mode="tensor")
+
     def gradient_norms(self) -> dict[str, float]:
         """Norm of each parameter's gradient, summed in float64: torch's sum in float32 is off by up to 1e-4."""
         gradients = {name: each.grad for name, each in self.model.named_parameters() if each.grad is not None}
@@ -112,11 +117,16 @@ class Oracle:
 
 
 class DoubleOracle(Oracle):
-    """A detector of MMDetection 3 that computes in float64, with weights drawn in float32."""
+    """A detector of MMDetection 3 that is built and computes in float64, with weights drawn in float32.
+
+    Anchors of float32 would part boxes that overlap several of them equally.
+    """
 
     def __init__(self, *args: Any, **options: Any):
-        super().__init__(*args, **options)
-        self.model.double()
+        drawn = Oracle(*args, **options).model.state_dict()
+        with computing_in_float64():
+            super().__init__(*args, **options)
+        self.model.double().load_state_dict(drawn)
 
     def training_step(self, *args: Any, **options: Any) -> dict[str, float]:
         with computing_in_float64():
@@ -127,20 +137,33 @@ class DoubleOracle(Oracle):
             return super().detections(*args, **options)
 
 
+class _Torch64(types.ModuleType):
+    """torch, whose float32 is float64."""
+
+    float32 = torch.float64
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(torch, name)
+
+
 @contextmanager
 def computing_in_float64() -> Iterator[None]:
-    """Let everything that is computed in here be float64, whatever asks for float32.
+    """Let everything that is computed in here be float64, whatever asks for float32, in rdet too.
 
     Small constants such as the eps of a mean stay those of float32.
     """
+    from mmdet.models.task_modules.assigners import dynamic_soft_label_assigner, sim_ota_assigner
     from mmdet.models.task_modules.prior_generators import AnchorGenerator, MlvlPointGenerator
 
+    by_name = (dynamic_soft_label_assigner, sim_ota_assigner)  # they make tensors of torch.float32
     generators = (AnchorGenerator, MlvlPointGenerator)
     methods = [getattr(each, name) for each in generators for name in ("grid_priors", "single_level_grid_priors")]
     defaults = [method.__defaults__ for method in methods]
     kind, name_of_kind, cast = torch.get_default_dtype(), torch.float, torch.Tensor.float
     torch.set_default_dtype(torch.float64)
     torch.Tensor.float, torch.float = torch.Tensor.double, torch.float64
+    for module in by_name:
+        module.torch = _Torch64("torch")
     for method in methods:
         method.__defaults__ = tuple(torch.float64 if d is torch.float32 else d for d in method.__defaults__)
     try:
@@ -148,6 +171,8 @@ def computing_in_float64() -> Iterator[None]:
     finally:
         torch.set_default_dtype(kind)
         torch.Tensor.float, torch.float = cast, name_of_kind
+        for module in by_name:
+            module.torch = torch
         for method, of_method in zip(methods, defaults, strict=True):
             method.__defaults__ = of_method
 
