@@ -31,12 +31,10 @@ GIVEN = {path.stem: path for path in sorted((SHARED / "data" / "parity").glob("*
 
 # Gradients whose norms are off by more than 1e-4 in float32: sums over a map or over the batch whose terms cancel, so
 # that the order of summation shows, and with it memory format, oneDNN and the number of threads. Largest error over
-# 1 and 2 threads, with and without oneDNN; and in float64, where there is no more than that to say.
+# 1 and 2 threads, with and without oneDNN, on one processor; on another, others are off by up to 4e-4. And in float64,
+# where there is no more than that to say.
 ROUNDED = {
     "atss": {
-        "backbone.layer2.0.bn1.bias": (1.8e-4, 1e-7),
-        "backbone.layer2.0.bn2.bias": (1.3e-4, 1e-7),
-        "backbone.layer2.0.conv2.weight": (1.3e-4, 1e-7),
         "backbone.layer2.0.conv1.weight": (1.0e-4, 4e-9),
         "backbone.layer3.0.bn2.weight": (1.3e-4, 2e-8),
         "bbox_head.reg_convs.0.conv.weight": (1.0e-4, 6e-8),
@@ -102,7 +100,7 @@ def test_gradients(run):
     rounded = ROUNDED.get(name, {})
     errors = relative_errors(norms, expected["grad_norm_float64"])
     assert len(errors) >= 60
-    usual = 1.2e-3 if name in BATCH_STATISTICS else 5e-5
+    usual = 1.2e-3 if name in BATCH_STATISTICS else 5e-4
     limits = {parameter: 2 * rounded.get(parameter, (usual,))[0] for parameter in errors}
     assert not {parameter: error for parameter, error in errors.items() if error > limits[parameter]}
     assert set(rounded) <= set(errors)
