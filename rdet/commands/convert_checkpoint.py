@@ -14,12 +14,12 @@ def parse_args():
     parser.add_argument(
         "--from",
         dest="origin",
-        choices=["auto", "mmdet", "detectron2", "torchvision", "nanodet", "yolox"],
+        choices=["auto", "mmdet", "detectron2", "torchvision", "nanodet", "yolox", "darknet"],
         default="auto",
         help="whose checkpoint it is (default: as the names of its weights say)",
     )
     parser.add_argument(
-        "--to", dest="target", choices=["rdet", "mmdet", "yolox"], default="rdet", help="whose it becomes"
+        "--to", dest="target", choices=["rdet", "mmdet", "yolox", "darknet"], default="rdet", help="whose it becomes"
     )
     parser.add_argument(
         "--style",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # What can be written; rdet/apis/infer/writers has a class for each.
 FORMATS = ("coco", "json", "yolo", "voc", "csv", "pictures", "video", "crops")
 _PICTURES = ("pictures", "video")
-_CHECKPOINTS = (".pth", ".pt", ".pkl", ".ckpt", ".onnx", ".xml", ".pt2")
+_CHECKPOINTS = (".pth", ".pt", ".pkl", ".ckpt", ".weights", ".onnx", ".xml", ".pt2")
 
 
 def parse_args():

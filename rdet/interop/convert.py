@@ -19,6 +19,7 @@ from rdet.files import write_tensors
 from rdet.interop.array_pickle import read_array_pickle
 from rdet.interop.coco import UNUSED, default_classes
 from rdet.interop.converted import Converted
+from rdet.interop.darknet import from_darknet, is_darknet, read_darknet, write_darknet
 from rdet.interop.detectron2 import from_detectron2, pixel_statistics
 from rdet.interop.download import fetch
 from rdet.interop.mmdetection import from_mmdetection, to_mmdetection
@@ -37,9 +38,9 @@ from rdet.interop.yolox_onnx import is_yolox_onnx, read_yolox_onnx
 from rdet.interop.zoo import check_name, is_name, release, release_of_file
 from rdet.messages import few
 
-ORIGINS = ("mmdet", "detectron2", "torchvision", "nanodet", "yolox")
-TARGETS = ("rdet", "mmdet", "yolox")
-CHECKPOINT_SUFFIXES = (".pth", ".pt", ".pkl", ".ckpt", ".onnx")
+ORIGINS = ("mmdet", "detectron2", "torchvision", "nanodet", "yolox", "darknet")
+TARGETS = ("rdet", "mmdet", "yolox", "darknet")
+CHECKPOINT_SUFFIXES = (".pth", ".pt", ".pkl", ".ckpt", ".onnx", ".weights")
 _REMEDY = "; take another checkpoint"
 # What a running normaliser keeps is none of them.
 _PARTS_OF_MMDETECTION = ("backbone.", "neck.", "bbox_head.", "criterion.loss_")
@@ -73,7 +74,7 @@ def open_checkpoint(source: str | Path, origin: str = "auto", style: str | None 
         released = release_of_file(path.rpartition("/")[2])
         if released is not None and released.address == path:
             path = str(fetch(path, released.algorithm, released.checksum))
-        elif path.endswith((".pkl", ".onnx")):
+        elif path.endswith((".pkl", ".onnx", ".weights")):
             path = str(fetch(path, "sha256", ""))  # nobody says its checksum
     content, weights = _read(path)
     whose = origin_of(weights) if origin == "auto" else origin
@@ -147,7 +148,7 @@ def convert_checkpoint(
     Args:
         source, origin, style: See :func:`open_checkpoint`.
         out: Where the converted checkpoint goes.
-        target: ``'rdet'``, ``'mmdet'`` or, of YOLOX alone, ``'yolox'``: Megvii's.
+        target: ``'rdet'``, ``'mmdet'``, of YOLOX alone ``'yolox'``, Megvii's, or of YOLOv3 ``'darknet'``.
 
     Returns:
         What it is, in one line.
@@ -156,7 +157,7 @@ def convert_checkpoint(
         CheckpointError: It cannot be converted, or is rdet's already.
         OutputError: Nothing can be written to ``out``, or it is the source, or a name for another format.
     """
-    _check_output(source, Path(out))
+    _check_output(source, Path(out), target)
     content = open_checkpoint(source, origin, style)
     weights = weights_in(content)
     converted = "converted_from" in meta_in(content)
@@ -169,6 +170,8 @@ def convert_checkpoint(
             )
         reason = f"its weights are called {few(weights, 3)}"
         raise CheckpointError(f"{source} is not a checkpoint of {', '.join(ORIGINS)}: {reason}; give one of those")
+    if target == "darknet":
+        return _as_darknet(weights, source, out)
     if is_yolox(weights, "rdet") and target != "rdet":
         renamed = to_yolox(_of_network(weights), target)
         content = _with_classes(content, {"state_dict": renamed}) if target == "mmdet" else {"model": renamed}
@@ -183,10 +186,22 @@ def convert_checkpoint(
     return f"{said if isinstance(said, str) and said else architecture_of(weights_in(content))}, written to {out}"
 
 
-def _check_output(source: str | Path, out: Path) -> None:
+def _as_darknet(weights: Mapping[str, Tensor], source: str | Path, out: str | Path) -> str:
+    if not is_yolov3(weights, "rdet"):
+        raise CheckpointError(f"{source} is no YOLOv3, the only detector that --to darknet writes{_REMEDY}")
+    try:
+        write_darknet(_of_network(weights), out)
+    except CheckpointError as error:
+        raise CheckpointError(f"{source}: {error}{_REMEDY}") from error
+    return f"YOLOv3 with Darknet-53 in darknet's layout, written to {out}; its .cfg is darknet's yolov3.cfg"
+
+
+def _check_output(source: str | Path, out: Path, target: str) -> None:
     """Raise OutputError before the work if a converted file cannot or must not be written to ``out``."""
-    if out.suffix in (".onnx", ".pkl"):  # by these it would be read as what it is not
-        raise OutputError(f"{out}: a converted checkpoint is no {out.suffix} file; let its name end in .pth")
+    if (target == "darknet") != (out.suffix == ".weights") or out.suffix in (".onnx", ".pkl"):
+        # By these it would be read as what it is not.
+        ending = ".weights" if target == "darknet" else ".pth"
+        raise OutputError(f"{out}: a converted checkpoint is no {out.suffix} file; let its name end in {ending}")
     if not out.parent.is_dir():
         raise OutputError(f"{out}: there is no folder {out.parent}; make it first")
     if out.exists() and Path(source).exists() and out.samefile(source):
@@ -204,6 +219,8 @@ def origin_of(weights: Mapping[str, Any]) -> str | None:
         return "mmdet"
     if is_yolox(weights, "yolox"):
         return "yolox"
+    if is_darknet(weights):
+        return "darknet"
     return "nanodet" if is_nanodet(weights) else None
 
 
@@ -218,12 +235,14 @@ def _checkpoint(path: str) -> Mapping[str, Any]:
 
 
 def _read(path: str) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
-    """Read a file and its weights; Detectron2's pickles of arrays, and exports of NanoDet and YOLOX, too."""
+    """Read a file and its weights; Detectron2's pickles, exports of NanoDet and YOLOX, and darknet's files, too."""
     if path.lower().endswith(".onnx"):
         if Path(path).is_file() and (said := why_no_checkpoint(path)):
             raise CheckpointError(said)
         file = OnnxFile(path)
         return (read_yolox_onnx if is_yolox_onnx(file) else read_nanodet_onnx)(file)
+    if path.lower().endswith(".weights"):
+        return read_darknet(path)
     if not path.endswith(".pkl"):
         content = _checkpoint(path)
         return content, weights_in(content)
@@ -320,6 +339,7 @@ _CONVERTERS = {
     "torchvision": _from_torchvision,
     "nanodet": from_nanodet,
     "yolox": from_yolox,
+    "darknet": from_darknet,
 }
 
 

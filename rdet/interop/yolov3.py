@@ -103,7 +103,7 @@ def _renamed(state: Mapping[str, Tensor], without: Collection[str], names: Mappi
 
 def _side_of_name(path: str, mobile: bool) -> int:
     """Read the size of images from the name of a file; where it does not say it, warn."""
-    if found := re.search(r"[-_](320|416|608)[-_]", Path(path).name):
+    if found := re.search(r"[-_](320|416|608)[-_.]", Path(path).name):
         return int(found[1])
     side = 416 if mobile else 608
     print_log(

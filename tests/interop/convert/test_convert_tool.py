@@ -56,8 +56,8 @@ def test_the_tool_says_in_one_line_what_is_wrong(save, tmp_path):
     assert (code, error.splitlines()) == (
         1,
         [
-            f"error: {source} is not a checkpoint of mmdet, detectron2, torchvision, nanodet, yolox: its weights are "
-            "called a.b; give one of those"
+            f"error: {source} is not a checkpoint of mmdet, detectron2, torchvision, nanodet, yolox, darknet: its "
+            "weights are called a.b; give one of those"
         ],
     )
     assert not (tmp_path / "out.pth").exists()
