@@ -9,6 +9,9 @@ from rdet.models.necks.channel_mapper import ChannelMapper
 from rdet.models.necks.fpn import FPN
 from rdet.models.necks.layers import Conv2d
 from rdet.models.necks.pafpn import PAFPN
+from rdet.models.necks.residual_ssd_neck import ResidualSSDNeck
+from rdet.models.necks.ssd_neck import SSDNeck
+from rdet.models.necks.ssdlite_neck import SSDLiteNeck
 from rdet.registry import MODELS, build_from_cfg
 
 NECKS = [FPN, PAFPN, BiFPN, ChannelMapper]
@@ -158,3 +161,25 @@ def test_gradient_of_a_strided_convolution_on_one_cell():
             y = conv(x)
         (gradient,) = torch.autograd.grad(y.float().square().sum(), conv.weight)
         assert (gradient - expected).norm() < 0.01 * expected.norm()
+
+
+@pytest.mark.parametrize(
+    ("cls", "options"),
+    [
+        (SSDNeck, {"extra": [(32, 64, 3, 2, 1)], "strides": [64, 128], "fc_channels": None}),
+        (SSDLiteNeck, {"extra_channels": [64]}),
+        (ResidualSSDNeck, {"num_extra": 1, "extra_channels": 128}),
+    ],
+)
+def test_levels_above_one_cell_of_ssds_have_gradients(cls, options):
+    torch.manual_seed(0)
+    neck = cls([128], [64], **options).to(memory_format=torch.channels_last).eval()
+    x, weights = torch.randn(8, 128, 1, 1), [value for value in neck.parameters() if value.dim() == 4]
+    expected = torch.autograd.grad(neck([x])[-1].sum(), weights)
+    for _ in range(5):
+        # Freed at once, and given to what is not set.
+        [torch.full((max(value.numel(), 288),), 1e30, dtype=torch.bfloat16) for value in weights * 100]
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y = neck([x])[-1]
+        for found, true in zip(torch.autograd.grad(y.float().sum(), weights), expected, strict=True):
+            assert (found - true).norm() < 0.05 * true.norm()

@@ -20,7 +20,7 @@ class Conv2d(BiasConv2d):
         if is_cell and self.stride != (1, 1) and not isinstance(self.padding, str):
             rows, columns = self.padding
             padded = F.pad(x, (columns, columns, rows, rows))
-            return F.conv2d(padded, self.weight, self.bias, self.stride)
+            return F.conv2d(padded, self.weight, self.bias, self.stride, groups=self.groups)
         return super().forward(x)
 
 

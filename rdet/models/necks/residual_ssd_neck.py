@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck
 
-from rdet.models.necks.layers import pyramid_strides
+from rdet.models.necks.layers import Conv2d, pyramid_strides
 from rdet.models.norms import build_norm
 from rdet.registry import MODELS
 from rdet.schema import Count, Natural
@@ -48,9 +48,11 @@ class ResidualSSDNeck(nn.Module):
             shortcut = nn.Sequential(
                 nn.Conv2d(widths[-1], extra_channels, 1, 2, bias=False), build_norm(norm_cfg, extra_channels)
             )
-            self.extra_layers.append(
-                Bottleneck(widths[-1], width, 2, shortcut, norm_layer=lambda channels: build_norm(norm_cfg, channels))
+            block = Bottleneck(
+                widths[-1], width, 2, shortcut, norm_layer=lambda channels: build_norm(norm_cfg, channels)
             )
+            block.conv2 = Conv2d(width, width, 3, stride=2, padding=1, bias=False)
+            self.extra_layers.append(block)
             widths.append(extra_channels)
         self.out_channels = widths
         self.strides = pyramid_strides(in_strides, num_extra)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rdet.models.losses.precision import at_least_float32
+from rdet.models.necks.layers import Conv2d
 from rdet.models.xavier import init_xavier
 from rdet.registry import MODELS
 from rdet.schema import Count, Natural, Positive
@@ -56,7 +57,7 @@ class SSDNeck(nn.Module):
         for middle, out, size, stride, padding in extra:
             layers = [
                 *(nn.Conv2d(widths[-1], middle, 1), nn.ReLU(inplace=True)),
-                *(nn.Conv2d(middle, out, size, stride, padding), nn.ReLU(inplace=True)),
+                *(Conv2d(middle, out, size, stride, padding), nn.ReLU(inplace=True)),
             ]
             self.extra_layers.append(nn.Sequential(*layers))
             widths.append(out)

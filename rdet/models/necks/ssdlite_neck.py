@@ -3,9 +3,8 @@
 from functools import partial
 
 from torch import Tensor, nn
-from torchvision.ops import Conv2dNormActivation
 
-from rdet.models.necks.layers import pyramid_strides
+from rdet.models.necks.layers import Conv2d, pyramid_strides
 from rdet.models.norms import build_norm
 from rdet.registry import MODELS
 from rdet.schema import Count
@@ -41,7 +40,11 @@ class SSDLiteNeck(nn.Module):
     ):
         super().__init__()
         norm_layer = partial(build_norm, norm_cfg or {"type": "BN", "eps": 0.001, "momentum": 0.03})
-        block = partial(Conv2dNormActivation, norm_layer=norm_layer, activation_layer=nn.ReLU6)
+
+        def block(below: int, out: int, kernel_size: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
+            conv = Conv2d(below, out, kernel_size, stride, kernel_size // 2, groups=groups, bias=False)
+            return nn.Sequential(conv, norm_layer(out), nn.ReLU6(inplace=True))
+
         self.out_channels = [*in_channels, *extra_channels]
         self.strides = pyramid_strides(in_strides, len(extra_channels))
         self.extra_layers = nn.ModuleList()
