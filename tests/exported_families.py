@@ -104,6 +104,23 @@ FAMILIES = {
         "loss_cls": {"type": "PositiveSoftmaxLoss"},
         "loss_obj": {"type": "SquaredObjectLoss"},
     },
+    "SSD": {
+        "neck": {
+            "type": "SSDNeck",
+            "extra": [(8, 16, 3, 2, 1)] * 5,
+            "strides": [8, 16, 32, 64, 128, 256],
+            "fc_channels": None,
+        },
+        "anchor_generator": {
+            "type": "DefaultBoxGenerator",
+            "image_size": 128,
+            "scales": [0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.0],
+            "ratios": [[2], [2, 3], [2, 3], [2, 3], [2], [2]],
+        },
+        "bbox_head": {"type": "SSDHead"},
+        "bbox_coder": {"type": "DeltaXYWHBBoxCoder", "target_stds": [0.1, 0.1, 0.2, 0.2]},
+        "loss_cls": {"type": "SoftmaxFocalLoss", "alpha": None, "gamma": 0.0},
+    },
     "softmax": {
         "bbox_head": {"type": "RetinaHead", "stacked_convs": 0},
         "loss_cls": {"type": "SoftmaxFocalLoss"},
@@ -127,7 +144,8 @@ def detector(family, classes=3, **postprocess):
         "postprocess": {"type": "NMSPostprocess", "score_thr": 0.0, "topk_per_level": 60, "max_per_img": 40},
         "data_preprocessor": {"type": "DetDataPreprocessor"},
     } | FAMILIES[family]
-    model["bbox_head"] = {"feat_channels": 16, **model["bbox_head"]}
+    if family != "SSD":  # whose head has no towers
+        model["bbox_head"] = {"feat_channels": 16, **model["bbox_head"]}
     model["postprocess"] = {**model["postprocess"], **postprocess}
     cfg = Config({"model": model, "test_dataloader": {"dataset": {"type": "CocoDataset", "pipeline": PIPELINE}}})
     torch.manual_seed(0)

@@ -35,6 +35,7 @@ from rdet.models.detectors.one_stage_detector import OneStageDetector
 
 FORMATS = tuple(WRITERS)
 OPSETS = (18, 23)  # what torch's exporter writes
+LONGEST_EXAMPLE = 2048  # pixels
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,10 @@ def _check(options: ExportOptions, model: OneStageDetector) -> None:
     if isinstance(model, ExportedDetector):
         raise ConfigError(f"{model.path} is exported already; give the checkpoint that it was made of")
     if not isinstance(model, OneStageDetector):
-        raise ConfigError(f"{type(model).__name__} cannot be exported; only a one-stage detector of rdet's parts can")
+        raise ConfigError(
+            f"{type(model).__name__} cannot be exported, only a one-stage detector of rdet's parts; take one of "
+            "configs/ but configs/peers"
+        )
     if not isinstance(model.data_preprocessor, DetDataPreprocessor):
         raise ConfigError(
             f"model.data_preprocessor is {type(model.data_preprocessor).__name__}; an export needs DetDataPreprocessor"
@@ -173,8 +177,7 @@ def _job(model: OneStageDetector, options: ExportOptions, limit: Limit | None = 
     # An example of no special number: sides and batches of 1, and sides that are equal, would be taken for fixed ones.
     height, width = options.size or (divisor * -(-160 // divisor), divisor * (-(-160 // divisor) + 1))
     number = options.batch or 2
-    images = torch.zeros(number, len(ready.mean), height, width, dtype=getattr(torch, kind))
-    sizes = torch.tensor([[height, width]] * number)
+    image = torch.zeros(1, len(ready.mean), height, width, dtype=getattr(torch, kind))
     metadata = Metadata(
         rdet=__version__,
         torch=torch.__version__,
@@ -182,7 +185,7 @@ def _job(model: OneStageDetector, options: ExportOptions, limit: Limit | None = 
         head=options.head,
         outputs=output_names(options.head, has_quality=False),
         classes=list(model.classes),
-        channels=images.shape[1],
+        channels=image.shape[1],
         input=kind,
         dtype=options.dtype,
         divisor=divisor,
@@ -195,9 +198,14 @@ def _job(model: OneStageDetector, options: ExportOptions, limit: Limit | None = 
     )
     try:
         with torch.no_grad():
-            seen = network(tensors.normalized(images[:1], sizes[:1]))
+            seen = network(tensors.normalized(image, torch.tensor([image.shape[2:]])))
+            # So would be levels of one cell, as SSD has them on small images.
+            while options.size is None and min(map(min, seen.level_sizes)) < 2 and max(image.shape) < LONGEST_EXAMPLE:
+                image = image.repeat(1, 1, 2, 2)
+                seen = network(tensors.normalized(image, torch.tensor([image.shape[2:]])))
     except RuntimeError as error:  # of a network that takes no images of the example's size
         raise not_exported(error, metadata) from error
+    images, sizes = image.repeat(number, 1, 1, 1), torch.tensor([image.shape[2:]] * number)
     metadata = replace(metadata, outputs=output_names(options.head, seen.quality_logits is not None))
     if options.dtype != "int8":
         return Job(tensors, (images, sizes), metadata)

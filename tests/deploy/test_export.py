@@ -18,6 +18,7 @@ from rdet.deploy.edges import Edges
 from rdet.deploy.export import ExportOptions, export_detector
 from rdet.deploy.tensorrt import check_tensorrt
 from rdet.errors import ConfigError, EvaluationError
+from rdet.models.detectors.torchvision_detector import TorchvisionDetector
 
 onnx = pytest.importorskip("onnx")
 for package in ("onnxscript", "onnxruntime", "openvino"):
@@ -56,7 +57,7 @@ FREE, ONE_CLASS = ("RetinaNet", "ATSS"), ("GFL",)
 DEFORMABLE = {"DDOD": 4, "VFNet": 4, "TOOD": 2, "TOOD of MMDetection": 2}  # of all levels
 
 
-@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "FCOS 2019"])  # which is below
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family not in ("FCOS 2019", "SSD")])  # below
 def test_every_family_in_both_runtimes(family, tmp_path, one_model):
     model = detector(family, classes=1 if family in ONE_CLASS else 3)
     size = None if family in FREE else (96, 128)
@@ -82,6 +83,13 @@ def test_raw_outputs_of_free_sides(tmp_path, one_model):
     check(difference(model, export_detector(model, tmp_path / "a.xml", ExportOptions("openvino", head="raw"))))
 
 
+def test_levels_of_one_cell_are_larger_for_larger_images(tmp_path, one_model):
+    model = detector("SSD")
+    batches = [((50, 60),), ((290, 330), (280, 200))]  # the last level: one cell, and 2 x 2
+    check(difference(model, export_detector(model, tmp_path / "a.onnx"), batches))
+    check(difference(model, export_detector(model, tmp_path / "a.xml", ExportOptions("openvino")), batches))
+
+
 def test_torch_of_free_sides(tmp_path):
     model = detector("RetinaNet")
     path = export_detector(model, tmp_path / "a", ExportOptions("exported_program"))
@@ -97,6 +105,13 @@ def test_what_mixed_precision_must_not_reach_is_no_operator_of_a_program(tmp_pat
     model.bbox_head.autocast = False
     path = export_detector(model, tmp_path / "a", ExportOptions("exported_program", size=(96, 128)))
     check(difference(model, path))
+
+
+def test_only_detectors_of_rdets_parts(tmp_path):
+    model = TorchvisionDetector("ssdlite320_mobilenet_v3_large", num_classes=3)
+    with pytest.raises(ConfigError, match="^TorchvisionDetector cannot be exported, only .*; take one of configs/"):
+        export_detector(model, tmp_path / "a.onnx")
+    assert not list(tmp_path.iterdir())
 
 
 def test_suppression_that_files_lack_is_done_outside(tmp_path):
