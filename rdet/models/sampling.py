@@ -1,10 +1,11 @@
 """Bilinear samples of maps by plain operators.
 
 On a GPU, torchvision's ``deform_conv2d`` and torch's ``grid_sample`` add gradients in any order; with
-``--deterministic`` torch refuses them. Here they are added up in one order, so that a run repeats to the same bits. And
-few runtimes know a deformable convolution, so that an exported file has a ``grid_sample`` and a product instead. Both
-take more memory and time than torchvision's operator, and are used for these two alone: ``--deterministic`` on a GPU,
-and exports.
+``--deterministic`` torch refuses them. Here they are added up in one order, so that a run repeats to the same bits.
+
+On a CPU and in an exported file, a deformable convolution is a ``grid_sample`` and a product: few runtimes know it, and
+torchvision's operator takes some five times as long there, forward and backward. The samples take nine times the memory
+of the maps, which is why a GPU has torchvision's where it may.
 """
 
 import torch
@@ -13,10 +14,15 @@ from torch import Tensor
 
 
 def by_plain_operators(maps: Tensor) -> bool:
-    """Tell whether ``maps`` must be sampled here: for gradients in one order, or in an export."""
-    if _is_exported():
+    """Tell whether ``maps`` are sampled here: for gradients in one order, in an export, or on a CPU."""
+    return by_grid_sample(maps) or torch.are_deterministic_algorithms_enabled()
+
+
+def by_grid_sample(maps: Tensor) -> bool:
+    """Tell whether ``maps`` are sampled by torch's operator, which ONNX has since opset 16."""
+    if maps.device.type == "cpu" or torch.compiler.is_exporting():
         return True
-    return torch.are_deterministic_algorithms_enabled() and maps.device.type != "cpu"
+    return torch.jit.is_tracing()  # type: ignore[no-any-return, attr-defined]  # it does have it
 
 
 def bilinear(maps: Tensor, y: Tensor, x: Tensor) -> Tensor:
@@ -30,7 +36,7 @@ def bilinear(maps: Tensor, y: Tensor, x: Tensor) -> Tensor:
         (N, C, M).
     """
     number, channels, height, width = maps.shape
-    if _is_exported():  # one operator, which ONNX has since opset 16
+    if by_grid_sample(maps):
         grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
         return F.grid_sample(maps, grid[:, None], align_corners=False)[:, :, 0]
     rows = maps.permute(0, 2, 3, 1).reshape(-1, channels)  # (N * H * W, C)
@@ -85,7 +91,3 @@ def deformed_convolution(
     of_groups = sampled.reshape(number, groups, -1, height * width)  # (N, groups, C / groups * kh * kw, H' * W')
     kernel = weight.reshape(groups, weight.shape[0] // groups, -1)  # (groups, D / groups, C / groups * kh * kw)
     return (kernel @ of_groups).reshape(number, -1, height, width)
-
-
-def _is_exported() -> bool:
-    return torch.compiler.is_exporting() or torch.jit.is_tracing()  # type: ignore[attr-defined]  # it does have it

@@ -41,7 +41,8 @@ ROUNDED = {
     },
     "ddod": {
         "backbone.layer2.0.bn1.weight": (7.1e-5, 2e-7),
-        "bbox_head.cls_convs.0.conv.conv_offset.weight": (8.1e-5, 2e-7),
+        "bbox_head.cls_convs.0.conv.conv_offset.bias": (7.9e-5, 2e-8),
+        "bbox_head.cls_convs.0.conv.conv_offset.weight": (8.8e-5, 2e-8),
     },
     "fcos_first_head": {
         "backbone.layer2.0.conv1.weight": (1.7e-4, 2e-8),
@@ -56,12 +57,25 @@ ROUNDED = {
     },
     "gfl": {"bbox_head.reg_convs.0.gn.weight": (1.0e-4, 1e-7)},
     "vfnet": {
-        "backbone.layer2.0.bn1.weight": (2.5e-4, 2e-8),
-        "backbone.layer2.0.conv1.weight": (1.1e-4, 2e-8),
-        "bbox_head.reg_convs.0.gn.weight": (1.2e-4, 2e-8),
-        "bbox_head.reg_convs.1.gn.weight": (1.1e-4, 2e-8),
-        "bbox_head.scales.0.scale": (2.5e-4, 3e-8),  # one number: the sum over a whole map
-        "bbox_head.scales.1.scale": (1.2e-3, 3e-7),
+        "backbone.layer2.0.bn1.weight": (1.1e-4, 2e-8),
+        "backbone.layer2.0.bn3.weight": (9.1e-5, 1e-8),
+        "backbone.layer2.0.conv1.weight": (7.6e-5, 3e-8),
+        "backbone.layer3.0.bn1.bias": (9.8e-5, 2e-8),
+        "backbone.layer3.0.bn1.weight": (1.1e-4, 2e-9),
+        "backbone.layer3.0.conv1.weight": (1.1e-4, 3e-9),
+        "bbox_head.reg_convs.0.gn.weight": (7.5e-5, 2e-8),
+        "bbox_head.reg_convs.1.conv.weight": (8.9e-5, 4e-8),
+        "bbox_head.reg_convs.1.gn.bias": (2.0e-4, 4e-8),
+        "bbox_head.reg_convs.1.gn.weight": (1.7e-4, 3e-8),
+        "bbox_head.reg_convs.2.conv.weight": (1.8e-4, 3e-8),
+        "bbox_head.reg_convs.2.gn.bias": (3.4e-4, 3e-8),
+        "bbox_head.reg_convs.2.gn.weight": (2.1e-4, 4e-8),
+        "bbox_head.scales.0.scale": (1.2e-4, 6e-8),  # one number: the sum over a whole map
+        "bbox_head.vfnet_reg.bias": (5.0e-4, 2e-8),
+        "bbox_head.vfnet_reg.weight": (2.5e-4, 3e-8),
+        "bbox_head.vfnet_reg_conv.conv.weight": (2.1e-4, 1e-8),
+        "bbox_head.vfnet_reg_conv.gn.bias": (3.7e-4, 4e-8),
+        "bbox_head.vfnet_reg_conv.gn.weight": (2.4e-4, 3e-8),
     },
 }
 
