@@ -12,3 +12,6 @@ model = dict(
     bbox_weight=None,
     level_weight=dict(type="RareLevelWeight"),
 )
+# AdamW moves a weight by the learning rate however small its gradient, and an offset is a sum over 1,152 of them.
+_offsets = dict(lr_mult=0.1)
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={"conv_offset.weight": _offsets, "conv_offset.bias": _offsets}))
