@@ -174,6 +174,12 @@ def test_a_training_key_tells_what_is_trained(detector, monkeypatch):
     detector.neck.requires_grad_(False)
     assert graphed._key(images) != first
     detector.neck.requires_grad_(True)
+    assert graphed._key(images) == first
+    weight = next(detector.neck.parameters())
+    before = weight.data
+    weight.data = weight.data.clone()
+    assert graphed._key(images) != first
+    weight.data = before
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda device: True)
     assert graphed._key(images) != first
 

@@ -42,9 +42,12 @@ class GraphedNetwork:
         return self.run(inputs) if recorded is None else recorded(inputs)
 
     def _key(self, inputs: Tensor) -> Hashable:
-        trained = tuple(p.requires_grad for part in self.parts.values() for p in part.parameters())
+        parts = self.parts.values()
+        # A recording reads weights and statistics where they were.
+        read = tuple((p.data_ptr(), p.requires_grad) for part in parts for p in part.parameters())
+        read += tuple((buffer.data_ptr(), False) for part in parts for buffer in part.buffers())
         mixed = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
-        return inputs.shape, inputs.stride(), inputs.dtype, inputs.device, mixed, trained
+        return inputs.shape, inputs.stride(), inputs.dtype, inputs.device, mixed, read
 
     def _record(self, inputs: Tensor) -> "RecordedStep":
         """Record forward and backward; raise RuntimeError if the network does what cannot be recorded."""
