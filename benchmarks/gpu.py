@@ -1,6 +1,6 @@
 """rdet on a GPU: its tests, its speed beside torchvision's, and the quickstart: python benchmarks/gpu.py [PART ...]
 
-    tests       pytest -m gpu, in eight processes
+    tests       pytest tests/gpu and the kernels' tests, in eight processes
     quickstart  the quickstart trained to its AP, beside the tests
     ceilings    what the card can do: a matrix product and a copy
     training    RetinaNet R50-FPN, 800 x 800, batches of 16, bfloat16: rdet, by CUDA graphs too, and torchvision's
@@ -45,7 +45,8 @@ def ceilings() -> dict:
 
 
 def tests(out: Path) -> dict:
-    command = [sys.executable, "-m", "pytest", "-m", "gpu", "tests/gpu", "-q", "--tb=short", "-p", "no:cacheprovider"]
+    files = ["tests/gpu", "tests/models/test_kernels.py"]
+    command = [sys.executable, "-m", "pytest", *files, "-q", "--tb=short", "-p", "no:cacheprovider"]
     if importlib.util.find_spec("xdist"):  # they share the card
         command += ["-n", "8"]
     log = out / "tests.log"  # written while they run, so that a cut leaves it

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
+# Before Triton is imported: its kernels then run in Python, on tensors of the CPU.
 if not torch.cuda.is_available():
-    os.environ["TRITON_INTERPRET"] = (
-        "1"  # before Triton is imported: its kernels then run in Python, on tensors of the CPU
-    )
+    os.environ["TRITON_INTERPRET"] = "1"
 
 from forked import Forked
 from tiny_run import ROOT, write_tiny_run

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, channels_last, nn
 
-from rdet.models.kernels.usable import usable
+from rdet.models.kernels.usable import pays, usable
 
 
 def convolved(
@@ -21,7 +21,7 @@ def convolved(
 
     Args:
         conv: Says how to convolve.
-        x: (N, C_in, H, W).
+        x: (N, C_in, H, W), or of one image (C_in, H, W).
         weight, bias: In place of those of ``conv``.
         residual: (N, C_out, H', W'), added to the result; None: none.
         relu: Whether ReLU comes last.
@@ -29,7 +29,7 @@ def convolved(
     Returns:
         (N, C_out, H', W').
     """
-    if bias is not None and usable(x, _size(conv, x, weight)):
+    if bias is not None and usable(x) and x.dim() == 4 and pays(_size(conv, x, weight)):
         y = conv._conv_forward(x, weight, None)
         if _takes(y, residual):
             from rdet.models.kernels.bias_relu import BiasRelu

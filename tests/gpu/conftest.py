@@ -24,7 +24,7 @@ def _on_a_gpu():
 
 
 def pytest_runtest_logreport(report):
-    """Says what failed at once: a run on a lent card may be cut before its end."""
+    """Says what failed at once: a run may be cut before its end."""
     if report.failed:
         reason = str(report.longrepr).strip().rpartition("\n")[2]
         print(f"\nFAILED {report.nodeid} {reason}", flush=True)

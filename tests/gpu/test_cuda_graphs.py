@@ -112,10 +112,13 @@ def test_replayed_detections_are_those_without_a_recording(family, dtype):
     assert bool(replayed.captured._recordings._kept) == (family not in families.DEFORMABLE)
     for data, samples in zip(several, results, strict=True):
         with torch_operators_alone():
-            assert len(found_by(plain, data)) == len(samples)
-        for one, other in zip(found_by(plain, data), samples, strict=True):
-            if dtype is None:
-                assert len(one[1]) == len(other[1])
-            torch.testing.assert_close(
-                other[1][:20], one[1][:20], rtol=1e-2 if dtype else 1e-4, atol=1e-3 if dtype else 1e-5
-            )
+            expected = found_by(plain, data)
+        for one, other in zip(expected, samples, strict=True):
+            if dtype is not None:  # rounding changes the order
+                torch.testing.assert_close(other[1][:20], one[1][:20], rtol=1e-2, atol=1e-3)
+                continue
+            assert len(one[1]) == len(other[1]) > 0
+            torch.testing.assert_close(other[1], one[1], rtol=1e-4, atol=1e-5)
+            # Scores of random weights are so alike that some change places.
+            near = (other[0] - one[0]).abs().amax(dim=1) < 0.01
+            assert (near & (other[2] == one[2])).float().mean() > 0.9

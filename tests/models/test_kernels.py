@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from rdet.models.kernels import usable as module
-from rdet.models.kernels.usable import torch_operators_alone, usable
+from rdet.models.kernels.usable import pays, torch_operators_alone, usable
 from rdet.models.losses.focal_loss import FocalLoss
 from rdet.models.losses.sigmoid_loss import SigmoidLoss
 from rdet.models.postprocess.nms_of_images import _drops
@@ -55,7 +55,7 @@ def test_the_focal_loss_and_its_gradient(weighted, classes, gamma, dtype):
     weights = torch.linspace(0.5, 2, classes).tolist() if weighted else None
     loss = FocalLoss(alpha=0.3 if weighted else None, gamma=gamma, class_weight=weights).to(DEVICE)
     logits = randn(70, classes, dtype=dtype) * 8
-    logits[0], logits[1] = 60, -60
+    logits[0], logits[1] = 60, -torch.inf  # of the background
     labels = torch.arange(70, device=DEVICE) % (classes + 2) - 2
     value, gradient = SigmoidLoss.with_gradient(loss, logits, labels)
     found = torch.full_like(gradient, torch.nan)
@@ -94,23 +94,30 @@ def test_who_may_use_them(monkeypatch):
     monkeypatch.setattr(module, "_work_on", lambda device: tried.append(device) or True)
     assert not usable(torch.ones(3))
     monkeypatch.setattr(module, "Tensor", OnAGpu)  # what is no plain tensor is none of theirs
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: torch.ones(3).device.index)
     x = torch.ones(3).as_subclass(OnAGpu)
     assert usable(x)
     assert tried == [x.device]
     assert not usable(x.double())
     assert not usable(x.as_subclass(type("Fake", (OnAGpu,), {})))
-    assert not usable(x, size=100)
-    with recording():
-        assert usable(x, size=100)
     with torch_operators_alone():
         assert not usable(x)
-    assert usable(x, size=2**23)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    assert not usable(x)  # of another GPU
+
+
+def test_small_maps_pay_in_a_recording_alone():
+    assert (pays(100), pays(2**23)) == (False, True)
+    with recording():
+        assert pays(100)
 
 
 def test_where_triton_fails_it_is_said_once(monkeypatch):
     module._work_on.cache_clear()
     monkeypatch.setattr("rdet.models.kernels.bias_relu.add_bias_", lambda *args, **options: 1 / 0)
-    with pytest.warns(UserWarning, match="Triton cannot be used on cpu, which makes training some percent slower: "):
+    with pytest.warns(
+        UserWarning, match="Triton cannot be used on cpu, so the GPU works a third longer for a step of training: "
+    ):
         module._work_on(torch.device("cpu"))
     assert not module._work_on(torch.device("cpu"))
     module._work_on.cache_clear()
@@ -127,6 +134,7 @@ def test_a_convolution_without_them_is_torchs(relu, bias):
     assert torch.equal(
         convolved(conv, x, conv.weight, conv.bias, residual, relu), expected.relu() if relu else expected
     )
+    assert convolved(conv, x[0], conv.weight, conv.bias).shape == (4, 6, 5)
     fuse_biases(conv)
     assert type(conv) is (BiasConv2d if bias else nn.Conv2d)
     assert torch.equal(conv(x) + residual, expected)

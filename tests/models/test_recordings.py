@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,8 @@ from test_waits import unshared
 
 from rdet.models.detectors import recordings
 from rdet.models.detectors.captured import Captured, NothingFromTheHost
-from rdet.models.detectors.graphed_network import GraphedNetwork, TensorsOf, _Replay, as_if_not_run
-from rdet.models.detectors.recordings import Recordings, check_replay
+from rdet.models.detectors.graphed_network import GraphedNetwork, Memory, TensorsOf, _Replay, as_if_not_run
+from rdet.models.detectors.recordings import Recordings, check_gradients, check_replay
 from rdet.models.recording import is_recording, recording
 from rdet.registry import MODELS
 from rdet.structures import DetDataSample
@@ -75,11 +76,18 @@ def test_detection_copies_nothing_from_the_host_and_looks_at_no_value(family, mo
                 model.begin_detections(inputs, limits)
             return
         with NothingFromTheHost(), recording():
-            largest, _, priors = model.begin_detections(inputs, limits)
-        assert largest.shape == (2,)
+            extremes, _, priors = model.begin_detections(inputs, limits)
+        assert extremes.shape == (2, 2)
         assert priors is model.anchor_generator(model.network(inputs).level_sizes, inputs.device)
-        with NothingFromTheHost(), pytest.raises(RuntimeError, match="numbers are copied from the host"):
-            torch.ones(3).to("cuda")
+        for copies in (
+            lambda: torch.ones(3).to("cuda"),
+            lambda: inputs[torch.zeros(1, dtype=torch.int64)],
+            lambda: inputs.new_ones(3).copy_(torch.ones(3)),
+        ):
+            with NothingFromTheHost(), pytest.raises(RuntimeError, match="numbers are copied from the host"):
+                copies()
+        with NothingFromTheHost(), pytest.raises(RuntimeError, match="the host looks at a value"):
+            inputs.sum().item()
 
 
 def test_each_shape_has_its_own_replay(monkeypatch):
@@ -90,6 +98,7 @@ def test_each_shape_has_its_own_replay(monkeypatch):
         raise RuntimeError("no card")
 
     monkeypatch.setattr(Captured, "_record", record)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
     captured = Captured(lambda x: 2 * x)
     assert torch.equal(captured(torch.ones(2)), torch.full((2,), 2.0))
     with pretended_gpu(monkeypatch):
@@ -111,7 +120,7 @@ def test_a_copy_records_its_own_weights(detector):
     detector.use_cuda_graphs()
     detector.captured = Captured(detector.begin_detections)
     other = copy.deepcopy(detector)
-    assert other.graphed.parts["neck"] is other.neck is not detector.neck
+    assert other.graphed.parts()["neck"] is other.neck is not detector.neck
     assert other.graphed.run.__self__ is other.captured.function.__self__ is other
     assert list(other.state_dict()) == list(detector.state_dict())
 
@@ -129,9 +138,9 @@ def test_a_detector_goes_with_its_last_reference():
 def test_predictions_are_put_together_as_they_were(detector):
     images = torch.randn(2, 3, *SIZE, generator=torch.Generator().manual_seed(1))
     expected = detector.network(images)._replace(extra={"more": torch.ones(2)}, quality_logits=None)
-    graphed = GraphedNetwork({"neck": detector.neck}, lambda images: expected)
+    graphed = GraphedNetwork(lambda: {"neck": detector.neck}, lambda images: expected)
     assert graphed(images) is expected
-    network = TensorsOf(graphed.parts, graphed.run)
+    network = TensorsOf(graphed.parts(), graphed.run)
     found = network.predictions(tuple(tensor.clone() for tensor in network(images)))
     assert found.level_sizes == expected.level_sizes
     assert found.quality_logits is None
@@ -167,7 +176,7 @@ def test_only_training_is_graphed(detector):
 
 
 def test_a_training_key_tells_what_is_trained(detector, monkeypatch):
-    graphed = GraphedNetwork({"neck": detector.neck}, detector._network)
+    graphed = GraphedNetwork(lambda: {"neck": detector.neck}, detector._network)
     images = torch.randn(1, 3, *SIZE)
     first = graphed._key(images)
     assert graphed._key(images.clone()) == first
@@ -189,8 +198,10 @@ def test_gradients_of_a_replay_go_to_the_weights():
 
     class Step:
         without_gradient = (False, True)
+        memory = Memory(None, None)
 
         def forward(self, inputs):
+            self.memory.last += 1
             return inputs + 1, inputs.long()
 
         def backward(self, upstream):
@@ -202,19 +213,56 @@ def test_gradients_of_a_replay_go_to_the_weights():
     for _ in range(2):
         (5 * _Replay.apply(Step(), torch.zeros(4), *weights)[0]).sum().backward()
     assert found.tolist() == [1] * 4
+    with pytest.raises(RuntimeError, match="another forward pass has written over .* go backward after each"):
+        found.sum().backward()
     assert weights[0].grad is None
     assert weights[1].grad.tolist() == [14] * 3
 
 
 def test_a_replay_that_gives_other_numbers_is_refused():
     one = torch.randn(20, generator=torch.Generator().manual_seed(0))
-    check_replay([one, None], [1.001 * one, None])
-    check_replay([one], [1.3 * one], far=0.5)
-    for other in (one.flip(0), 1.3 * one, one * torch.nan, torch.zeros(20)):
-        with pytest.raises(RuntimeError, match="a replay gives other numbers"):
-            check_replay([one, other], [one, one])
+    check_replay([one, one.to(torch.int64)], [1.001 * one, one.to(torch.int64)])
+    # What hardly differs from its mean is compared by how it does.
+    assert not torch.allclose(one / 1000, one.flip(0) / 1000)
+    for found, expected in ((one, one.flip(0)), (1.3 * one, one), (one * torch.nan, one), (0 * one, one)):
+        for scale, shift in ((1, 0), (0.001, -4.6)):
+            with pytest.raises(RuntimeError, match="a replay gives other numbers"):
+                check_replay([one, shift + scale * found], [one, shift + scale * expected])
+    with pytest.raises(RuntimeError, match="the network gives numbers that are not finite"):
+        check_replay([one], [one * torch.inf])
+
+
+def test_a_replay_with_gradients_of_its_own_is_refused():
+    one = torch.randn(20, generator=torch.Generator().manual_seed(0))
+    check_gradients([one, None, 0 * one], [1.1 * one, None, 1e-3 * one])
+    with pytest.raises(RuntimeError, match="a replay gives other numbers"):
+        check_gradients([one, 0 * one], [one, 0.1 * one])
     with pytest.raises(RuntimeError, match="gradients of other weights"):
-        check_replay([one, None], [one, one])
+        check_gradients([one, None], [one, one])
+
+
+def test_settings_and_weights_are_part_of_what_is_asked_for(detector):
+    before = detector.read_by_recordings()
+    assert detector.read_by_recordings() == before
+    detector.postprocess.score_thr += 0.1
+    changed = detector.read_by_recordings()
+    assert changed != before
+    detector.load_state_dict({key: value.clone() for key, value in detector.state_dict().items()}, assign=True)
+    assert detector.read_by_recordings() != changed
+
+
+def test_own_ways_of_prediction_are_taken(detector):
+    detector.captured = Captured(lambda *inputs: pytest.fail("a recording in the place of an own way"))
+
+    class Own(type(detector.postprocess)):
+        def __call__(self, *args):
+            return [found[:1] for found in super().__call__(*args)]
+
+    detector.postprocess.__class__ = Own
+    detector.eval().postprocess.score_thr = 0.0
+    sample = DetDataSample(metainfo={"img_shape": SIZE, "scale_factor": (1.0, 1.0)})
+    (found,) = detector(torch.randn(1, 3, *SIZE), [sample], "predict")
+    assert len(found.pred_instances) == 1
 
 
 def test_another_thread_is_not_recording():

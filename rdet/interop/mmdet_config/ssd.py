@@ -140,7 +140,13 @@ def convert_anchors(entry: Entry) -> Anchors:
     """
     if entry.kind != "SSDAnchorGenerator":
         entry.unknown()
-    entry.ignore("scale_major", "use_box_type")
+    entry.ignore("use_box_type")
+    if entry.take("scale_major", True):
+        entry.refuse(
+            "is True, as it is where nothing is said, and MMDetection then orders the boxes of a cell in a way that "
+            "rdet has not; its own configs have scale_major=False",
+            "scale_major",
+        )
     strides = [step if isinstance(step, int) else step[0] for step in entry.take("strides")]
     ratios = [list(of_level) for of_level in entry.take("ratios")]
     smallest, largest = entry.take("min_sizes"), entry.take("max_sizes")

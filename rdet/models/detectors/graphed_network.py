@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from rdet.models.detectors.recordings import Recordings, check_replay
+from rdet.models.detectors.captured import NothingFromTheHost
+from rdet.models.detectors.recordings import Recordings, check_gradients, check_replay
 from rdet.models.recording import recording
 from rdet.structures import DensePredictions
 
@@ -23,26 +25,30 @@ class GraphedNetwork:
     """Runs a network in training; where batches of the same shape come often, it replays the kernels, both ways.
 
     The host starts a recording as one: a step takes as long as its kernels, where starting each of them takes
-    longer. Losses and the optimizer are as ever. Predictions last until the next step.
+    longer. Losses and the optimizer are as ever. Predictions last until the next step: each forward pass has its
+    backward pass before the next.
 
     Args:
-        parts: The modules whose weights are trained.
+        parts: Returns the modules whose weights are trained.
         run: Images (N, 3, H, W) -> predictions, by these modules.
     """
 
-    def __init__(self, parts: dict[str, nn.Module], run: Callable[[Tensor], DensePredictions]):
+    def __init__(self, parts: Callable[[], dict[str, nn.Module]], run: Callable[[Tensor], DensePredictions]):
         self.parts = parts
         self.run = run
         self._recordings = Recordings[RecordedStep]("cuda_graphs: a step of training")
-        self._pool: Any = None
+        self._memory: Memory | None = None
 
     def __call__(self, inputs: Tensor) -> DensePredictions:
         """Run the network on images (N, 3, H, W)."""
-        recorded = self._recordings.of(self._key(inputs), lambda: self._record(inputs)) if inputs.is_cuda else None
-        return self.run(inputs) if recorded is None else recorded(inputs)
+        if not inputs.is_cuda:
+            return self.run(inputs)
+        with torch.cuda.device(inputs.device):
+            recorded = self._recordings.of(self._key(inputs), lambda: self._record(inputs))
+            return self.run(inputs) if recorded is None else recorded(inputs)
 
     def _key(self, inputs: Tensor) -> Hashable:
-        parts = self.parts.values()
+        parts = self.parts().values()
         # A recording reads weights and statistics where they were.
         read = tuple((p.data_ptr(), p.requires_grad) for part in parts for p in part.parameters())
         read += tuple((buffer.data_ptr(), False) for part in parts for buffer in part.buffers())
@@ -51,16 +57,30 @@ class GraphedNetwork:
 
     def _record(self, inputs: Tensor) -> "RecordedStep":
         """Record forward and backward; raise RuntimeError if the network does what cannot be recorded."""
-        if any(isinstance(module, nn.SyncBatchNorm) for part in self.parts.values() for module in part.modules()):
+        network = TensorsOf(self.parts(), self.run)
+        if any("SyncBatchNorm" in type(module).__name__ for module in network.modules()):  # torch's and mmcv's
             raise RuntimeError("synchronised batch normalisation needs other processes, which may not record now")
-        network = TensorsOf(self.parts, self.run)
-        if self._pool is None:
-            self._pool = torch.cuda.graph_pool_handle()
+        self._memory = self._memory or Memory(torch.cuda.Stream(), torch.cuda.graph_pool_handle())
         with as_if_not_run(network, inputs.device), _casts_in_the_recording(), recording():
-            return RecordedStep(network, inputs, self._pool)
+            return RecordedStep(network, inputs, self._memory)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "GraphedNetwork":
         return GraphedNetwork(deepcopy(self.parts, memo), deepcopy(self.run, memo))  # a recording has its own weights
+
+
+@dataclass
+class Memory:
+    """What recordings share, of which one is used at a time: their maps lie in the same places.
+
+    Attributes:
+        stream: On which all are recorded: torch gives memory again to its own stream alone.
+        pool: torch's handle of it.
+        last: Counts forward passes; what the last one wrote is there until the next.
+    """
+
+    stream: torch.cuda.Stream
+    pool: Any
+    last: int = 0
 
 
 class TensorsOf(nn.Module):
@@ -95,7 +115,7 @@ class RecordedStep:
     Args:
         network: Its weights that are trained are read where they are.
         inputs: (N, 3, H, W).
-        pool: Memory that recordings share, of which one is used at a time.
+        memory: Shared by the recordings of a network.
 
     Attributes:
         parameters: The weights.
@@ -105,20 +125,22 @@ class RecordedStep:
         RuntimeError: Something cannot be recorded, or a replay does not give what the network does.
     """
 
-    def __init__(self, network: TensorsOf, inputs: Tensor, pool: Any):
+    def __init__(self, network: TensorsOf, inputs: Tensor, memory: Memory):
         named = {name: p for name, p in network.named_parameters() if p.requires_grad}
         self.network = network
+        self.memory = memory
         self.parameters = list(named.values())
         self._weights = {name: p.detach().requires_grad_() for name, p in named.items()}
         self._inputs = inputs.clone()
         self._forward, self._backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
-        stream = torch.cuda.Stream()
+        stream = memory.stream
         stream.wait_stream(torch.cuda.current_stream())
         # Errors of this thread alone count: others may read ahead and pin memory meanwhile.
-        options: dict[str, Any] = {"pool": pool, "stream": stream, "capture_error_mode": "thread_local"}
+        options: dict[str, Any] = {"pool": memory.pool, "stream": stream, "capture_error_mode": "thread_local"}
         with torch.cuda.stream(stream):
             for _ in range(_WARM_UP):
-                tried = self._run()
+                with NothingFromTheHost():
+                    tried = self._run()
                 self._gradients_of(tried, [torch.ones_like(one) for one in tried if one.requires_grad])
             del tried
             with torch.cuda.graph(self._forward, **options):
@@ -129,7 +151,7 @@ class RecordedStep:
             self.without_gradient = [not one.requires_grad for one in outputs]
             self._outputs = [one.detach() for one in outputs]
             del outputs
-            self._check(inputs.flip(-1))
+            self._check(torch.randn_like(inputs))
         torch.cuda.current_stream().wait_stream(stream)
 
     def _run(self) -> tuple[Tensor, ...]:
@@ -148,6 +170,7 @@ class RecordedStep:
         """Replay the forward pass; the next one overwrites what is returned."""
         self._inputs.copy_(inputs, non_blocking=True)
         self._forward.replay()
+        self.memory.last += 1
         return tuple(one.detach() for one in self._outputs)
 
     def backward(self, upstream: tuple[Tensor, ...]) -> list[Tensor | None]:
@@ -170,7 +193,7 @@ class RecordedStep:
         given = [one for one, has_none in zip(upstream, self.without_gradient, strict=True) if not has_none]
         wanted = self._gradients_of(expected, given)
         check_replay(found, expected)
-        check_replay(has, wanted, far=0.5)  # where a map is sampled at a cell, rounding decides which slope it has
+        check_gradients(has, wanted)
 
 
 class _Replay(torch.autograd.Function):
@@ -179,7 +202,7 @@ class _Replay(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, step: RecordedStep, inputs: Tensor, *parameters: Tensor) -> tuple[Tensor, ...]:
         found = step.forward(inputs)
-        ctx.step = step
+        ctx.step, ctx.number = step, step.memory.last
         without = [one for one, has_none in zip(found, step.without_gradient, strict=True) if has_none]
         ctx.mark_non_differentiable(*without)
         return found
@@ -187,6 +210,11 @@ class _Replay(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        if ctx.number != ctx.step.memory.last:
+            raise RuntimeError(
+                "cuda_graphs: another forward pass has written over what this backward pass needs; go backward after "
+                "each forward pass, or train without cuda_graphs"
+            )
         return None, None, *ctx.step.backward(upstream)
 
 
@@ -202,10 +230,10 @@ class as_if_not_run(AbstractContextManager[None]):
         self._random.__enter__()
 
     def __exit__(self, *raised: Any) -> None:
-        self._random.__exit__(*raised)
         with torch.no_grad():
             for buffer, before in zip(self._buffers, self._before, strict=True):
                 buffer.copy_(before)
+        self._random.__exit__(*raised)
 
 
 def _casts_in_the_recording() -> AbstractContextManager[Any]:

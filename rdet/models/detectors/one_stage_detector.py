@@ -1,6 +1,6 @@
 """A one-stage detector, assembled from its parts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any
 
@@ -180,20 +180,27 @@ class OneStageDetector(BaseDetector):
             raise ValueError(f"mode is {mode!r}; valid: 'tensor', 'loss', 'predict'")
         if data_samples is None:
             raise ValueError(f"mode {mode!r} needs data_samples, one for each image")
-        if mode == "predict" and self.captured is not None and self.on_predictions is None:
+        if mode == "predict" and self.captured is not None and self._is_usual():
             limits = self.postprocess.limits([sample.img_shape for sample in data_samples], inputs.device)
             with self.captured.lock:  # until what the next call overwrites is read
-                largest, begun, _ = self.captured(inputs, limits)
-                return self._with_detections(data_samples, self.postprocess.finish(begun), largest)
+                extremes, begun, _ = self.captured(inputs, limits)
+                return self._with_detections(data_samples, self.postprocess.finish(begun), extremes)
         predictions, priors = self._predictions(inputs)
         if mode == "loss":
             return self.loss(predictions, priors, data_samples)
         return self.predict(predictions, priors, data_samples)
 
+    def _is_usual(self) -> bool:
+        """Tell whether nothing looks at predictions, and the postprocess has no way of its own."""
+        return self.on_predictions is None and type(self.postprocess).__call__ is DensePostprocess.__call__
+
     def use_cuda_graphs(self) -> None:
         """Train backbone, neck and head by CUDA graphs from now on; see :class:`GraphedNetwork`."""
-        parts = {"backbone": self.backbone, "neck": self.neck, "bbox_head": self.bbox_head}
-        self.graphed = GraphedNetwork(parts, self._network)
+        self.graphed = GraphedNetwork(self.network_parts, self._network)
+
+    def network_parts(self) -> dict[str, nn.Module]:
+        """Return the modules that :meth:`network` runs."""
+        return {"backbone": self.backbone, "neck": self.neck, "bbox_head": self.bbox_head}
 
     def network(self, inputs: Tensor) -> DensePredictions:
         """Run backbone, neck and head."""
@@ -226,13 +233,14 @@ class OneStageDetector(BaseDetector):
             limits: Sizes of the images, see :meth:`DensePostprocess.limits`.
 
         Returns:
-            The largest logit of each image, (N,), which is not finite where none is a number; what
-            :meth:`DensePostprocess.finish` takes; and the priors, which a recording reads, and must keep.
+            The least and the largest logit of each image, (N, 2); what :meth:`DensePostprocess.finish` takes; and the
+            priors, which a recording reads, and must keep.
         """
         predictions, priors = self._predictions(inputs)
         predictions = predictions._replace(logits=self.criterion.loss_cls.binary_logits(predictions.logits))
         candidates = self.postprocess.candidates(predictions, priors, self.bbox_coder, limits)
-        return predictions.logits.flatten(1).amax(dim=1), self.postprocess.begin(*candidates), priors
+        extremes = torch.stack(predictions.logits.flatten(1).aminmax(dim=1), dim=1)
+        return extremes, self.postprocess.begin(*candidates), priors
 
     def loss(
         self, predictions: DensePredictions, priors: Tensor, data_samples: list[DetDataSample]
@@ -287,8 +295,14 @@ class OneStageDetector(BaseDetector):
 
     def optimize_for_inference(self, dtype: torch.dtype | None = None) -> None:
         super().optimize_for_inference(dtype)
-        if next(self.parameters()).is_cuda:
-            self.captured = Captured(self.begin_detections)
+        has_own_way = type(self).predict is not OneStageDetector.predict
+        if next(self.parameters()).is_cuda and not has_own_way:
+            self.captured = Captured(self.begin_detections, self.read_by_recordings)
+
+    def read_by_recordings(self) -> Hashable:
+        """Say what :meth:`begin_detections` reads: where weights lie, and the settings of the postprocess."""
+        weights = (tensor.data_ptr() for tensors in (self.parameters(), self.buffers()) for tensor in tensors)
+        return id(self.postprocess), repr(vars(self.postprocess)), *weights
 
     def _with_detections(
         self, data_samples: list[DetDataSample], detections: list[InstanceData], logits: Tensor

@@ -22,6 +22,7 @@ def _with_gradient(
     alpha_1,
     alpha_0,
     has_weight: tl.constexpr,
+    has_gamma: tl.constexpr,
     is_squared: tl.constexpr,
     block_rows: tl.constexpr,
     block_classes: tl.constexpr,
@@ -46,7 +47,11 @@ def _with_gradient(
         weight = tl.where(is_1, alpha_1, alpha_0)
         if has_weight:
             weight *= tl.load(class_weight + class_, mask=class_ < classes, other=0.0)[None, :]
-        modulating = weight * (q * q if is_squared else tl.exp(gamma * (u - s)))  # q^gamma, as log(q) = u - s
+        modulating = weight
+        if is_squared:
+            modulating *= q * q
+        elif has_gamma:
+            modulating *= tl.exp(gamma * (tl.where(u < 0, u, 0.0) - log))  # q^gamma, as log(q) = -softplus(-u)
         slope = modulating * (gamma * (s - q * s) + q)
         tl.store(gradient + place, tl.where(is_1, -slope, slope), mask=inside)
         total += tl.sum(tl.where(inside, modulating * s, 0.0), axis=1)
@@ -100,6 +105,7 @@ def with_gradient(
             float(gamma),
             *map(float, alphas),
             has_weight=class_weight is not None,
+            has_gamma=gamma != 0,
             is_squared=gamma == 2,
             **_blocks(classes),
         )

@@ -12,31 +12,33 @@ from rdet.messages import in_one_line
 from rdet.models.recording import is_recording
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
-# Of a map: below, the host takes longer to start a kernel in Triton than a GPU takes for torch's two.
 _LARGE = 2**23
 _switched_off = False
 
 
-def usable(x: Tensor, size: int | None = None) -> bool:
-    """Tell whether kernels may take a tensor: one of floats on a GPU, in a plain call.
+def usable(x: Tensor) -> bool:
+    """Tell whether kernels may take a tensor: one of floats on the current GPU, in a plain call.
 
     What is compiled, exported or traced stays as torch's operators, which its reader knows.
-
-    Args:
-        x: The tensor.
-        size: Numbers that a kernel would take in place of two of torch's. It is started later than those, so where
-            they are few it gains nothing, but in a recording, whose kernels the host does not start.
     """
     return (
         x.is_cuda
-        and (size is None or size >= _LARGE or is_recording())
         and type(x) in (Tensor, nn.Parameter)  # no fake tensor
         and x.dtype in _DTYPES
         and not _switched_off
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()  # type: ignore[attr-defined]  # torch.jit does have it
+        and x.device.index == torch.cuda.current_device()  # where Triton starts kernels, whatever they are given
         and _work_on(x.device)
     )
+
+
+def pays(size: int) -> bool:
+    """Tell whether one kernel for ``size`` numbers gains over two of torch's.
+
+    The host takes longer to start it. So it does not where they are few, unless a recording starts it.
+    """
+    return is_recording() or size >= _LARGE
 
 
 @contextmanager
@@ -60,7 +62,7 @@ def _work_on(device: torch.device) -> bool:
         return bool((tried == 1).all())
     except Exception as error:
         warnings.warn(
-            f"Triton cannot be used on {device}, which makes training some percent slower: "
+            f"Triton cannot be used on {device}, so the GPU works a third longer for a step of training: "
             f"{in_one_line(str(error)) or type(error).__name__}",
             stacklevel=2,
         )

@@ -111,8 +111,9 @@ class FocalLoss(SigmoidLoss):
         return s.mul_(modulating), slope.mul_(modulating)
 
     def with_gradient(self, rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        is_mine = type(self).with_derivative is FocalLoss.with_derivative and not self.label_smoothing
-        if not (is_mine and usable(rows)):
+        own = type(self)
+        is_known = (own.with_derivative, own.smoothed) == (FocalLoss.with_derivative, SigmoidLoss.smoothed)
+        if not is_known or self.label_smoothing or not usable(rows):
             return super().with_gradient(rows, labels)
         from rdet.models.kernels.focal import with_gradient
 

@@ -119,6 +119,7 @@ REFUSED = [
     ("model['bbox_head'].update(in_channels=(512,))", r"model.bbox_head.in_channels is not \[512, 1024, 512, 256"),
     ("model['bbox_head'].update(stacked_convs=1)", "model.bbox_head.stacked_convs is 1; rdet's SSD has it so alone"),
     ("model['bbox_head'].update(loss_cls=dict(type='FocalLoss'))", "loss_cls: rdet has nothing for the key 'loss_cl"),
+    (f"{ANCHORS}(scale_major=True)", "anchor_generator.scale_major is True, as it is where nothing is said"),
     (f"{ANCHORS}(input_size=400)", r"basesize_ratio_range is \[0.15, 0.9\] with an input_size of 400; MMDetection has"),
     (
         f"{ANCHORS}(ratios=[[2]])",
