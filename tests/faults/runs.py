@@ -142,6 +142,7 @@ class Lab:
         if make:
             (self.folder / name).mkdir()
         said, told, port = self.folder / f"{name}.said", self.told(name), free_port()
+        said.touch()  # a process may be killed before it says anything
         begun, group, left, codes = time.monotonic(), 0, {}, {}
         for rank in range(processes):
             environment = {}

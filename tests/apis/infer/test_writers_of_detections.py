@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 from xml.etree import ElementTree
 
 import cv2
@@ -35,6 +36,14 @@ def written(tmp_path):
         writer.fail("bad.png", "it is bad")
         writer.close()
     return tmp_path
+
+
+def test_coco_leaves_nothing_where_only_one_of_its_files_can_be_opened(tmp_path):
+    (tmp_path / f".detections.annotations.json.{os.getpid()}.part").mkdir()
+    (writer,) = make_writers(("coco",), tmp_path, CLASSES)
+    with pytest.raises(OutputError, match="cannot write .*detections.annotations.json"):
+        writer.add(found())
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == []
 
 
 def test_coco(written):

@@ -70,9 +70,12 @@ class CocoWriter(Writer):
                     part.discard()
 
     def _opened(self) -> tuple[GrowingText, GrowingText]:
-        names = "detections.images.json", "detections.annotations.json"
-        images, annotations = (GrowingText(self.path.with_name(name)) for name in names)
-        return images, annotations
+        images = GrowingText(self.path.with_name("detections.images.json"))
+        try:
+            return images, GrowingText(self.path.with_name("detections.annotations.json"))
+        except BaseException:
+            images.discard()
+            raise
 
     def _join(self, path: Path) -> None:
         categories = [{"id": i, "name": name} for i, name in enumerate(self._classes, start=1)]
