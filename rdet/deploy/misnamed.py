@@ -24,7 +24,7 @@ def why_no_checkpoint(path: str | Path) -> str | None:
                 return f"{path} is TorchScript, which rdet writes and does not run; export in another format"
             return _called(path, ".pt2", "an exported program")
         content = read_regular(path) if path.stat().st_size <= _LARGEST else b""
-    except (OSError, zipfile.BadZipFile):
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError, EOFError):  # names of parts that are no text
         return None
     if content.lstrip()[:5] == b"<?xml" and b"rdet_export" in content:
         return _called(path, ".xml", "a model of OpenVINO")

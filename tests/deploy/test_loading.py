@@ -188,6 +188,11 @@ def test_a_file_of_another_name_is_told(files, tmp_path):
     with pytest.raises(CheckpointError, match="c.pt2 is TorchScript by another name, which is code and not run"):
         load_exported(tmp_path / "c.pt2")
     assert why_no_checkpoint(tmp_path / "b.pth") is None
+    with zipfile.ZipFile(tmp_path / "c.pth", "w") as archive:
+        archive.writestr("ä/data.pkl", b"")
+    damaged = (tmp_path / "c.pth").read_bytes().replace("ä".encode(), b"\xc3\xc3")
+    (tmp_path / "c.pth").write_bytes(damaged)
+    assert why_no_checkpoint(tmp_path / "c.pth") is None
 
 
 def said_by(files):
