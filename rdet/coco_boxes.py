@@ -82,7 +82,7 @@ def _references(
         what = "image" if key == "image_id" else "category"
         by_text = {str(known): known for known in ids}
         for row, place in enumerate(found):
-            if place is None and key in rows[row]:
+            if place is None and _has(rows[row], key):
                 other = by_text.get(str(values[row]))
                 near = f" (but {shown(other)})" if other is not None and type(values[row]) is not bool else ""
                 faults.add(
@@ -129,7 +129,7 @@ def bboxes(rows: list[dict[str, Any]], entry: EntryName, where: str, faults: Fau
         except (ValueError, OverflowError):  # of unequal lengths, or whole numbers beyond float
             pass
     for i, value in enumerate(values):
-        if "bbox" in rows[i] and not _is_bbox(value):
+        if _has(rows[i], "bbox") and not _is_bbox(value):
             faults.add(
                 entry(i),
                 DatasetError(
@@ -140,6 +140,15 @@ def bboxes(rows: list[dict[str, Any]], entry: EntryName, where: str, faults: Fau
     return np.array([value if _is_bbox(value) else [0.0] * 4 for value in values], dtype=np.float64)
 
 
+def _has(row: Any, key: str) -> bool:
+    return isinstance(row, dict) and key in row  # of another kind it is a fault, which `column` has noted
+
+
+def _stated(rows: list[Any], key: str) -> list[Any]:
+    """Return what entries state, or None."""
+    return [row.get(key) if isinstance(row, dict) else None for row in rows]
+
+
 def _is_bbox(value: Any) -> bool:
     return (
         isinstance(value, list) and len(value) == 4 and all(type(v) in (int, float) and abs(v) <= MOST for v in value)
@@ -148,7 +157,7 @@ def _is_bbox(value: Any) -> bool:
 
 def _crowds(rows: list[dict[str, Any]], entry: EntryName, where: str, faults: Faults) -> np.ndarray:
     """Return which annotations are crowds, (B,) bool; None and nothing at all mean no, False and True are 0 and 1."""
-    stated = [row.get("iscrowd") for row in rows]
+    stated = _stated(rows, "iscrowd")
     for i, value in enumerate(stated):
         if value not in (0, 1, None):
             message = f"{where}: {entry(i)} has the iscrowd {shown(value)}; it must be 0 or 1"
@@ -164,7 +173,7 @@ def _areas(
     COCO's evaluation counts no box whose area is negative, infinite or not a number: such an area is replaced by the
     box's, as one is that is not stated.
     """
-    stated = [row.get("area") for row in rows]
+    stated = _stated(rows, "area")
     for i, value in enumerate(stated):
         if value is not None and type(value) not in (int, float):
             message = f"{where}: {entry(i)} has the area {shown(value)}; it must be a number"

@@ -106,6 +106,8 @@ class CheckpointingRunner(OptimizingRunner):
     def _check_averages(self, checkpoint: dict, filename: str) -> None:
         """Raise CheckpointError unless averaged weights are those of this run: mmengine would take what fits."""
         found = checkpoint.get("ema_state_dict")
+        if "ema_state_dict" in checkpoint and not isinstance(found, dict):
+            raise CheckpointError(f"cannot resume {filename}: its ema_state_dict holds no weights; take another")
         for hook in self.hooks:
             averages = getattr(hook, "ema_model", None)
             if found is not None and isinstance(averages, nn.Module):

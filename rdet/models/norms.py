@@ -1,6 +1,7 @@
 """Normalisation layers, which a ``norm_cfg`` of a config describes as mmcv takes it."""
 
 import inspect
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -50,6 +51,11 @@ def build_norm(norm_cfg: dict, channels: int) -> nn.Module:
     return build_norm_layer(dict(norm_cfg), channels)[1]
 
 
+def _registered(name: str) -> Any:
+    """Return the layer of a name, or None; mmengine takes what is before a dot for a package, and imports it."""
+    return ROOT_MODELS.get(name) if all(part.isidentifier() for part in name.split(".")) else None
+
+
 def check_norm_cfg(norm_cfg: dict, where: str) -> None:
     """Check that a ``norm_cfg`` names a layer and keys that the layer has.
 
@@ -66,7 +72,7 @@ def check_norm_cfg(norm_cfg: dict, where: str) -> None:
             f"{where} is {shown(norm_cfg)}; it must be None or a dict with a type, such as dict(type='BN')"
         )
     name = norm_cfg["type"]
-    layer = name if not isinstance(name, str) else ROOT_MODELS.get(name) if name.strip() else None
+    layer = name if not isinstance(name, str) else _registered(name)
     if not callable(layer):
         known = {name for name, cls in ROOT_MODELS.module_dict.items() if "Norm" in getattr(cls, "__name__", "")}
         raise UnknownNameError(f"{where}: no normalisation is called {shown(name)}. {nearest(name, known)}")

@@ -88,6 +88,10 @@ def test_averages_of_another_model_are_not_taken_in_part(make_runner, tmp_path):
             CheckpointError, match=r"its ema_state_dict is of another model, as its entry \w.* tells; gi"
         ):
             runner.train()
+    torch.save({**content, "ema_state_dict": None}, tmp_path / "odd.pth")
+    runner = make_runner(work_dir="again", resume=True, load_from=str(tmp_path / "odd.pth"), **averaged)
+    with pytest.raises(CheckpointError, match=r"its ema_state_dict holds no weights; take another$"):
+        runner.train()
 
 
 def test_a_checkpoint_does_not_grow_with_the_iterations(make_runner, tmp_path):

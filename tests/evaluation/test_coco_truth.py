@@ -55,6 +55,10 @@ def test_ids_may_be_strings(tmp_path, truth):
         (lambda t: t["annotations"][0].update(image_id=[1]), "annotation 1 refers to the image [1], which the file"),
         (lambda t: t["annotations"][0].update(bbox=[1]), "annotation 1 has the bbox [1]; it must be four finite"),
         (lambda t: t["annotations"][0].pop("category_id"), "annotations[0] lacks 'category_id'; add it or drop"),
+        *(
+            (lambda t, odd=odd: t["annotations"].insert(0, odd), "annotations[0] is no object but ")
+            for odd in (7, [], "a")
+        ),
     ],
 )
 def test_broken_truth(tmp_path, truth, spoil, message):

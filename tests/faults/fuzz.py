@@ -43,7 +43,7 @@ _FOREIGN = re.compile(
 REMEDY = re.compile(
     r"valid:|\b(must be|expected|did you mean|give|set|take|use|leave|remove|correct|repair|make|check|write|choose|"
     r"lower|raise|install|run|put|name|convert|copy|replace|allow|draw|needs?|add|change|split|close|train|save|resume|"
-    r"start|restore|delete|download|let|derive|send|export|end)\b",
+    r"start|restore|delete|download|let|derive|send|export|end|call|mend|drop)\b",
     re.IGNORECASE,
 )
 

@@ -48,6 +48,7 @@ def test_what_is_taken_can_be_built(norm_cfg, frn):
     ("norm_cfg", "message"),
     [
         ({"type": 0.5}, r"model.neck.norm_cfg: no normalisation is called 0.5. Valid: BN"),
+        ({"type": "../.."}, r"model.neck.norm_cfg: no normalisation is called '../..'"),
         ({"type": "BM"}, r"model.neck.norm_cfg: no normalisation is called 'BM'. Did you mean 'BN'"),
         ({"type": "BN", "momentun": 0.1}, "model.neck.norm_cfg: BN has no key 'momentun'. Did you mean 'momentum'"),
         ({"type": "FRN", "dim": 3}, "FRN has no key 'dim'. Valid: eps, requires_grad"),
