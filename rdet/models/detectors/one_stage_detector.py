@@ -22,6 +22,7 @@ from rdet.models.detectors.criterion import DenseCriterion
 from rdet.models.detectors.graphed_network import GraphedNetwork
 from rdet.models.detectors.image_losses import ImageLosses, image_losses
 from rdet.models.detectors.phases import PhasedCriterion
+from rdet.models.detectors.small_maps import small_maps_explained
 from rdet.models.losses.base import ClassificationLoss
 from rdet.models.norms import keep_half_precision
 from rdet.models.postprocess.dense_postprocess import DensePostprocess
@@ -216,7 +217,8 @@ class OneStageDetector(BaseDetector):
 
     def _predictions(self, inputs: Tensor) -> tuple[DensePredictions, Tensor]:
         """Run the network; returns also the priors of what it predicts."""
-        predictions = self.network(inputs)
+        with small_maps_explained(inputs):
+            predictions = self.network(inputs)
         if not isinstance(predictions, DensePredictions):
             who = name_of("bbox_head", self.bbox_head)
             raise PartError(f"{who} gave a {type(predictions).__name__}; it must be DensePredictions")
