@@ -119,7 +119,7 @@ def _pvt_v2(entry: Entry) -> tuple[Maps, Cfg]:
         entry.expect(key, value, "rdet's PVTv2 is timm's")
     entry.ignore("pretrain_img_size", "convert_weights", "pretrained")
     start = entry.entry("init_cfg")
-    source = None if start is None else start.take("checkpoint")
+    source = None if start is None else start.needed("checkpoint")
     if start is not None:
         start.ignore("type")
     cfg: Cfg = {
@@ -131,7 +131,7 @@ def _pvt_v2(entry: Entry) -> tuple[Maps, Cfg]:
         "weights": source,
     }
     maps = [(index, width * heads, 4 * 2**index) for index, heads in enumerate((1, 2, 5, 8))]
-    chosen = list(entry.take("out_indices", (0, 1, 2, 3)))
+    chosen = list(entry.needed("out_indices", (0, 1, 2, 3)))
     return [maps[index] for index in chosen], cfg
 
 
@@ -173,7 +173,7 @@ _BACKBONES: dict[str | None, Callable[[Entry], tuple[Maps, Cfg]]] = {
 
 
 def _stages(entry: Entry, maps: Maps) -> Maps:
-    stages, indices = entry.take("num_stages", 4), list(entry.take("out_indices", (0, 1, 2, 3)))
+    stages, indices = entry.needed("num_stages", 4), list(entry.needed("out_indices", (0, 1, 2, 3)))
     if not set(indices) <= set(range(stages)):
         entry.refuse(f"is {indices}, but num_stages is {stages}", "out_indices")
     return [maps[index] for index in indices]
@@ -204,14 +204,14 @@ def _like_resnet(entry: Entry) -> Cfg:
         entry.expect("base_channels", 64, _OF_TORCHVISION)
     if entry.take("with_cp", False):
         entry.note(f"{entry.place}.with_cp (activation_checkpointing is rdet's key for it)")
-    frozen = entry.take("frozen_stages", -1)
+    frozen = entry.needed("frozen_stages", -1)
     if frozen == 0:
         entry.refuse("is 0, which freezes the stem alone; rdet freezes the stem with the first stage", "frozen_stages")
     cfg: Cfg = {}
     if entry.kind == "RegNet":
         _plain_norm(entry, "timm's")
     else:
-        norm = dict(entry.take("norm_cfg", _BATCH_NORM))
+        norm = dict(entry.needed("norm_cfg", _BATCH_NORM))
         if norm.get("requires_grad", True):
             norm.pop("requires_grad", None)
         cfg |= {} if norm == {"type": "BN"} else {"norm_cfg": norm}
@@ -223,7 +223,7 @@ def _like_resnet(entry: Entry) -> Cfg:
 
 
 def _plain_norm(entry: Entry, whose: str) -> None:
-    norm = dict(entry.take("norm_cfg", _BATCH_NORM))
+    norm = dict(entry.needed("norm_cfg", _BATCH_NORM))
     if plain(norm) not in (plain(_BATCH_NORM), {"type": "BN"}):
         entry.refuse(f"is {norm}; rdet's network is {whose}, with batch normalisation that is trained", "norm_cfg")
 
@@ -236,7 +236,7 @@ def weights_of(entry: Entry) -> str | None:
     if start.kind != "Pretrained":
         entry.refuse("rdet starts a backbone from weights, or as torchvision does", "init_cfg")
     start.ignore("prefix", "map_location")
-    source: str = start.take("checkpoint")
+    source: str = start.needed("checkpoint")
     if not source.startswith("open-mmlab://"):
         return source
     name = source.removeprefix("open-mmlab://")

@@ -65,7 +65,7 @@ def _convert_yolov3(model: Entry) -> tuple[Cfg, int]:
     train_cfg = model.required("train_cfg", reason="is not there; without it the detector cannot be trained")
     slots = yolov3.convert_head(head, train_cfg, neck_cfg)
     test_cfg = model.required("test_cfg", reason=_PART)
-    options = {"object_thr": max(test_cfg.take("conf_thr", -1), 0), "clip": False}
+    options = {"object_thr": max(test_cfg.needed("conf_thr", -1), 0), "clip": False}
     postprocess = convert_postprocess(test_cfg, options)
     if postprocess["type"] != "NMSPostprocess":
         test_cfg.refuse("is no plain suppression, which rdet's YOLOv3 has alone", "nms")
@@ -125,11 +125,11 @@ def convert_postprocess(entry: Entry, options: Cfg) -> Cfg:
     """
     cfg, own = convert_nms(entry.required("nms"))
     cfg |= {"score_thr": entry.take("score_thr", 0.0)}
-    count = entry.take("nms_pre", -1)
+    count = entry.needed("nms_pre", -1)
     if count < 1:
         entry.refuse(f"is {count}; rdet looks at a number of predictions on each level", "nms_pre")
     cfg |= {"topk_per_level": count} | own | {"max_per_img": entry.take("max_per_img")}
-    smallest = entry.take("min_bbox_size", -1)
+    smallest = entry.needed("min_bbox_size", -1)
     if smallest > 0:
         entry.refuse(
             f"is {smallest}; there it counts pixels of the original image, in rdet of the network's input",

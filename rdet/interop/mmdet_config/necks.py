@@ -63,7 +63,7 @@ def _fpn(entry: Entry, maps: Maps) -> tuple[list[int], Cfg, Levels]:
     bare = entry.take("no_norm_on_lateral", False)
     entry.expect("upsample_cfg", {"mode": "nearest"}, "rdet's FPN takes the nearest neighbour")
     entry.expect("init_cfg", _XAVIER, "rdet's FPN starts as Lin et al. have it", (None,))
-    start, end, count = entry.take("start_level", 0), entry.take("end_level", -1), entry.take("num_outs")
+    start, end, count = entry.take("start_level", 0), entry.take("end_level", -1), entry.needed("num_outs")
     used = maps[start:] if end in (-1, len(maps) - 1) else maps[start : end + 1]
     extra = count - len(used)
     if extra < 0 or (extra and len(used) < len(maps[start:])):
@@ -71,7 +71,7 @@ def _fpn(entry: Entry, maps: Maps) -> tuple[list[int], Cfg, Levels]:
     kind = entry.take("add_extra_convs", False)
     relu = entry.take("relu_before_extra_convs", False)
     sources = {"on_input": "on_c5", "on_output": "on_p5", "on_lateral": "on_lateral", True: "on_c5"}
-    cfg: Cfg = {"type": "FPN", "out_channels": entry.take("out_channels")}
+    cfg: Cfg = {"type": "FPN", "out_channels": entry.needed("out_channels")}
     if extra:
         if kind not in sources:
             how = "made by pooling" if kind is False else f"made {kind!r}"
@@ -91,12 +91,12 @@ def _dilated_encoder(entry: Entry, maps: Maps) -> tuple[list[int], Cfg, Levels]:
     index, width, stride = maps[-1]
     if entry.take("in_channels") != width:
         entry.refuse(f"is not {width}, the channels of the backbone's last map", "in_channels")
-    count, dilations = entry.take("num_residual_blocks"), list(entry.take("block_dilations"))
+    count, dilations = entry.needed("num_residual_blocks"), list(entry.needed("block_dilations"))
     if count > len(dilations):
         entry.refuse(f"is {count}, but there are {len(dilations)} block_dilations", "num_residual_blocks")
     cfg = {
         "type": "DilatedEncoder",
-        "out_channels": entry.take("out_channels"),
+        "out_channels": entry.needed("out_channels"),
         "block_channels": entry.take("block_mid_channels"),
         "dilations": dilations[:count],
     }
@@ -109,8 +109,8 @@ def _hrfpn(entry: Entry, maps: Maps) -> tuple[list[int], Cfg, Levels]:
     entry.expect("init_cfg", _CAFFE_XAVIER, "rdet's HRFPN starts as Lin et al. have it", (None,))
     entry.ignore("norm_cfg", "with_cp")  # MMDetection reads the first, and gives it to no layer
     pooling = {"AVG": "average", "MAX": "max"}.get(entry.take("pooling_type", "AVG"), "max")
-    stride, count = entry.take("stride", 1), entry.take("num_outs", 5)
-    cfg: Cfg = {"type": "HRFPN", "out_channels": entry.take("out_channels"), "stride": stride}
+    stride, count = entry.take("stride", 1), entry.needed("num_outs", 5)
+    cfg: Cfg = {"type": "HRFPN", "out_channels": entry.needed("out_channels"), "stride": stride}
     cfg |= {} if count == 5 else {"num_levels": count}
     cfg |= {} if pooling == "average" else {"pooling": pooling}
     strides = [maps[0][2] * stride * 2**level for level in range(count)]
@@ -122,7 +122,7 @@ def _dyhead(entry: Entry, levels: Levels) -> tuple[Cfg, Levels]:
         entry.refuse(f"is not {levels.channels}, the channels of the neck before", "in_channels")
     entry.expect("init_cfg", None, "rdet's DyHead starts as its authors have it")
     entry.expect("zero_init_offset", True, "rdet's DyHead starts without offsets", (False,))
-    channels = entry.take("out_channels")
+    channels = entry.needed("out_channels")
     return {
         "type": "DyHead",
         "out_channels": channels,

@@ -154,12 +154,12 @@ def loss_dfl(entry: Entry) -> Cfg:
     if entry.kind != "DistributionFocalLoss":
         entry.unknown()
     entry.expect("reduction", "mean", "rdet's losses sum, and are divided once")
-    return {"type": "DistributionFocalLoss", "loss_weight": entry.take("loss_weight", 1.0) / 4}
+    return {"type": "DistributionFocalLoss", "loss_weight": entry.needed("loss_weight", 1.0) / 4}
 
 
 def _weight(entry: Entry) -> Cfg:
     entry.expect("reduction", "mean", "rdet's losses sum, and are divided once")
-    weight = entry.take("loss_weight", 1.0)
+    weight = entry.needed("loss_weight", 1.0)
     return {} if weight == 1 else {"loss_weight": weight}
 
 
@@ -181,7 +181,7 @@ def anchor_generator(entry: Entry, strides: list[int]) -> Cfg:
     check_strides(entry, "strides", strides)
     entry.expect("centers", None, "rdet's anchors have one center_offset")
     entry.ignore("use_box_type")
-    ratios = list(entry.take("ratios"))
+    ratios = list(entry.needed("ratios"))
     bases = entry.take("base_sizes") or strides
     scale_major = entry.take("scale_major", True)
     first, per_octave = entry.take("octave_base_scale"), entry.take("scales_per_octave")
@@ -189,6 +189,7 @@ def anchor_generator(entry: Entry, strides: list[int]) -> Cfg:
     offset = entry.take("center_offset", 0.0)
     offset = {"center_offset": offset} if offset else {}
     if scales is None:
+        first, per_octave = entry.needed("octave_base_scale"), entry.needed("scales_per_octave")
         scales = [first * 2 ** (index / per_octave) for index in range(per_octave)]
     else:
         scales = [scales] if isinstance(scales, int | float) else list(scales)
@@ -235,7 +236,7 @@ def delta_coder(entry: Entry) -> tuple[Cfg, bool]:
     shift = {"max_shift": entry.take("ctr_clamp", 32)} if entry.take("add_ctr_clamp", False) else {}
     entry.ignore("ctr_clamp")
     cfg: Cfg = {"type": "DeltaXYWHBBoxCoder", **shift}
-    means, stds = list(entry.take("target_means", (0.0,) * 4)), list(entry.take("target_stds", (1.0,) * 4))
+    means, stds = list(entry.needed("target_means", (0.0,) * 4)), list(entry.needed("target_stds", (1.0,) * 4))
     cfg |= {} if not any(means) else {"target_means": means}
     cfg |= {} if plain(stds) == [1.0] * 4 else {"target_stds": stds}
     return cfg | ({} if shift else {"clamp_both_sides": True}), entry.take("clip_border", True)
@@ -290,7 +291,7 @@ def padded(padding: str) -> Cfg:
 
 
 def _crowds(entry: Entry) -> None:
-    threshold = entry.take("ignore_iof_thr", -1)
+    threshold = entry.needed("ignore_iof_thr", -1)
     if threshold > 0:
         entry.refuse(
             f"is {threshold}; there priors inside crowds are ignored even if matched, in rdet background alone",

@@ -40,6 +40,8 @@ _DIFFERENT = {
     "tools/dataset_converters/voc_to_coco.py",
     "VOCMetric": "has no counterpart in rdet, which has CocoMetric",
     "SimOTAAssigner": "has other numbers than rdet's",
+    "YOLOX": "is not converted from its config; take rdet's own in configs/yolox, see docs/yolox.md",
+    "RTMDet": "is not converted from its config; take rdet's own in configs/rtmdet, see docs/rtmdet.md",
 }
 
 
@@ -86,6 +88,18 @@ class Entry:
         self._unread.pop(key, None)
         return self._values.get(key, default)
 
+    def needed(self, key: str, default: Any = None) -> Any:
+        """Read a value that must not be None, which MMDetection's part cannot do with, either.
+
+        Raises:
+            ConfigError: It is None, or absent without a default.
+        """
+        value = self.take(key, default)
+        if value is None:
+            of = f", which MMDetection's {self.kind} needs" if self.kind else ""
+            self.refuse(f"is {'None' if key in self else 'not there'}{of}; set it", key)
+        return value
+
     def expect(self, key: str, default: Any, reason: str, accepted: tuple[Any, ...] = ()) -> None:
         """Read a value that must be MMDetection's default, or one of ``accepted``.
 
@@ -131,7 +145,9 @@ class Entry:
             self.refuse(f"is {value!r}; a dict is expected", key)
         return self.nested(value, key)
 
-    def required(self, key: str, default: Mapping[str, Any] | None = None, reason: str = "is not there") -> "Entry":
+    def required(
+        self, key: str, default: Mapping[str, Any] | None = None, reason: str = "is not there; set it"
+    ) -> "Entry":
         """Read a dict that has to be there.
 
         Raises:

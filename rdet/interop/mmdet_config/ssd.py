@@ -38,9 +38,9 @@ def convert_backbone(entry: Entry) -> Cfg:
         entry.unknown()
     entry.expect("depth", 16, "rdet's SSD has VGG-16")
     entry.expect("with_last_pool", False, _PLAIN)
-    entry.expect("out_feature_indices", (22, 34), _PLAIN)
+    entry.expect("out_feature_indices", (22, 34), "rdet's SSD begins with conv4_3 and fc7 alone, (22, 34)")
     for key in ("input_size", "l2_norm_scale", "pretrained"):
-        entry.expect(key, None, "MMDetection calls it deprecated")
+        entry.expect(key, None, "MMDetection calls it deprecated: leave it out")
     entry.ignore("out_indices")  # which it does not read
     cfg: Cfg = {"type": "TorchvisionBackbone", "model_name": "vgg16", "out_indices": [1, 2]}
     cfg |= {"ceil_mode": entry.take("ceil_mode", True), "frozen_stages": 0, "norm_eval": False}
@@ -53,7 +53,7 @@ def _weights(entry: Entry) -> str | None:
         return None
     if start.kind != "Pretrained":
         entry.refuse("rdet starts a backbone from weights, or as torchvision does", "init_cfg")
-    source: str = start.take("checkpoint")
+    source: str = start.needed("checkpoint")
     start.ignore("prefix", "map_location")
     if source != "open-mmlab://vgg16_caffe":
         return source
@@ -73,12 +73,12 @@ def convert_neck(entry: Entry, strides: list[int]) -> Cfg:
     _check_layers(entry)
     entry.expect("act_cfg", {"type": "ReLU"}, _PLAIN)
     entry.ignore("init_cfg")
-    if list(entry.take("in_channels")) != _VGG_CHANNELS:
+    if list(entry.needed("in_channels")) != _VGG_CHANNELS:
         entry.refuse(f"is not {_VGG_CHANNELS}, the channels of the backbone", "in_channels")
-    widths = list(entry.take("out_channels"))
+    widths = list(entry.needed("out_channels"))
     if widths[:2] != _VGG_CHANNELS:
         entry.refuse(f"is {widths}; the first two are those of the backbone, {_VGG_CHANNELS}", "out_channels")
-    steps, paddings = list(entry.take("level_strides")), list(entry.take("level_paddings"))
+    steps, paddings = list(entry.needed("level_strides")), list(entry.needed("level_paddings"))
     if not len(steps) == len(paddings) == len(widths) - 2 == len(strides) - 2:
         entry.refuse(
             f"is of {len(widths)} levels; there are {len(steps)} level_strides, {len(paddings)} level_paddings and "
@@ -110,7 +110,7 @@ def convert_head(head: Entry, anchors: Anchors, neck: Cfg, train_cfg: Entry) -> 
     head.expect("init_cfg", _XAVIER, "rdet's SSD starts so alone", (None,))
     head.ignore("feat_channels", "act_cfg")  # of the layers that stacked_convs=0 leaves out
     channels = [*_VGG_CHANNELS, *(layer[1] for layer in neck["extra"])]
-    if list(head.take("in_channels", channels)) != channels:
+    if list(head.needed("in_channels", channels)) != channels:
         head.refuse(f"is not {channels}, the channels of the neck", "in_channels")
     coder, clip = delta_coder(head.required("bbox_coder", {"type": "DeltaXYWHBBoxCoder"}))
     train_cfg.expect("allowed_border", -1, "rdet does not drop default boxes at an image's border")
@@ -126,8 +126,8 @@ def convert_head(head: Entry, anchors: Anchors, neck: Cfg, train_cfg: Entry) -> 
         "assigner": matching,
         "bbox_coder": coder,
         "loss_cls": {"type": "SoftmaxFocalLoss", "alpha": None, "gamma": 0.0},
-        "loss_bbox": {"type": "SmoothL1Loss", "beta": train_cfg.take("smoothl1_beta")},
-        "mining": {"type": "HardNegatives", "neg_pos_ratio": train_cfg.take("neg_pos_ratio")},
+        "loss_bbox": {"type": "SmoothL1Loss", "beta": train_cfg.needed("smoothl1_beta")},
+        "mining": {"type": "HardNegatives", "neg_pos_ratio": train_cfg.needed("neg_pos_ratio")},
         "normalizer": {"type": "BatchNormalizer", "min_count_per_image": 1},
     }, {} if clip else {"clip": False}
 
@@ -147,10 +147,10 @@ def convert_anchors(entry: Entry) -> Anchors:
             "rdet has not; its own configs have scale_major=False",
             "scale_major",
         )
-    strides = [step if isinstance(step, int) else step[0] for step in entry.take("strides")]
-    ratios = [list(of_level) for of_level in entry.take("ratios")]
+    strides = [step if isinstance(step, int) else step[0] for step in entry.needed("strides")]
+    ratios = [list(of_level) for of_level in entry.needed("ratios")]
     smallest, largest = entry.take("min_sizes"), entry.take("max_sizes")
-    side, shares = entry.take("input_size", 300), entry.take("basesize_ratio_range", (0.15, 0.9))
+    side, shares = entry.take("input_size", 300), entry.needed("basesize_ratio_range", (0.15, 0.9))
     in_pixels = smallest is not None and largest is not None
     if not in_pixels:
         smallest, largest = _sizes(entry, side, shares, len(strides))

@@ -30,7 +30,7 @@ def convert_backbone(entry: Entry) -> tuple[list[int], Cfg]:
         entry.expect("act_cfg", _LEAKY, _PLAIN)
         return [256, 512, 1024], {"type": "Darknet53", "norm_eval": entry.take("norm_eval", True)}
     entry.expect("widen_factor", 1.0, "rdet has torchvision's MobileNetV2")
-    if tuple(entry.take("out_indices", (1, 2, 4, 7))) != (2, 4, 6):
+    if tuple(entry.needed("out_indices", (1, 2, 4, 7))) != (2, 4, 6):
         entry.refuse("is not (2, 4, 6), the maps of strides 8, 16 and 32", "out_indices")
     act = entry.take("act_cfg", {"type": "ReLU6"})
     cfg: Cfg = {"type": "TorchvisionBackbone", "model_name": "mobilenet_v2"}
@@ -44,9 +44,9 @@ def convert_neck(entry: Entry, channels: list[int]) -> Cfg:
         entry.unknown()
     _check_layers(entry)
     entry.expect("num_scales", 3, _PLAIN)
-    if list(entry.take("in_channels")) != channels[::-1]:
+    if list(entry.needed("in_channels")) != channels[::-1]:
         entry.refuse(f"is not {channels[::-1]}, the channels of the backbone", "in_channels")
-    return {"type": "YOLOv3Neck", "out_channels": list(entry.take("out_channels"))[::-1]}
+    return {"type": "YOLOv3Neck", "out_channels": list(entry.needed("out_channels"))[::-1]}
 
 
 def convert_head(entry: Entry, train_cfg: Entry, neck: Cfg) -> Cfg:
@@ -54,7 +54,7 @@ def convert_head(entry: Entry, train_cfg: Entry, neck: Cfg) -> Cfg:
     if entry.kind != "YOLOV3Head":
         entry.unknown()
     _check_layers(entry)
-    if list(entry.take("in_channels")) != neck["out_channels"][::-1]:
+    if list(entry.needed("in_channels")) != neck["out_channels"][::-1]:
         entry.refuse(f"is not {neck['out_channels'][::-1]}, the channels of the neck", "in_channels")
     check_strides(entry, "featmap_strides", _STRIDES, _STRIDES)
     entry.expect("one_hot_smoother", 0.0, "rdet's classes of YOLOv3 are not smoothed")
@@ -66,9 +66,9 @@ def convert_head(entry: Entry, train_cfg: Entry, neck: Cfg) -> Cfg:
     if anchors.kind != "YOLOAnchorGenerator":
         anchors.unknown()
     check_strides(anchors, "strides", _STRIDES)
-    sizes = [[tuple(size) for size in level] for level in reversed(anchors.take("base_sizes"))]
+    sizes = [[tuple(size) for size in level] for level in reversed(anchors.needed("base_sizes"))]
     center, size = _loss(entry, "loss_xy", _BINARY), _loss(entry, "loss_wh", _SQUARES)
-    widths = list(entry.take("out_channels", (1024, 512, 256)))[::-1]
+    widths = list(entry.needed("out_channels", (1024, 512, 256)))[::-1]
     return {
         "bbox_head": {
             "type": "YOLOHead",
@@ -102,7 +102,7 @@ def _loss(head: Entry, key: str, default: Cfg) -> float:
     if "use_sigmoid" in default:
         entry.expect("use_sigmoid", True, "rdet's losses of YOLOv3 are binary")
         entry.expect("class_weight", None, _PLAIN)
-    weight: float = entry.take("loss_weight", 1.0)
+    weight: float = entry.needed("loss_weight", 1.0)
     return weight
 
 

@@ -19,6 +19,11 @@ REFUSED = [
     ),
     ("model = dict(type='FasterRCNN')", "model: MMDetection's FasterRCNN has no counterpart in rdet"),
     (
+        "model = dict(type='YOLOX')",
+        "model: MMDetection's YOLOX is not converted from its config; take .* configs/yolox,",
+    ),
+    ("model = dict(type='RTMDet')", "MMDetection's RTMDet is not converted from its config; take .* configs/rtmdet,"),
+    (
         "model = dict(bbox_head=dict(num_clases=3))",
         "model.bbox_head.num_clases: rdet has nothing for the key 'num_clases' of MMDetection's RetinaHead. "
         "Did you mean 'num_classes'",
