@@ -1,6 +1,6 @@
 """Checkpoints of other projects as rdet's, and rdet's as MMDetection's."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from rdet.files import write_tensors
 from rdet.interop.array_pickle import read_array_pickle
 from rdet.interop.coco import UNUSED, default_classes
 from rdet.interop.converted import Converted
-from rdet.interop.darknet import from_darknet, is_darknet, read_darknet, write_darknet
+from rdet.interop.darknet import changes_of_cfg, from_darknet, is_darknet, read_darknet, write_darknet
 from rdet.interop.detectron2 import from_detectron2, pixel_statistics
 from rdet.interop.download import fetch
 from rdet.interop.mmdetection import from_mmdetection, to_mmdetection
@@ -171,12 +171,15 @@ def convert_checkpoint(
         reason = f"its weights are called {few(weights, 3)}"
         raise CheckpointError(f"{source} is not a checkpoint of {', '.join(ORIGINS)}: {reason}; give one of those")
     if target == "darknet":
-        return _as_darknet(weights, source, out)
+        return _as_darknet(content, weights, source, out)
     if is_yolox(weights, "rdet") and target != "rdet":
         renamed = to_yolox(_of_network(weights), target)
         content = _with_classes(content, {"state_dict": renamed}) if target == "mmdet" else {"model": renamed}
     elif target == "mmdet" and (convert := _to_mmdet_of_whole(weights)) is not None:
-        content = _with_classes(content, {"state_dict": convert(_of_network(weights))})
+        try:
+            content = _with_classes(content, {"state_dict": convert(_of_network(weights))})
+        except CheckpointError as error:
+            raise CheckpointError(f"{source}: {error}{_REMEDY}") from error
     elif target == "mmdet":
         content = _as_mmdetection(content, weights, str(source))
     elif target == "yolox":
@@ -186,14 +189,27 @@ def convert_checkpoint(
     return f"{said if isinstance(said, str) and said else architecture_of(weights_in(content))}, written to {out}"
 
 
-def _as_darknet(weights: Mapping[str, Tensor], source: str | Path, out: str | Path) -> str:
+def _as_darknet(content: Mapping[str, Any], weights: Mapping[str, Tensor], source: str | Path, out: str | Path) -> str:
     if not is_yolov3(weights, "rdet"):
         raise CheckpointError(f"{source} is no YOLOv3, the only detector that --to darknet writes{_REMEDY}")
     try:
-        write_darknet(_of_network(weights), out)
+        num_classes = write_darknet(_of_network(weights), out)
     except CheckpointError as error:
         raise CheckpointError(f"{source}: {error}{_REMEDY}") from error
-    return f"YOLOv3 with Darknet-53 in darknet's layout, written to {out}; its .cfg is darknet's yolov3.cfg"
+    return (
+        f"YOLOv3 with Darknet-53 in darknet's layout, written to {out}; its .cfg is darknet's yolov3.cfg"
+        f"{changes_of_cfg(num_classes, _anchor_sizes(content, source))}"
+    )
+
+
+def _anchor_sizes(content: Mapping[str, Any], source: str | Path) -> Sequence[Any]:
+    """Return the sizes of each level's anchors as the checkpoint's config has them; nothing without one."""
+    try:
+        cfg = saved_config(content, str(source))
+    except CheckpointError:  # the weights are written as well without it
+        return []
+    sizes: Sequence[Any] = [] if cfg is None else cfg.get("model", {}).get("anchor_generator", {}).get("sizes", [])
+    return sizes
 
 
 def _check_output(source: str | Path, out: Path, target: str) -> None:

@@ -1,6 +1,6 @@
 """Weights of YOLOv3 from darknet's files, and back."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,8 @@ from rdet.interop.converted import Converted
 from rdet.interop.yolov3 import from_yolov3, to_yolov3
 
 PREFIX = "darknet."
+_ANCHORS = "10,13,16,30,33,23,30,61,62,45,59,119,116,90,156,198,373,326"  # of its yolov3.cfg
+_COCO = 80  # classes of its yolov3.cfg
 _BLOCKS = (1, 2, 8, 8, 4)
 _PRIORS = 3  # at each cell
 _MOST_CLASSES = 2000  # by the size of a file, YOLOv4 could be a YOLOv3 of more
@@ -87,20 +89,23 @@ def from_darknet(content: Mapping[str, Any], weights: Mapping[str, Tensor], path
     return from_yolov3(content, {name.removeprefix(PREFIX): value for name, value in weights.items()}, path)
 
 
-def write_darknet(state: Mapping[str, Tensor], path: str | Path) -> None:
+def write_darknet(state: Mapping[str, Tensor], path: str | Path) -> int:
     """Write the weights of rdet's YOLOv3 with Darknet-53 as a file of darknet.
 
     Args:
         state: rdet's name -> tensor, of the network alone.
         path: The file.
 
+    Returns:
+        The number of classes.
+
     Raises:
         CheckpointError: They are of another network.
         OutputError: It cannot be written.
     """
     found = to_yolov3(state)
-    rows = len(found["bbox_head.convs_pred.0.bias"])
-    arrays = [each for layer in _layers(rows // _PRIORS - 5) for each in layer.arrays()]
+    num_classes = len(found["bbox_head.convs_pred.0.bias"]) // _PRIORS - 5
+    arrays = [each for layer in _layers(num_classes) for each in layer.arrays()]
     if any(name not in found or tuple(found[name].shape) != shape for name, shape in arrays):
         raise CheckpointError("it is no YOLOv3 with Darknet-53, the only detector that --to darknet writes")
 
@@ -111,6 +116,23 @@ def write_darknet(state: Mapping[str, Tensor], path: str | Path) -> None:
                 file.write(found[name].detach().cpu().numpy().astype("<f4").tobytes())
 
     write_whole(path, write)
+    return num_classes
+
+
+def changes_of_cfg(num_classes: int, sizes: Sequence[Any]) -> str:
+    """Say what darknet's yolov3.cfg must have otherwise for a detector: nothing for COCO's classes and anchors.
+
+    Args:
+        num_classes: Of the detector.
+        sizes: Of the anchors of each level, (width, height) each; nothing if they are not known.
+    """
+    changes = []
+    if num_classes != _COCO:
+        changes.append(f"classes={num_classes} in each [yolo] and filters={_PRIORS * (5 + num_classes)} before it")
+    anchors = ",".join(f"{number:g}" for level in sizes for size in level for number in size)
+    if anchors not in ("", _ANCHORS):
+        changes.append(f"anchors={anchors} in each [yolo]")
+    return f", with {', and '.join(changes)}" if changes else ""
 
 
 def _layers(num_classes: int) -> Iterator[_Layer]:

@@ -23,7 +23,9 @@ from rdet.messages import few
 _PRIORS = 3  # at each cell
 _NUMBERS = {"conv_reg": slice(0, 4), "conv_quality": slice(4, 5), "conv_cls": slice(5, None)}  # of a prior, in order
 _PRED = "bbox_head.convs_pred."
-_UNKNOWN = "it is no YOLOv3 of three levels with Darknet-53 or MobileNetV2; others are not known"
+_UNKNOWN = (
+    "it is no YOLOv3 of three levels and three anchors a cell with Darknet-53 or MobileNetV2; others are not known"
+)
 
 
 def is_yolov3(weights: Mapping[str, Any], project: str) -> bool:
@@ -78,6 +80,9 @@ def to_yolov3(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     split = {name: value for name, value in state.items() if re.match(r"bbox_head\.conv_(reg|quality|cls)\.", name)}
     mobile = any(name.startswith("backbone.features.") for name in state)
+    for name, value in split.items():
+        if ".conv_quality." in name and len(value) != _PRIORS:
+            raise CheckpointError(f"its weight {name} is of {len(value)} anchors a cell; {_UNKNOWN}")
     found = _renamed(state, split, {ours: theirs for theirs, ours in layers(mobile).items()})
     for name in split:
         _, layer, level, end = name.split(".")

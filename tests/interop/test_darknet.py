@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from interop.test_yolov3 import detector
+from interop.test_yolov3 import CONFIGS, detector
 
+from rdet.config import load_config
 from rdet.errors import CheckpointError, MissingFileError, OutputError
 from rdet.interop.convert import convert_checkpoint, open_checkpoint, origin_of
 from rdet.interop.darknet import read_darknet, write_darknet
@@ -81,6 +82,34 @@ def test_other_files_are_one_line(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=rf"{path} has {len(content)} bytes, which no YOLOv3 of Darknet-53"):
         open_checkpoint(path)
+
+
+def test_what_a_cfg_must_have_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("rdet.interop.convert.write_darknet", lambda state, path: classes)
+    cfg = load_config(CONFIGS / "yolov3_d53_416_coco.py")
+    weights = {f"{layer}.conv.weight": torch.ones(1) for layer in ("bbox_head.convs.2", "neck.blocks.2.0")}
+
+    def said():
+        torch.save({"state_dict": weights, "meta": {"cfg": cfg.pretty_text}}, tmp_path / "a.pth")
+        return convert_checkpoint(tmp_path / "a.pth", tmp_path / "a.weights", target="darknet")
+
+    classes = 80
+    assert said().endswith("; its .cfg is darknet's yolov3.cfg")
+    classes = 5
+    assert said().endswith("yolov3.cfg, with classes=5 in each [yolo] and filters=30 before it")
+    cfg.model.anchor_generator.sizes[0][0] = (11, 13.5)
+    anchors = "anchors=11,13.5,16,30,33,23,30,61,62,45,59,119,116,90,156,198,373,326"
+    assert said().endswith(f"filters=30 before it, and {anchors} in each [yolo]")
+
+
+def test_other_numbers_of_anchors_are_one_line(tmp_path):
+    state = detector().state_dict()
+    state["bbox_head.conv_quality.1.bias"] = torch.ones(6)
+    torch.save({"state_dict": state}, tmp_path / "six.pth")
+    message = r"six\.pth: its weight bbox_head\.conv_quality\.1\.bias is of 6 anchors a cell; it is no YOLOv3 of three"
+    for out, target in (("a.weights", "darknet"), ("a.pth", "mmdet")):
+        with pytest.raises(CheckpointError, match=message):
+            convert_checkpoint(tmp_path / "six.pth", tmp_path / out, target=target)
 
 
 def test_what_cannot_be_written_is_one_line(tmp_path):
