@@ -41,6 +41,13 @@ def end_at_once_at_signals() -> None:
     for number in SIGNALS:
         signal.signal(number, _end_at_once)
     sys.excepthook = _end_in_one_line
+    sys.unraisablehook = _say_nothing_of_interruptions
+
+
+def _say_nothing_of_interruptions(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Pass over what Python cannot raise, as in a fork: who was asked to end has noted it."""
+    if not isinstance(unraisable.exc_value, Interrupted):
+        sys.__unraisablehook__(unraisable)
 
 
 def _end_in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -26,7 +26,7 @@ from rdet.engine.interrupt import ending_at_signals, leave_interrupts_to_the_run
 from rdet.engine.loader import Collate, Loader
 from rdet.engine.memory import keep_freed_memory
 from rdet.engine.sampling import SeededDataset, StridedBatches, TrainStream, images_of, sizes_of
-from rdet.errors import Interrupted, NonFiniteDetectionError, PipelineError, interruption_behind
+from rdet.errors import Interrupted, NonFiniteDetectionError, interruption_behind
 from rdet.models.detectors.one_stage_detector import made_of_parts
 from rdet.processes import check_all_have_the_same
 from rdet.registry import LOOPS, function_named
@@ -34,16 +34,6 @@ from rdet.registry import LOOPS, function_named
 recompute_for_all_gradients()
 
 _HOOKS_OF_MMENGINE = ("runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint")
-_ONE_VALUE = "Expected more than 1 value per channel when training"  # what torch's batch normalisation says
-
-
-def _too_small(message: str) -> str:
-    """Say what to do where batch normalisation has nothing to average over."""
-    shape = message.partition("got input size ")[2]
-    return (
-        f"batch normalisation is given one value of each channel, {shape}: the images are too small for the last "
-        "levels, or too few; take larger images or more of them in a batch, norm_eval=True of the backbone, or GN"
-    )
 
 
 class Runner(CheckpointingRunner):
@@ -143,8 +133,6 @@ class Runner(CheckpointingRunner):
                 except (Interrupted, Exception) as error:
                     if (ended := interruption_behind(error)) is not None:
                         raise Interrupted(ended.number, f"{ended} {self._save_where_it_stopped()}") from None
-                    if isinstance(error, ValueError) and str(error).startswith(_ONE_VALUE):
-                        raise PipelineError(f"iteration {self.iter + 1}: {_too_small(str(error))}") from None
                     if self.interruption.signal is None or is_main_process():
                         raise
                     raise Interrupted(self.interruption.signal) from None  # the first process has left

@@ -16,6 +16,7 @@ import pytest
 import torch
 from mmengine.runner import ValLoop
 
+from rdet import signals
 from rdet.apis.cli import one_line_errors
 from rdet.checkpoint import read_checkpoint
 from rdet.engine.interrupt import leave_interrupts_to_the_run
@@ -196,3 +197,24 @@ def test_two_processes_end_together(fresh_command, config, tmp_path):
     assert int(name.removeprefix("iter_")) % 4 == 0
     with pytest.raises(ProcessLookupError):  # nobody of the group is left, who would go on writing
         os.killpg(process.pid, 0)
+
+
+def test_an_interruption_that_python_cannot_raise_is_no_traceback(capsys):
+    """As in a fork, whose callbacks must not fail."""
+
+    class Ends:
+        def __init__(self, error):
+            self.error = error
+
+        def __del__(self):
+            raise self.error
+
+    before = sys.unraisablehook
+    sys.unraisablehook = signals._say_nothing_of_interruptions
+    try:
+        Ends(Interrupted(signal.SIGINT))
+        assert capsys.readouterr().err == ""
+        Ends(ValueError("another"))
+        assert "ValueError: another" in capsys.readouterr().err
+    finally:
+        sys.unraisablehook = before

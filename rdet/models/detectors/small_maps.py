@@ -30,7 +30,8 @@ def small_maps_explained(inputs: Tensor) -> Iterator[None]:
         if _ONE_VALUE in said:
             raise ConfigError(
                 f"{batch} leaves a level of one cell, and batch normalisation cannot be trained on one value a "
-                "channel; raise train_dataloader.batch_size, or the size of the images (Resize in the pipeline)"
+                "channel; raise train_dataloader.batch_size, or the size of the images (Resize in the pipeline), or "
+                "take norm_eval=True of the backbone, or GN"
             ) from error
         if any(text in said for text in _NO_CELL):
             raise ConfigError(

@@ -15,6 +15,7 @@ from rdet.errors import ConfigError, NonFiniteDetectionError
 from rdet.messages import nearest
 from rdet.models.backbones.weights import load_weights, read_weights
 from rdet.models.detectors.base_detector import BaseDetector, in_original_pixels
+from rdet.models.detectors.small_maps import small_maps_explained
 from rdet.models.postprocess.nms_postprocess import NMSPostprocess
 from rdet.registry import MODELS
 from rdet.schema import Count
@@ -115,7 +116,9 @@ class TorchvisionDetector(BaseDetector):
             return found
         batch = _Batch(inputs, [sample.img_shape for sample in data_samples])
         if mode == "loss":
-            losses = self.detector(batch, [self._target(sample, inputs.device) for sample in data_samples])
+            targets = [self._target(sample, inputs.device) for sample in data_samples]
+            with small_maps_explained(inputs):
+                losses = self.detector(batch, targets)
             return {name if "loss" in name else f"loss_{name}": value for name, value in losses.items()}
         found = self.detector(batch)
         return found if mode == "tensor" else self._predicted(found, data_samples, inputs.device)
