@@ -8,6 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from rdet.models.backbones.folding import conv_norm
 from rdet.models.backbones.resnet import ResNet
+from rdet.models.recording import recording
 
 
 def make(norm):
@@ -54,6 +55,19 @@ def test_no_map_is_kept_between():
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.shape) or tensor, lambda t: t):
         out = conv_norm(conv, norm, x)
     assert out.shape not in kept
+
+
+def test_a_recording_reads_no_product_that_is_kept():
+    """It would read it where it was, when another pass has made another."""
+    conv, norm, x = make(nn.BatchNorm2d(6).eval())
+    conv.requires_grad_(False)
+    norm.requires_grad_(False)
+    conv_norm(conv, norm, x)
+    kept = conv.__dict__["_kept_fold"]
+    with torch.no_grad(), recording():
+        conv.weight.mul_(2)
+        torch.testing.assert_close(conv_norm(conv, norm, x), norm(conv(x)), rtol=1e-12, atol=1e-12)
+    assert conv.__dict__["_kept_fold"] is kept
 
 
 class Operators(TorchDispatchMode):

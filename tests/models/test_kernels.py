@@ -148,3 +148,18 @@ def test_the_largest_of_each_row(length):
     values[0, 3, length // 2], values[1, 4], values[2, 1, 0] = torch.nan, -torch.inf, torch.inf
     for found in (largest_of_row(values), largest_of_row(values.transpose(1, 2).contiguous().transpose(1, 2))):
         torch.testing.assert_close(found, values.amax(dim=2), rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", ["smoothed", "with_derivative"])
+def test_a_loss_with_a_way_of_its_own_is_not_the_kernels(name, monkeypatch):
+    monkeypatch.setattr("rdet.models.losses.focal_loss.usable", lambda x: True)
+    monkeypatch.setattr("rdet.models.kernels.focal.with_gradient", lambda *args: pytest.fail("the kernel was asked"))
+    theirs = getattr(FocalLoss, name)
+    body = {name: lambda self, *args: tuple(2 * x for x in theirs(self, *args))}
+    if name == "with_derivative":
+        body["elementwise"] = lambda self, x_t: 2 * FocalLoss.elementwise(self, x_t)
+    own, logits, labels = type("Own", (FocalLoss,), body)(), randn(5, 3), torch.arange(5, device=DEVICE) % 3
+    summed, _ = own.with_gradient(logits, labels)
+    torch.testing.assert_close(summed, 2 * SigmoidLoss.with_gradient(FocalLoss(), logits, labels)[0])
+    with pytest.raises(pytest.fail.Exception, match="the kernel was asked"):
+        FocalLoss().with_gradient(logits, labels)

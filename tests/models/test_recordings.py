@@ -303,3 +303,10 @@ def test_threads_detect_one_after_the_other(detector):
         found = list(pool.map(lambda image: detector(image, [DetDataSample(metainfo=sizes)], "predict"), images))
     assert all(len(samples[0].pred_instances) > 0 for samples in found)
     assert not captured.lock.locked()
+
+
+@pytest.mark.parametrize("norm", [torch.nn.SyncBatchNorm, type("SyncBatchNorm", (torch.nn.BatchNorm2d,), {})])
+def test_what_waits_for_other_processes_is_not_recorded(norm):
+    graphed = GraphedNetwork(lambda: {"neck": torch.nn.Sequential(norm(3))}, lambda images: None)
+    with pytest.raises(RuntimeError, match="synchronised batch normalisation needs other processes"):
+        graphed._record(torch.ones(1, 3, 4, 4))

@@ -133,7 +133,7 @@ class ResNet(Backbone):
             replace_stride_with_dilation=dilated,
             norm_layer=norm_layer,
         )
-        self.conv1, self.bn1, self.relu, self.maxpool = net.conv1, net.bn1, net.relu, net.maxpool
+        self.conv1, self.bn1, self.maxpool = net.conv1, net.bn1, net.maxpool
         for index in range(max(out_indices) + 1):
             self.add_module(f"layer{index + 1}", getattr(net, f"layer{index + 1}"))
         if style == "caffe":
