@@ -79,6 +79,10 @@ class NonFiniteLossError(RdetError, FloatingPointError):
     """A loss that is infinite or not a number."""
 
 
+class OutOfMemoryError(RdetError, MemoryError):
+    """A batch for which the device has no memory left."""
+
+
 class Interrupted(BaseException):
     """A run that a signal ended, which is no error: what takes care of any error, as the log does, lets it pass.
 

@@ -1,6 +1,6 @@
 """Training loops that continue at any iteration."""
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from mmengine.model import is_model_wrapper
@@ -9,6 +9,7 @@ from mmengine.runner import loops
 from rdet.engine.hooks.checkpoint_hook import EVALUATED
 from rdet.engine.plan import check_plan
 from rdet.engine.sampling import mix_seed
+from rdet.out_of_memory import out_of_memory_explained
 from rdet.registry import LOOPS
 from rdet.schema import Count, Natural
 
@@ -49,7 +50,7 @@ class EpochBasedTrainLoop(loops.EpochBasedTrainLoop):
         length = len(self.dataloader)
         for index in range(self._iter - self._epoch * length, length):
             batch = next(stream)
-            with self.runner.interruption.after_this():
+            with self.runner.interruption.after_this(), _memory_explained(self, batch):
                 _begin_iteration(self)
                 self.run_iter(index, batch)
         self.runner.call_hook("after_train_epoch")
@@ -81,7 +82,7 @@ class IterBasedTrainLoop(loops.IterBasedTrainLoop):
             self.runner.model.train()
             _set_epoch(self.runner.model, self._iter // len(self.dataloader.batch_sampler))
             batch = next(stream)
-            with self.runner.interruption.after_this():
+            with self.runner.interruption.after_this(), _memory_explained(self, batch):
                 _begin_iteration(self)
                 self.run_iter(batch)
             self._decide_current_val_interval()
@@ -142,6 +143,15 @@ def _begin_iteration(loop) -> None:
     for module in model.modules():
         if hasattr(module, "set_iteration"):
             module.set_iteration(loop.iter, runner.seed)
+
+
+def _memory_explained(loop, batch) -> AbstractContextManager[None]:
+    """Say of a step for which there is no memory what may be lowered."""
+    remedy = (
+        "lower train_dataloader.batch_size (optim_wrapper.accumulative_counts keeps the total batch) or the size of "
+        "the images (Resize in the pipeline), or train with --amp or activation_checkpointing"
+    )
+    return out_of_memory_explained(batch, f"this is iteration {loop.iter + 1}; {remedy}")
 
 
 def _seed_iteration(loop) -> None:

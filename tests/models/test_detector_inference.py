@@ -1,5 +1,7 @@
 """What the assembled detector finds in images."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from detector_families import FAMILIES
@@ -7,6 +9,7 @@ from small_detector import SIZE, build, images, sample
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rdet.errors import NonFiniteDetectionError
+from rdet.models.detectors.finite_images import FiniteImages
 from rdet.structures import DensePredictions
 
 
@@ -68,6 +71,25 @@ def test_a_network_that_gives_no_numbers_is_said():
         data = {"inputs": [torch.zeros(3, *SIZE, dtype=torch.uint8)], "data_samples": [sample(img_path="a.png")]}
         with pytest.raises(NonFiniteDetectionError, match=r"^a\.png: the network gives numbers that are not finite"):
             model.test_step(data)
+
+
+class OnAGpu(torch.Tensor):
+    """Says that it is on a GPU."""
+
+    is_cuda = True
+
+
+def test_whether_images_have_numbers_is_not_waited_for(monkeypatch):
+    order = []
+    event = SimpleNamespace(synchronize=lambda: order.append("read"))
+    stream = SimpleNamespace(record_event=lambda: order.append("copied") or event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: stream)
+    logits = torch.zeros(4, 5, 3)
+    logits[1, 2, 0], logits[2, 4, 1], logits[3, 0, 2] = torch.nan, torch.inf, -torch.inf
+    finite = FiniteImages(logits.as_subclass(OnAGpu))
+    assert order == ["copied"]
+    assert [finite[image] for image in range(4)] == [FiniteImages(logits)[i] for i in range(4)] == [True] + 3 * [False]
+    assert order == ["copied"] + 4 * ["read"]
 
 
 def test_what_is_found_does_not_depend_on_the_images_of_the_batch():

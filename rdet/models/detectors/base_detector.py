@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rdet.models.detectors.optimize import optimize_for_inference
 from rdet.models.postprocess.dense_postprocess import DensePostprocess
+from rdet.out_of_memory import out_of_memory_explained
 from rdet.structures import DetDataSample
 
 
@@ -46,7 +47,15 @@ class BaseDetector(BaseModel):
 
         Returns:
             The samples, in their order, with ``pred_instances``.
+
+        Raises:
+            OutOfMemoryError: The device has no memory for the batch.
         """
+        remedy = "lower the batch size or the size of the images, or take --amp"
+        with out_of_memory_explained(data, remedy):
+            return self._detected(data)
+
+    def _detected(self, data: dict[str, Any]) -> list[DetDataSample]:
         group = getattr(self.data_preprocessor, "of_one_size", None)
         groups = group(data["inputs"]) if group is not None and "inputs" in data else []
         if len(groups) < 2:

@@ -19,6 +19,7 @@ from rdet.models.detectors.base_detector import BaseDetector, in_original_pixels
 from rdet.models.detectors.captured import Captured
 from rdet.models.detectors.checks import check_boxes, check_levels, check_matches, check_predictions
 from rdet.models.detectors.criterion import DenseCriterion
+from rdet.models.detectors.finite_images import FiniteImages
 from rdet.models.detectors.graphed_network import GraphedNetwork
 from rdet.models.detectors.image_losses import ImageLosses, image_losses
 from rdet.models.detectors.phases import PhasedCriterion
@@ -185,7 +186,8 @@ class OneStageDetector(BaseDetector):
             limits = self.postprocess.limits([sample.img_shape for sample in data_samples], inputs.device)
             with self.captured.lock:  # until what the next call overwrites is read
                 extremes, begun, _ = self.captured(inputs, limits)
-                return self._with_detections(data_samples, self.postprocess.finish(begun), extremes)
+                finite = FiniteImages(extremes)
+                return self._with_detections(data_samples, self.postprocess.finish(begun), finite, inputs.device)
         predictions, priors = self._predictions(inputs)
         if mode == "loss":
             return self.loss(predictions, priors, data_samples)
@@ -292,8 +294,9 @@ class OneStageDetector(BaseDetector):
             self.on_predictions(predictions, priors, data_samples)
         predictions = predictions._replace(logits=self.criterion.loss_cls.binary_logits(predictions.logits))
         sizes = [sample.img_shape for sample in data_samples]
+        finite = FiniteImages(predictions.logits)
         detections = self.postprocess(predictions, priors, self.bbox_coder, sizes)
-        return self._with_detections(data_samples, detections, predictions.logits)
+        return self._with_detections(data_samples, detections, finite, priors.device)
 
     def optimize_for_inference(self, dtype: torch.dtype | None = None) -> None:
         super().optimize_for_inference(dtype)
@@ -307,18 +310,23 @@ class OneStageDetector(BaseDetector):
         return id(self.postprocess), repr(vars(self.postprocess)), *weights
 
     def _with_detections(
-        self, data_samples: list[DetDataSample], detections: list[InstanceData], logits: Tensor
+        self,
+        data_samples: list[DetDataSample],
+        detections: list[InstanceData],
+        finite: FiniteImages,
+        device: torch.device,
     ) -> list[DetDataSample]:
         """Give each sample what was found in it, in pixels of the original image; see :meth:`predict`.
 
         Args:
             data_samples: N samples.
-            detections: In pixels of the network's input.
-            logits: (N, ...), which are finite where all of an image are.
+            detections: In pixels of the network's input, on ``device``.
+            finite: Whose numbers are.
+            device: Of the detections.
         """
-        factors = in_original_pixels(data_samples, logits.device)
-        for sample, found, factor, of_image in zip(data_samples, detections, factors, logits, strict=True):
-            if not len(found) and not of_image.isfinite().all():  # NaN exceeds no threshold
+        factors = in_original_pixels(data_samples, device)
+        for index, (sample, found, factor) in enumerate(zip(data_samples, detections, factors, strict=True)):
+            if not len(found) and not finite[index]:  # NaN exceeds no threshold
                 name = sample.get("img_path", sample.get("img_id"))
                 raise NonFiniteDetectionError(
                     f"{name}: the network gives numbers that are not finite; take another checkpoint"
