@@ -22,6 +22,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
@@ -29,9 +30,11 @@ import torch
 from feed import feed
 from gpu_inference import inference
 from gpu_training import compiled, families, training
+from reports_of_tests import summed_up
 from side_by_side import machine, seconds_of
 
-ROOT = Path(__file__).resolve().parents[1]
+BENCHMARKS = Path(__file__).resolve().parent
+ROOT = BENCHMARKS.parent
 
 
 def ceilings() -> dict:
@@ -45,50 +48,71 @@ def ceilings() -> dict:
 
 
 def tests(out: Path) -> dict:
+    """Writes what there is every few seconds: whoever cuts it has that, and why what failed did so."""
     files = ["tests/gpu", "tests/models/test_kernels.py"]
-    command = [sys.executable, "-m", "pytest", *files, "-q", "--tb=short", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *files, "-q", "--tb=short", "--timeout=150", "-p", "no:cacheprovider"]
     if importlib.util.find_spec("xdist"):  # they share the card
-        command += ["-n", "8"]
-    log = out / "tests.log"  # written while they run, so that a cut leaves it
+        command += ["-n", "8", "--dist", "worksteal"]
+    reports, log = out / "tests.jsonl", out / "tests.log"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(BENCHMARKS), os.environ.get("PYTHONPATH", "")])}
+    command += ["-p", "reports_of_tests", "--reports", str(reports)]
+    last = time.perf_counter() + PARTS["tests"][1] - 15
     with log.open("w") as stream:
-        subprocess.run([*command, "--durations=8"], cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT)
-    printed = log.read_text()
-    print(printed[-6000:])
-    counts = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|skipped|error)", printed)}
-    failed = re.findall(r"^FAILED (\S+)", printed, flags=re.MULTILINE)  # at once, and at the end
-    return {"counts": counts, "failed": sorted(set(failed))}
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT)
+        while (code := process.poll()) is None and time.perf_counter() < last:
+            time.sleep(2)
+            write_json(out / "tests.json", {"ended": False, **summed_up(reports)})
+    if code is None:
+        process.kill()
+    print(log.read_text()[-6000:])
+    return {"ended": code is not None, "code": code, **summed_up(reports)}
 
 
 def quickstart(out: Path) -> dict:
-    config, work_dir, data = "configs/quickstart/retinanet_lite0_fpn_quickstart.py", out / "work_dir", out / "data"
-    seconds = {}
+    """The AP of float32, by a test of its own, and those of mixed precision, by the evaluation that ends a training."""
+    data = out / "data"
+    run_tool("make_quickstart", str(data))
+    config = "configs/quickstart/retinanet_lite0_fpn_quickstart.py"
 
-    def tool(name: str, *words: str) -> str:
-        start = time.perf_counter()
-        finished = subprocess.run(
-            [sys.executable, f"tools/{name}.py", *words],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        seconds[name] = time.perf_counter() - start
-        if finished.returncode:
-            raise SystemExit(f"tools/{name}.py failed:\n{finished.stdout[-3000:]}")
-        return finished.stdout
+    def trained(name: str, *options: str) -> tuple[str, float]:
+        start, work_dir = time.perf_counter(), out / name
+        words = ("--overwrite", "--work-dir", str(work_dir), "--cfg-options", f"data_root={data}", *options)
+        return run_tool("train", config, *words), time.perf_counter() - start
 
-    tool("make_quickstart", str(data))
-    options = ["--cfg-options", f"data_root={data}"]
-    tool("train", config, "--work-dir", str(work_dir), *options)
-    checkpoint = (work_dir / "last_checkpoint").read_text().strip()
-    printed = tool("test", config, checkpoint, "--work-dir", str(work_dir / "test"), *options)
-    return {"ap": float(re.findall(r"bbox_mAP: ([\d.]+)", printed)[-1]), "seconds": seconds}
+    def of_precision(dtype: str) -> tuple[str, float]:
+        return trained(dtype, "optim_wrapper.type=AmpOptimWrapper", f"optim_wrapper.dtype={dtype}")
+
+    with ThreadPoolExecutor(1) as pool:  # one after the other, beside the first
+        others = {dtype: pool.submit(of_precision, dtype) for dtype in ("bfloat16", "float16")}
+        _, seconds = trained("work_dir")
+        checkpoint = (out / "work_dir/last_checkpoint").read_text().strip()
+        words = ("--work-dir", str(out / "work_dir/test"), "--cfg-options", f"data_root={data}")
+        found = {"ap": last_ap(run_tool("test", config, checkpoint, *words)), "seconds": {"train": seconds}}
+        write_json(out / "quickstart.json", found)
+        for dtype, other in others.items():
+            printed, seconds = other.result()
+            found |= {f"ap_{dtype}": last_ap(printed), "seconds": {**found["seconds"], dtype: seconds}}
+    return found
+
+
+def run_tool(name: str, *words: str) -> str:
+    """What a tool says; ends the part where it fails."""
+    command = [sys.executable, f"tools/{name}.py", *words]
+    finished = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if finished.returncode:
+        raise SystemExit(f"tools/{name}.py failed:\n{finished.stdout[-3000:]}")
+    return finished.stdout
+
+
+def last_ap(printed: str) -> float:
+    """The AP of the last evaluation of a log."""
+    return float(re.findall(r"bbox_mAP: ([\d.]+)", printed)[-1])
 
 
 # Name -> what it does, and seconds after which it is ended. All but `compiled` take five minutes on an H200.
 PARTS = {
     "tests": (tests, 260),
-    "quickstart": (quickstart, 200),
+    "quickstart": (quickstart, 260),
     "ceilings": (ceilings, 40),
     "training": (training, 90),
     "inference": (inference, 90),
@@ -108,8 +132,14 @@ def run_here(part: str, out: Path) -> None:
     found = call(out) if part in TOGETHER else call()
     card = {"card": torch.cuda.get_device_name(), "cuda": torch.version.cuda, **machine()}
     seconds = time.perf_counter() - start
-    text = json.dumps({"machine": card, "part_seconds": seconds, **found}, indent=1)
-    (out / f"{part}.json").write_text(text + "\n")
+    write_json(out / f"{part}.json", {"machine": card, "part_seconds": seconds, **found})
+
+
+def write_json(path: Path, found: dict) -> None:
+    """Puts the whole file in the place of the old one, for who reads it when it is cut."""
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(found, indent=1) + "\n")
+    new.replace(path)
 
 
 def run_beside(parts: list[str], out: Path) -> None:
@@ -130,23 +160,32 @@ def run_beside(parts: list[str], out: Path) -> None:
 
 
 def summary(out: Path) -> list[str]:
-    """Lines that say what the json files of a folder have."""
+    """At most 20 lines that say what the json files of a folder have."""
     lines = []
     for part in PARTS:
         path = out / f"{part}.json"
         if not path.is_file():
-            lines.append(f"{part}: nothing")
+            lines += [f"{part}: nothing"] * (part not in BY_NAME)
             continue
         found = json.loads(path.read_text())
-        for row in found.get("rows", ()):
-            lines.append(
-                f"{part}: {row['name']}: {row['images_per_second']:.1f} images/s, "
-                f"{1000 * median(row['seconds']):.2f} ms, {row['peak_mib']:.0f} MiB"
-            )
+        rows = [
+            f"{row['name']} {row['images_per_second']:.1f} images/s ({row['peak_mib']:.0f} MiB)"
+            for row in found.get("rows", ())
+        ]
+        if rows:
+            lines.append(f"{part}: {'; '.join(rows)}")
         facts = {key: value for key, value in found.items() if isinstance(value, int | float | str)}
-        facts |= {key: found[key] for key in ("counts", "failed", "waits", "parts", "losses") if key in found}
+        facts |= {key: found[key] for key in ("counts", "waits", "parts", "losses") if key in found}
         lines.append(f"{part}: {json.dumps(facts)}")
+        failed = found.get("failed") or {}
+        lines += [f"FAILED {test}: {why_in_a_line(message)}" for test, message in list(failed.items())[:6]]
     return lines
+
+
+def why_in_a_line(message: str) -> str:
+    """The first line of the error that ended a test, and what was left of the card."""
+    errors = [line.removeprefix("E").strip() for line in message.splitlines() if line.startswith("E ")]
+    return f"{(errors or [''])[0][:150]} ({message.splitlines()[-1]})"
 
 
 def main() -> None:

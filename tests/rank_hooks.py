@@ -22,6 +22,14 @@ class WriteWeights(Hook):
 
 
 @HOOKS.register_module()
+class SaysBackend(Hook):
+    """Says what joins the processes."""
+
+    def before_train(self, runner) -> None:
+        print(f"joined by {torch.distributed.get_backend()}")
+
+
+@HOOKS.register_module()
 class Dies(Hook):
     """Kills a process when it is somewhere: in a step, an evaluation, or while a checkpoint is written.
 

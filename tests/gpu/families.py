@@ -45,7 +45,22 @@ def detector(family, epoch=LATE, **options):
     for module in model.modules():
         if hasattr(module, "set_epoch"):
             module.set_epoch(epoch)
+    if family.startswith("rtmdet"):
+        _give_statistics(model)
     return model.train()
+
+
+@torch.no_grad()
+def _give_statistics(model):
+    """Has normalisation know maps like those of a batch: without, those of a deep network vanish in evaluation."""
+    norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    before = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    model.train()
+    model(model.data_preprocessor(batch(seed=5))["inputs"])
+    for norm, momentum in zip(norms, before, strict=True):
+        norm.momentum = momentum
 
 
 def batch(count=2, seed=1, height=HEIGHT, width=WIDTH, boxes=8):

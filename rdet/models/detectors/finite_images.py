@@ -4,6 +4,11 @@ import torch
 from torch import Tensor
 
 
+def extremes_of(numbers: Tensor) -> Tensor:
+    """Find the least and the largest number of each image, NaN if any is: (N, ...) -> (N, 2)."""
+    return torch.stack(numbers.flatten(1).aminmax(dim=1), dim=1)
+
+
 class FiniteImages:
     """Tells of which images all numbers are finite.
 
@@ -11,19 +16,18 @@ class FiniteImages:
     images have none. On the host, where nothing is waited for, only images that are asked about are looked at.
 
     Args:
-        numbers: (N, ...).
+        numbers: (N, ...), all or the extremes of each image.
     """
 
     def __init__(self, numbers: Tensor):
         self._numbers = numbers
-        self._finite: Tensor | None = None
+        self._copied: torch.cuda.Event | None = None
         if numbers.is_cuda:
-            extremes = torch.stack(numbers.detach().flatten(1).aminmax(dim=1), dim=1)  # NaN if any is
-            self._finite = extremes.isfinite().all(dim=1).to("cpu", non_blocking=True)
+            extremes = numbers if numbers.shape[1:] == (2,) else extremes_of(numbers)
+            self._numbers = extremes.to("cpu", non_blocking=True)
             self._copied = torch.cuda.current_stream(numbers.device).record_event()
 
     def __getitem__(self, image: int) -> bool:
-        if self._finite is None:
-            return bool(self._numbers[image].isfinite().all())
-        self._copied.synchronize()
-        return bool(self._finite[image])
+        if self._copied is not None:
+            self._copied.synchronize()
+        return bool(self._numbers[image].isfinite().all())

@@ -19,7 +19,7 @@ from rdet.models.detectors.base_detector import BaseDetector, in_original_pixels
 from rdet.models.detectors.captured import Captured
 from rdet.models.detectors.checks import check_boxes, check_levels, check_matches, check_predictions
 from rdet.models.detectors.criterion import DenseCriterion
-from rdet.models.detectors.finite_images import FiniteImages
+from rdet.models.detectors.finite_images import FiniteImages, extremes_of
 from rdet.models.detectors.graphed_network import GraphedNetwork
 from rdet.models.detectors.image_losses import ImageLosses, image_losses
 from rdet.models.detectors.phases import PhasedCriterion
@@ -243,8 +243,7 @@ class OneStageDetector(BaseDetector):
         predictions, priors = self._predictions(inputs)
         predictions = predictions._replace(logits=self.criterion.loss_cls.binary_logits(predictions.logits))
         candidates = self.postprocess.candidates(predictions, priors, self.bbox_coder, limits)
-        extremes = torch.stack(predictions.logits.flatten(1).aminmax(dim=1), dim=1)
-        return extremes, self.postprocess.begin(*candidates), priors
+        return extremes_of(predictions.logits), self.postprocess.begin(*candidates), priors
 
     def loss(
         self, predictions: DensePredictions, priors: Tensor, data_samples: list[DetDataSample]
