@@ -45,8 +45,7 @@ def test_replayed_steps_are_those_without_a_recording(family):
             assert has.keys() >= wanted.keys()  # what a batch leaves out has a gradient of 0
             assert all(not has[name].any() for name in has.keys() - wanted.keys())
             one, other = (torch.cat([grads[name].flatten() for name in wanted]) for grads in (has, wanted))
-            # TOOD samples its maps at cells at first, where rounding decides which slope they have.
-            assert (one - other).norm() < (0.5 if "tood" in family else 0.02) * other.norm()
+            assert (one - other).norm() < 0.02 * other.norm()
     assert len(graphed.graphed._recordings._kept) == (0 if family in families.DEFORMABLE else 2)
     for (name, one), other in zip(plain.named_buffers(), graphed.buffers(), strict=True):
         torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-4, msg=name)
@@ -101,6 +100,7 @@ def found_by(model, data):
 @torch.no_grad()
 def test_replayed_detections_are_those_without_a_recording(family, dtype):
     plain = families.detector(family).eval().cuda()
+    families.spread_scores(plain)
     plain.postprocess.score_thr = 0.02
     replayed = copy.deepcopy(plain)
     for model in (plain, replayed):
@@ -119,6 +119,6 @@ def test_replayed_detections_are_those_without_a_recording(family, dtype):
                 continue
             assert len(one[1]) == len(other[1]) > 0
             torch.testing.assert_close(other[1], one[1], rtol=1e-4, atol=1e-5)
-            # Scores of random weights are so alike that some change places.
+            # Rounding has some change places.
             near = (other[0] - one[0]).abs().amax(dim=1) < 0.01
             assert (near & (other[2] == one[2])).float().mean() > 0.9

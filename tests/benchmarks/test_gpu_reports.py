@@ -1,0 +1,69 @@
+"""What `make gpu` keeps of its tests and says at its end; without a card, of tests that need none."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+TESTS = """
+import pytest
+
+def test_passes():
+    pass
+
+def test_fails():
+    assert [1] == [2], "why it failed"
+
+def test_is_skipped():
+    pytest.skip("no card")
+
+@pytest.fixture
+def broken():
+    raise OSError("a fixture failed")
+
+def test_errs(broken):
+    pass
+"""
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module("gpu")
+
+
+def test_each_failure_is_kept_with_its_message(gpu, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(BENCHMARKS))
+    (tmp_path / "test_some.py").write_text(TESTS)
+    file = tmp_path / "reports.jsonl"
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--tb=short", "-p", "reports_of_tests"]
+    finished = subprocess.run([*command, "--reports", str(file)], cwd=tmp_path, capture_output=True, text=True)
+    assert finished.returncode == 1, finished.stdout
+    with file.open("a") as stream:
+        stream.write('{"test": "cut')  # as by a power cut
+    found = gpu.summed_up(file)
+    assert found["counts"] == {"failed": 2, "passed": 1, "skipped": 1}
+    assert found["failed"].keys() == {"test_some.py::test_fails", "test_some.py::test_errs"}
+    assert "why it failed" in found["failed"]["test_some.py::test_fails"]
+    assert found["failed"]["test_some.py::test_errs"].endswith("OSError: a fixture failed\nno GPU in use")
+    assert gpu.why_in_a_line(found["failed"]["test_some.py::test_fails"]).startswith("AssertionError: why it failed (")
+
+
+def test_the_summary_has_at_most_20_lines(gpu, tmp_path):
+    row = {"images_per_second": 3.0, "seconds": [1.0], "peak_mib": 5.0}
+    for part in gpu.PARTS:
+        rows = [{**row, "name": f"{part} {index}"} for index in range(16)]
+        found = (
+            {"rows": rows, "waits": {}} if part in ("training", "inference", "families") else {"tera_operations": 8.0}
+        )
+        if part == "tests":
+            found = {"failed": {f"test_{index}": "E   wrong\n1 GiB free" for index in range(50)}, "counts": {}}
+        (tmp_path / f"{part}.json").write_text(json.dumps(found))
+    lines = gpu.summary(tmp_path)
+    assert len(lines) <= 20
+    assert 'ceilings: {"tera_operations": 8.0}' in lines
+    assert "FAILED test_0: wrong (1 GiB free)" in lines
