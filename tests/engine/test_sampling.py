@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from rdet.engine.sampling import Draw, SeededDataset, StridedBatches, TrainStream, sizes_of
+from rdet.engine.sampling import Draw, SeededDataset, StridedBatches, TrainStream, images_of, sizes_of
 
 
 def take(stream: TrainStream, count: int, first: int = 0, seed: int = 5) -> list:
@@ -134,3 +134,30 @@ def test_global_generators_are_put_back():
             dataset[0, 3]
         draws.append((random.random(), np.random.rand(), torch.rand(()).item()))
     assert draws[0] == draws[1]
+
+
+def test_random_numbers_of_a_gpu_are_left_alone(monkeypatch):
+    """Without workers an image is prepared in the process that trains; nothing would put the GPU's back."""
+    for name in ("manual_seed", "manual_seed_all", "seed_all"):
+        monkeypatch.setattr(torch.cuda, name, lambda *args: pytest.fail("a GPU's generator was seeded"))
+    with pytest.raises(pytest.fail.Exception):
+        torch.manual_seed(3)
+    dataset = SeededDataset(RandomNumbers())
+    assert dataset[0, 3] == dataset[Draw(0, 3)]
+
+
+class Images(list):
+    metainfo = {"classes": ("a",)}
+
+    def __init__(self, *names, rule="skip"):
+        super().__init__({"img_id": name} for name in names)
+        self.on_bad_image, self.get_data_info = rule, self.__getitem__
+
+
+def test_other_images_are_told_by_their_names():
+    """Processes compare it: one that could not read a file has others, or fewer."""
+    both = images_of(Images("a", "b"))
+    assert both[0] == 2
+    assert images_of(SeededDataset(Images("a", "b"))) == both
+    assert both not in (images_of(Images("a", "c")), images_of(Images("a")))
+    assert images_of(Images("a", "b", rule="error")) == (2, 0)
