@@ -17,7 +17,14 @@ from test_waits import unshared
 
 from rdet.models.detectors import recordings
 from rdet.models.detectors.captured import Captured, NothingFromTheHost
-from rdet.models.detectors.graphed_network import GraphedNetwork, Memory, TensorsOf, _Replay, as_if_not_run
+from rdet.models.detectors.graphed_network import (
+    GraphedNetwork,
+    Memory,
+    TensorsOf,
+    _Replay,
+    as_if_not_run,
+    in_place_of,
+)
 from rdet.models.detectors.recordings import Recordings, check_gradients, check_replay
 from rdet.models.recording import is_recording, recording
 from rdet.registry import MODELS
@@ -217,6 +224,21 @@ def test_gradients_of_a_replay_go_to_the_weights():
         found.sum().backward()
     assert weights[0].grad is None
     assert weights[1].grad.tolist() == [14] * 3
+
+
+def test_a_layer_of_two_names_has_its_weights_back():
+    """RTMDet has such; what a recording is made of is no weight that an optimizer knows."""
+    layer = torch.nn.Linear(2, 2)
+    network = torch.nn.ModuleDict({"one": torch.nn.Sequential(layer), "other": torch.nn.Sequential(layer)})
+    weight, bias = layer.weight, layer.bias
+    others = {weight: torch.zeros(2, 2)}
+    with in_place_of(others, network):
+        assert torch.equal(network["other"](torch.ones(1, 2))[0], bias)
+        assert network["one"][0].bias is bias
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"), in_place_of(others, network):
+        network["one"](torch.ones(1, 3))
+    assert network["one"][0].weight is network["other"][0].weight is weight
+    assert all(one is other for one, other in zip(network.parameters(), (weight, bias), strict=True))
 
 
 def test_a_replay_that_gives_other_numbers_is_refused():

@@ -1,7 +1,7 @@
 """Training by CUDA graphs: forward and backward of a network, recorded once and replayed."""
 
-from collections.abc import Callable, Hashable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -126,11 +126,10 @@ class RecordedStep:
     """
 
     def __init__(self, network: TensorsOf, inputs: Tensor, memory: Memory):
-        named = {name: p for name, p in network.named_parameters() if p.requires_grad}
         self.network = network
         self.memory = memory
-        self.parameters = list(named.values())
-        self._weights = {name: p.detach().requires_grad_() for name, p in named.items()}
+        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self._weights = {p: p.detach().requires_grad_() for p in self.parameters}
         self._inputs = inputs.clone()
         self._forward, self._backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
         stream = memory.stream
@@ -155,7 +154,8 @@ class RecordedStep:
         torch.cuda.current_stream().wait_stream(stream)
 
     def _run(self) -> tuple[Tensor, ...]:
-        found: tuple[Tensor, ...] = torch.func.functional_call(self.network, self._weights, (self._inputs,))
+        with in_place_of(self._weights, self.network):
+            found: tuple[Tensor, ...] = self.network(self._inputs)
         return found
 
     def _gradients_of(self, outputs: tuple[Tensor, ...], upstream: list[Tensor]) -> tuple[Tensor | None, ...]:
@@ -194,6 +194,23 @@ class RecordedStep:
         wanted = self._gradients_of(expected, given)
         check_replay(found, expected)
         check_gradients(has, wanted)
+
+
+@contextmanager
+def in_place_of(others: Mapping[nn.Parameter, Tensor], network: nn.Module) -> Iterator[None]:
+    """Have a network compute with other tensors than some of its parameters.
+
+    ``torch.func.functional_call`` leaves a layer that a network has under two names, as RTMDet's shared convolutions,
+    with the other tensors for good.
+    """
+    places = [(m._parameters, name, p) for m in network.modules() for name, p in m._parameters.items() if p in others]
+    try:
+        for parameters, name, p in places:
+            parameters[name] = others[p]  # type: ignore[assignment, index]  # torch takes tensors, too
+        yield
+    finally:
+        for parameters, name, p in places:
+            parameters[name] = p
 
 
 class _Replay(torch.autograd.Function):
