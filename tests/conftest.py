@@ -50,6 +50,7 @@ def config(tmp_path, monkeypatch) -> str:
 def make_runner(config, tmp_path):
     """Builds a runner of the tiny config with overrides."""
     count = 0
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.deterministic
 
     def make(mode: str = "train", work_dir: str = "run", tta: bool = False, **overrides):
         nonlocal count
@@ -60,7 +61,9 @@ def make_runner(config, tmp_path):
         cfg.experiment_name = f"{tmp_path.name}_{count}"
         return build_runner(cfg, mode, tta)
 
-    return make
+    yield make
+    torch.use_deterministic_algorithms(before[0])  # a run changes both for its process
+    torch.backends.cudnn.deterministic = before[1]
 
 
 def _free_port() -> int:

@@ -14,14 +14,11 @@ def _on_a_gpu():
     # By hand: of these modules `monkeypatch` deletes what it should set back.
     modules = (torch.backends.cuda.matmul, torch.backends.cudnn)
     before = [module.allow_tf32 for module in modules]
-    deterministic = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.deterministic
     for module in modules:
         module.allow_tf32 = False
     yield
     for module, allowed in zip(modules, before, strict=True):
         module.allow_tf32 = allowed
-    torch.use_deterministic_algorithms(deterministic[0])  # a run changes both for its process
-    torch.backends.cudnn.deterministic = deterministic[1]
     gc.collect()  # recordings and their detectors refer to each other
     torch.cuda.empty_cache()  # other processes test on this card
 
