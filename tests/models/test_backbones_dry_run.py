@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from rdet.models.backbones.dry_run import dry_run, is_channels_last, stage_of, stride_of
+from rdet.models.backbones.dry_run import dry_run, is_channels_last, stage_of, stride_of, unused_parameters
 
 
 def conv(stride, width=4, first=False):
@@ -94,3 +94,20 @@ def test_stride_of_tokens(length, stride):
 @pytest.mark.parametrize(("stride", "stage"), [(1, 0), (2, 0), (4, 1), (8, 2), (14, 3), (16, 3), (32, 4), (64, 5)])
 def test_stage_of(stride, stage):
     assert stage_of(stride) == stage
+
+
+def test_a_layer_of_two_names_keeps_its_weights():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.one = conv(8, first=True), conv(1)
+            self.other = self.one
+
+        def forward(self, x):
+            return [self.other(self.one(self.first(x)))]
+
+    network = Twice()
+    weights = [*network.parameters()]
+    dry_run(network)
+    assert unused_parameters(network) == []
+    assert all(one is other for one, other in zip(network.parameters(), weights, strict=True))

@@ -1,6 +1,8 @@
 """What a network does to the size of an image, found by running it once without any numbers."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from operator import itemgetter
 from typing import Any
 
@@ -17,15 +19,26 @@ def forward_on_meta(network: nn.Module, x: Tensor | None = None) -> Any:
     """Run ``network`` on ``x`` (default: an image of size ``IMAGE``) without data; it is in eval mode afterwards."""
     x = torch.empty(1, 3, *IMAGE, device="meta") if x is None else x
     state = {**dict(network.named_parameters()), **dict(network.named_buffers())}
-    with torch.no_grad():
+    with torch.no_grad(), _given_back(network):
         return functional_call(network.eval(), {name: value.to("meta") for name, value in state.items()}, (x,))
+
+
+@contextmanager
+def _given_back(network: nn.Module) -> Iterator[None]:
+    """Give a network its tensors back: ``functional_call`` leaves the others in layers that have two names."""
+    own = [(held, dict(held)) for module in network.modules() for held in (module._parameters, module._buffers)]
+    try:
+        yield
+    finally:
+        for held, before in own:
+            held.update(before)  # type: ignore[arg-type]  # of the same kind
 
 
 def unused_parameters(network: nn.Module) -> list[str]:
     """Name the parameters that none of the maps of ``network`` depends on."""
     parameters = {name: p.detach().to("meta").requires_grad_() for name, p in network.named_parameters()}
     buffers = {name: buffer.to("meta") for name, buffer in network.named_buffers()}
-    with torch.enable_grad():
+    with torch.enable_grad(), _given_back(network):
         maps = functional_call(network.eval(), {**parameters, **buffers}, (torch.empty(1, 3, *IMAGE, device="meta"),))
         sums = [x.sum() for x in maps]
     gradients = torch.autograd.grad(sums, list(parameters.values()), allow_unused=True)
