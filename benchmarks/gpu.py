@@ -49,7 +49,7 @@ def ceilings() -> dict:
 
 def tests(out: Path) -> dict:
     """Writes what there is every few seconds: whoever cuts it has that, and why what failed did so."""
-    files = ["tests/gpu", "tests/models/test_kernels.py"]
+    files = ["tests/gpu", "tests/models/test_kernels.py", "tests/models/postprocess/test_detection_kernels.py"]
     command = [sys.executable, "-m", "pytest", *files, "-q", "--tb=short", "--timeout=150", "-p", "no:cacheprovider"]
     if importlib.util.find_spec("xdist"):  # they share the card
         command += ["-n", "8", "--dist", "worksteal"]

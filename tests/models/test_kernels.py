@@ -5,10 +5,9 @@ import torch
 from torch import nn
 
 from rdet.models.kernels import usable as module
-from rdet.models.kernels.usable import pays, torch_operators_alone, usable
+from rdet.models.kernels.usable import pays, right, torch_operators_alone, usable
 from rdet.models.losses.focal_loss import FocalLoss
 from rdet.models.losses.sigmoid_loss import SigmoidLoss
-from rdet.models.postprocess.nms_of_images import _drops
 from rdet.models.recording import recording
 
 pytest.importorskip("triton")
@@ -67,22 +66,6 @@ def test_the_focal_loss_and_its_gradient(weighted, classes, gamma, dtype):
     assert focal.with_gradient(logits[:0], labels[:0], gamma, loss.alphas, loss.class_weight, found[:0]).shape == (0,)
 
 
-@pytest.mark.filterwarnings("ignore:invalid value encountered")  # boxes without an area, in the interpreter
-@pytest.mark.parametrize("size", [1, 64, 100])
-def test_which_boxes_drop_which(size):
-    from rdet.models.kernels.overlaps import subtract_drops
-
-    corner = randn(3, size, 2).abs() * 40
-    boxes = torch.cat([corner, corner + randn(3, size, 2, seed=1).abs() * 40], dim=2)
-    boxes[:, ::7] = boxes[:, :1].clone()
-    groups = torch.arange(size, device=DEVICE).repeat(3, 1) % 2
-    matrix = torch.full((3, size + 8, size + 8), 5.0, dtype=torch.float16, device=DEVICE)
-    subtract_drops(boxes, groups, matrix, 0.3)
-    assert torch.equal(matrix[:, :size, :size], -_drops(boxes, groups, 0.3).half())
-    matrix[:, :size, :size] = 5
-    assert (matrix == 5).all()
-
-
 class OnAGpu(torch.Tensor):
     """Says that it is on a GPU."""
 
@@ -91,13 +74,13 @@ class OnAGpu(torch.Tensor):
 
 def test_who_may_use_them(monkeypatch):
     tried = []
-    monkeypatch.setattr(module, "_work_on", lambda device: tried.append(device) or True)
+    monkeypatch.setattr(module, "right", lambda check, device: tried.append((check, device)) or True)
     assert not usable(torch.ones(3))
     monkeypatch.setattr(module, "Tensor", OnAGpu)  # what is no plain tensor is none of theirs
     monkeypatch.setattr(torch.cuda, "current_device", lambda: torch.ones(3).device.index)
     x = torch.ones(3).as_subclass(OnAGpu)
     assert usable(x)
-    assert tried == [x.device]
+    assert tried == [(module._add_a_bias, x.device)]
     assert not usable(x.double())
     assert not usable(x.as_subclass(type("Fake", (OnAGpu,), {})))
     with torch_operators_alone():
@@ -112,15 +95,25 @@ def test_small_maps_pay_in_a_recording_alone():
         assert pays(100)
 
 
-def test_where_triton_fails_it_is_said_once(monkeypatch):
-    module._work_on.cache_clear()
-    monkeypatch.setattr("rdet.models.kernels.bias_relu.add_bias_", lambda *args, **options: 1 / 0)
+def test_kernels_that_fail_or_find_other_numbers_are_said_once():
+    asked = []
+
+    def check(device):
+        asked.append(device)
+        return {"meta": False, "cpu": True}.get(device.type) or 1 / 0
+
+    def fails(device):
+        return False
+
     with pytest.warns(
-        UserWarning, match="Triton cannot be used on cpu, so the GPU works a third longer for a step of training: "
+        UserWarning, match=r"Triton kernels \(test_kernels\) cannot be used on meta, .*: division by zero"
     ):
-        module._work_on(torch.device("cpu"))
-    assert not module._work_on(torch.device("cpu"))
-    module._work_on.cache_clear()
+        assert not right(check, torch.device("meta"))
+    with pytest.warns(UserWarning, match="on cpu, which is slower: they compute other numbers than torch's operators"):
+        assert not right(fails, torch.device("cpu"))
+    assert [right(check, torch.device(name)) for name in ("cpu", "meta", "cpu")] == [True, False, True]
+    assert not right(fails, torch.device("cpu"))
+    assert [device.type for device in asked] == ["meta", "cpu"]
 
 
 @pytest.mark.parametrize("bias", [False, True])
@@ -138,16 +131,6 @@ def test_a_convolution_without_them_is_torchs(relu, bias):
     fuse_biases(conv)
     assert type(conv) is (BiasConv2d if bias else nn.Conv2d)
     assert torch.equal(conv(x) + residual, expected)
-
-
-@pytest.mark.parametrize("length", [1, 80, 130])
-def test_the_largest_of_each_row(length):
-    from rdet.models.kernels.rows import largest_of_row
-
-    values = randn(3, 90, length)[:, 5:77]
-    values[0, 3, length // 2], values[1, 4], values[2, 1, 0] = torch.nan, -torch.inf, torch.inf
-    for found in (largest_of_row(values), largest_of_row(values.transpose(1, 2).contiguous().transpose(1, 2))):
-        torch.testing.assert_close(found, values.amax(dim=2), rtol=0, atol=0, equal_nan=True)
 
 
 @pytest.mark.parametrize("name", ["smoothed", "with_derivative"])

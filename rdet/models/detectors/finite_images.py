@@ -3,9 +3,15 @@
 import torch
 from torch import Tensor
 
+from rdet.models.kernels.usable import usable
 
-def extremes_of(numbers: Tensor) -> Tensor:
-    """Find the least and the largest number of each image, NaN if any is: (N, ...) -> (N, 2)."""
+
+def finite_if_all(numbers: Tensor) -> Tensor:
+    """Make a few numbers of each image that are finite if all of it are: (N, ...) -> (N, few)."""
+    if usable(numbers):
+        from rdet.models.kernels.finite import zero_or_nan
+
+        return zero_or_nan(numbers)[:, None]
     return torch.stack(numbers.flatten(1).aminmax(dim=1), dim=1)
 
 
@@ -16,15 +22,15 @@ class FiniteImages:
     images have none. On the host, where nothing is waited for, only images that are asked about are looked at.
 
     Args:
-        numbers: (N, ...), all or the extremes of each image.
+        numbers: (N, A, K), all of each image, or what :func:`finite_if_all` made of them.
     """
 
     def __init__(self, numbers: Tensor):
         self._numbers = numbers
         self._copied: torch.cuda.Event | None = None
         if numbers.is_cuda:
-            extremes = numbers if numbers.shape[1:] == (2,) else extremes_of(numbers)
-            self._numbers = extremes.to("cpu", non_blocking=True)
+            few = numbers if numbers.dim() == 2 else finite_if_all(numbers)
+            self._numbers = few.to("cpu", non_blocking=True)
             self._copied = torch.cuda.current_stream(numbers.device).record_event()
 
     def __getitem__(self, image: int) -> bool:

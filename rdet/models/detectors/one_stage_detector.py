@@ -19,7 +19,7 @@ from rdet.models.detectors.base_detector import BaseDetector, in_original_pixels
 from rdet.models.detectors.captured import Captured
 from rdet.models.detectors.checks import check_boxes, check_levels, check_matches, check_predictions
 from rdet.models.detectors.criterion import DenseCriterion
-from rdet.models.detectors.finite_images import FiniteImages, extremes_of
+from rdet.models.detectors.finite_images import FiniteImages, finite_if_all
 from rdet.models.detectors.graphed_network import GraphedNetwork
 from rdet.models.detectors.image_losses import ImageLosses, image_losses
 from rdet.models.detectors.phases import PhasedCriterion
@@ -185,8 +185,8 @@ class OneStageDetector(BaseDetector):
         if mode == "predict" and self.captured is not None and self._is_usual():
             limits = self.postprocess.limits([sample.img_shape for sample in data_samples], inputs.device)
             with self.captured.lock:  # until what the next call overwrites is read
-                extremes, begun, _ = self.captured(inputs, limits)
-                finite = FiniteImages(extremes)
+                few, begun, _ = self.captured(inputs, limits)
+                finite = FiniteImages(few)
                 return self._with_detections(data_samples, self.postprocess.finish(begun), finite, inputs.device)
         predictions, priors = self._predictions(inputs)
         if mode == "loss":
@@ -237,13 +237,13 @@ class OneStageDetector(BaseDetector):
             limits: Sizes of the images, see :meth:`DensePostprocess.limits`.
 
         Returns:
-            The least and the largest logit of each image, (N, 2); what :meth:`DensePostprocess.finish` takes; and the
-            priors, which a recording reads, and must keep.
+            A few numbers of each image, (N, few), finite if its logits are; what :meth:`DensePostprocess.finish` takes;
+            and the priors, which a recording reads, and must keep.
         """
         predictions, priors = self._predictions(inputs)
         predictions = predictions._replace(logits=self.criterion.loss_cls.binary_logits(predictions.logits))
         candidates = self.postprocess.candidates(predictions, priors, self.bbox_coder, limits)
-        return extremes_of(predictions.logits), self.postprocess.begin(*candidates), priors
+        return finite_if_all(predictions.logits), self.postprocess.begin(*candidates), priors
 
     def loss(
         self, predictions: DensePredictions, priors: Tensor, data_samples: list[DetDataSample]

@@ -1,7 +1,7 @@
 """Whether kernels in Triton can work on a tensor."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
@@ -29,7 +29,7 @@ def usable(x: Tensor) -> bool:
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()  # type: ignore[attr-defined]  # torch.jit does have it
         and x.device.index == torch.cuda.current_device()  # where Triton starts kernels, whatever they are given
-        and _work_on(x.device)
+        and right(_add_a_bias, x.device)
     )
 
 
@@ -53,17 +53,30 @@ def torch_operators_alone() -> Iterator[None]:
 
 
 @cache
-def _work_on(device: torch.device) -> bool:
-    """Try a kernel; torch for Windows and some others come without Triton, and Triton needs a C compiler."""
-    try:
-        from rdet.models.kernels.bias_relu import add_bias_
+def right(check: Callable[[torch.device], bool], device: torch.device) -> bool:
+    """Try kernels once, as no card of this kind may have been at hand when they were written.
 
-        tried = add_bias_(torch.zeros(1, 16, 1, 1, device=device), torch.ones(16, device=device), None, relu=True)
-        return bool((tried == 1).all())
+    Args:
+        check: Tells whether they compute on a device what torch's operators do.
+        device: The device.
+
+    Returns:
+        Whether they do. If not, that is warned of, and torch's operators are to be taken.
+    """
+    try:
+        if check(device):
+            return True
+        reason = "they compute other numbers than torch's operators"
     except Exception as error:
-        warnings.warn(
-            f"Triton cannot be used on {device}, so the GPU works a third longer for a step of training: "
-            f"{in_one_line(str(error)) or type(error).__name__}",
-            stacklevel=2,
-        )
-        return False
+        reason = in_one_line(str(error)) or type(error).__name__
+    what = check.__module__.rpartition(".")[2]
+    warnings.warn(f"rdet's Triton kernels ({what}) cannot be used on {device}, which is slower: {reason}", stacklevel=2)
+    return False
+
+
+def _add_a_bias(device: torch.device) -> bool:
+    """Try a kernel; torch for Windows and some others come without Triton, and Triton needs a C compiler."""
+    from rdet.models.kernels.bias_relu import add_bias_
+
+    tried = add_bias_(torch.zeros(1, 16, 1, 1, device=device), torch.ones(16, device=device), None, relu=True)
+    return bool((tried == 1).all())

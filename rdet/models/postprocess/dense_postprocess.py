@@ -10,7 +10,7 @@ import torch
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from rdet.models.postprocess.largest import LargestOf, largest, largest_above
+from rdet.models.postprocess.largest import LargestOf, largest, largest_above, largest_of_levels
 from rdet.schema import Count, Fraction, NotNegative
 from rdet.structures import DensePredictions
 from rdet.structures.positives import Coder
@@ -188,9 +188,7 @@ class DensePostprocess(ABC):
             Boxes (N, C, 4), scores (N, C), labels (N, C) int64, and which are real, (N, C) bool: the others only fill
             up. C is the sum of ``topk_per_level``, or of what levels have where they have less.
         """
-        best = [self.best_of_level(*level, largest) for level in self.levels(predictions)]
-        # An operator of all levels takes a GPU hardly longer than one of a level.
-        rank, index, is_real = (torch.cat(parts, dim=1) for parts in zip(*best, strict=True))
+        rank, index, is_real = self._best(predictions)
         found = self.decoded(rank, index, predictions, priors, coder)
         return self.inside(*found, is_real, limits)
 
@@ -203,11 +201,27 @@ class DensePostprocess(ABC):
         boxes, scores, labels, is_real = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
         return self.inside(boxes, scores, labels, is_real, limits)
 
+    def _best(self, predictions: DensePredictions) -> tuple[Tensor, Tensor, Tensor]:
+        """Find the best of all levels; see :meth:`best_of_level`."""
+        logits, quality, lengths = self.leveled(predictions)
+        is_usual = type(self).best_of_level is DensePostprocess.best_of_level
+        num_ranked = 1 if self.best_class_only else logits.shape[2]
+        if is_usual and (of_levels := largest_of_levels(logits, num_ranked, lengths)):
+            return self.best_of_level(logits, quality, 0, of_levels)
+        best = [self.best_of_level(*level, largest) for level in self.levels(predictions)]
+        # An operator of all levels takes a GPU hardly longer than one of a level.
+        rank, index, is_real = (torch.cat(parts, dim=1) for parts in zip(*best, strict=True))
+        return rank, index, is_real
+
+    def leveled(self, predictions: DensePredictions) -> tuple[Tensor, Tensor | None, list[int]]:
+        """Give logits (N, A, K), quality (N, A), and how many priors each part has of which the best are taken."""
+        return predictions.logits, predictions.quality_logits, predictions.level_lengths
+
     def levels(self, predictions: DensePredictions) -> Iterable[tuple[Tensor, Tensor | None, int]]:
         """Give logits (N, A_l, K), quality (N, A_l) and the first prior of each level."""
-        lengths, quality = predictions.level_lengths, predictions.quality_logits
+        logits, quality, lengths = self.leveled(predictions)
         of_levels = [None] * len(lengths) if quality is None else quality.split(lengths, dim=1)
-        return zip(predictions.logits.split(lengths, dim=1), of_levels, accumulate([0, *lengths]), strict=False)
+        return zip(logits.split(lengths, dim=1), of_levels, accumulate([0, *lengths]), strict=False)
 
     def inside(
         self, boxes: Tensor, scores: Tensor, labels: Tensor, is_real: Tensor, limits: Tensor

@@ -1,16 +1,17 @@
-"""The largest numbers of a level, in three ways that find the same."""
+"""The largest numbers of a level, in ways that find the same."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rdet.models.kernels.usable import usable
+from rdet.models.kernels.usable import right, usable
 
-# Numbers (N, A, K), a threshold or None, and how many at most -> three of (N, C): the largest, float32, in descending
-# order; their places in A * K; and whether they are above the threshold: others only fill up.
+# Numbers (N, A, K), a threshold or None, and how many at most -> three of (N, C): the largest, float32; their places in
+# A * K; and whether they are above the threshold: others only fill up.
 LargestOf = Callable[[Tensor, float | None, int], tuple[Tensor, Tensor, Tensor]]
 
 # Numbers of all images from which on a GPU finds the largest faster row by row.
@@ -47,19 +48,31 @@ def _largest_of_rows(rank: Tensor, count: int) -> tuple[Tensor, Tensor]:
     They are the same, and other runtimes need less time: their topk looks at each number in turn. A GPU's looks at it
     several times.
     """
-    _, prior = _largest_of_row(rank).topk(count, dim=1)
+    _, prior = rank.amax(dim=2).topk(count, dim=1)
     image = torch.arange(prior.shape[0], device=prior.device)[:, None]
     rows = rank[image, prior]  # (N, C, K)
     values, place = rows.flatten(1).topk(count, dim=1)
     return values, prior.gather(1, place // rank.shape[2]) * rank.shape[2] + place % rank.shape[2]
 
 
-def _largest_of_row(rank: Tensor) -> Tensor:
-    if not usable(rank):
-        return rank.amax(dim=2)
-    from rdet.models.kernels.rows import largest_of_row
+def largest_of_levels(logits: Tensor, num_classes: int, lengths: Sequence[int]) -> LargestOf | None:
+    """Return what finds the largest of each of several levels, one after the other, in kernels of a GPU.
 
-    return largest_of_row(rank)
+    Args:
+        logits: What is ranked, or made of it, is where these are.
+        num_classes: K of what is ranked.
+        lengths: A of each level.
+
+    Returns:
+        See :data:`LargestOf`; None if there are no kernels for it.
+    """
+    if not usable(logits):
+        return None
+    from rdet.models.kernels import best
+
+    if not best.fits(num_classes, lengths) or not right(best.is_right, logits.device):
+        return None
+    return partial(best.best_of_levels, lengths=lengths)
 
 
 def largest_above(rank: Tensor, threshold: float | None, count: int) -> tuple[Tensor, Tensor, Tensor]:

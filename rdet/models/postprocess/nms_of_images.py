@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from rdet.models.autocast import no_autocast
-from rdet.models.kernels.usable import usable
 
 # Pairs of boxes that are compared at once: 64 MB for each number of them.
 _PAIRS = 2**24
@@ -35,15 +34,10 @@ class Suppression:
         self._matrix = torch.zeros(number, side, side, dtype=torch.float16, device=boxes.device)
         self._matrix[:, size, :size] = is_real
         self._matrix[:, size, size] = 1
-        if usable(boxes):
-            from rdet.models.kernels.overlaps import subtract_drops
-
-            subtract_drops(boxes, groups, self._matrix, iou_threshold)
-        else:
-            at_once = max(1, _PAIRS // max(size**2, 1))
-            images = (part.split(at_once) for part in (self._matrix, boxes, groups))
-            for matrix, own, competing in zip(*images, strict=True):
-                matrix[:, :size, :size].add_(_drops(own, competing, iou_threshold), alpha=-1)
+        at_once = max(1, _PAIRS // max(size**2, 1))
+        images = (part.split(at_once) for part in (self._matrix, boxes, groups))
+        for matrix, own, competing in zip(*images, strict=True):
+            matrix[:, :size, :size].add_(_drops(own, competing, iou_threshold), alpha=-1)
         self._size = size
         self._before = self._stays = self._matrix[:, size : size + 1]  # (N, 1, side)
 

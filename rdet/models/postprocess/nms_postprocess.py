@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import batched_nms
 
+from rdet.models.kernels.usable import right, usable
 from rdet.models.postprocess.dense_postprocess import DensePostprocess, Detections, checked_iou_threshold
 from rdet.models.postprocess.nms_of_images import Suppression
 from rdet.registry import MODELS
@@ -29,6 +30,15 @@ class _Begun(NamedTuple):
     kept: Detections  # as far as it is decided, each (N, max_per_img, ...)
     number: Tensor  # (N,), how many stay
     is_decided: Tensor  # (N,)
+
+
+class _Kept(NamedTuple):
+    """What is kept in N images, ``number`` (N,) of them: (N, max_per_img, ...), the best first."""
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor
+    number: Tensor
 
 
 @MODELS.register_module()
@@ -65,12 +75,17 @@ class NMSPostprocess(DensePostprocess):
 
     def suppress_images(self, boxes: Tensor, scores: Tensor, labels: Tensor, is_real: Tensor) -> list[Detections]:
         begun = self.begin(boxes, scores, labels, is_real)
-        return self.suppress_begun(begun) if isinstance(begun, _Begun) else super().suppress_images(*begun)
+        return self.suppress_begun(begun) if isinstance(begun, _Begun | _Kept) else super().suppress_images(*begun)
 
     def begin(self, boxes: Tensor, scores: Tensor, labels: Tensor, is_real: Tensor) -> Any:
         whole = boxes, scores, labels, is_real
         if self._is_host(boxes) or not self._has_this_rule():
             return whole
+        if usable(boxes):
+            from rdet.models.kernels.suppression import fits, is_right, suppressed
+
+            if fits(boxes.shape[1]) and right(is_right, boxes.device):
+                return _Kept(*suppressed(*whole, self.max_per_img, self.iou_threshold, self.class_agnostic))
         most = _CANDIDATES_PER_DETECTION * self.max_per_img
         # No score is below 0: so what is not real comes last, and its number tells it.
         ranked = scores.masked_fill(~is_real, -1).sort(dim=1, descending=True, stable=True)
@@ -85,6 +100,10 @@ class NMSPostprocess(DensePostprocess):
         )
 
     def suppress_begun(self, begun: Any) -> list[Detections]:
+        if isinstance(begun, _Kept):
+            numbers = begun.number.tolist()  # the only wait
+            images = zip(begun.boxes, begun.scores, begun.labels, numbers, strict=True)
+            return [(boxes[:n], scores[:n], labels[:n]) for boxes, scores, labels, n in images]
         if not isinstance(begun, _Begun):
             return super().suppress_begun(begun)
         kept, rounds, suppression = begun.kept, _ROUNDS, copy(begun.suppression)

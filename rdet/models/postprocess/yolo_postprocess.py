@@ -1,7 +1,6 @@
 """From the predictions of YOLOv3 to detections, as in MMDetection."""
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor
@@ -35,9 +34,9 @@ class YOLOPostprocess(NMSPostprocess):
             raise ConfigError("postprocess.object_thr needs a score_thr above 0; set one, or object_thr=0")
         self.object_thr = object_thr
 
-    def levels(self, predictions: DensePredictions) -> Iterable[tuple[Tensor, Tensor | None, int]]:
+    def leveled(self, predictions: DensePredictions) -> tuple[Tensor, Tensor | None, list[int]]:
         logits, quality = predictions.logits, predictions.quality_logits
         if self.object_thr and quality is not None:
             least = math.log(self.object_thr / (1 - self.object_thr))
             logits = logits.masked_fill((quality < least)[..., None], -math.inf)
-        return [(logits, quality, 0)]
+        return logits, quality, [logits.shape[1]]
