@@ -13,7 +13,7 @@ _PLACED = 64
 _COMPARED = 128
 # Boxes that the second kernel decides at once, and kept ones that it compares them with at once.
 _DECIDED = 64
-_KEPT = 128
+_KEPT = 64
 _WARPS = 8
 # The first kernel compares all boxes with all.
 _MOST = 2**14
@@ -115,17 +115,17 @@ def _suppress(
         is_last = tl.min(is_open.to(tl.int32), axis=0) == 0  # what is not real comes last
         for start_2 in range(0, held, others):
             kept = start_2 + tl.arange(0, others)
-            drops = _drops(
+            by_kept = _drops(
                 kept_boxes, kept_labels, kept, kept < held, boxes, labels, own, is_open, iou_threshold, agnostic
             )
-            is_open = is_open & (tl.max(drops.to(tl.int32), axis=0) == 0)
+            is_open = is_open & (tl.max(by_kept.to(tl.int32), axis=0) == 0)
         drops = _drops(boxes, labels, own, is_open, boxes, labels, own, is_open, iou_threshold, agnostic)
-        drops = (drops & (member[:, None] < member[None, :])).to(tl.int32)
+        drops_later = (drops & (member[:, None] < member[None, :])).to(tl.int32)
         # What drops a box must itself stay: the first boxes are decided at once, those that they drop next, and so on.
         stays = is_open.to(tl.int32)
         differ = 1
         while differ > 0:
-            dropped = tl.max(drops * stays[:, None], axis=0)
+            dropped = tl.max(drops_later * stays[:, None], axis=0)
             now = is_open.to(tl.int32) * (1 - dropped)
             differ = tl.max(tl.where(now != stays, 1, 0), axis=0)
             stays = now
