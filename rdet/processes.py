@@ -1,7 +1,7 @@
 """What one process of a run does for all."""
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
@@ -12,6 +12,7 @@ import torch.distributed as dist
 from rdet.errors import RdetError
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 # How long the others wait where the group of the GPUs would give up after ten minutes.
 PATIENCE = timedelta(hours=3)
@@ -36,7 +37,8 @@ def first_process_does(call: Callable[[], T]) -> T:
     outcome: list[Any] = [None]
     if dist.get_rank() == 0:
         try:
-            outcome = [call()]
+            with each_process_alone():  # no other is there to add to what this one finds
+                outcome = [call()]
         except Exception as error:
             outcome = [_Raised(_sendable(error))]
     dist.broadcast_object_list(outcome, src=0, group=host_group())
@@ -44,6 +46,38 @@ def first_process_does(call: Callable[[], T]) -> T:
     if isinstance(result, _Raised):
         raise result.error
     return cast("T", result)
+
+
+def each_does_its_share(call: Callable[[Sequence[T]], list[R]], items: Sequence[T], what: str) -> list[R]:
+    """Have each process do a part of what all need; what one finds all have.
+
+    All processes must call this with the same items. What the function raises on one is raised on all.
+
+    Args:
+        call: Some items -> what is found, one for each, which can be pickled.
+        items: The items.
+        what: These are, for the message where processes have other numbers of them: ``'images of a.json'``.
+
+    Returns:
+        What is found for each item.
+    """
+    if not adds_up():
+        return call(items)
+    check_all_have_the_same(len(items), f"numbers of {what}", "give all the same files")
+    rank, count = dist.get_rank(), dist.get_world_size()
+    try:
+        own: Any = call(items[rank::count])
+    except Exception as error:
+        own = _Raised(_sendable(error))
+    shares: list[Any] = [None] * count
+    dist.all_gather_object(shares, own, group=host_group())
+    for share in shares:
+        if isinstance(share, _Raised):
+            raise share.error
+    found = [None] * len(items)
+    for other, share in enumerate(shares):
+        found[other::count] = share
+    return cast("list[R]", found)
 
 
 @contextmanager

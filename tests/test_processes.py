@@ -10,7 +10,7 @@ import torch.multiprocessing as mp
 from rdet import processes
 from rdet.engine.sampling import images_of
 from rdet.errors import ConfigError, RdetError
-from rdet.processes import check_all_have_the_same, first_process_does, host_group
+from rdet.processes import check_all_have_the_same, each_does_its_share, first_process_does, host_group
 
 
 def test_one_process_does_it_itself():
@@ -22,6 +22,11 @@ def test_one_process_does_it_itself():
 
 def _fails():
     raise ConfigError("no")
+
+
+def _squares(numbers):
+    assert len(numbers) < 7  # no process does all
+    return [number**2 for number in numbers]
 
 
 def _of_two(rank, port, queue):
@@ -41,6 +46,15 @@ def _of_two(rank, port, queue):
         except RdetError as error:
             said.append(f"{type(error).__name__}: {error}")
     check_all_have_the_same((12, 5), "images", "look")
+    # Of a share of the first process alone, which asks for nothing that the other does not.
+    assert first_process_does(lambda: each_does_its_share(_squares, [2, 3], "numbers")) == [4, 9]
+    assert each_does_its_share(_squares, [*range(7)], "numbers") == [n**2 for n in range(7)]
+    assert each_does_its_share(_squares, [3], "numbers") == [9]
+    for items in ([1, "2"], [1] * (rank + 1)):
+        try:
+            each_does_its_share(_squares, items, "numbers")
+        except (RdetError, TypeError) as error:
+            said.append(f"{type(error).__name__}: {error}")
     queue.put((rank, found, calls, said))
     dist.destroy_process_group()
 
@@ -50,7 +64,12 @@ def test_the_first_does_it_and_all_hear_of_it(free_port):
     queue = context.SimpleQueue()
     mp.start_processes(_of_two, (free_port, queue), nprocs=2, start_method="spawn")
     heard = sorted(queue.get() for _ in range(2))
-    said = ["ConfigError: no", "RdetError: process 1 has other images than process 0: (12, 1), not (12, 0); look"]
+    said = [
+        "ConfigError: no",
+        "RdetError: process 1 has other images than process 0: (12, 1), not (12, 0); look",
+        "TypeError: unsupported operand type(s) for ** or pow(): 'str' and 'int'",
+        "RdetError: process 1 has other numbers of numbers than process 0: 2, not 1; give all the same files",
+    ]
     assert heard == [(0, {"weights": 7}, [0], said), (1, {"weights": 7}, [], said)]
 
 

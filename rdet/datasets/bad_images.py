@@ -15,6 +15,7 @@ from rdet.datasets.on_disk import missing_files, near
 from rdet.datasets.transforms.load import LoadImageFromFile
 from rdet.errors import BadImageError, ConfigError, DatasetError
 from rdet.messages import few
+from rdet.processes import each_does_its_share
 from rdet.remote import BackendArgs
 
 OnBadImage = Literal["error", "skip", "warn"]
@@ -51,14 +52,24 @@ class BadImages:
         self._said = torch.zeros(0, dtype=torch.bool)
 
     def among(self, records: Sequence[Mapping[str, Any]]) -> dict[int, BadImageError]:
-        """Read all images if bad ones are to be left out: position of each -> what is wrong with it."""
+        """Read all images if bad ones are to be left out: position of each -> what is wrong with it.
+
+        Each of several processes reads a share, and all leave out what any found: where a file can be read one moment
+        and not the next, they have the same images all the same.
+        """
         if self.rule != "skip":
             return {}
         print_log(f"{self.where}: reading {len(records)} images to find bad ones", "current")
-        sizes = ((record["img_path"], (record["height"], record["width"])) for record in records)
         most = max((loader.max_pixels for loader in self.loaders), default=MAX_PIXELS)
         first = self.loaders[0] if self.loaders else LoadImageFromFile(value_range="image")
-        bad = find_bad_images(sizes, most, first.value_range, first.backend_args, first.channels)
+
+        def errors_of(share: Sequence[Mapping[str, Any]]) -> list[BadImageError | None]:
+            sizes = ((record["img_path"], (record["height"], record["width"])) for record in share)
+            bad = find_bad_images(sizes, most, first.value_range, first.backend_args, first.channels)
+            return [bad.get(index) for index in range(len(share))]
+
+        errors = each_does_its_share(errors_of, records, f"images of {self.where}")
+        bad = {index: error for index, error in enumerate(errors) if error is not None}
         self._first = next(iter(bad.values()), None)
         return bad
 

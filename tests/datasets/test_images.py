@@ -2,6 +2,7 @@
 
 import io
 import os
+import pickle
 import re
 
 import cv2
@@ -149,6 +150,26 @@ def test_skip(coco, write, tmp_path, log):
     truth = dataset.coco_ground_truth()
     assert [image["id"] for image in truth["images"]] == [7]
     assert [box["id"] for box in truth["annotations"]] == [12]
+
+
+def test_processes_share_the_reading_and_have_the_same_images(coco, write, tmp_path, monkeypatch):
+    """Three of them here, in turns; errors come from others as they would by a network."""
+    kwargs = write(coco)
+    spoil(tmp_path)
+    alone = CocoDataset(**kwargs, on_bad_image="skip")
+    shares = []
+
+    def as_three_do(call, items, what):
+        shares.extend(items[rank::3] for rank in range(3))
+        found = [pickle.loads(pickle.dumps(call(share))) for share in shares]
+        assert what == f"images of {kwargs['ann_file']}"
+        return [found[index % 3][index // 3] for index in range(len(items))]
+
+    monkeypatch.setattr("rdet.datasets.bad_images.each_does_its_share", as_three_do)
+    dataset = CocoDataset(**kwargs, on_bad_image="skip")
+    assert [len(share) for share in shares] == [1, 1, 1]
+    assert dataset.report == alone.report
+    assert dataset.coco_ground_truth() == alone.coco_ground_truth()
 
 
 def test_error_names_the_file_and_the_remedy(coco, write, tmp_path):
