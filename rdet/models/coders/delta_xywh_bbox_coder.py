@@ -63,7 +63,8 @@ class DeltaXYWHBBoxCoder(BBoxCoder):
         shift = deltas[..., :2] * prior_size
         center = prior_center + (shift if self.max_shift is None else shift.clamp(-self.max_shift, self.max_shift))
         size = prior_size * torch.exp(deltas[..., 2:].clamp(self.min_log_ratio, self.max_log_ratio))
-        return torch.cat([center - size / 2, center + size / 2], dim=-1)
+        half = size / 2
+        return torch.cat([center - half, center + half], dim=-1)
 
 
 def _center_and_size(boxes: Tensor) -> tuple[Tensor, Tensor]:

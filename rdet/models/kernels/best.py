@@ -16,13 +16,19 @@ from rdet.models.kernels.keys import NO_KEY, key_of
 # Priors of which the best is kept, and the predictions that a program of the first kernel reads.
 _GROUP = 16
 _BLOCK = 8192
-# What a program of the second kernel reads at once.
+_MOST_GROUPS = 128
+# What a program that chooses reads at once.
 _CHUNK = 8192
 _WARPS = 32
+# Predictions of a chosen prior that are set apart; where one has more that may be chosen, all of its level are read.
+_FEW = 8
+# What is chosen from: groups, priors of chosen groups, what is set apart of chosen priors, all predictions of these.
+_GROUPS, _PRIORS, _SET_APART, _PREDICTIONS = (tl.constexpr(kind) for kind in range(4))
 # Digits of a float32 that these have not.
 _SHIFTS = {torch.float32: 0, torch.bfloat16: 16, torch.float16: 13}
 _LEVELS = 8
 _MOST_CLASSES = 2**10
+_MOST_READ = 2**18
 _LENGTHS = tuple(f"length_{level}" for level in range(_LEVELS))
 
 
@@ -34,7 +40,7 @@ def _length_of(level, length_0, length_1, length_2, length_3, length_4, length_5
     return tl.where(level == 7, length_7, length)
 
 
-@triton.jit(do_not_specialize=_LENGTHS)
+@triton.jit(do_not_specialize=("rows", "groups", *_LENGTHS))
 def _maxima(
     rank,
     of_rows,
@@ -59,6 +65,7 @@ def _maxima(
     block_groups: tl.constexpr,
     block_classes: tl.constexpr,
 ):
+    """Find the largest key of each prior and of each group of priors."""
     image = tl.program_id(1).to(tl.int64)
     group = tl.program_id(0) * block_groups + tl.arange(0, block_groups)
     first = tl.zeros([block_groups], dtype=tl.int32)
@@ -87,35 +94,104 @@ def _maxima(
     tl.store(of_groups + image * groups + group, largest, mask=group < groups)
 
 
+@triton.jit(do_not_specialize=_LENGTHS)
+def _set_apart(
+    rank,
+    best_rows,
+    of_best_rows,
+    least,
+    keys,
+    places,
+    has_more,
+    of_image,
+    classes,
+    threshold,
+    length_0,
+    length_1,
+    length_2,
+    length_3,
+    length_4,
+    length_5,
+    length_6,
+    length_7,
+    has_threshold: tl.constexpr,
+    shift: tl.constexpr,
+    levels: tl.constexpr,
+    most: tl.constexpr,
+    few: tl.constexpr,
+    block_rows: tl.constexpr,
+    block_classes: tl.constexpr,
+):
+    """Set the first few predictions of each chosen prior apart that are no less than the last chosen prior's best."""
+    own = tl.program_id(1)
+    image = tl.program_id(2).to(tl.int64)
+    first = 0
+    for level in tl.static_range(levels):
+        length = _length_of(level, length_0, length_1, length_2, length_3, length_4, length_5, length_6, length_7)
+        first += tl.where(level < own, length, 0)
+    level_of_image = image * levels + own
+    number = tl.load(of_best_rows + level_of_image)
+    chosen = tl.program_id(0) * block_rows + tl.arange(0, block_rows)
+    row = tl.load(best_rows + level_of_image * most + chosen, mask=chosen < number, other=0)
+    class_ = tl.arange(0, block_classes)
+    inside = (chosen < number)[:, None] & (class_ < classes)[None, :]
+    place = row[:, None] * classes + class_[None, :]
+    start = rank + image * of_image + tl.cast(first, tl.int64) * classes
+    value = tl.load(start + place, mask=inside, other=0.0).to(tl.float32)
+    key = tl.where(inside, key_of(value, threshold, has_threshold, shift), NO_KEY)
+    may_be_chosen = (key >= tl.load(least + level_of_image)).to(tl.int32)
+    to = tl.cumsum(may_be_chosen, axis=1) - 1
+    found = tl.sum(may_be_chosen, axis=1)
+    is_set_apart = (may_be_chosen > 0) & (to < few)
+    keys += level_of_image * most * few
+    places += level_of_image * most * few
+    tl.store(keys + chosen[:, None] * few + to, key, mask=is_set_apart)
+    tl.store(places + chosen[:, None] * few + to, place, mask=is_set_apart)
+    nothing = tl.arange(0, few)[None, :]
+    is_empty = (chosen < number)[:, None] & (nothing >= found[:, None])
+    tl.store(keys + chosen[:, None] * few + nothing, NO_KEY, mask=is_empty)
+    if tl.max(found, axis=0) > few:
+        tl.store(has_more + level_of_image, 1)
+
+
 @triton.jit
-def _read(source, parents, number, start, size, length, threshold, has_threshold, shift, padded, has_parents, chunk):
-    """Read some of what there is to choose from: keys, places in the level, and where the numbers are."""
+def _read(source, list_, number, start, size, length, threshold, has_threshold, shift, kind, padded, chunk):
+    """Read a chunk of what there is to choose from: keys, and places in the level."""
     member = start + tl.arange(0, chunk)
     place = member
     inside = member < number * padded
-    if has_parents:
-        parent = tl.load(parents + member // padded, mask=inside, other=0)
-        inside = inside & (member % padded < size)
-        place = parent * size + member % padded
-    inside = inside & (place < length)
-    value = tl.load(source + place, mask=inside, other=0)
-    key = value
-    if source.dtype.element_ty != tl.int32:
-        key = key_of(value.to(tl.float32), threshold, has_threshold, shift)
-    return tl.where(inside, key, NO_KEY), place, value
+    if kind == _SET_APART:
+        place = tl.load(list_ + member, mask=inside, other=0)
+        key = tl.load(source + member, mask=inside, other=NO_KEY)
+    else:
+        if kind != _GROUPS:
+            parent = tl.load(list_ + member // padded, mask=inside, other=0)
+            inside = inside & (member % padded < size)
+            place = parent * size + member % padded
+            inside = inside & (place < length)
+        value = tl.load(source + place, mask=inside, other=0)
+        key = value
+        if kind == _PREDICTIONS:
+            key = key_of(value.to(tl.float32), threshold, has_threshold, shift)
+        key = tl.where(inside, key, NO_KEY)
+    return key, place
 
 
-@triton.jit(do_not_specialize=("count", "total", *_LENGTHS))
+@triton.jit(do_not_specialize=("of_image", "total", "count", *_LENGTHS))
 def _choose(
     source,
-    parents,
-    of_parents,
+    list_,
+    of_list,
     chosen,
     of_chosen,
+    least,
+    has_more,
+    rank,
     values,
     index,
     is_real,
     of_image,
+    of_image_of_rank,
     classes,
     total,
     count,
@@ -137,109 +213,117 @@ def _choose(
     padded: tl.constexpr,
     chunk: tl.constexpr,
 ):
+    """Choose the ``count`` largest of a level in an image, in the order of their places."""
     own = tl.program_id(0)
     image = tl.program_id(1).to(tl.int64)
     length = _length_of(own, length_0, length_1, length_2, length_3, length_4, length_5, length_6, length_7)
-    # Of levels before this one.
-    first = 0
-    first_group = 0
+    # What levels before this one have.
+    rows = 0
+    groups = 0
     out = 0
     for level in tl.static_range(levels):
         other = _length_of(level, length_0, length_1, length_2, length_3, length_4, length_5, length_6, length_7)
         other = tl.where(level < own, other, 0)
-        first += other
-        first_group += tl.cdiv(other, group_size)
+        rows += other
+        groups += tl.cdiv(other, group_size)
         out += tl.minimum(other * classes, count)
-    own_list = image * levels + own
+    level_of_image = image * levels + own
+    first = tl.cast(rows, tl.int64) * classes
+    taken = tl.minimum(length * classes, count)
     size = group_size
-    if kind == 0:
+    is_asked = own >= 0
+    if kind == _GROUPS:
         number = tl.cdiv(length, group_size)
-        length = number
-        first = first_group
+        source += image * of_image + groups
     else:
-        number = tl.load(of_parents + own_list)
-    if kind == 2:
+        number = tl.load(of_list + level_of_image)
+    if kind == _PRIORS:
+        source += image * of_image + rows
+        list_ += level_of_image * most
+    if kind == _SET_APART:
+        is_asked = tl.load(has_more + level_of_image) == 0
+        source += level_of_image * most * padded
+        list_ += level_of_image * most * padded
+    if kind == _PREDICTIONS:
+        is_asked = tl.load(has_more + level_of_image) != 0
+        source += image * of_image + first
+        list_ += level_of_image * most
         size = classes
         length = length * classes
-        first = first * classes
-    source += image * of_image + first
-    parents += own_list * most
-    chosen += own_list * most
+    number = tl.where(is_asked, number, 0)
 
-    # The `count`-th largest key.
     high = NO_KEY
     low = 0x7FFFFFFF
     found = 0
     for start in range(0, number * padded, chunk):
-        key, _, _ = _read(
-            source, parents, number, start, size, length, threshold, has_threshold, shift, padded, kind > 0, chunk
-        )
+        key, _ = _read(source, list_, number, start, size, length, threshold, has_threshold, shift, kind, padded, chunk)
         found += tl.sum((key > NO_KEY).to(tl.int32), axis=0)
         high = tl.maximum(high, tl.max(key, axis=0))
         low = tl.minimum(low, tl.min(tl.where(key > NO_KEY, key, 0x7FFFFFFF), axis=0))
-    above = 0  # keys that are larger
+    above = 0
     if found <= count:
         low = NO_KEY + 1
     else:
+        # At least `count` keys are `low` or more; fewer, `above`, are more than `high`.
         while low < high:
             middle = (low | high) - ((low ^ high) >> 1)  # their mean, rounded up
             of_middle = tl.zeros([chunk], dtype=tl.int32)
             for start in range(0, number * padded, chunk):
-                key, _, _ = _read(
-                    source,
-                    parents,
-                    number,
-                    start,
-                    size,
-                    length,
-                    threshold,
-                    has_threshold,
-                    shift,
-                    padded,
-                    kind > 0,
-                    chunk,
+                key, _ = _read(
+                    source, list_, number, start, size, length, threshold, has_threshold, shift, kind, padded, chunk
                 )
                 of_middle += (key >= middle).to(tl.int32)
-            of_middle = tl.sum(of_middle, axis=0)
-            if of_middle >= count:
+            are_middle_or_more = tl.sum(of_middle, axis=0)
+            if are_middle_or_more >= count:
                 low = middle
             else:
                 high = middle - 1
-                above = of_middle
+                above = are_middle_or_more
 
-    # All that is above it, and the first of those that equal it.
+    # All that is above `low`, and the first of those that equal it.
     held = 0
     tied = 0
     out += image * total
+    start_of_rank = rank + image * of_image_of_rank + first
     for start in range(0, number * padded, chunk):
-        key, place, value = _read(
-            source, parents, number, start, size, length, threshold, has_threshold, shift, padded, kind > 0, chunk
+        key, place = _read(
+            source, list_, number, start, size, length, threshold, has_threshold, shift, kind, padded, chunk
         )
         is_tie = (key == low).to(tl.int32)
-        is_chosen = (key > low) | ((key == low) & (above + tied + tl.cumsum(is_tie, axis=0) <= count))
-        to = held + tl.cumsum(is_chosen.to(tl.int32), axis=0) - 1
-        held += tl.sum(is_chosen.to(tl.int32), axis=0)
-        tied += tl.sum(is_tie, axis=0)
-        if kind < 2:
-            tl.store(chosen + to, place, mask=is_chosen)
+        is_above = (key > low).to(tl.int32)
+        both = tl.cumsum((is_above << 16) | is_tie, axis=0)  # two sums in one; a chunk has fewer than 2 ** 15
+        ties = tl.minimum(both & 0xFFFF, count - above - tied)
+        is_chosen = (is_above > 0) | ((is_tie > 0) & ((both & 0xFFFF) <= count - above - tied))
+        to = held + (both >> 16) + ties - 1
+        if kind <= _PRIORS:
+            tl.store(chosen + level_of_image * most + to, place, mask=is_chosen)
         else:
+            value = tl.load(start_of_rank + place, mask=is_chosen, other=0.0)
             tl.store(values + out + to, value.to(tl.float32), mask=is_chosen)
             tl.store(index + out + to, place.to(tl.int64) + first, mask=is_chosen)
             tl.store(is_real + out + to, True, mask=is_chosen)
-    if kind < 2:
-        tl.store(of_chosen + own_list, held)
+        of_chunk = tl.minimum(tl.sum(is_tie, axis=0), count - above - tied)
+        held += tl.sum(is_above, axis=0) + of_chunk
+        tied += of_chunk
+    if kind <= _PRIORS:
+        tl.store(of_chosen + level_of_image, held)
+        tl.store(least + level_of_image, low)
+        tl.store(has_more + level_of_image, 0)
     else:
         filling = tl.arange(0, most)
-        fills = (filling >= held) & (filling < tl.minimum(length, count))
-        tl.store(values + out + filling, -float("inf"), mask=fills)
+        fills = is_asked & (filling >= held) & (filling < taken)
+        tl.store(values + out + filling, threshold, mask=fills)
         tl.store(index + out + filling, tl.zeros([most], dtype=tl.int64) + first, mask=fills)
         tl.store(is_real + out + filling, False, mask=fills)
 
 
-def fits(classes: int, lengths: Sequence[int]) -> bool:
-    """Tell whether the kernels can take levels of so many priors."""
+def fits(classes: int, lengths: Sequence[int], count: int) -> bool:
+    """Tell whether the kernels can take levels of so many priors, and choose so many predictions of each, fast."""
     are_few = 0 < len(lengths) <= _LEVELS and 0 < classes <= _MOST_CLASSES
-    return are_few and min(lengths) > 0 and sum(lengths) * classes < 2**31
+    if not are_few or min(lengths) <= 0 or sum(lengths) * classes >= 2**31:
+        return False
+    read: int = min(count, max(lengths)) * triton.next_power_of_2(classes)
+    return read <= _MOST_READ
 
 
 def best_of_levels(
@@ -255,82 +339,111 @@ def best_of_levels(
 
     Returns:
         What they are ranked by, float32, their places in A * K, int64, and whether they are above the threshold: each
-        (N, C), level by level, those of a level in the order of their places.
+        (N, C), level by level, those of a level in the order of their places. What fills up has the threshold's value.
     """
+    if rank.dtype not in _SHIFTS:
+        rank = rank.float()
     number, rows, classes = rank.shape
     if rank.stride(2) != 1 or rank.stride(1) != classes:
         rank = rank.contiguous()
-    groups = [triton.cdiv(length, _GROUP) for length in lengths]
+    count = min(count, max(lengths) * classes)
+    groups = sum(triton.cdiv(length, _GROUP) for length in lengths)
     total = sum(min(length * classes, count) for length in lengths)
     most, padded = triton.next_power_of_2(count), triton.next_power_of_2(classes)
-    device = rank.device
-    of_rows = torch.empty(number, rows, dtype=torch.int32, device=device)
-    of_groups = torch.empty(number, sum(groups), dtype=torch.int32, device=device)
-    best_groups, best_rows = torch.empty(2, number, len(lengths), most, dtype=torch.int32, device=device)
-    of_best_groups, of_best_rows = torch.empty(2, number, len(lengths), dtype=torch.int32, device=device)
-    values = torch.empty(number, total, dtype=torch.float32, device=device)
-    index = torch.empty(number, total, dtype=torch.int64, device=device)
-    is_real = torch.empty(number, total, dtype=torch.bool, device=device)
-    shared = {
+
+    def empty(*size: int, dtype: torch.dtype = torch.int32) -> Tensor:
+        return torch.empty(number, *size, dtype=dtype, device=rank.device)
+
+    of_rows, of_groups, best_groups, best_rows = empty(rows), empty(groups), empty(_LEVELS, most), empty(_LEVELS, most)
+    of_best_groups, of_best_rows, least, has_more = (empty(_LEVELS) for _ in range(4))
+    keys, places = empty(_LEVELS, most, _FEW), empty(_LEVELS, most, _FEW)
+    values, index, is_real = (empty(total, dtype=dtype) for dtype in (torch.float32, torch.int64, torch.bool))
+    of_level = {
         "classes": classes,
         "threshold": 0.0 if threshold is None else float(threshold),
         **dict(zip(_LENGTHS, [*lengths, *[0] * (_LEVELS - len(lengths))], strict=True)),
         "has_threshold": threshold is not None,
         "shift": _SHIFTS[rank.dtype],
-        "levels": len(lengths),
-        "group_size": _GROUP,
+        "levels": _LEVELS,  # of any number of levels the kernels are the same
     }
-    block_groups = max(1, _BLOCK // (_GROUP * padded))
-    _maxima[(triton.cdiv(sum(groups), block_groups), number)](
+    block_groups = min(_MOST_GROUPS, max(1, _BLOCK // (_GROUP * padded)))
+    _maxima[(triton.cdiv(groups, block_groups), number)](
         rank,
         of_rows,
         of_groups,
         rows,
-        sum(groups),
+        groups,
         of_image=rank.stride(0),
+        group_size=_GROUP,
         block_groups=block_groups,
         block_classes=padded,
-        **shared,
+        **of_level,
     )
-    for kind, (source, of_image, own_size, parents, chosen) in enumerate(
-        (
-            (of_groups, sum(groups), 1, (best_groups, of_best_groups), (best_groups, of_best_groups)),
-            (of_rows, rows, _GROUP, (best_groups, of_best_groups), (best_rows, of_best_rows)),
-            (rank, rank.stride(0), padded, (best_rows, of_best_rows), (best_rows, of_best_rows)),
-        )
-    ):
+
+    def choose(kind: tl.constexpr, source: Tensor, list_: Tensor, of_list: Tensor, padded: int) -> None:
+        is_of_groups = kind.value == _GROUPS.value
         _choose[(len(lengths), number)](
             source,
-            *parents,
-            *chosen,
+            list_,
+            of_list,
+            best_groups if is_of_groups else best_rows,
+            of_best_groups if is_of_groups else of_best_rows,
+            least,
+            has_more,
+            rank,
             values,
             index,
             is_real,
-            of_image,
+            of_image=source.stride(0),
+            of_image_of_rank=rank.stride(0),
             total=total,
             count=count,
+            group_size=_GROUP,
             most=most,
-            kind=kind,
-            padded=own_size,
+            kind=kind.value,
+            padded=padded,
             chunk=_CHUNK,
             num_warps=_WARPS,
-            **shared,
+            **of_level,
         )
+
+    choose(_GROUPS, of_groups, best_groups, of_best_groups, 1)
+    choose(_PRIORS, of_rows, best_groups, of_best_groups, _GROUP)
+    block_rows = max(1, min(_MOST_GROUPS, _BLOCK // (2 * padded)))
+    _set_apart[(triton.cdiv(min(count, max(lengths)), block_rows), len(lengths), number)](
+        rank,
+        best_rows,
+        of_best_rows,
+        least,
+        keys,
+        places,
+        has_more,
+        of_image=rank.stride(0),
+        most=most,
+        few=_FEW,
+        block_rows=block_rows,
+        block_classes=padded,
+        **of_level,
+    )
+    choose(_SET_APART, keys, places, of_best_rows, _FEW)
+    choose(_PREDICTIONS, rank, best_rows, of_best_rows, padded)
     return values, index, is_real
 
 
 def is_right(device: torch.device) -> bool:
     """Tell whether the kernels find on a device what topk does."""
-    lengths, classes, count = [290, 10], 20, 150
-    rank = torch.randn(1, sum(lengths), classes, generator=torch.Generator().manual_seed(0)).to(device)
-    levels = [level.flatten(1) for level in rank.split(lengths, dim=1)]
+    lengths, classes, count = [600, 10], 20, 150
+    rank = torch.randn(2, sum(lengths), classes, generator=torch.Generator().manual_seed(0)).to(device, torch.bfloat16)
+    rank[1, 3] = 4.0 + torch.arange(classes, device=device) / 8  # of one prior more than are set apart
+    levels = [level.float().flatten(1) for level in rank.split(lengths, dim=1)]
     expected = torch.cat([level.topk(count, dim=1).values for level in levels], dim=1)
     for threshold in (None, 1.5):
         values, index, is_real = best_of_levels(rank, threshold, count, lengths)
         if threshold is not None:
-            expected = expected.where(expected > threshold, -torch.inf)
+            expected = expected.clamp(min=threshold)
         in_order = torch.cat([level.sort(dim=1, descending=True).values for level in values.split(count, dim=1)], dim=1)
+        is_above = values > (-torch.inf if threshold is None else threshold)
         same_places = (rank.flatten(1).gather(1, index) == values) | ~is_real
-        if not (torch.equal(in_order, expected) and torch.equal(is_real, values > -torch.inf) and same_places.all()):
+        if not (torch.equal(in_order, expected) and torch.equal(is_real, is_above) and same_places.all()):
             return False
     return True

@@ -21,7 +21,7 @@ def _finite(values, found, size, block: tl.constexpr):
 def zero_or_nan(values: Tensor) -> Tensor:
     """Return 0 for each image whose numbers are all finite, and NaN for others: (N, ...) -> (N,) float32."""
     found = torch.zeros(len(values), device=values.device)
-    size = values[0].numel()
-    if size:
+    size = values.shape[1:].numel()
+    if values.numel():
         _finite[(triton.cdiv(size, _BLOCK), len(values))](values.contiguous(), found, size, block=_BLOCK)
     return found

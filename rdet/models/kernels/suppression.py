@@ -15,7 +15,7 @@ _COMPARED = 128
 _DECIDED = 64
 _KEPT = 64
 _WARPS = 8
-# The first kernel compares all boxes with all.
+# More boxes than this are sorted by torch, as the first kernel compares all with all.
 _MOST = 2**14
 
 
@@ -28,7 +28,7 @@ def _keys(scores, is_real, place, size):
     return tl.where(inside & real, key, NO_KEY)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=("size",))
 def _by_score(
     boxes,
     scores,
@@ -63,10 +63,10 @@ def _by_score(
 @triton.jit
 def _drops(boxes, labels, first, has_first, boxes_2, labels_2, second, has_second, iou_threshold, agnostic):
     """Tell which of some boxes, if it stays, drops which of others: (B, C)."""
-    left = tl.load(boxes + first * 4, mask=has_first, other=0.0, volatile=True)[:, None]
-    top = tl.load(boxes + first * 4 + 1, mask=has_first, other=0.0, volatile=True)[:, None]
-    right = tl.load(boxes + first * 4 + 2, mask=has_first, other=0.0, volatile=True)[:, None]
-    bottom = tl.load(boxes + first * 4 + 3, mask=has_first, other=0.0, volatile=True)[:, None]
+    left = tl.load(boxes + first * 4, mask=has_first, other=0.0)[:, None]
+    top = tl.load(boxes + first * 4 + 1, mask=has_first, other=0.0)[:, None]
+    right = tl.load(boxes + first * 4 + 2, mask=has_first, other=0.0)[:, None]
+    bottom = tl.load(boxes + first * 4 + 3, mask=has_first, other=0.0)[:, None]
     left_2 = tl.load(boxes_2 + second * 4, mask=has_second, other=0.0)[None, :]
     top_2 = tl.load(boxes_2 + second * 4 + 1, mask=has_second, other=0.0)[None, :]
     right_2 = tl.load(boxes_2 + second * 4 + 2, mask=has_second, other=0.0)[None, :]
@@ -77,12 +77,12 @@ def _drops(boxes, labels, first, has_first, boxes_2, labels_2, second, has_secon
     areas = (right - left) * (bottom - top) + (right_2 - left_2) * (bottom_2 - top_2)
     drops = tl.div_rn(common, areas - common) > iou_threshold
     if not agnostic:
-        label = tl.load(labels + first, mask=has_first, other=0, volatile=True)
+        label = tl.load(labels + first, mask=has_first, other=0)
         drops = drops & (label[:, None] == tl.load(labels_2 + second, mask=has_second, other=0)[None, :])
     return drops & has_first[:, None] & has_second[None, :]
 
 
-@triton.jit
+@triton.jit(do_not_specialize=("size", "most"))
 def _suppress(
     boxes,
     scores,
@@ -139,12 +139,15 @@ def _suppress(
         tl.debug_barrier()  # other threads of the program read them
         held += tl.sum(stays, axis=0)
         start = tl.where(is_last, size, start + block)
-    tl.store(number + image, tl.minimum(held, most))
-
-
-def fits(size: int) -> bool:
-    """Tell whether the kernels can take so many boxes of an image."""
-    return 0 < size <= _MOST
+    held = tl.minimum(held, most)
+    tl.store(number + image, held)
+    # A recording is compared with another run, in all that it gives.
+    for start in range(held, most, block):
+        to = start + member
+        tl.store(kept_scores + to, tl.zeros([block], dtype=tl.float32), mask=to < most)
+        tl.store(kept_labels + to, tl.zeros([block], dtype=tl.int64), mask=to < most)
+        place = to[:, None] * 4 + tl.arange(0, 4)[None, :]
+        tl.store(kept_boxes + place, tl.zeros([block, 4], dtype=tl.float32), mask=(to < most)[:, None])
 
 
 def suppressed(
@@ -153,7 +156,7 @@ def suppressed(
     """Keep the boxes that no better one that is kept overlaps, of each image at most ``most``, best first.
 
     Args:
-        boxes: (N, C, 4) xyxy float32; see :func:`fits`.
+        boxes: (N, C, 4) xyxy float32, C not 0.
         scores: (N, C) float32, 0 or more. Of equal ones the first is better.
         labels: (N, C) int64.
         is_real: (N, C) bool; other boxes neither drop nor stay.
@@ -162,16 +165,20 @@ def suppressed(
         agnostic: Whether boxes of different labels compete too.
 
     Returns:
-        Boxes (N, M, 4), scores (N, M) and labels (N, M), and how many they are, (N,) int64; what comes after them means
-        nothing.
+        Boxes (N, M, 4), scores (N, M) and labels (N, M), and how many they are, (N,) int64; after them come zeros.
     """
     number, size = scores.shape
     most = min(most, size)
     boxes, scores, labels, is_real = (part.contiguous() for part in (boxes, scores, labels, is_real))
-    by_score = torch.empty_like(boxes), torch.empty_like(scores), torch.empty_like(labels)
-    _by_score[(triton.cdiv(size, _PLACED), number)](
-        boxes, scores, labels, is_real, *by_score, size, block=_PLACED, others=_COMPARED
-    )
+    if size > _MOST:
+        scores, order = scores.masked_fill(~is_real, -1).sort(dim=1, descending=True, stable=True)
+        image = torch.arange(number, device=boxes.device)[:, None]
+        by_score = boxes[image, order], scores, labels[image, order]
+    else:
+        by_score = torch.empty_like(boxes), torch.empty_like(scores), torch.empty_like(labels)
+        _by_score[(triton.cdiv(size, _PLACED), number)](
+            boxes, scores, labels, is_real, *by_score, size, block=_PLACED, others=_COMPARED
+        )
     kept = boxes.new_empty(number, most, 4), scores.new_empty(number, most), labels.new_empty(number, most)
     held = torch.empty(number, dtype=torch.int64, device=boxes.device)
     _suppress[(number,)](

@@ -67,6 +67,8 @@ def right(check: Callable[[torch.device], bool], device: torch.device) -> bool:
         if check(device):
             return True
         reason = "they compute other numbers than torch's operators"
+    except torch.OutOfMemoryError:
+        raise  # which says nothing of the kernels
     except Exception as error:
         reason = in_one_line(str(error)) or type(error).__name__
     what = check.__module__.rpartition(".")[2]

@@ -204,9 +204,10 @@ class DensePostprocess(ABC):
     def _best(self, predictions: DensePredictions) -> tuple[Tensor, Tensor, Tensor]:
         """Find the best of all levels; see :meth:`best_of_level`."""
         logits, quality, lengths = self.leveled(predictions)
-        is_usual = type(self).best_of_level is DensePostprocess.best_of_level
+        own = type(self)
+        is_usual = (own.best_of_level, own.levels) == (DensePostprocess.best_of_level, DensePostprocess.levels)
         num_ranked = 1 if self.best_class_only else logits.shape[2]
-        if is_usual and (of_levels := largest_of_levels(logits, num_ranked, lengths)):
+        if is_usual and (of_levels := largest_of_levels(logits, num_ranked, lengths, self.topk_per_level)):
             return self.best_of_level(logits, quality, 0, of_levels)
         best = [self.best_of_level(*level, largest) for level in self.levels(predictions)]
         # An operator of all levels takes a GPU hardly longer than one of a level.

@@ -55,13 +55,14 @@ def _largest_of_rows(rank: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return values, prior.gather(1, place // rank.shape[2]) * rank.shape[2] + place % rank.shape[2]
 
 
-def largest_of_levels(logits: Tensor, num_classes: int, lengths: Sequence[int]) -> LargestOf | None:
+def largest_of_levels(logits: Tensor, num_classes: int, lengths: Sequence[int], count: int) -> LargestOf | None:
     """Return what finds the largest of each of several levels, one after the other, in kernels of a GPU.
 
     Args:
         logits: What is ranked, or made of it, is where these are.
         num_classes: K of what is ranked.
         lengths: A of each level.
+        count: How many of a level at most.
 
     Returns:
         See :data:`LargestOf`; None if there are no kernels for it.
@@ -70,7 +71,7 @@ def largest_of_levels(logits: Tensor, num_classes: int, lengths: Sequence[int]) 
         return None
     from rdet.models.kernels import best
 
-    if not best.fits(num_classes, lengths) or not right(best.is_right, logits.device):
+    if not best.fits(num_classes, lengths, count) or not right(best.is_right, logits.device):
         return None
     return partial(best.best_of_levels, lengths=lengths)
 

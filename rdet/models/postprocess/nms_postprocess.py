@@ -81,10 +81,10 @@ class NMSPostprocess(DensePostprocess):
         whole = boxes, scores, labels, is_real
         if self._is_host(boxes) or not self._has_this_rule():
             return whole
-        if usable(boxes):
-            from rdet.models.kernels.suppression import fits, is_right, suppressed
+        if usable(boxes) and boxes.shape[1] and type(self)._groups is DensePostprocess._groups:
+            from rdet.models.kernels.suppression import is_right, suppressed
 
-            if fits(boxes.shape[1]) and right(is_right, boxes.device):
+            if right(is_right, boxes.device):
                 return _Kept(*suppressed(*whole, self.max_per_img, self.iou_threshold, self.class_agnostic))
         most = _CANDIDATES_PER_DETECTION * self.max_per_img
         # No score is below 0: so what is not real comes last, and its number tells it.

@@ -6,8 +6,10 @@ from made_predictions import CODER, build, crowd, predictions_of
 from torchvision.ops import batched_nms
 
 from rdet.models.detectors.finite_images import finite_if_all
+from rdet.models.detectors.recordings import check_replay, tensors_in
 from rdet.models.kernels.usable import right, torch_operators_alone
 from rdet.models.postprocess.dense_postprocess import DensePostprocess
+from rdet.registry import MODELS
 
 pytest.importorskip("triton")
 # Boxes without an area, in the interpreter.
@@ -28,7 +30,7 @@ def best_of_levels_by_topk(rank, threshold, count, lengths):
     values = [level.topk(min(count, level.shape[1]), dim=1).values for level in levels]
     if threshold is None:
         return values
-    return [found.where(found > threshold, -torch.inf) for found in values]
+    return [found.clamp(min=threshold) for found in values]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
@@ -48,7 +50,7 @@ def test_the_best_of_each_level(count, threshold, classes, dtype):
     for wanted, length, *level in zip(expected, lengths, *(part.split(sizes, dim=1) for part in found), strict=True):
         values, index, is_real = level
         torch.testing.assert_close(values.sort(dim=1, descending=True).values, wanted, rtol=0, atol=0)
-        assert torch.equal(is_real, values > -torch.inf)
+        assert torch.equal(is_real, values > (-torch.inf if threshold is None else threshold))
         assert ((first * classes <= index) & (index < (first + length) * classes)).all()
         for row, own, places, real in zip(rank, values, index, is_real, strict=True):
             places = places[real]
@@ -80,19 +82,39 @@ def test_the_best_are_found_among_more_than_are_read_at_once():
     assert torch.equal(rank.flatten()[index], values)
 
 
-def test_what_the_kernels_of_the_best_cannot_take():
+@pytest.mark.parametrize("count", [9, 40, 2**31])
+def test_the_best_are_of_few_priors(count):
+    """More of one prior than are set apart of it."""
+    from rdet.models.kernels.best import _FEW, best_of_levels
+
+    rank = torch.randn(2, 60, 30, generator=torch.Generator().manual_seed(1)).to(DEVICE)
+    rank[0, 7:9] += 9
+    assert count > _FEW
+    values, index, is_real = best_of_levels(rank, 0.5, count, [50, 10])
+    expected = best_of_levels_by_topk(rank, 0.5, min(count, 1500), [50, 10])
+    sizes = [wanted.shape[1] for wanted in expected]
+    for found, wanted in zip(values.split(sizes, dim=1), expected, strict=True):
+        torch.testing.assert_close(found.sort(dim=1, descending=True).values, wanted, rtol=0, atol=0)
+    assert torch.equal(rank.flatten(1).gather(1, index)[is_real], values[is_real])
+
+
+def test_what_the_kernels_of_the_best_cannot_take_or_only_slowly():
     from rdet.models.kernels.best import fits
 
-    assert fits(80, [100, 20, 5])
-    assert not any((fits(1025, [100]), fits(0, [100]), fits(80, []), fits(80, [3, 0]), fits(80, [1] * 9)))
-    assert not fits(1000, [2**22])
+    assert fits(80, [100000, 20, 5], 1000)
+    assert fits(1, [10], 2**31)
+    assert not any((fits(1025, [9], 5), fits(0, [9], 5), fits(80, [], 5), fits(80, [3, 0], 5), fits(80, [1] * 9, 5)))
+    assert not fits(1000, [2**22], 5)
+    assert not fits(80, [6400, 400], 30000)
 
 
 @pytest.mark.parametrize("agnostic", [False, True])
 @pytest.mark.parametrize("most", [1, 20, 200, 1000])
-def test_suppression(most, agnostic):
+def test_suppression(most, agnostic, monkeypatch):
     from rdet.models.kernels.suppression import suppressed
 
+    if most == 200:
+        monkeypatch.setattr("rdet.models.kernels.suppression._MOST", 399)  # torch sorts what is more
     images = [crowd(400, seed=seed, objects=30) for seed in range(2)]
     boxes, scores, labels = (torch.stack(part).to(DEVICE) for part in zip(*images, strict=True))
     boxes[:, 5:8, 2:] = boxes[:, 5:8, :2]  # without an area
@@ -100,6 +122,7 @@ def test_suppression(most, agnostic):
     scores[1, ::3] = 0.5  # of equal ones the first is better
     *kept, number = suppressed(boxes, scores, labels, is_real, most, 0.42, agnostic)
     assert [part.shape[:2] for part in kept] == [(2, min(most, 400))] * 3
+    assert not any(part[image, number[image] :].any() for part in kept for image in range(2))
     for image in range(2):
         order = scores[image].argsort(descending=True, stable=True)
         order = order[is_real[image, order]]
@@ -131,6 +154,7 @@ def test_what_is_not_finite_is_found(dtype, monkeypatch):
     by_the_kernel(monkeypatch)
     assert finite_if_all(values).isfinite()[:, 0].tolist() == expected
     assert finite_if_all(values[:, :0]).tolist() == [[0]] * 4
+    assert finite_if_all(values[:0]).shape == (0, 1)
 
 
 def by_the_kernel(monkeypatch):
@@ -176,6 +200,53 @@ def test_a_batch_gives_what_each_image_gives(name, options, monkeypatch):
         assert torch.equal(one.labels.cpu(), other.labels)
     assert len(expected[0]) > 0
     assert bool(asked) == (name != "ScoreVotingPostprocess")
+
+
+@pytest.mark.parametrize("name", ["NMSPostprocess", "SoftNMSPostprocess", "WBFPostprocess"])
+def test_what_is_recorded_has_numbers_that_are_the_same_twice(name, monkeypatch):
+    """Places that nothing fills too: a recording is compared with another run in all that it gives."""
+    predictions, priors = predictions_of(with_quality=True)
+    predictions.logits[1] -= 90
+    predictions, priors = moved(predictions), priors.to(DEVICE)
+    by_the_kernel(monkeypatch)
+    rule = build(name, score_thr=0.3)
+    limits, runs = rule.limits([(64, 96)] * 2, priors.device), []
+    for number in (3.0, 7.0):
+        for make in ("empty", "empty_like"):
+            filled = getattr(torch, make)
+            monkeypatch.setattr(torch, make, lambda *args, filled=filled, **kw: filled(*args, **kw).fill_(number))  # noqa: B023
+        new = torch.Tensor.new_empty
+        monkeypatch.setattr(torch.Tensor, "new_empty", lambda *args, new=new, **kw: new(*args, **kw).fill_(number))  # noqa: B023
+        runs.append(tensors_in(rule.begin(*rule.candidates(predictions, priors, CODER, limits))))
+        monkeypatch.undo()
+        by_the_kernel(monkeypatch)
+    assert len(runs[0]) >= 2
+    check_replay(*runs)
+    assert all(torch.equal(one, other) for one, other in zip(*runs, strict=True))
+
+
+def test_a_rule_with_levels_of_its_own_is_asked_for_them(monkeypatch):
+    class Own(MODELS.get("NMSPostprocess")):
+        def levels(self, predictions):
+            return [next(iter(super().levels(predictions)))]
+
+    predictions, priors = predictions_of()
+    expected = Own()(predictions, priors, CODER, [(64, 96)] * 2)
+    by_the_kernel(monkeypatch)
+    for one, other in zip(Own()(moved(predictions), priors.to(DEVICE), CODER, [(64, 96)] * 2), expected, strict=True):
+        torch.testing.assert_close(one.scores.cpu(), other.scores)
+
+
+def test_a_rule_of_who_competes_is_asked(monkeypatch):
+    class Own(MODELS.get("NMSPostprocess")):
+        def _groups(self, labels):
+            return labels // 2
+
+    predictions, priors = predictions_of()
+    expected = Own()(predictions, priors, CODER, [(64, 96)] * 2)
+    by_the_kernel(monkeypatch)
+    for one, other in zip(Own()(moved(predictions), priors.to(DEVICE), CODER, [(64, 96)] * 2), expected, strict=True):
+        torch.testing.assert_close(one.scores.cpu(), other.scores)
 
 
 def test_kernels_that_are_not_right_are_done_without(monkeypatch):
