@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+ROOT = Path(__file__).parents[2]
+BENCHMARKS = ROOT / "benchmarks"
 TESTS = """
 import pytest
 
@@ -67,3 +68,29 @@ def test_the_summary_has_at_most_20_lines(gpu, tmp_path):
     assert len(lines) <= 20
     assert 'ceilings: {"tera_operations": 8.0}' in lines
     assert "FAILED test_0: wrong (1 GiB free)" in lines
+
+
+@pytest.fixture
+def gpu_report(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module("gpu_report")
+
+
+def test_the_docs_say_what_was_measured(gpu_report):
+    page = (ROOT / "docs/benchmarks.md").read_text()
+    parts = gpu_report.parts_of(ROOT / "docs/results/gpu_h200.json")
+    assert gpu_report.put_into(page, gpu_report.section(parts)) == page
+    assert "| 24 % | **missed** |" in page
+    with pytest.raises(SystemExit, match="the page has no section between"):
+        gpu_report.put_into("# A page", "")
+
+
+def test_a_run_that_was_cut_is_reported_as_far_as_it_went(gpu_report, tmp_path):
+    parts = gpu_report.parts_of(ROOT / "docs/results/gpu_h200.json")
+    for name in ("inference", "feed"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"machine": parts["machine"], **parts[name]}))
+    made = gpu_report.section(gpu_report.parts_of(tmp_path))
+    assert made.startswith("One NVIDIA H200, ")
+    assert "inference, 800 x 1333, batch 16" in made
+    assert "a step, R50" not in made
+    assert "| from JPEG files: 0.9 of the step alone | 1.00 | met |" in made
