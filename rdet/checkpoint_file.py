@@ -77,10 +77,12 @@ def check_harmless(path: str | Path) -> None:
 
 
 def _check_sizes(parts: zipfile.ZipFile, path: str | Path) -> None:
-    """Raise CheckpointError if parts claim to be larger than the file: torch writes them as they are."""
+    """Raise CheckpointError if parts are not where or what torch writes, or claim to be larger than the file."""
     infos = parts.infolist()
     if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
         raise unreadable(path, "its parts are compressed, which torch.save never does")
+    if infos and min(info.header_offset for info in infos) > 0:  # zipfile finds them all the same, torch does not
+        raise unreadable(path, "bytes stand before its first part")
     if sum(info.file_size for info in infos) > os.path.getsize(path):
         raise unreadable(path, "its parts are larger than the file")
     pickles = [info.filename for info in infos if info.filename.endswith("data.pkl")]

@@ -88,6 +88,19 @@ def test_the_newest_that_is_whole_is_found(tmp_path):
     assert newest_whole(tmp_path)[1][0].endswith("iter_7.pth is not there")
 
 
+def test_one_that_only_zipfile_can_read_is_passed_over(tmp_path):
+    """Bytes before the first part move all parts: Python's zipfile finds them, torch does not."""
+    for index in (1, 2):
+        save(tmp_path / f"iter_{index}.pth", index)
+    content = (tmp_path / "iter_2.pth").read_bytes()
+    (tmp_path / "iter_2.pth").write_bytes(content[:100] + content)
+    found, (reason,) = newest_whole(tmp_path)
+    assert found.name == "iter_1.pth"
+    assert reason.endswith(
+        "iter_2.pth cannot be read as a checkpoint (bytes stand before its first part); take another"
+    )
+
+
 def test_one_that_was_written_since_the_last_was_named_is_newer(tmp_path):
     for index in (1, 2, 3):
         save(tmp_path / f"iter_{index}.pth", index)
