@@ -89,7 +89,7 @@ def _tried(parts: list[tuple[Promise, range]], seed: int, jobs: int) -> Iterator
                 outcome.add(ours.recv())
             except EOFError:
                 process.join()
-                outcome.failures.append(f"{cases.start}: the process of {cases} died with code {process.exitcode}")
+                outcome.add(_untried(cases, f"the process of {cases} died with code {process.exitcode}"))
             process.join()
             totals[0] += len(cases)
             totals[1] += time.time() - begun
@@ -102,8 +102,14 @@ def _work(promise: Promise, seed: int, cases: range, result) -> None:
     try:
         outcome = promise.check(seed, cases)
     except Exception:
-        outcome = Outcome([f"{cases.start}: it cannot be tried: {traceback.format_exc()}"])
+        outcome = _untried(cases, f"it cannot be tried: {traceback.format_exc()}")
     result.send(outcome)
+
+
+def _untried(cases: range, why: str) -> Outcome:
+    """Counts all cases of a part as failed: those that were tried before cannot be told from the others."""
+    others = [f"{case}: not tried, as case {cases.start} says" for case in cases[1:]]
+    return Outcome([f"{cases.start}: {why}", *others])
 
 
 def _row(promise: Promise, cases: int, outcome: Outcome, seconds: float) -> dict:

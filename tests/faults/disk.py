@@ -50,8 +50,13 @@ class Disk:
     def tell(self, text: str) -> None:
         os.write(self._told, f"{text}\n".encode())
 
-    def call(self, name: str, path: Path, half: Callable[[], object] = lambda: None) -> None:
-        """Counts one call, before it is done; ``half`` does half of it."""
+    def call(self, name: str, path: Path, half: Callable[[], int] = lambda: 0) -> int:
+        """Counts one call, before it is done; ``half`` does half of it.
+
+        Returns:
+            How many bytes of it are written: a process may outlive a signal, and goes on with the rest.
+        """
+        done = 0
         self.calls += 1
         if self.harm.kind == "full":
             if self.harm.at and self.calls >= self.harm.at and name != "unlink":
@@ -60,8 +65,9 @@ class Disk:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), *([str(path)] if name == "open" else []))
         elif self.calls == self.harm.at:
             if self.harm.torn:
-                half()
+                done = half()
             self._end(f"{name} {path.name}")
+        return done
 
     def _end(self, where: str) -> None:
         self.tell(f"harm {where}")
@@ -134,9 +140,10 @@ def watched(disk: Disk) -> Iterator[None]:
         path: Path
 
         def write(self, data) -> int:
-            disk.call("write", self.path, lambda: super(Raw, self).write(bytes(data)[: len(data) // 2]))
+            content = bytes(data)
+            done = disk.call("write", self.path, lambda: super(Raw, self).write(content[: len(content) // 2]))
             disk.has_written(self.path)
-            return super().write(data)
+            return done + super().write(content[done:])
 
     def open_watched(file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, closefd=True, opener=None):
         path = disk.watches(file)

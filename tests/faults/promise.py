@@ -1,6 +1,8 @@
 """A promise of rdet, and what many cases of it came to."""
 
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 
@@ -20,6 +22,14 @@ class Outcome:
 
     def count(self, how: str) -> None:
         self.counts[how] = self.counts.get(how, 0) + 1
+
+    @contextmanager
+    def trying(self, case: int) -> Iterator[None]:
+        """Makes an error of the harness in one case a failure of that case; the others are tried all the same."""
+        try:
+            yield
+        except Exception:
+            self.failures.append(f"{case}: it cannot be tried: {traceback.format_exc()}")
 
     def add(self, other: "Outcome") -> None:
         """Takes in what other cases of the same promise came to."""

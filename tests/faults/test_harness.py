@@ -1,4 +1,4 @@
-"""The harness of readers notices what no reader may do, and the list of guards is true."""
+"""The harness notices what no reader may do, harms only as it says, and loses no case; the list of guards is true."""
 
 import mmap
 import os
@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from disk import Disk, Harm, watched
 from fuzz import Case, Reader, run
 from guards import GUARDS
+from promise import Outcome
 
 from rdet.errors import ConfigError
 
@@ -67,6 +69,27 @@ def test_the_harness_notices(number):
     )
     failures = run(reader, SEED, range(1))
     assert [failure.why[: len(EXPECTED[number])] for failure in failures] == ([EXPECTED[number]] if number else [])
+
+
+def test_what_outlives_a_signal_writes_the_rest_of_a_torn_write(tmp_path, monkeypatch):
+    """Half of a write that is repeated as a whole would be a file that nobody wrote."""
+    monkeypatch.setattr(os, "killpg", lambda group, number: None)
+    (tmp_path / "run").mkdir()
+    with watched(Disk(tmp_path / "run", Harm("SIGTERM", 2, torn=True), tmp_path / "told")):
+        (tmp_path / "run" / "numbers").write_bytes(b"0123456789")
+    assert (tmp_path / "run" / "numbers").read_bytes() == b"0123456789"
+    assert (tmp_path / "told").read_text() == "harm write numbers\n"
+
+
+def test_a_case_that_cannot_be_tried_is_a_failure_of_that_case_alone():
+    outcome = Outcome()
+    for case in range(3):
+        with outcome.trying(case):
+            outcome.count(f"{1 / (case - 1)}")
+    (failure,) = outcome.failures
+    assert failure.startswith("1: it cannot be tried: Traceback")
+    assert failure.endswith("ZeroDivisionError: division by zero\n")
+    assert outcome.counts == {"-1.0": 1, "1.0": 1}
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: f"{Path(guard.file).name}-{guard.test.rpartition(':')[2]}")

@@ -54,14 +54,15 @@ def killed_at_a_write(seed: int, cases: range) -> Outcome:
     with laboratory() as lab:
         whole = Whole(lab)
         for case in cases:
-            rng = Random(f"{seed} write {case}")
-            kind = list(KINDS)[case % len(KINDS)]
-            calls = whole.of(kind)[1]
-            order = list(range(1, calls + 1))
-            Random(f"{seed} {kind}").shuffle(order)
-            at = order[case // len(KINDS) % calls]
-            harm = Harm(rng.choice(["kill", "kill", "power", "power", "SIGTERM", "SIGINT"]), at, rng.random() < 0.5)
-            _try(lab, whole, outcome, case, kind, [{"harm": harm}])
+            with outcome.trying(case):
+                rng = Random(f"{seed} write {case}")
+                kind = list(KINDS)[case % len(KINDS)]
+                calls = whole.of(kind)[1]
+                order = list(range(1, calls + 1))
+                Random(f"{seed} {kind}").shuffle(order)
+                at = order[case // len(KINDS) % calls]
+                harm = Harm(rng.choice(["kill", "kill", "power", "power", "SIGTERM", "SIGINT"]), at, rng.random() < 0.5)
+                _try(lab, whole, outcome, case, kind, [{"harm": harm}])
     return outcome
 
 
@@ -71,12 +72,17 @@ def killed_at_any_time(seed: int, cases: range) -> Outcome:
     with laboratory() as lab:
         whole = Whole(lab)
         for case in cases:
-            rng = Random(f"{seed} time {case}")
-            kind = rng.choice(list(KINDS))
-            seconds = whole.of(kind)[2]
-            numbers = [rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT]) for _ in range(3)]
-            plan = [{"signals": (number, rng.uniform(0.02, seconds))} for number in numbers[: rng.choice([1, 1, 2, 3])]]
-            _try(lab, whole, outcome, case, kind, plan)
+            with outcome.trying(case):
+                rng = Random(f"{seed} time {case}")
+                kind = rng.choice(list(KINDS))
+                seconds = whole.of(kind)[2]
+                numbers = [
+                    rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT]) for _ in range(3)
+                ]
+                plan = [
+                    {"signals": (number, rng.uniform(0.02, seconds))} for number in numbers[: rng.choice([1, 1, 2, 3])]
+                ]
+                _try(lab, whole, outcome, case, kind, plan)
     return outcome
 
 

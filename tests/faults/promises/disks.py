@@ -47,14 +47,15 @@ def full_at_a_write(seed: int, cases: range) -> Outcome:
     with laboratory() as lab:
         whole = Whole(lab)
         for case in cases:
-            rng = Random(f"{seed} full {case}")
-            kind = list(KINDS)[case % len(KINDS)]
-            state, calls, _ = whole.of(kind)
-            order = list(range(1, calls + 1))
-            Random(f"{seed} {kind} full").shuffle(order)
-            harm = Harm("full", order[case // len(KINDS) % calls], rng.random() < 0.5)
-            wrong = _fill(lab, f"case_{case}", kind, harm, state, outcome)
-            outcome.failures += [f"{case}: {kind}, {harm}: {reason}" for reason in wrong]
+            with outcome.trying(case):
+                rng = Random(f"{seed} full {case}")
+                kind = list(KINDS)[case % len(KINDS)]
+                state, calls, _ = whole.of(kind)
+                order = list(range(1, calls + 1))
+                Random(f"{seed} {kind} full").shuffle(order)
+                harm = Harm("full", order[case // len(KINDS) % calls], rng.random() < 0.5)
+                wrong = _fill(lab, f"case_{case}", kind, harm, state, outcome)
+                outcome.failures += [f"{case}: {kind}, {harm}: {reason}" for reason in wrong]
     return outcome
 
 
@@ -67,20 +68,21 @@ def a_disk_that_is_small(seed: int, cases: range) -> Outcome:
     with laboratory() as lab:
         whole = Whole(lab)
         for case in cases:
-            rng = Random(f"{seed} small {case}")
-            kind = list(KINDS)[case % len(KINDS)]
-            state, _, _ = whole.of(kind)
-            name, kib = f"small_{case}", rng.randint(4, 400)
-            (lab.folder / name).mkdir()
-            place = str(lab.folder / name)
-            _mount(place, f"size={kib}k", "-t", "tmpfs", "tmpfs")
-            try:
-                wrong = _fill(
-                    lab, name, kind, Harm(), state, outcome, lambda place=place: _mount(place, "remount,size=64m")
-                )
-            finally:
-                subprocess.run(["umount", "--lazy", place], check=True)
-            outcome.failures += [f"{case}: {kind}, {kib} KiB: {reason}" for reason in wrong]
+            with outcome.trying(case):
+                rng = Random(f"{seed} small {case}")
+                kind = list(KINDS)[case % len(KINDS)]
+                state, _, _ = whole.of(kind)
+                name, kib = f"small_{case}", rng.randint(4, 400)
+                (lab.folder / name).mkdir()
+                place = str(lab.folder / name)
+                _mount(place, f"size={kib}k", "-t", "tmpfs", "tmpfs")
+                try:
+                    wrong = _fill(
+                        lab, name, kind, Harm(), state, outcome, lambda place=place: _mount(place, "remount,size=64m")
+                    )
+                finally:
+                    subprocess.run(["umount", "--lazy", place], check=True)
+                outcome.failures += [f"{case}: {kind}, {kib} KiB: {reason}" for reason in wrong]
     return outcome
 
 
@@ -138,18 +140,19 @@ def tools_on_a_full_disk(seed: int, cases: range) -> Outcome:
         points = [(name, at) for name in tools for at in range(1, calls[name] + 1)]
         Random(seed).shuffle(points)
         for case in cases:
-            name, at = points[case % len(points)]
-            harm, place = Harm("full", at, bool(case % 2)), f"case_{case}"
-            words = [word.replace("OUT", str(lab.folder / place)) for word in tools[name]]
-            ended = lab.run(words, place, harm=harm, make=True)
-            wrong = one_line(ended, lab.folder / place) if ended.codes[0] else []
-            for path in (lab.folder / name).rglob("*"):
-                half = lab.folder / place / path.relative_to(lab.folder / name)
-                if _is_result(path) and half.exists() and half.stat().st_size != path.stat().st_size:
-                    wrong.append(f"half of {half.name} is there")
-            wrong += [f"{left.name} is left" for left in (lab.folder / place).rglob(".*.part")]
-            outcome.count(f"{name}: {'ended in a line' if ended.codes[0] else 'needed no room any more'}")
-            outcome.failures += [f"{case}: {name}, {harm}: {reason}" for reason in wrong]
+            with outcome.trying(case):
+                name, at = points[case % len(points)]
+                harm, place = Harm("full", at, bool(case % 2)), f"case_{case}"
+                words = [word.replace("OUT", str(lab.folder / place)) for word in tools[name]]
+                ended = lab.run(words, place, harm=harm, make=True)
+                wrong = one_line(ended, lab.folder / place) if ended.codes[0] else []
+                for path in (lab.folder / name).rglob("*"):
+                    half = lab.folder / place / path.relative_to(lab.folder / name)
+                    if _is_result(path) and half.exists() and half.stat().st_size != path.stat().st_size:
+                        wrong.append(f"half of {half.name} is there")
+                wrong += [f"{left.name} is left" for left in (lab.folder / place).rglob(".*.part")]
+                outcome.count(f"{name}: {'ended in a line' if ended.codes[0] else 'needed no room any more'}")
+                outcome.failures += [f"{case}: {name}, {harm}: {reason}" for reason in wrong]
     return outcome
 
 

@@ -26,26 +26,27 @@ def started_again(seed: int, cases: range) -> Outcome:
     outcome = Outcome()
     with laboratory() as lab:
         for case in cases:
-            rank, where = case % 2, ["training", "evaluation"][case // 2 % 2]
-            death = {"type": "Dies", "rank": rank, "where": where, "iteration": 4, "even_resumed": True}
-            wrong = []
-            for name, hooks in (("whole", []), ("again", [death])):
-                config = lab.write_config(
-                    f"{name}_{case}", lines_of_a_run(lab.tiny, 2, hooks, "train_cfg = dict(max_iters=6)\n")
-                )
-                folder = lab.folder / f"{name}_{case}"
-                words = ["train.py", str(config), "--work-dir", str(folder)]
-                first = [*words, "--cfg-options", "train_cfg.max_iters=2"]  # so that there is a checkpoint
-                ended = lab.run(first, f"{name}_{case}", 2)
-                if any(ended.codes):
-                    raise RuntimeError(ended.said[-3000:])
-                code, said = _torchrun(lab, ["--max-restarts", "1"], [*words, "--resume", "auto"])
-                if code:
-                    wrong.append(f"{name}: code {code}: {said[-6000:]}")
-            if not wrong:
-                states = [state_of(lab.folder / f"{name}_{case}") for name in ("whole", "again")]
-                wrong += compare(*states, False)
-            outcome.failures += [f"{case}: process {rank}, {where}: {reason}" for reason in wrong]
+            with outcome.trying(case):
+                rank, where = case % 2, ["training", "evaluation"][case // 2 % 2]
+                death = {"type": "Dies", "rank": rank, "where": where, "iteration": 4, "even_resumed": True}
+                wrong = []
+                for name, hooks in (("whole", []), ("again", [death])):
+                    config = lab.write_config(
+                        f"{name}_{case}", lines_of_a_run(lab.tiny, 2, hooks, "train_cfg = dict(max_iters=6)\n")
+                    )
+                    folder = lab.folder / f"{name}_{case}"
+                    words = ["train.py", str(config), "--work-dir", str(folder)]
+                    first = [*words, "--cfg-options", "train_cfg.max_iters=2"]  # so that there is a checkpoint
+                    ended = lab.run(first, f"{name}_{case}", 2)
+                    if any(ended.codes):
+                        raise RuntimeError(ended.said[-3000:])
+                    code, said = _torchrun(lab, ["--max-restarts", "1"], [*words, "--resume", "auto"])
+                    if code:
+                        wrong.append(f"{name}: code {code}: {said[-6000:]}")
+                if not wrong:
+                    states = [state_of(lab.folder / f"{name}_{case}") for name in ("whole", "again")]
+                    wrong += compare(*states, False)
+                outcome.failures += [f"{case}: process {rank}, {where}: {reason}" for reason in wrong]
     return outcome
 
 
@@ -78,15 +79,16 @@ def cut_off(seed: int, cases: range) -> Outcome:
         return outcome
     with laboratory() as lab:
         for case in cases:
-            slow = [{"type": "IsSlow", "rank": 0, "seconds": 0.2}]
-            more = f"env_cfg = dict(dist_cfg=dict(timeout={_TIMEOUT}))\n"
-            more += "train_cfg = dict(max_iters=9999, val_interval=9999)\n"
-            config = lab.write_config(f"nodes_{case}", lines_of_a_run(lab.tiny, 2, slow, more))
-            folder = lab.folder / f"nodes_{case}"
-            with _two_machines() as names:
-                agents = [_agent(lab, name, rank, config, folder) for rank, name in enumerate(names)]
-                wrong = _cut(agents, folder, names[1], back=case % 2 == 1, outcome=outcome)
-            outcome.failures += [f"{case}: {reason}" for reason in wrong]
+            with outcome.trying(case):
+                slow = [{"type": "IsSlow", "rank": 0, "seconds": 0.2}]
+                more = f"env_cfg = dict(dist_cfg=dict(timeout={_TIMEOUT}))\n"
+                more += "train_cfg = dict(max_iters=9999, val_interval=9999)\n"
+                config = lab.write_config(f"nodes_{case}", lines_of_a_run(lab.tiny, 2, slow, more))
+                folder = lab.folder / f"nodes_{case}"
+                with _two_machines() as names:
+                    agents = [_agent(lab, name, rank, config, folder) for rank, name in enumerate(names)]
+                    wrong = _cut(agents, folder, names[1], back=case % 2 == 1, outcome=outcome)
+                outcome.failures += [f"{case}: {reason}" for reason in wrong]
     return outcome
 
 

@@ -40,29 +40,30 @@ def equal_to_one(seed: int, cases: range) -> Outcome:
     outcome = Outcome()
     with laboratory() as lab:
         for case in cases:
-            rng = Random(f"{seed} equal {case}")
-            images = rng.choice([1, 3, 13])
-            _thin_out(lab, rng, images, rng.choice([0.2, 0.6, 1.0]))
-            slow = [{"type": "IsSlow", "rank": 1, "seconds": 0.3}] if case % 3 == 2 else []
-            states, wrong = {}, []
-            for processes in (1, 2, 4):
-                name = f"case_{case}_{processes}"
-                hooks = [{"type": "WriteWeights"}, *(slow if processes > 1 else [])]
-                config = lab.write_config(
-                    name, lines_of_a_run(lab.tiny, processes, hooks, f"randomness = dict(seed={seed + case})\n")
-                )
-                ended = lab.run(["train.py", str(config), "--work-dir", str(lab.folder / name)], name, processes)
-                if any(ended.codes):
-                    wrong.append(f"{processes} processes end with {ended.codes}: {ended.said[-1500:]}")
-                    break
-                states[processes] = _state(lab.folder, name, processes, wrong)
-            for processes in (2, 4):
-                if len(states) == 3:
-                    wrong += [f"{processes} processes: {what}" for what in _unequal(states[1], states[processes])]
-            outcome.count(f"{images} images")
-            outcome.failures += [f"{case}: {images} images: {reason}" for reason in wrong]
-            for path in lab.folder.glob(f"case_{case}_*"):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            with outcome.trying(case):
+                rng = Random(f"{seed} equal {case}")
+                images = rng.choice([1, 3, 13])
+                _thin_out(lab, rng, images, rng.choice([0.2, 0.6, 1.0]))
+                slow = [{"type": "IsSlow", "rank": 1, "seconds": 0.3}] if case % 3 == 2 else []
+                states, wrong = {}, []
+                for processes in (1, 2, 4):
+                    name = f"case_{case}_{processes}"
+                    hooks = [{"type": "WriteWeights"}, *(slow if processes > 1 else [])]
+                    config = lab.write_config(
+                        name, lines_of_a_run(lab.tiny, processes, hooks, f"randomness = dict(seed={seed + case})\n")
+                    )
+                    ended = lab.run(["train.py", str(config), "--work-dir", str(lab.folder / name)], name, processes)
+                    if any(ended.codes):
+                        wrong.append(f"{processes} processes end with {ended.codes}: {ended.said[-1500:]}")
+                        break
+                    states[processes] = _state(lab.folder, name, processes, wrong)
+                for processes in (2, 4):
+                    if len(states) == 3:
+                        wrong += [f"{processes} processes: {what}" for what in _unequal(states[1], states[processes])]
+                outcome.count(f"{images} images")
+                outcome.failures += [f"{case}: {images} images: {reason}" for reason in wrong]
+                for path in lab.folder.glob(f"case_{case}_*"):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
     return outcome
 
 
@@ -113,38 +114,39 @@ def one_dies(seed: int, cases: range) -> Outcome:
     with laboratory() as lab:
         whole: dict[int, dict] = {}
         for case in cases:
-            rng = Random(f"{seed} dies {case}")
-            processes = 2 if case % 2 else 4
-            where = ["training", "evaluation", "after the evaluation", "saving"][case % 4]
-            rank = 0 if where == "saving" else rng.randrange(processes)
-            if processes not in whole:
-                name = f"whole_{processes}"
-                config = lab.write_config(name, lines_of_a_run(lab.tiny, processes, []))
-                ended = lab.run(["train.py", str(config), "--work-dir", str(lab.folder / name)], name, processes)
-                if any(ended.codes):
-                    raise RuntimeError(ended.said[-3000:])
-                whole[processes] = state_of(lab.folder / name)
-            name = f"case_{case}"
-            death = {"type": "Dies", "rank": rank, "where": where, "iteration": 2}
-            config = lab.write_config(name, lines_of_a_run(lab.tiny, processes, [death]))
-            words = ["train.py", str(config), "--work-dir", str(lab.folder / name)]
-            ended = lab.run(words, name, processes)
-            wrong = _end_together(ended, rank)
-            outcome.figures["seconds until the others end, at most"] = max(
-                ended.after, outcome.figures.get("seconds until the others end, at most", 0.0)
-            )
-            again = newest_whole(lab.folder / name)[0] is not None
-            ended = lab.run([*words, "--resume"] if again else words, name, processes)
-            if not again:
-                wrong.append("no checkpoint is left")
-            elif any(ended.codes):
-                wrong.append(f"cannot go on, codes {ended.codes}: {ended.said[-1500:]}")
-            else:
-                wrong += compare(whole[processes], state_of(lab.folder / name), False)
-            outcome.count(
-                f"killed in {where}" if "evaluation" not in where or where == "evaluation" else f"killed {where}"
-            )
-            outcome.failures += [f"{case}: {rank} of {processes} processes, {where}: {reason}" for reason in wrong]
+            with outcome.trying(case):
+                rng = Random(f"{seed} dies {case}")
+                processes = 2 if case % 2 else 4
+                where = ["training", "evaluation", "after the evaluation", "saving"][case % 4]
+                rank = 0 if where == "saving" else rng.randrange(processes)
+                if processes not in whole:
+                    name = f"whole_{processes}"
+                    config = lab.write_config(name, lines_of_a_run(lab.tiny, processes, []))
+                    ended = lab.run(["train.py", str(config), "--work-dir", str(lab.folder / name)], name, processes)
+                    if any(ended.codes):
+                        raise RuntimeError(ended.said[-3000:])
+                    whole[processes] = state_of(lab.folder / name)
+                name = f"case_{case}"
+                death = {"type": "Dies", "rank": rank, "where": where, "iteration": 2}
+                config = lab.write_config(name, lines_of_a_run(lab.tiny, processes, [death]))
+                words = ["train.py", str(config), "--work-dir", str(lab.folder / name)]
+                ended = lab.run(words, name, processes)
+                wrong = _end_together(ended, rank)
+                outcome.figures["seconds until the others end, at most"] = max(
+                    ended.after, outcome.figures.get("seconds until the others end, at most", 0.0)
+                )
+                again = newest_whole(lab.folder / name)[0] is not None
+                ended = lab.run([*words, "--resume"] if again else words, name, processes)
+                if not again:
+                    wrong.append("no checkpoint is left")
+                elif any(ended.codes):
+                    wrong.append(f"cannot go on, codes {ended.codes}: {ended.said[-1500:]}")
+                else:
+                    wrong += compare(whole[processes], state_of(lab.folder / name), False)
+                outcome.count(
+                    f"killed in {where}" if "evaluation" not in where or where == "evaluation" else f"killed {where}"
+                )
+                outcome.failures += [f"{case}: {rank} of {processes} processes, {where}: {reason}" for reason in wrong]
     return outcome
 
 
