@@ -32,7 +32,7 @@ class ArgumentParser(argparse.ArgumentParser):
         if unknown:
             options = [option for option in self._option_string_actions if option.startswith("--")]
             close = difflib.get_close_matches(unknown[0].split("=")[0], options, n=2)
-            hint = f"Did you mean {' or '.join(close)}?" if close else f"Valid: {', '.join(sorted(options))}."
+            hint = f"Did you mean {' or '.join(close)}?" if close else f"Take one that {self.prog} --help lists."
             self.error(f"there is no option {unknown[0]}. {hint}")
         if args is None:
             end_at_once_at_signals()

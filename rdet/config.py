@@ -30,6 +30,7 @@ find_bases_in_rdet()
 # Key of the top level -> what it may hold.
 _KEYS = get_type_hints(ConfigKeys, include_extras=True)
 TOP_LEVEL_KEYS = set(_KEYS)
+_DOCS = "docs/configs.md"
 _OPTIONS = "--cfg-options"
 
 
@@ -221,7 +222,7 @@ def _plain(value: Any, where: str) -> Any:
 def _check_names(given: Iterable[str], valid: Collection[str], where: str, hint: str = "") -> None:
     for name in given:
         if name not in valid:
-            raise UnknownNameError(f"{where} has no key {shown(name)}{hint}. {nearest(name, valid)}")
+            raise UnknownNameError(f"{where} has no key {shown(name)}{hint}. {nearest(name, valid, see=_DOCS)}")
 
 
 def _merge_options(cfg: Config, options: dict[str, Any], source: str = _OPTIONS) -> None:
@@ -229,7 +230,7 @@ def _merge_options(cfg: Config, options: dict[str, Any], source: str = _OPTIONS)
     for option, value in options.items():
         name, *below = option.split(".")
         if name not in TOP_LEVEL_KEYS:
-            raise UnknownNameError(f"{source} has no key {shown(option)}. {nearest(name, TOP_LEVEL_KEYS)}")
+            raise UnknownNameError(f"{source} has no key {shown(option)}. {nearest(name, TOP_LEVEL_KEYS, see=_DOCS)}")
         value = _plain(_with_names_for_classes(value), option)
         cfg[name] = _with(cfg.get(name), below, ConfigDict(value=value)["value"], name, source)
 

@@ -12,6 +12,7 @@ from rdet.registry import Registry
 from rdet.schema import Count, Limits, Natural, NotNegative, Positive
 
 Cfg = dict[str, Any]
+_WORKERS = 1024  # processes of a loader; torch would start any number of them
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class DataLoader(TypedDict, total=False):
 
     dataset: Annotated[Cfg, Part(registry.DATASETS)]
     batch_size: Count
-    num_workers: Natural
+    num_workers: Annotated[int, Limits(least=0, most=_WORKERS)]
     collate_fn: Callable[..., Any] | None
     pin_memory: bool
     timeout: NotNegative

@@ -142,6 +142,10 @@ def message_of(error: BaseException) -> str:
     Of an error that a data loader's worker met, only the message itself: torch puts the worker's traceback before it.
     Line breaks and control characters, of a file's name for example, are escaped.
     """
+    if is_of_memory(error):
+        asked = re.search(r"tried to allocate ([\d.]+ \w+)", str(error), flags=re.IGNORECASE)
+        amount = f" for {asked[1]} more" if asked else ""
+        return f"there is no memory{amount}; lower batch_size or the size of images, or train with --amp"
     if is_of_a_file(error):
         remedy = f"; {remedy_of(error)}" if error.errno in _REMEDIES else ""
         return printable(f"{error.filename}: {error.strerror}{remedy}")
@@ -168,6 +172,15 @@ _REMEDIES = {
 def remedy_of(error: OSError) -> str:
     """Say what to do about a file that cannot be written."""
     return _REMEDIES.get(error.errno or 0, "make it writable, or take another path")
+
+
+def is_of_memory(error: BaseException) -> bool:
+    """Tell whether there was not enough memory, of the machine or of a GPU; torch has several errors for that."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    )
 
 
 def is_of_a_file(error: BaseException) -> TypeGuard[OSError]:

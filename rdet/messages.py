@@ -6,20 +6,21 @@ import unicodedata
 from collections.abc import Iterable
 
 _LONGEST = 100  # characters of a value
-_MANY = 40  # names that are not all listed where some of them are near
+_MANY = 10  # names that are not all listed
+_FEW = 5  # of them that are
 _BREAKS = {"Cc", "Cs", "Zl", "Zp"}  # Unicode's control characters, halves of characters, breaks of lines and paragraphs
 _short = reprlib.Repr()
 _short.maxlevel, _short.maxstring, _short.maxother, _short.maxlong = 3, _LONGEST, _LONGEST, _LONGEST
 
 
-def nearest(name: object, valid: Iterable[object], all_valid: bool = True) -> str:
+def nearest(name: object, valid: Iterable[object], all_valid: bool = True, see: str = "") -> str:
     """Say which of ``valid`` the misspelled ``name`` may have meant, and list them.
 
     Args:
         name: As it was given.
         valid: What it could have been.
-        all_valid: List all of ``valid``, unless they are many and some are near; False: only the nearest, or a few
-            where none is near.
+        all_valid: List all of ``valid``, unless they are many; False: only the nearest, or a few where none is near.
+        see: What lists them where they are many.
     """
     spelled = {v.lower(): v for v in sorted(map(in_one_line, valid))}
     name = str(name)[:_LONGEST]
@@ -28,9 +29,13 @@ def nearest(name: object, valid: Iterable[object], all_valid: bool = True) -> st
     hint = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
     if not all_valid:
         return hint.rstrip() or f"Valid: {few(names)}."
-    if close and len(names) > _MANY:
-        return hint.rstrip()
-    return f"{hint}Valid: {', '.join(names) if names else 'none'}."
+    if len(names) <= _MANY:
+        return f"{hint}Valid: {', '.join(names) if names else 'none'}."
+    if close:
+        return f"{hint}{see} lists all {len(names)}." if see else hint.rstrip()
+    near = difflib.get_close_matches(name.lower(), spelled, n=_FEW, cutoff=0.2) or list(spelled)[:_FEW]
+    others = f"{len(names) - len(near)} more" + (f", which {see} lists" if see else "")
+    return f"Valid: {', '.join(spelled[each] for each in near)} and {others}."
 
 
 def few(names: Iterable[object], most: int = 5) -> str:

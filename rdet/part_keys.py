@@ -110,7 +110,8 @@ def check_arguments(arguments: Mapping[str, Any], cls: Any, where: str, also: Co
         if keys is None or name in also:
             continue
         if name not in keys:
-            raise UnknownNameError(f"{where}: {cls.__name__} has no key {shown(name)}. {nearest(name, {*keys, *also})}")
+            hint = nearest(name, {*keys, *also}, see=f"help({cls.__module__}.{cls.__qualname__})")
+            raise UnknownNameError(f"{where}: {cls.__name__} has no key {shown(name)}. {hint}")
         annotation, parameter = keys[name]
         if parameter is not None and is_default(value, parameter):
             continue

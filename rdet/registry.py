@@ -128,12 +128,17 @@ class Registry(root.Registry):
         modules = {name: part.__module__ for name, part in self._module_dict.items()}
         return {name: module for name, module in modules.items() if module.startswith("rdet.")}
 
+    @property
+    def _variable(self) -> str:
+        """Name of this registry in this module."""
+        return next(name for name, value in globals().items() if value is self)
+
     def _unknown(self, key: str) -> str:
         said = [f"no {self.name} is called {shown(key)}."]
         said += [f"{module} could not be imported: {error}." for module, error in self._not_imported.items()]
         if loaded := [module for module, error in _custom_imports.items() if error is None]:
             said.append(f"custom_imports imported: {', '.join(loaded)}.")
-        said.append(nearest(key, self.names()))
+        said.append(nearest(key, self.names(), see=f"rdet.registry.{self._variable}.names()"))
         failed = [
             f"\ncustom_imports could not import {module!r}:\n{error}"
             for module, error in _custom_imports.items()

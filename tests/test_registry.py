@@ -164,12 +164,14 @@ def test_unknown_type_names_the_nearest(parts, name, message, monkeypatch):
     assert "\n" not in str(caught.value)
 
 
-def test_message_lists_valid_names_only():
-    with pytest.raises(UnknownNameError) as caught:
+def test_message_lists_a_few_valid_names_and_says_what_lists_all():
+    with pytest.raises(UnknownNameError, match="^no model part is called '§§§'") as caught:
         MODELS.get("§§§")
-    valid = re.search(r"Valid: (.+)\.", str(caught.value))[1].split(", ")
-    assert set(MODELS._module_of) <= set(valid)
-    for name in valid:
+    few, more, names = re.search(r"Valid: (.+) and (\d+) more, which (.+) lists\.$", str(caught.value)).groups()
+    assert names == "rdet.registry.MODELS.names()"
+    assert len(few.split(", ")) + int(more) == len(MODELS.names())
+    assert set(MODELS._module_of) <= MODELS.names()
+    for name in few.split(", "):
         MODELS.get(name)
 
 
@@ -182,11 +184,19 @@ def test_message_lists_valid_names_only():
         (3, [30, 4], "Did you mean '30'? Valid: 30, 4."),
         ("resnet50", ["ResNet", "FPN"], "Did you mean 'ResNet'? Valid: FPN, ResNet."),
         ("a", [], "Valid: none."),
-        ("FocalLos", ["FocalLoss", *map(str, range(40))], "Did you mean 'FocalLoss'?"),
+        ("FocalLos", ["FocalLoss", *map(str, range(10))], "Did you mean 'FocalLoss'? names() lists all 11."),
+        ("xyz", map(str, range(11)), "Valid: 0, 1, 10, 2, 3 and 6 more, which names() lists."),
+        ("a1", [f"{i}{i}" for i in range(11)], "Did you mean '11'? names() lists all 11."),
     ],
 )
 def test_nearest(name, valid, expected):
-    assert nearest(name, valid) == expected
+    assert nearest(name, valid, see="names()") == expected
+
+
+def test_many_names_that_nothing_lists():
+    names = [f"{i}b" for i in range(11)]
+    assert nearest("11b", names) == "Did you mean '1b' or '10b'?"
+    assert nearest("", names) == "Valid: 0b, 10b, 1b, 2b, 3b and 6 more."
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from rdet.apis.option_values import parse_value
 from rdet.config import load_config
 from rdet.engine.distributed import naming_lost_processes
-from rdet.errors import ConfigError, Interrupted, RdetError, interruption_behind, is_of_a_file, message_of
+from rdet.errors import ConfigError, Interrupted, RdetError, interruption_behind, is_of_a_file, is_of_memory, message_of
 from rdet.messages import in_one_line
 from rdet.signals import signals_call
 
@@ -41,7 +41,7 @@ def load_run_config(path: str, options: list[str], work_dir: str | None) -> Conf
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the program with one line for an :class:`~rdet.errors.RdetError`, or an error of a file; code 1.
+    """End the program with one line for an :class:`~rdet.errors.RdetError`, an error of a file or of memory; code 1.
 
     Ctrl-C and SIGTERM end it with one line too, and the code that a shell expects: 130 or 143. Anything else is
     a bug and keeps its traceback. ``RDET_TRACEBACK=1`` shows it for all errors.
@@ -53,7 +53,8 @@ def one_line_errors() -> Iterator[None]:
         if (ended := interruption_behind(error)) is not None:
             print(ended, file=sys.stderr)
             sys.exit(ended.code)
-        if os.environ.get("RDET_TRACEBACK") or not (isinstance(error, RdetError) or is_of_a_file(error)):
+        said_in_a_line = isinstance(error, RdetError) or is_of_a_file(error) or is_of_memory(error)
+        if os.environ.get("RDET_TRACEBACK") or not said_in_a_line:
             raise
         print(f"error: {message_of(error)}", file=sys.stderr)
         sys.exit(1)

@@ -24,7 +24,9 @@ def renamed(classes: Sequence[str], rename: Mapping[str, str], where: str) -> li
     """
     for old in rename:
         if old not in classes:
-            raise DatasetError(f"{where} has no class {old!r} to rename. {nearest(old, set(classes))}")
+            raise DatasetError(
+                f"{where} has no class {old!r}, which rename_classes names. {nearest(old, set(classes))}"
+            )
     return [rename.get(name, name) for name in classes]
 
 
@@ -92,7 +94,8 @@ def _check_ignored(
         if name in wanted:
             raise DatasetError(f"{name!r} is in metainfo.classes and in ignore_classes; leave it out of one")
         if name not in classes and not covered:
-            raise DatasetError(f"{where} has no class {name!r} to ignore. {nearest(name, set(classes))}")
+            hint = nearest(name, set(classes))
+            raise DatasetError(f"{where} has no class {name!r}, which ignore_classes names. {hint}")
 
 
 def in_order(found: Iterable[str], rename: Mapping[str, str]) -> list[str]:

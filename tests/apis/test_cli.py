@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from torch.utils.data import DataLoader
 
 from rdet import args
@@ -18,6 +19,8 @@ from rdet.config import load_config
 from rdet.errors import BadImageError, ConfigError, DatasetError, MissingFileError, UnknownNameError
 
 ROOT = Path(__file__).resolve().parents[2]
+_LESS_MEMORY = "lower batch_size or the size of images, or train with --amp"
+_MORE = f"there is no memory for {{}} more; {_LESS_MEMORY}"
 
 
 def test_misspelled_option_names_the_nearest(capsys):
@@ -26,6 +29,9 @@ def test_misspelled_option_names_the_nearest(capsys):
     with pytest.raises(SystemExit, match="2"):
         parser.parse_args(["--resum", "x"])
     assert "there is no option --resum. Did you mean --resume?" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        parser.parse_args(["--xyz"])
+    assert re.search(r"there is no option --xyz\. Take one that \S+ --help lists\.$", capsys.readouterr().err.strip())
 
 
 @pytest.mark.parametrize("tool", ["train.py", "test.py", "infer.py", "print_config.py", "make_quickstart.py"])
@@ -131,6 +137,9 @@ def test_a_bug_keeps_its_traceback_wherever_it_is(name, source):
         (ConfigError(), "ConfigError"),
         (ConfigError("\n"), "ConfigError"),
         (UnknownNameError(), "UnknownNameError"),
+        (MemoryError(), f"there is no memory; {_LESS_MEMORY}"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0"), _MORE.format("2.00 GiB")),
+        (RuntimeError("can't allocate memory: you tried to allocate 2457 bytes. Error"), _MORE.format("2457 bytes")),
     ],
 )
 def test_what_is_raised_on_purpose_is_said_and_never_nothing(capsys, error, said):

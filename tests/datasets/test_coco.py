@@ -310,7 +310,10 @@ def test_missing_file(tmp_path):
         ({"metainfo": {"classes": "cat"}}, "metainfo.classes is the string 'cat'; write a tuple: ('cat',)"),
         ({"metainfo": {"classes": []}}, "metainfo.classes is empty; name a class, or leave it out to take all of"),
         ({"metainfo": {"classes": ["cat", "cat"]}}, "metainfo.classes names 'cat' more than once"),
-        ({"rename_classes": {"act": "x"}}, "ann.json has no class 'act' to rename. Did you mean 'cat'? Valid: cat"),
+        (
+            {"rename_classes": {"act": "x"}},
+            "ann.json has no class 'act', which rename_classes names. Did you mean 'cat'? Valid: cat",
+        ),
         ({"indices": [0, 3]}, "ann.json: indices [0, 3] exceed its 3 images"),
         ({"indices": 0}, "ann.json: 0 of 3 images kept (indices is 0); your classes are cat, dog, fox, the file has"),
     ],

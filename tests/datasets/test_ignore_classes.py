@@ -74,7 +74,7 @@ def test_voc_csv_and_yolo(voc, tmp_path):
     [
         (
             {"ignore_classes": ["Cat"]},
-            r"ann\.json has no class 'Cat' to ignore\. Did you mean 'cat'\? Valid: cat, dog, fox",
+            r"ann\.json has no class 'Cat', which ignore_classes names\. Did you mean 'cat'\? Valid: cat, dog, fox",
         ),
         (
             {"ignore_classes": ["cat"], "metainfo": {"classes": ("cat",)}},

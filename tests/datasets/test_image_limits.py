@@ -155,6 +155,14 @@ def test_resize_leaves_a_pixel(height, width):
     assert record["scale_factor"] == (record["img_shape"][1] / width, record["img_shape"][0] / height)
 
 
+def test_a_scale_that_no_image_can_have_is_refused():
+    message = (
+        r"^a\.png: scale \(4294967296, 4294967296\) makes .* pixels of 6 x 4; an image has 1,073,741,824 at most, lower"
+    )
+    with pytest.raises(PipelineError, match=message):
+        Resize(2**32)({"img": np.zeros((4, 6, 3), np.uint8), "img_path": "a.png"})
+
+
 def test_transform_that_fails_is_one_line(coco, write):
     def fail(record):
         return cv2.resize(record["img"], (0, 0))

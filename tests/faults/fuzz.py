@@ -25,7 +25,7 @@ from random import Random
 import cv2
 import torch
 
-from rdet.errors import RdetError, is_of_a_file, message_of
+from rdet.errors import RdetError, is_of_a_file, is_of_memory, message_of
 from rdet.messages import printable
 
 _GIGABYTE = 2**30
@@ -201,6 +201,8 @@ def _judge(case: Case, folder: Path, watch: _Watch) -> list[str]:
 
 def _judge_error(error: Exception, case: Case) -> list[str]:
     said = message_of(error)
+    if is_of_memory(error):
+        return []  # a command says so in a line, with the remedy; which entry took it, nobody knows
     if not isinstance(error, RdetError) and not is_of_a_file(error):
         place = traceback.extract_tb(error.__traceback__)[-1]
         return [f"a traceback: {type(error).__name__}: {said[:300]} ({Path(place.filename).name}:{place.lineno})"]

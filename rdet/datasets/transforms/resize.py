@@ -6,11 +6,12 @@ import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from rdet.errors import ConfigError
+from rdet.errors import ConfigError, PipelineError
 from rdet.registry import TRANSFORMS
 from rdet.schema import Count, PositiveRange
 
 Scale = tuple[Count, Count]  # two sides in pixels
+_MOST = 2**30  # pixels, as OpenCV bounds what it decodes
 
 
 def resize(results: dict, scale: Scale, keep_ratio: bool, round_down: bool = False) -> dict:
@@ -33,7 +34,13 @@ def resize(results: dict, scale: Scale, keep_ratio: bool, round_down: bool = Fal
     if keep_ratio:
         size, factor = mmcv.rescale_size((width, height), tuple(scale), return_scale=True)
         size = (int(width * factor), int(height * factor)) if round_down else size
-    resized = mmcv.imresize(results["img"], tuple(max(1, side) for side in size))
+    size = tuple(max(1, side) for side in size)
+    if size[0] * size[1] > _MOST:
+        raise PipelineError(
+            f"{results.get('img_path')}: scale {scale} makes {size[0]} x {size[1]} pixels of {width} x {height}; an "
+            f"image has {_MOST:,} at most, lower scale"
+        )
+    resized = mmcv.imresize(results["img"], size)
     results["img"] = resized.reshape(*resized.shape[:2], -1)  # OpenCV leaves the axis of one channel out
     results["img_shape"] = results["img"].shape[:2]
     factor = results["img_shape"][1] / width, results["img_shape"][0] / height

@@ -49,7 +49,8 @@ class LossCheckHook(Hook):
                 raise NonFiniteLossError(self._said_of(runner, step, samples))
 
     def _said_of(self, runner, step: StepValues, samples: Sequence[Any]) -> str:
-        where = f"iteration {step.iteration}: the loss"
+        begun = f", begun from {runner._load_from}" if runner._load_from else ""
+        where = f"iteration {step.iteration}{begun}: the loss"
         if math.isfinite(step.own["loss"]):
             return f"{where} of another process is not finite; it says of which images"
         images = [_name_of(sample) for sample in samples]

@@ -70,7 +70,8 @@ class TimmBackbone(Backbone):
                 f"the backbone {model_name!r} comes from timm; install it: pip install timm"
             ) from error
         if not timm.is_model(model_name):
-            raise ValueError(f"timm has no model {model_name!r}. {nearest(model_name, timm.list_models())[:400]}")
+            hint = nearest(model_name, timm.list_models(), see="timm.list_models()")
+            raise ValueError(f"timm has no model {model_name!r}. {hint}")
         with torch.device("meta"):  # takes neither time nor random numbers
             whole = timm.create_model(model_name)
             features = _features(timm, model_name, model_args or {})

@@ -77,7 +77,8 @@ class TorchvisionBackbone(Backbone):
         super().__init__(frozen_stages, norm_eval, weights)
         names = torchvision.models.list_models(module=torchvision.models)
         if model_name not in names:
-            raise ValueError(f"torchvision has no model {model_name!r}. {nearest(model_name, names)}")
+            hint = nearest(model_name, names, see="torchvision.models.list_models()")
+            raise ValueError(f"torchvision has no model {model_name!r}. {hint}")
         whole = torchvision.models.get_model(model_name, weights=None)
         layers = _layers(whole)
         if layers is None:

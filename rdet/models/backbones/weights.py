@@ -129,7 +129,9 @@ def _timm(source: str) -> Mapping[str, Tensor]:
         config = None
     if config is None or not config.has_weights:
         valid = timm.list_pretrained(f"{name.partition('.')[0]}.*") or timm.list_pretrained()
-        raise ConfigError(f"weights={source!r}: timm has no such weights. {nearest(name, valid)[:400]}")
+        raise ConfigError(
+            f"weights={source!r}: timm has no such weights. {nearest(name, valid, see='timm.list_pretrained()')}"
+        )
     cached = None
     if config.hf_hub_id:  # asked first: without a network, the hub tries for a minute before it looks there
         files = [config.hf_hub_filename] if config.hf_hub_filename else ["model.safetensors", "pytorch_model.bin"]

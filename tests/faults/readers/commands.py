@@ -225,7 +225,7 @@ def _run(tool: str, line: list[str], folder: Path) -> None:
         if end.code == 2:
             raise ConfigError(said.getvalue().strip().rpartition("error: ")[2].replace("required: ", "give ")) from None
         if end.code:
-            raise ConfigError(said.getvalue()) from None
+            raise ConfigError(said.getvalue().strip()) from None
     finally:
         sys.argv = kept
 
