@@ -40,6 +40,7 @@ default_hooks = dict(checkpoint=dict(interval={interval}, by_epoch={by_epoch}, m
 _ADAMW = 'optim_wrapper = dict(optimizer=dict(_delete_=True, type="AdamW", lr=0.002))\n'
 _ACCUMULATED = "optim_wrapper = dict(accumulative_counts=3)\n"
 _EMA = 'custom_hooks = [dict(type="EMAHook", momentum=0.1)]\n'
+_HEARD = {signal.SIGTERM, signal.SIGINT}
 _WORKER = "train_dataloader = dict(num_workers=1, persistent_workers=True)\n"
 
 
@@ -148,9 +149,11 @@ class Lab:
             environment = {}
             if processes > 1:
                 environment = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "MASTER_PORT": port}
+            signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)  # by a tool from its first moment on; see _work
             pid = os.fork()
             if pid == 0:
                 _work(words, environment, said, Disk(self.folder / name, harm if rank == 0 else Harm(), told), group)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
             group = group or pid
             with contextlib.suppress(OSError):
                 os.setpgid(pid, group)
@@ -206,6 +209,7 @@ def _work(words: Sequence[str], environment: dict, said: Path, disk: Disk, group
         os.environ.update({key: str(value) for key, value in environment.items()})
         sys.argv = [*words, *(("--launcher", "pytorch") if environment else ())]
         end_at_once_at_signals()  # the tool does when it has read its options, and nobody can before
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
         with watched(disk):
             try:
                 runpy.run_path(str(ROOT / "tools" / words[0]), run_name="__main__")
