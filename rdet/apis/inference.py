@@ -1,7 +1,8 @@
 """Detection on images, from Python."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -69,13 +70,7 @@ def init_detector(
             raise ConfigError(f"{checkpoint} carries no config; give the one that it was trained with")
     cfg = override(config, cfg_options) if isinstance(config, Config) else load_config(config, cfg_options)
     if classes is None:
-        count = cfg.model.get("num_classes")
-        if count is None:
-            raise ConfigError(
-                f"neither the checkpoint{f' {checkpoint}' if checkpoint else ''} nor model.num_classes says how many "
-                "classes there are; set model.num_classes"
-            )
-        classes = [str(index) for index in range(count)]
+        classes = _unnamed_classes(cfg, content, checkpoint)
     model = build_detector(cfg, tuple(classes))
     if checkpoint is not None:
         try:
@@ -90,6 +85,28 @@ def init_detector(
         return model.to(device).eval()
     except (RuntimeError, AssertionError) as error:
         raise _unusable(device, error) from error
+
+
+def _unnamed_classes(cfg: Config, content: Mapping[str, Any], checkpoint: str | Path | None) -> Sequence[str]:
+    """Return the classes where a checkpoint does not name them: of the config's data, else as many numbers."""
+    data: Any = cfg.get("val_dataloader")
+    for key in ("dataset", "metainfo", "classes"):
+        data = data.get(key) if isinstance(data, dict) else None
+    names = data if isinstance(data, list | tuple) else None
+    count = cfg.model.get("num_classes") if names is None else len(names)
+    own = saved_config(content, str(checkpoint))
+    trained = None if own is None else own.model.get("num_classes")
+    if count is None and trained is None:
+        raise ConfigError(
+            f"neither the checkpoint{f' {checkpoint}' if checkpoint else ''} nor model.num_classes says how many "
+            "classes there are; set model.num_classes"
+        )
+    if None not in (count, trained) and count != trained:
+        raise CheckpointError(
+            f"{checkpoint} is of {trained} classes, but the config says {count}; set model.num_classes to those of the "
+            "checkpoint, or check that its file is whole"
+        )
+    return names or [str(index) for index in range(trained or count)]
 
 
 def _check_device(device: str) -> None:

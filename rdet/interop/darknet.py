@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from torch import Tensor
 
 from rdet.errors import CheckpointError, MissingFileError
@@ -73,6 +74,9 @@ def read_darknet(path: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"{path} has {len(content)} bytes, which no YOLOv3 of Darknet-53 and {_PRIORS} anchors a level has; other "
             "networks of darknet are not read: take another"
         )
+    if num_classes != _COCO:
+        said = f"{path} is of {num_classes} classes by its size; if its .cfg has others, the file is not whole"
+        print_log(said, "current", level=30)
     numbers = np.frombuffer(body, dtype="<f4")
     weights: dict[str, Tensor] = {}
     start = 0

@@ -16,8 +16,9 @@ from torchvision.io import ImageReadMode, read_image
 
 from rdet.apis.folder import detect_folder
 from rdet.apis.inference import inference_detector, init_detector
+from rdet.checkpoint import read_checkpoint
 from rdet.config import load_config
-from rdet.errors import BadImageError, ConfigError, NonFiniteDetectionError, RdetError
+from rdet.errors import BadImageError, CheckpointError, ConfigError, NonFiniteDetectionError, RdetError
 from rdet.evaluation.coco_results import write_results
 from rdet.registry import UnknownNameError
 from rdet.visualization.colors import class_color
@@ -343,3 +344,23 @@ def test_more_objects_than_may_be_found_are_said_first(make_runner, capsys):
     assert "test: an image has 2 objects, but model.postprocess.max_per_img is 1" in capsys.readouterr().out
     make_runner("test", model__postprocess__max_per_img=2)
     assert "max_per_img" not in capsys.readouterr().out
+
+
+def test_classes_without_names_are_counted_by_the_config_or_the_weights(config, trained, tmp_path, monkeypatch):
+    """Weights of other projects that are no 80 name no classes; how many they are, the converter has counted."""
+    content = dict(read_checkpoint(trained))
+    text = load_config(config, {"model.num_classes": 2}).pretty_text
+    content["meta"] = {"cfg": text, "converted_from": "x"}
+    monkeypatch.setattr("rdet.apis.inference.open_checkpoint", lambda source: content)
+    assert init_detector(config, "x.weights").classes == ("0", "1")
+    assert init_detector(None, "x.weights").classes == ("0", "1")
+    named = {"val_dataloader.dataset.metainfo.classes": ["a", "b"]}
+    assert init_detector(config, "x.weights", cfg_options=named).classes == ("a", "b")
+    message = (
+        "^x.weights is of 2 classes, but the config says 3; set model.num_classes .*, or check that its file is whole$"
+    )
+    with pytest.raises(CheckpointError, match=message):
+        init_detector(config, "x.weights", cfg_options={"model.num_classes": 3})
+    content["meta"] = {}
+    with pytest.raises(ConfigError, match=r"neither the checkpoint x.weights nor model.num_classes says how many"):
+        init_detector(config, "x.weights")

@@ -1,5 +1,7 @@
 """YOLOv3 from darknet's files, and back."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -65,7 +67,9 @@ def test_there_and_back(tmp_path):
     assert ours[20:] == theirs[20:]
 
 
-def test_the_size_tells_the_classes(tmp_path):
+def test_the_size_tells_the_classes(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr("rdet.interop.darknet.print_log", lambda text, *_, **__: said.append(text))
     path = tmp_path / "yolov3.weights"
     for version, size in (([0, 2, 5, 0, 0], 248007048), ([0, 1, 0, 0], 248007044)):  # as darknet's own file has it
         with open(path, "wb") as file:
@@ -74,6 +78,10 @@ def test_the_size_tells_the_classes(tmp_path):
         _, weights = read_darknet(str(path))
         assert weights["darknet.bbox_head.convs_pred.2.bias"].shape == (3 * 85,)
         assert origin_of(weights) == "darknet"
+    assert not said
+    os.truncate(path, size - 21540)  # what a class takes
+    read_darknet(str(path))
+    assert said == [f"{path} is of 79 classes by its size; if its .cfg has others, the file is not whole"]
 
 
 @pytest.mark.parametrize("content", [b"", b"abc", HEADER, HEADER + bytes(4 * 5385)])

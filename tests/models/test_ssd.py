@@ -67,6 +67,13 @@ def test_default_boxes_of_the_paper():
     assert (clipped[:, 2:] - clipped[:, :2]).max() == 300
 
 
+def test_scales_that_descend_are_refused():
+    with pytest.raises(
+        ValueError, match=r"scales is \[0.2, 0.8, 0.5\], but levels are from fine to coarse; let them as"
+    ):
+        DefaultBoxGenerator([100, 200], image_size=300, scales=[0.2, 0.8, 0.5], ratios=[[2], [2, 3]])
+
+
 @pytest.mark.parametrize("positives", [0, 1, 5])
 def test_three_negatives_of_highest_loss_for_each_positive(positives):
     generator = torch.Generator().manual_seed(positives)

@@ -20,7 +20,7 @@ class DefaultBoxGenerator(GridPriors):
     Args:
         strides: Stride of each level in pixels (inferred).
         image_size: Side of the network's input in pixels, of which scales are shares.
-        scales: Of each level, and one more.
+        scales: Of each level, and one more; none is smaller than that before.
         ratios: For each level, the ratios beside 1.
         center_offset: Centre of the first box in strides from the image's corner.
         clip: Whether no side is longer than the image, as torchvision has it.
@@ -45,6 +45,10 @@ class DefaultBoxGenerator(GridPriors):
             raise ValueError(
                 f"anchor_generator has {len(scales)} scales and ratios of {len(ratios)} levels, but there are "
                 f"{len(strides)} levels; give one scale more than levels, and ratios for each"
+            )
+        if list(scales) != sorted(scales):
+            raise ValueError(
+                f"anchor_generator.scales is {scales}, but levels are from fine to coarse; let them ascend"
             )
         shapes = []
         for (scale, following), of_level in zip(pairwise(scales), ratios, strict=True):
