@@ -7,22 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rdet.interop.mmdet_config.parts import (
-    aligned_atss,
+from rdet.interop.mmdet_config.assigners import aligned_atss, assigner, fcos_assigner, task_aligned, uniform
+from rdet.interop.mmdet_config.losses import child_config, loss_bbox, loss_cls, loss_dfl, loss_quality
+from rdet.interop.mmdet_config.priors import (
     anchor_generator,
-    assigner,
     check_strides,
-    child_config,
     delta_coder,
     distance_coder,
-    fcos_assigner,
-    loss_bbox,
-    loss_cls,
-    loss_dfl,
-    loss_quality,
     square_anchors,
-    task_aligned,
-    uniform,
 )
 from rdet.interop.mmdet_config.source import Entry, plain
 

@@ -2,7 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from rdet.interop.mmdet_config.parts import assigner, delta_coder
+from rdet.interop.mmdet_config.assigners import assigner
+from rdet.interop.mmdet_config.priors import delta_coder
 from rdet.interop.mmdet_config.source import Entry, plain
 
 Cfg = dict[str, Any]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rdet.interop.mmdet_config.parts import check_strides
+from rdet.interop.mmdet_config.priors import check_strides
 from rdet.interop.mmdet_config.source import Entry, plain
 
 Cfg = dict[str, Any]
