@@ -4,9 +4,9 @@ The numbers of MMDetection that are no keys there, such as what a loss is divide
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from rdet.interop.mmdet_config.around import Around
 from rdet.interop.mmdet_config.assigners import aligned_atss, assigner, fcos_assigner, task_aligned, uniform
 from rdet.interop.mmdet_config.losses import child_config, loss_bbox, loss_cls, loss_dfl, loss_quality
 from rdet.interop.mmdet_config.priors import (
@@ -16,7 +16,8 @@ from rdet.interop.mmdet_config.priors import (
     distance_coder,
     square_anchors,
 )
-from rdet.interop.mmdet_config.source import Entry, plain
+from rdet.interop.mmdet_config.source import Entry
+from rdet.interop.mmdet_config.towers import towers
 
 Cfg = dict[str, Any]
 
@@ -42,40 +43,8 @@ _NINE = {
     "strides": _STRIDES,
 }
 
-_UNTRAINABLE = "is not there; without it the detector cannot be trained"
 # Of a loss for which MMDetection's default does not go with the head.
 _NO_DEFAULT = "is not there; MMDetection's default does not go with this head"
-
-
-@dataclass(frozen=True)
-class Around:
-    """What a head stands in.
-
-    Attributes:
-        strides: Of the levels that the neck gives.
-        channels: Of these levels.
-        train_cfg: Of the model; None if the source has none.
-        fixed_size: Whether batches have one size, beyond whose images MMDetection sees background.
-    """
-
-    strides: list[int]
-    channels: int
-    train_cfg: Entry | None
-    fixed_size: bool
-
-    def padding(self, usual: str) -> str:
-        """Say what priors beyond an image are."""
-        return "background" if self.fixed_size else usual
-
-    def training(self, head: Entry) -> Entry:
-        """Give ``train_cfg``, which a detector that trains needs."""
-        if self.train_cfg is None:
-            head.refuse(_UNTRAINABLE, "assigner")
-        return self.train_cfg
-
-    def assigner(self, head: Entry, key: str = "assigner") -> Entry:
-        """Give the config of the assigner; a detector that trains needs one."""
-        return self.training(head).required(key, reason=_UNTRAINABLE)
 
 
 def convert_head(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
@@ -193,7 +162,7 @@ def _ddod(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
 
 
 def _gfl(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
-    bbox_head = _towers(head, around, "GFLHead", _GROUP_NORM)
+    bbox_head = towers(head, around, "GFLHead", _GROUP_NORM)
     clip = distance_coder(head.required("bbox_coder", _DISTANCES))
     head.drop("reg_decoded_bbox", "MMDetection's GFL does not read it")
     return {
@@ -215,7 +184,7 @@ def _gfl(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
 
 
 def _fcos(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
-    bbox_head = _towers(head, around, "FCOSHead", _GROUP_NORM)
+    bbox_head = towers(head, around, "FCOSHead", _GROUP_NORM)
     bbox_head |= {"dcn_on_last_conv": True} if head.take("dcn_on_last_conv", False) else {}
     head.expect("cls_predictor_cfg", None, "rdet's last layer of the classes is a convolution")
     check_strides(head, "strides", around.strides, [4, 8, 16, 32, 64])
@@ -239,7 +208,7 @@ def _fcos(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
 
 
 def _vfnet(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
-    bbox_head = _towers(head, around, "VFNetHead", _GROUP_NORM)
+    bbox_head = towers(head, around, "VFNetHead", _GROUP_NORM)
     bbox_head |= {"dcn_on_last_conv": True} if head.take("dcn_on_last_conv", False) else {}
     head.expect("use_atss", True, "rdet's VFNet is assigned by ATSS")
     head.expect("use_vfl", True, "rdet's VFNet has the varifocal loss")
@@ -269,7 +238,7 @@ def _vfnet(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
 
 
 def _tood(head: Entry, around: Around) -> tuple[Cfg, Cfg]:
-    bbox_head = _towers(head, around, "TOODHead", _GROUP_NORM, stacked_convs=4)
+    bbox_head = towers(head, around, "TOODHead", _GROUP_NORM, stacked_convs=4)
     deformable = head.take("num_dcn", 0)
     bbox_head |= {"num_dcn": deformable} if deformable else {}
     head.expect("pred_kernel_size", 3, "rdet's last convolutions are 3 x 3")
@@ -351,44 +320,11 @@ _HEADS: dict[str, Callable[[Entry, Around], tuple[Cfg, Cfg]]] = {
 }
 
 
-def _towers(head: Entry, around: Around, kind: str, norm: Cfg | None, stacked_convs: int = 4) -> Cfg:
-    """Convert what all heads have: the towers, their normalisation and their start."""
-    if head.take("in_channels") != around.channels:
-        head.refuse(f"is not {around.channels}, the out_channels of the neck", "in_channels")
-    head.expect("conv_cfg", None, "rdet's heads have plain convolutions")
-    norm = head.take("norm_cfg", norm)
-    cfg: Cfg = {
-        "type": kind,
-        "feat_channels": head.take("feat_channels", 256),
-        "stacked_convs": head.take("stacked_convs", stacked_convs),
-        "prior_prob": _prior_prob(head),
-    }
-    if norm is not None:
-        cfg["norm_cfg"] = {key: value for key, value in norm.items() if (key, value) != ("requires_grad", True)}
-    if kind in ("FCOSHead", "VFNetHead") and (bias := head.take("conv_bias", "auto")) != "auto":
-        cfg["conv_bias"] = bias
-    return cfg
-
-
-def _prior_prob(head: Entry) -> float:
-    """Read how a head starts: as rdet's do, normal with 0.01, and a probability of the foreground."""
-    start = head.entry("init_cfg")
-    if start is None:
-        return 0.01
-    override = start.entry("override") or Entry({}, start.place, start.notes)
-    same = start.kind == "Normal" and plain(start.take("layer")) == "Conv2d" and start.take("std") == 0.01
-    override.ignore("name", "std")
-    if not same or override.kind not in (None, "Normal"):
-        head.refuse("rdet's heads start from a normal distribution of deviation 0.01", "init_cfg")
-    prior_prob: float = override.take("bias_prob", 0.01)
-    return prior_prob
-
-
 def _on_anchors(head: Entry, around: Around, kind: str, anchors: Cfg, norm: Cfg | None) -> tuple[Cfg, bool]:
     """Convert towers, anchors and deltas, and say whether boxes are clipped."""
     coder, clip = delta_coder(head.required("bbox_coder", _DELTAS))
     return {
-        "bbox_head": _towers(head, around, kind, norm),
+        "bbox_head": towers(head, around, kind, norm),
         "anchor_generator": anchor_generator(head.required("anchor_generator", anchors), around.strides),
         "bbox_coder": coder,
     }, clip

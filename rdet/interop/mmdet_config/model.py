@@ -3,8 +3,9 @@
 from typing import Any
 
 from rdet.interop.mmdet_config import ssd, yolov3
+from rdet.interop.mmdet_config.around import Around
 from rdet.interop.mmdet_config.backbones import convert_backbone, weights_of
-from rdet.interop.mmdet_config.heads import Around, convert_head
+from rdet.interop.mmdet_config.heads import convert_head
 from rdet.interop.mmdet_config.necks import convert_necks
 from rdet.interop.mmdet_config.source import Entry
 
