@@ -9,8 +9,9 @@ from interop.test_yolov3 import CONFIGS, detector
 
 from rdet.config import load_config
 from rdet.errors import CheckpointError, MissingFileError, OutputError
-from rdet.interop.convert import convert_checkpoint, open_checkpoint, origin_of
+from rdet.interop.convert import convert_checkpoint, open_checkpoint
 from rdet.interop.darknet import read_darknet, write_darknet
+from rdet.interop.origins import origin_of
 
 HEADER = np.array([0, 2, 5, 7, 0], dtype="<i4").tobytes()  # 7 images seen
 

@@ -5,7 +5,7 @@ import torch
 
 from rdet.config import load_config
 from rdet.errors import CheckpointError
-from rdet.interop.convert import origin_of
+from rdet.interop.origins import origin_of
 from rdet.interop.ssd import from_ssd, is_ssd, to_ssd
 from rdet.registry import MODELS
 

@@ -9,7 +9,7 @@ from saved_states import small
 
 from rdet.apis.inference import init_detector
 from rdet.errors import CheckpointError
-from rdet.interop import convert
+from rdet.interop import origins
 from rdet.interop.convert import convert_checkpoint, open_checkpoint
 
 MODEL_3 = """
@@ -128,7 +128,7 @@ def test_what_rdet_does_not_have_is_an_error(family, text, message, save):
 
 def test_a_checkpoint_without_config_warns_of_what_is_taken(save, monkeypatch):
     said = []
-    monkeypatch.setattr(convert, "print_log", lambda message, *args, **options: said.append(message))
+    monkeypatch.setattr(origins, "print_log", lambda message, *args, **options: said.append(message))
     open_checkpoint(save(weights(small("ATSS"))), style="pytorch")
     assert [message.partition(" carries ")[2] for message in said] == [
         "no config; taken: anchors, deltas and thresholds of MMDetection's released ATSS. If it was trained with "

@@ -12,7 +12,7 @@ from torchvision.models import detection
 from rdet.apis.inference import init_detector
 from rdet.interop import convert
 from rdet.interop.coco import CLASSES, classes_by_id
-from rdet.interop.convert import origin_of
+from rdet.interop.origins import origin_of
 
 BGR = [103.53, 116.28, 123.675]
 
