@@ -61,7 +61,7 @@ def test_parts_that_do_not_go_together(changes, message):
     [
         ({"neck__num_extra": -1}, "neck.num_extra is -1; it must be a whole number of 0 or more"),
         ({"anchor_generator__scales_per_octave": 0}, "scales_per_octave is 0; it must be a whole number of 1 or more"),
-        ({"bbox_coder__target_stds": [1.0, 1.0]}, r"bbox_coder.target_stds is \(1.0, 1.0\); it must have 4 numbers"),
+        ({"bbox_coder__target_stds": [1.0, 1.0]}, r"bbox_coder.target_stds is \(1.0, 1.0\); give 4 numbers"),
         ({"bbox_coder__target_stds": [0.1, 0.1, 0.2, 0.0]}, "it must be a list of numbers above 0"),
         ({"loss_bbox__beta": -1.0}, "loss_bbox.beta is -1.0; it must be a number of 0 or more"),
         ({"assigner__chunk_size": 0}, "model.assigner.chunk_size is 0; it must be a whole number of 1 or more"),

@@ -74,7 +74,7 @@ def test_weights_under_mmdetections_names_load(tmp_path):
         ({"depth": 18}, "Res2Net has no depth 18; valid: 50, 101, 152"),
         ({"scales": 1}, "scales is 1; a Res2Net has 2 or more"),
         ({"out_indices": (4,)}, r"out_indices is \(4,\), but Res2Net has the stages 0 to 3"),
-        ({"out_indices": (0,), "dcn_stages": (1,)}, r"dcn_stages is \(1,\), but there are stages 0 to 0"),
+        ({"out_indices": (0,), "dcn_stages": (1,)}, r"dcn_stages is \(1,\), but there are stages 0 to 0; give some"),
     ],
 )
 def test_errors(options, message):

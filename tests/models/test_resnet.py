@@ -150,6 +150,8 @@ def test_norm_cfg_stays_and_fixes_affine_parts():
     ("options", "message"),
     [
         ({"depth": 51}, "ResNet has no depth 51; valid: 18, 34, 50, 101, 152"),
+        ({"depth": 18, "groups": 2}, "groups is 2 and base_width 64, but ResNet-18 has no bottlenecks; use 1 and 64"),
+        ({"depth": 34, "base_width": 8}, "groups is 1 and base_width 8, but ResNet-34 has no bottlenecks"),
         ({"depth": 18, "out_indices": (1, 4)}, r"out_indices is \(1, 4\), but ResNet has the stages 0 to 3"),
         ({"depth": 18, "out_indices": (-1,)}, r"out_indices is \(-1,\), but ResNet has the stages 0 to 3"),
         ({"depth": 18, "out_indices": ()}, r"out_indices is \(\), but"),

@@ -68,7 +68,9 @@ class Res2Net(Backbone):
         if not out_indices or not set(out_indices) <= {0, 1, 2, 3}:
             raise ValueError(f"out_indices is {tuple(out_indices)}, but Res2Net has the stages 0 to 3; give some")
         if not set(dcn_stages) <= set(range(max(out_indices) + 1)):
-            raise ValueError(f"dcn_stages is {tuple(dcn_stages)}, but there are stages 0 to {max(out_indices)}")
+            raise ValueError(
+                f"dcn_stages is {tuple(dcn_stages)}, but there are stages 0 to {max(out_indices)}; give some"
+            )
         norm = partial(build_norm, norm_cfg or {"type": "BN"})
         self.conv1 = nn.Sequential(
             *(nn.Conv2d(3, 32, 3, 2, 1, bias=False), norm(32), nn.ReLU(inplace=True)),

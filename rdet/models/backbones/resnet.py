@@ -121,8 +121,14 @@ class ResNet(Backbone):
             raise ValueError(f"output_stride is {output_stride}, but ResNet-{depth} has no bottlenecks; use 32")
         if dcn_stages and block is _BasicBlock:
             raise ValueError(f"dcn_stages is {tuple(dcn_stages)}, but ResNet-{depth} has no bottlenecks; use ()")
+        if (groups, base_width) != (1, 64) and block is _BasicBlock:
+            raise ValueError(
+                f"groups is {groups} and base_width {base_width}, but ResNet-{depth} has no bottlenecks; use 1 and 64"
+            )
         if not set(dcn_stages) <= set(range(max(out_indices) + 1)):
-            raise ValueError(f"dcn_stages is {tuple(dcn_stages)}, but there are stages 0 to {max(out_indices)}")
+            raise ValueError(
+                f"dcn_stages is {tuple(dcn_stages)}, but there are stages 0 to {max(out_indices)}; give some"
+            )
         dilated = [False, output_stride < 16, output_stride < 32]
         norm_layer = partial(build_norm, norm_cfg or {"type": "BN"})
         net = tv.ResNet(

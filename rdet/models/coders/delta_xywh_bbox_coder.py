@@ -40,7 +40,7 @@ class DeltaXYWHBBoxCoder(BBoxCoder):
     ):
         for name, numbers in {"target_means": target_means, "target_stds": target_stds}.items():
             if len(numbers) != self.box_dim:
-                raise ValueError(f"bbox_coder.{name} is {tuple(numbers)}; it must have {self.box_dim} numbers")
+                raise ValueError(f"bbox_coder.{name} is {tuple(numbers)}; give {self.box_dim} numbers")
         if min(target_stds) <= 0:
             raise ValueError(f"bbox_coder.target_stds is {tuple(target_stds)}; all must be greater than 0")
         self.means = tuple(target_means)
