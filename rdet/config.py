@@ -31,6 +31,7 @@ find_bases_in_rdet()
 _KEYS = get_type_hints(ConfigKeys, include_extras=True)
 TOP_LEVEL_KEYS = set(_KEYS)
 _DOCS = "docs/configs.md"
+_SUFFIXES = (".py", ".yml", ".yaml", ".json")
 _OPTIONS = "--cfg-options"
 
 
@@ -93,12 +94,14 @@ def read_config(path: str | Path) -> Config:
     A class as ``type`` is replaced by its dotted name, which can be printed, saved and found again.
     """
     path = find_config(path)
+    if Path(path).suffix not in _SUFFIXES:
+        raise ConfigError(f"{path} is no config, whose name ends in {', '.join(_SUFFIXES)}; give one")
     try:
         # The user's modules are imported by `load_config`, which keeps their tracebacks.
         cfg = Config.fromfile(str(path), import_custom_modules=False)
         items = list(cfg.items())  # what a config imports itself is resolved here
     except Exception as error:  # whatever a config's own code raises
-        raise ConfigError(f"{path} cannot be read as a config: {_why_unreadable(error)}") from error
+        raise ConfigError(f"{path} cannot be read as a config: {_why_unreadable(error)}; correct it") from error
     for name in [name for name, value in items if name.startswith("_") or _is_imported(value)]:
         cfg.pop(name)
     for name, value in cfg.items():

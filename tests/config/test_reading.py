@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("no_custom_imports")
         ("x = (", "line 1: '\\(' was never closed"),
         ("import not_there", "ModuleNotFoundError: Failed to import not_there in .*child.py, line 1"),
         ("_base_ = 'child.py'", "its _base_ files are a circle"),
-        ("x = 1 / 0", "ZeroDivisionError: division by zero"),
+        ("x = 1 / 0", "ZeroDivisionError: division by zero; correct it$"),
     ],
 )
 def test_config_that_cannot_be_read_is_one_line(text, message, tmp_path):
@@ -27,6 +27,14 @@ def test_config_that_cannot_be_read_is_one_line(text, message, tmp_path):
     with pytest.raises(ValueError, match=f"child.py cannot be read as a config: {message}") as error:
         load_config(tmp_path / "child.py")
     assert "\n" not in str(error.value)
+
+
+def test_a_file_of_another_name_is_no_config(tmp_path):
+    (tmp_path / "a.pth").write_text("x = 1")
+    with pytest.raises(
+        ValueError, match=r"a\.pth is no config, whose name ends in \.py, \.yml, \.yaml, \.json; give one$"
+    ):
+        load_config(tmp_path / "a.pth")
 
 
 def test_helpers_are_dropped(tmp_path):
