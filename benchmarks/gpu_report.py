@@ -1,7 +1,7 @@
 """The section of docs/benchmarks.md that a run on a GPU gives: python benchmarks/gpu_report.py JSON [--docs PAGE]
 
-JSON is the folder of `benchmarks/gpu.py`, or one file that has all parts. With --docs the section of the page between its
-two comments is written anew, else it is printed.
+JSON is the folder of `benchmarks/gpu.py`, or one file that has all parts. With --docs the section of the page between
+its two comments is written anew, else it is printed.
 """
 
 import argparse
