@@ -155,6 +155,8 @@ def message_of(error: BaseException) -> str:
     return printable(message.strip()) or type(error).__name__
 
 
+# What torch's allocator of the host says, CUDA, and its library of products.
+_OF_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 _REMEDIES = {
     errno.ENOSPC: "make room",
     errno.EDQUOT: "make room within the quota",
@@ -175,12 +177,14 @@ def remedy_of(error: OSError) -> str:
 
 
 def is_of_memory(error: BaseException) -> bool:
-    """Tell whether there was not enough memory, of the machine or of a GPU; torch has several errors for that."""
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
-    )
+    """Tell whether there was not enough memory, of the machine or of a GPU, and rdet has not said it in its words.
+
+    torch has several errors for that.
+    """
+    if isinstance(error, RdetError):
+        return False
+    is_torchs = isinstance(error, RuntimeError) and any(text in str(error) for text in _OF_MEMORY)
+    return is_torchs or isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 def is_of_a_file(error: BaseException) -> TypeGuard[OSError]:

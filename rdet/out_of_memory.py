@@ -5,15 +5,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import torch
-
-from rdet.errors import OutOfMemoryError
+from rdet.errors import OutOfMemoryError, is_of_memory
 
 # What an allocator says of it: CUDA's, and that of the host.
 _ASKED = re.compile(r"[Tt]ried to allocate ([\d.]+ ?\w+)")
 _CAPACITY = re.compile(r"total capacity of ([\d.]+ \w+)")
 _ON_THE_HOST = "DefaultCPUAllocator"
-_OF_LIBRARIES = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 @contextmanager
@@ -29,12 +26,11 @@ def out_of_memory_explained(batch: Any, remedy: str) -> Iterator[None]:
     """
     try:
         yield
-    except RuntimeError as error:
-        said = str(error)
-        is_of_text = any(text in said for text in (_ON_THE_HOST, *_OF_LIBRARIES))
-        if not isinstance(error, torch.OutOfMemoryError) and not is_of_text:
+    except (RuntimeError, MemoryError) as error:
+        if not is_of_memory(error):
             raise
-        where = "the host" if _ON_THE_HOST in said else "the GPU"
+        said = str(error)
+        where = "the host" if _ON_THE_HOST in said or isinstance(error, MemoryError) else "the GPU"
         asked, capacity = _ASKED.search(said), _CAPACITY.search(said)
         facts = [f"{asked[1]} more were asked for"] if asked else []
         facts += [f"it has {capacity[1]}"] if capacity else []

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rdet.errors import OutOfMemoryError
+from rdet.errors import OutOfMemoryError, message_of
 from rdet.models.detectors.one_stage_detector import OneStageDetector
 from rdet.out_of_memory import out_of_memory_explained
 
@@ -26,6 +26,7 @@ def test_what_was_asked_for_is_said():
         "has 15.77 GiB); lower it"
     )
     found = explained(RuntimeError("CUDA error: out of memory"), {})
+    assert message_of(OutOfMemoryError(found)) == found
     assert found == "the GPU has no memory left for a batch; lower it"
 
 
@@ -38,6 +39,9 @@ def test_the_host_says_it_too():
     said = r"^the host has no memory left for a batch of 2 .* asked for\); lower it"
     with pytest.raises(OutOfMemoryError, match=said), out_of_memory_explained(BATCH, "lower it"):
         torch.empty(2**50)
+    assert explained(MemoryError()) == (
+        "the host has no memory left for a batch of 2 images of up to 60 x 50 pixels; lower it"
+    )
 
 
 def test_a_training_ends_in_a_line(make_runner, monkeypatch):
