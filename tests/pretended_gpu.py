@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 
+import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._pytree import tree_leaves
@@ -27,6 +28,12 @@ def _is_gpu(leaf):
 @contextmanager
 def pretended_gpu(monkeypatch):
     """Inside, ``tensor.to("cuda")`` works on any machine; ``item``, ``nonzero`` and the like of it raise."""
-    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor, device=None: tensor)
     with _OnTheGpu() as mode:
+        try:
+            torch.ones(1).to("cuda")
+        except RuntimeError:
+            if torch.torch_version.TorchVersion(torch.__version__) >= (2, 11):
+                raise
+            pytest.skip("older torch asks for a driver before a tensor can claim to be on CUDA")
         yield mode

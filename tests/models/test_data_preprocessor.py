@@ -89,7 +89,7 @@ class Recorded(torch.Tensor):
     pins: ClassVar[list] = []
     copies: ClassVar[list] = []
 
-    def pin_memory(self):
+    def pin_memory(self, device=None):
         self.pins.append(tuple(self.shape))
         found = self.clone()
         found.pinned = True

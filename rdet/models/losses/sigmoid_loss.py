@@ -101,7 +101,7 @@ class SigmoidLoss(HardTargetLoss):
         return loss.detach(), slope
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        if next(self.parameters(), None) is not None:
+        if list(self.parameters()):  # torch.compile of 2.7 takes no `next` of a generator
             raise TypeError(
                 f"{type(self).__name__} has parameters, but a SigmoidLoss is differentiated by the logits alone; "
                 "derive it from HardTargetLoss"
