@@ -47,9 +47,12 @@ def start_each_kernel():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a card compiles what it runs")
 @pytest.mark.filterwarnings("ignore:invalid value encountered")
+@pytest.mark.usefixtures("bounds_of_loops")
 def test_each_kernel_compiles_for_a_hopper_card(monkeypatch, tmp_path):
     from triton.runtime.interpreter import InterpretedFunction
 
+    if not hasattr(InterpretedFunction, "run"):
+        pytest.skip("the interpreter of Triton 3.3 has no method to note starts in")
     pytest.importorskip("triton.backends.nvidia")
     jobs, run = [], InterpretedFunction.run
 
