@@ -73,6 +73,7 @@ class DataLoader(TypedDict, total=False):
 
     dataset: Annotated[Cfg, Part(registry.DATASETS)]
     batch_size: Count
+    aspect_ratio_grouping: bool
     num_workers: Annotated[int, Limits(least=0, most=_WORKERS)]
     collate_fn: Callable[..., Any] | None
     pin_memory: bool

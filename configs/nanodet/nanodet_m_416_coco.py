@@ -13,6 +13,7 @@ _base_ = [
 _side = 416
 train_dataloader = dict(
     batch_size=192,
+    aspect_ratio_grouping=False,
     num_workers=8,
     dataset=dict(
         pipeline=[

@@ -12,6 +12,7 @@ _side = 640
 _last = 280  # epochs with mosaics
 train_dataloader = dict(
     batch_size=32,
+    aspect_ratio_grouping=False,
     num_workers=10,
     dataset=dict(
         _delete_=True,

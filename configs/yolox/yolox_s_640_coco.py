@@ -12,6 +12,7 @@ _side = 640
 model = dict(data_preprocessor=dict(batch_resize=dict(type="RandomBatchSize", sides=(480, 800))))
 train_dataloader = dict(
     batch_size=8,
+    aspect_ratio_grouping=False,
     num_workers=4,
     dataset=dict(
         _delete_=True,

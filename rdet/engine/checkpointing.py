@@ -16,7 +16,7 @@ from rdet.engine.checkpoint_files import newest_whole, write_checkpoint
 from rdet.engine.log_processor import LogProcessor
 from rdet.engine.optim_wrapper import WAYS_TO_COMPUTE
 from rdet.engine.optimizing_runner import OptimizingRunner
-from rdet.engine.resumed_state import check_meta, check_states
+from rdet.engine.resumed_state import IMAGES_TOGETHER, check_meta, check_states
 from rdet.errors import CheckpointError, MissingFileError, message_of
 from rdet.literal_config import literal_config
 from rdet.messages import few, in_one_line, shown
@@ -173,6 +173,7 @@ class CheckpointingRunner(OptimizingRunner):
         check_states(checkpoint, self, filename)
         if gradients is not None:
             check_gradients(self, gradients, filename)
+        self.train_dataloader.batch_sampler.together = meta.get("data_order", {}).get(IMAGES_TOGETHER, 1)
         del checkpoint  # mmengine reads it again
         super().resume(filename, *args, **kwargs)
         if gradients is not None:
@@ -214,7 +215,11 @@ class CheckpointingRunner(OptimizingRunner):
     def data_order(self) -> dict[str, int]:
         """What the order of the training images depends on, besides the seed."""
         stream = self.train_dataloader.batch_sampler
-        return {"number of images": stream.length, "total batch size": stream.batch_size * stream.world_size}
+        return {
+            "number of images": stream.length,
+            "total batch size": stream.batch_size * stream.world_size,
+            IMAGES_TOGETHER: stream.together,
+        }
 
     def _dataset_classes(self) -> tuple[str, ...]:
         for loader in (self._train_dataloader, self._test_dataloader, self._val_dataloader):

@@ -22,6 +22,9 @@ _SEEDS = range(2**32)
 _COUNTERS = ("begin", "end", "last_step", "_global_step")  # of a scheduler
 _TRIED = torch.Size((1, 2))  # of a weight that a step is tried with
 
+# What a checkpoint calls `TrainStream.together`.
+IMAGES_TOGETHER = "number of images of one orientation together"
+
 
 def check_meta(checkpoint: Mapping[str, Any], runner: Any, source: str) -> None:
     """Raise CheckpointError unless a checkpoint says where in this run's order of the data it was written.
@@ -39,10 +42,13 @@ def check_meta(checkpoint: Mapping[str, Any], runner: Any, source: str) -> None:
     with _said_of(source):
         _check_numbers_of_meta(checkpoint["meta"], runner)
     for name, value in checkpoint["meta"].get("data_order", {}).items():
-        if value != runner.data_order[name]:
+        now = runner.data_order[name]
+        # A run goes on with the number of images that it began with, where their orientations are known.
+        is_kept = name == IMAGES_TOGETHER and value > 0 and runner.train_dataloader.batch_sampler.groups is not None
+        if value != now and not is_kept:
             raise CheckpointError(
-                f"cannot resume {source}: its {name} is {value}, now it is {runner.data_order[name]}, so the data "
-                "order would not continue; restore the setting, or start anew with load_from"
+                f"cannot resume {source}: its {name} is {value}, now it is {now}, so the data order would not "
+                "continue; restore the setting, or start anew with load_from"
             )
     with _said_of(source):
         _check_place(checkpoint["meta"], runner.train_loop)

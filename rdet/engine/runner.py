@@ -25,8 +25,8 @@ from rdet.engine.hooks.progress_hook import progress_of
 from rdet.engine.interrupt import ending_at_signals, leave_interrupts_to_the_run
 from rdet.engine.loader import Collate, Loader
 from rdet.engine.memory import keep_freed_memory
-from rdet.engine.sampling import SeededDataset, StridedBatches, TrainStream, images_of, sizes_of
-from rdet.errors import Interrupted, NonFiniteDetectionError, interruption_behind
+from rdet.engine.sampling import SeededDataset, StridedBatches, TrainStream, images_of, orientations_of, sizes_of
+from rdet.errors import ConfigError, Interrupted, NonFiniteDetectionError, interruption_behind
 from rdet.models.detectors.one_stage_detector import made_of_parts
 from rdet.processes import check_all_have_the_same
 from rdet.registry import LOOPS, function_named
@@ -99,8 +99,15 @@ class Runner(CheckpointingRunner):
         options = dict(dataloader)
         dataset, batch_size = options.pop("dataset"), options.pop("batch_size", 1)
         rank, world_size = get_dist_info()
+        grouping = options.pop("aspect_ratio_grouping", False)
         if isinstance(dataset, SeededDataset):
-            options["batch_sampler"] = TrainStream(len(dataset), batch_size, rank, world_size)
+            groups = orientations_of(dataset.dataset) if grouping else None
+            options["batch_sampler"] = TrainStream(len(dataset), batch_size, rank, world_size, groups)
+        elif grouping:
+            raise ConfigError(
+                "aspect_ratio_grouping is of train_dataloader: images to evaluate are in batches of one size anyway; "
+                "leave it out of the others"
+            )
         else:
             sizes = sizes_of(dataset) if batch_size > 1 else [None] * len(dataset)
             options["batch_sampler"] = StridedBatches(sizes, batch_size, rank, world_size)

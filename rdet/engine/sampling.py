@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
+from rdet.errors import ConfigError
+
 
 def mix_seed(*numbers: int) -> int:
     """Make a 32-bit seed that depends on all of ``numbers``."""
@@ -43,13 +45,23 @@ class TrainStream(Sampler):
         batch_size: Images of one batch of one process.
         rank: Of this process.
         world_size: Number of processes.
+        groups: Number of the group of each image, such as :func:`orientations_of` gives; a batch has images of one
+            group, but for one or two batches of each permutation. None: all are of one.
+
+    Attributes:
+        together: Images of one group that follow each other, on which the order depends; at first ``batch_size``. A run
+            that goes on has the number that it began with, whatever the batches are now.
     """
 
-    def __init__(self, length: int, batch_size: int, rank: int = 0, world_size: int = 1):
+    def __init__(
+        self, length: int, batch_size: int, rank: int = 0, world_size: int = 1, groups: np.ndarray | None = None
+    ):
         self.length = length
         self.batch_size = batch_size
         self.rank = rank
         self.world_size = world_size
+        self.groups = groups
+        self.together = 1 if groups is None else batch_size
         self.seed = 0
         self.first_iter = 0
 
@@ -71,12 +83,57 @@ class TrainStream(Sampler):
             for position in range(place, place + self.batch_size):
                 turn, index = divmod(position, self.length)
                 if turn != shuffled:
-                    shuffled, order = turn, np.random.default_rng([self.seed, turn]).permutation(self.length)
+                    shuffled, order = turn, self._permutation(turn)
                 seed = mix_seed(self.seed, position)
                 batch.append(Draw(int(order[index]), seed, iteration, iteration // len(self)))
             yield batch
             iteration += 1
             place += self.batch_size * self.world_size
+
+    def _permutation(self, turn: int) -> np.ndarray:
+        order = np.random.default_rng([self.seed, turn]).permutation(self.length)
+        if self.groups is None or self.together == 1:
+            return order
+        return together_by_group(order, self.groups[order], self.together, -turn * self.length % self.together)
+
+
+def together_by_group(order: np.ndarray, groups: np.ndarray, batch_size: int, before: int) -> np.ndarray:
+    """Put images of the same group next to each other, a batch at a time; else the order stays.
+
+    Args:
+        order: (n,) images.
+        groups: (n,) the group of each.
+        batch_size: Images of a batch.
+        before: Images that complete the batch before; whole batches follow.
+
+    Returns:
+        (n,): ``before`` images; batches of one group, by the place of their first image; what is left.
+    """
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    if len(members) < 2:
+        return order
+    ends = [len(places) // batch_size * batch_size for places in members]
+    batches = np.concatenate([places[:end].reshape(-1, batch_size) for places, end in zip(members, ends, strict=True)])
+    batches = batches[batches[:, 0].argsort()]
+    count = max(len(order) - before, 0) // batch_size
+    left = [*(places[end:] for places, end in zip(members, ends, strict=True)), batches[count:].flatten()]
+    places = np.concatenate(left)
+    return order[np.concatenate([places[:before], batches[:count].flatten(), places[before:]])]
+
+
+def orientations_of(dataset: Dataset) -> np.ndarray:
+    """Return which images are higher than wide, as their annotations state: (n,) int8.
+
+    Raises:
+        ConfigError: The data set does not say how large its images are.
+    """
+    sizes = sizes_of(dataset)
+    if any(size is None or None in size for size in sizes):
+        raise ConfigError(
+            "train_dataloader.aspect_ratio_grouping: the data set does not say how high and wide its images are; set "
+            "it to False"
+        )
+    return np.array([height > width for height, width in sizes], dtype=np.int8)
 
 
 class StridedBatches(Sampler[list[int]]):

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from rdet.engine.sampling import Draw, SeededDataset, StridedBatches, TrainStream, images_of, sizes_of
+from rdet.engine.sampling import (
+    Draw,
+    SeededDataset,
+    StridedBatches,
+    TrainStream,
+    images_of,
+    orientations_of,
+    sizes_of,
+)
+from rdet.errors import ConfigError
 
 
 def take(stream: TrainStream, count: int, first: int = 0, seed: int = 5) -> list:
@@ -25,6 +34,71 @@ def test_every_image_comes_equally_often(length, batch_size, world_size):
     joint = [index for batches in zip(*streams, strict=True) for batch in batches for index, *_ in batch]
     for turn in range(len(joint) // length):
         assert sorted(joint[turn * length : (turn + 1) * length]) == list(range(length))
+
+
+def grouped(length, batch_size, rank=0, world_size=1):
+    return TrainStream(length, batch_size, rank, world_size, groups=np.arange(length) % 7 % 3 == 0)
+
+
+@pytest.mark.parametrize(
+    ("length", "batch_size", "world_size"), [(40, 2, 1), (41, 4, 3), (43, 5, 2), (3, 4, 1), (1, 3, 2), (7, 16, 1)]
+)
+def test_grouped_images_come_equally_often(length, batch_size, world_size):
+    iterations = length * 4
+    streams = [take(grouped(length, batch_size, rank, world_size), iterations) for rank in range(world_size)]
+    joint = [index for batches in zip(*streams, strict=True) for batch in batches for index, *_ in batch]
+    for turn in range(len(joint) // length):
+        assert sorted(joint[turn * length : (turn + 1) * length]) == list(range(length))
+    assert take(streams_first := grouped(length, batch_size), 5, 11) == take(streams_first, 16)[11:]
+
+
+@pytest.mark.parametrize(("batch_size", "world_size"), [(2, 1), (4, 2), (5, 3)])
+def test_batches_are_of_one_group(batch_size, world_size):
+    length = 211
+    turns = 12
+    iterations = turns * length // (batch_size * world_size)
+    mixed, firsts = 0, []
+    for rank in range(world_size):
+        stream = grouped(length, batch_size, rank, world_size)
+        for batch in take(stream, iterations):
+            found = {bool(stream.groups[draw.index]) for draw in batch}
+            mixed += len(found) > 1
+            firsts.append(min(found))
+    assert mixed <= 3 * turns
+    assert 0.2 < np.mean(firsts) < 0.6  # of either group
+    changes = np.mean(np.diff(firsts) != 0)
+    assert changes > 0.3  # in turns, not one group after the other
+
+
+def test_of_one_group_the_order_is_that_without_groups():
+    for groups in (np.zeros(13), np.ones(13, dtype=bool)):
+        assert take(TrainStream(13, 4, groups=groups), 9) == take(TrainStream(13, 4), 9)
+
+
+def test_a_run_goes_on_with_as_many_images_together_as_it_began_with():
+    """Elsewhere it may have other processes, with smaller batches."""
+    began = take(grouped(41, 4), 30)
+    streams = [grouped(41, 2, rank, 2) for rank in range(2)]
+    for stream in streams:
+        assert stream.together == 2
+        stream.together = 4
+    parts = [take(stream, 12, first=18) for stream in streams]
+    assert [list(itertools.chain(*batches)) for batches in zip(*parts, strict=True)] == began[18:]
+    alone = grouped(41, 4)
+    alone.together = 1  # of a run without groups
+    assert take(alone, 9) == take(TrainStream(41, 4), 9)
+
+
+def test_orientations():
+    class Sized(list):
+        get_data_info = list.__getitem__
+
+    sizes = [(3, 4), (4, 3), (4, 4)]
+    dataset = Sized({"height": height, "width": width} for height, width in sizes)
+    assert orientations_of(dataset).tolist() == [0, 1, 0]
+    for unknown in ([1, 2], Sized([{"height": 3, "width": None}])):
+        with pytest.raises(ConfigError, match="aspect_ratio_grouping: the data set does not say .* set it to False"):
+            orientations_of(unknown)
 
 
 def test_processes_share_the_batches_of_one():

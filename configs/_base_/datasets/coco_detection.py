@@ -4,6 +4,7 @@ data_root = "data/coco/"
 
 train_dataloader = dict(
     batch_size=2,
+    aspect_ratio_grouping=True,
     num_workers=2,
     persistent_workers=True,
     dataset=dict(

@@ -1,7 +1,7 @@
 # COCO at 300 x 300 with SSD's augmentation: colours, zooming out, windows that keep part of the objects, flips.
 _base_ = "./coco_detection.py"
 _size = (300, 300)
-_base_.train_dataloader.update(batch_size=8, num_workers=4)
+_base_.train_dataloader.update(batch_size=8, num_workers=4, aspect_ratio_grouping=False)
 _base_.train_dataloader.dataset.pipeline = [
     dict(type="LoadImageFromFile"),
     dict(type="PhotoMetricDistortion"),

@@ -15,6 +15,7 @@ from rdet.apis.build import build_detector
 from rdet.apis.data_cfg import loader_cfg
 from rdet.apis.inference import init_detector
 from rdet.datasets.summary import classes_of
+from rdet.engine.sampling import orientations_of
 from rdet.errors import ConfigError, DatasetError
 from rdet.files import write_text
 from rdet.messages import few
@@ -70,13 +71,15 @@ def browse(cfg: Config, options: Options) -> list[str]:
     """
     dataset, bad = dataset_to_browse(cfg, options.split, options.original)
     classes = classes_of(dataset)
-    batch_size = loader_cfg(cfg, options.split).get("batch_size") or 1
+    loader = loader_cfg(cfg, options.split)
+    batch_size = loader.get("batch_size") or 1
+    groups = orientations_of(dataset) if loader.get("aspect_ratio_grouping") else None
     epoch = options.epoch or (_last_epoch(cfg, len(dataset), batch_size) if options.checkpoint else 1)
     matcher = PriorMatcher(_detector(cfg, classes, options.checkpoint), epoch - 1) if options.priors else None
     seed = options.seed if options.seed is not None else (cfg.get("randomness") or {}).get("seed") or 0
     looks: list[Look] = []
     for found in _with_bar(
-        look_at_data(dataset, options.split, options.num, seed, epoch - 1, batch_size, matcher), options.num
+        look_at_data(dataset, options.split, options.num, seed, epoch - 1, batch_size, matcher, groups), options.num
     ):
         if isinstance(found, str):
             print(f"error: {found}", file=sys.stderr)

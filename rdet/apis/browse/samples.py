@@ -12,7 +12,9 @@ from rdet.visualization.sample import Sample
 _MOST_BAD = 50  # images, after which the others are probably bad too
 
 
-def draws(length: int, to_train: bool, seed: int, epoch: int, batch_size: int) -> Iterator[Draw]:
+def draws(
+    length: int, to_train: bool, seed: int, epoch: int, batch_size: int, groups: np.ndarray | None = None
+) -> Iterator[Draw]:
     """Yield which images are looked at, without end if they are to train on.
 
     Those are the first ones that a training of one process with this seed gets in the epoch, with its random numbers.
@@ -24,12 +26,13 @@ def draws(length: int, to_train: bool, seed: int, epoch: int, batch_size: int) -
         seed: Of the training.
         epoch: Counted from 0.
         batch_size: Of the training.
+        groups: See :class:`~rdet.engine.sampling.TrainStream`.
     """
     if not to_train:
         for index in np.random.default_rng(seed).permutation(length).tolist():
             yield Draw(index, mix_seed(seed, index), 0, epoch)
         return
-    stream = TrainStream(length, batch_size)
+    stream = TrainStream(length, batch_size, groups=groups)
     stream.start_at(epoch * len(stream), seed)
     for batch in stream:
         yield from batch

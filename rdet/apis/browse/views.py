@@ -71,7 +71,14 @@ class Look(NamedTuple):
 
 
 def look_at_data(
-    dataset: Any, split: str, num: int, seed: int, epoch: int, batch_size: int, matcher: PriorMatcher | None
+    dataset: Any,
+    split: str,
+    num: int,
+    seed: int,
+    epoch: int,
+    batch_size: int,
+    matcher: PriorMatcher | None,
+    groups: np.ndarray | None = None,
 ) -> Iterator[Look | str]:
     """Yield images of a data set as the network gets them, and what is wrong with each that cannot be used.
 
@@ -83,9 +90,10 @@ def look_at_data(
         epoch: Counted from 0.
         batch_size: Of the training.
         matcher: Matches priors to objects; None: they are not shown.
+        groups: See :class:`~rdet.engine.sampling.TrainStream`.
     """
     classes_of(dataset)
-    for found in samples(dataset, draws(len(dataset), split == "train", seed, epoch, batch_size), num):
+    for found in samples(dataset, draws(len(dataset), split == "train", seed, epoch, batch_size, groups), num):
         if isinstance(found, str):
             yield found
         else:

@@ -38,7 +38,6 @@ def convert_loader(loader: Entry, train: bool) -> Cfg:
         if batches.kind != "AspectRatioBatchSampler":
             batches.unknown()
         batches.ignore("drop_last")
-        loader.note(f"{batches.place} (rdet does not sort images by aspect ratio)")
     collate = loader.entry("collate_fn")
     if collate is not None and collate.kind != "pseudo_collate":
         collate.unknown()
@@ -46,6 +45,8 @@ def convert_loader(loader: Entry, train: bool) -> Cfg:
         loader.note(f"{loader.place}.drop_last ({_REASON})")
     loader.ignore("drop_last")
     cfg: Cfg = {"batch_size": loader.take("batch_size", 1)}
+    if train and batches is not None:
+        cfg["aspect_ratio_grouping"] = True
     for key in ("num_workers", "persistent_workers", "pin_memory", "prefetch_factor", "timeout"):
         if (value := loader.take(key)) is not None:
             cfg[key] = value

@@ -30,6 +30,7 @@ def test_data_and_run(convert):
     assert cfg.val_evaluator == {"type": "CocoMetric"}
     assert cfg.train_cfg == {"by_epoch": True, "max_epochs": 12, "val_interval": 1}
     assert cfg.param_scheduler[1].milestones == [8, 11]
+    assert cfg.train_dataloader.aspect_ratio_grouping is True
     assert cfg.auto_scale_lr == {"enable": False, "base_batch_size": 16}
     assert cfg.default_hooks.logger.interval == 50
     assert "num_classes" not in cfg.model  # COCO's 80 follow from the data set
