@@ -5,6 +5,7 @@ priors whose best is best. So all predictions are read once, and a few thousand 
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 import triton
@@ -29,18 +30,9 @@ _SHIFTS = {torch.float32: 0, torch.bfloat16: 16, torch.float16: 13}
 _LEVELS = 8
 _MOST_CLASSES = 2**10
 _MOST_READ = 2**18
-_LENGTHS = tuple(f"length_{level}" for level in range(_LEVELS))
 
 
-@triton.jit
-def _length_of(level, length_0, length_1, length_2, length_3, length_4, length_5, length_6, length_7):
-    length = tl.where(level == 0, length_0, tl.where(level == 1, length_1, length_2))
-    length = tl.where(level == 3, length_3, tl.where(level == 4, length_4, length))
-    length = tl.where(level == 5, length_5, tl.where(level == 6, length_6, length))
-    return tl.where(level == 7, length_7, length)
-
-
-@triton.jit(do_not_specialize=("rows", "groups", *_LENGTHS))
+@triton.jit(do_not_specialize=("rows", "groups"))
 def _maxima(
     rank,
     of_rows,
@@ -50,14 +42,7 @@ def _maxima(
     classes,
     of_image,
     threshold,
-    length_0,
-    length_1,
-    length_2,
-    length_3,
-    length_4,
-    length_5,
-    length_6,
-    length_7,
+    lengths,
     has_threshold: tl.constexpr,
     shift: tl.constexpr,
     levels: tl.constexpr,
@@ -73,7 +58,7 @@ def _maxima(
     first_row = 0
     first_group = 0
     for level in tl.static_range(levels):
-        length = _length_of(level, length_0, length_1, length_2, length_3, length_4, length_5, length_6, length_7)
+        length = tl.load(lengths + level)
         number = tl.cdiv(length, group_size)
         is_here = (group >= first_group) & (group < first_group + number)
         first = tl.where(is_here, first_row + (group - first_group) * group_size, first)
@@ -94,7 +79,7 @@ def _maxima(
     tl.store(of_groups + image * groups + group, largest, mask=group < groups)
 
 
-@triton.jit(do_not_specialize=_LENGTHS)
+@triton.jit
 def _set_apart(
     rank,
     best_rows,
@@ -106,14 +91,7 @@ def _set_apart(
     of_image,
     classes,
     threshold,
-    length_0,
-    length_1,
-    length_2,
-    length_3,
-    length_4,
-    length_5,
-    length_6,
-    length_7,
+    lengths,
     has_threshold: tl.constexpr,
     shift: tl.constexpr,
     levels: tl.constexpr,
@@ -127,7 +105,7 @@ def _set_apart(
     image = tl.program_id(2).to(tl.int64)
     first = 0
     for level in tl.static_range(levels):
-        length = _length_of(level, length_0, length_1, length_2, length_3, length_4, length_5, length_6, length_7)
+        length = tl.load(lengths + level)
         first += tl.where(level < own, length, 0)
     level_of_image = image * levels + own
     number = tl.load(of_best_rows + level_of_image)
@@ -177,7 +155,7 @@ def _read(source, list_, number, start, size, length, threshold, has_threshold, 
     return key, place
 
 
-@triton.jit(do_not_specialize=("of_image", "total", "count", *_LENGTHS))
+@triton.jit(do_not_specialize=("of_image", "total", "count"))
 def _choose(
     source,
     list_,
@@ -196,14 +174,7 @@ def _choose(
     total,
     count,
     threshold,
-    length_0,
-    length_1,
-    length_2,
-    length_3,
-    length_4,
-    length_5,
-    length_6,
-    length_7,
+    lengths,
     has_threshold: tl.constexpr,
     shift: tl.constexpr,
     levels: tl.constexpr,
@@ -216,13 +187,13 @@ def _choose(
     """Choose the ``count`` largest of a level in an image, in the order of their places."""
     own = tl.program_id(0)
     image = tl.program_id(1).to(tl.int64)
-    length = _length_of(own, length_0, length_1, length_2, length_3, length_4, length_5, length_6, length_7)
+    length = tl.load(lengths + own)
     # What levels before this one have.
     rows = 0
     groups = 0
     out = 0
     for level in tl.static_range(levels):
-        other = _length_of(level, length_0, length_1, length_2, length_3, length_4, length_5, length_6, length_7)
+        other = tl.load(lengths + level)
         other = tl.where(level < own, other, 0)
         rows += other
         groups += tl.cdiv(other, group_size)
@@ -361,7 +332,7 @@ def best_of_levels(
     of_level = {
         "classes": classes,
         "threshold": 0.0 if threshold is None else float(threshold),
-        **dict(zip(_LENGTHS, [*lengths, *[0] * (_LEVELS - len(lengths))], strict=True)),
+        "lengths": _on_device((*lengths, *[0] * (_LEVELS - len(lengths))), rank.device),
         "has_threshold": threshold is not None,
         "shift": _SHIFTS[rank.dtype],
         "levels": _LEVELS,  # of any number of levels the kernels are the same
@@ -428,6 +399,12 @@ def best_of_levels(
     choose(_SET_APART, keys, places, of_best_rows, _FEW)
     choose(_PREDICTIONS, rank, best_rows, of_best_rows, padded)
     return values, index, is_real
+
+
+@cache
+def _on_device(lengths: tuple[int, ...], device: torch.device) -> Tensor:
+    """Keep a few numbers on a device, for good: recordings read them where they lie."""
+    return torch.tensor(lengths, dtype=torch.int32).to(device, non_blocking=True)
 
 
 def is_right(device: torch.device) -> bool:
