@@ -1,5 +1,7 @@
 """Kernels in Triton compute what torch's operators do; Triton's interpreter runs them without a GPU."""
 
+import importlib.util
+
 import pytest
 import torch
 from torch import nn
@@ -88,6 +90,17 @@ def test_who_may_use_them(monkeypatch):
         assert not usable(x)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
     assert not usable(x)  # of another GPU
+
+
+@pytest.mark.parametrize(("value", "off"), [("0", True), ("1", False), (None, False)])
+def test_the_environment_switches_them_off(value, off, monkeypatch):
+    monkeypatch.delenv("RDET_TRITON", raising=False)
+    if value is not None:
+        monkeypatch.setenv("RDET_TRITON", value)
+    spec = importlib.util.find_spec("rdet.models.kernels.usable")
+    other = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(other)
+    assert other._switched_off == off
 
 
 def test_small_maps_pay_in_a_recording_alone():
