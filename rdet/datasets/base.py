@@ -23,6 +23,7 @@ from rdet.datasets.records import build_records
 from rdet.datasets.report import LoadReport
 from rdet.datasets.transforms.failure import failed_at
 from rdet.datasets.transforms.load import LoadImageFromFile
+from rdet.datasets.transforms.order import check_order
 from rdet.datasets.values import LONGEST_PATH, names_in, names_in_json, read_file
 from rdet.errors import ConfigError, DatasetError, RdetError, UnknownNameError
 from rdet.messages import few, nearest
@@ -117,12 +118,14 @@ class DetDataset(BaseDataset):
         self.on_bad_image = on_bad_image
         self.allow_outside = allow_outside
         self._wanted = (metainfo or {}).get("classes")
+        steps = [TRANSFORMS.build(t) if isinstance(t, dict) else t for t in pipeline]
+        check_order(steps)
         super().__init__(
             ann_file=str(ann_file),
             data_root=str(data_root),
             data_prefix={**self.PREFIXES, **(data_prefix or {})},
             indices=indices,
-            pipeline=[TRANSFORMS.build(t) if isinstance(t, dict) else t for t in pipeline],
+            pipeline=steps,
             test_mode=test_mode,
         )
 

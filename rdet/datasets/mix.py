@@ -10,6 +10,7 @@ from mmengine.dataset import BaseDataset
 from rdet.datasets.transforms.canvas import COLUMNS
 from rdet.datasets.transforms.failure import failed_at
 from rdet.datasets.transforms.mix_transform import MixTransform
+from rdet.datasets.transforms.order import check_order
 from rdet.errors import ConfigError, DatasetError, RdetError, UnknownNameError
 from rdet.messages import nearest
 from rdet.registry import DATASETS, TRANSFORMS
@@ -62,6 +63,7 @@ class MultiImageMixDataset:
             raise ConfigError(f"MultiImageMixDataset: draw_from is {draw_from!r}; valid: 'all', 'batch'")
         self.dataset = dataset
         self.pipeline = [TRANSFORMS.build(t) if isinstance(t, dict) else t for t in pipeline]
+        check_order(self.pipeline)
         self.stop_epoch = stop_epoch
         self.stop_iter = stop_iter
         skipped = self._names_to_skip(skip_type_keys)

@@ -165,7 +165,8 @@ def _job(model: OneStageDetector, options: ExportOptions, limit: Limit | None = 
     ready = network.data_preprocessor
     fix_same_padding(network.backbone, ready.pad_size_divisor)
     cfg: Config = model.cfg
-    pipeline = [_plain(dict(step)) for step in steps_of(cfg)]
+    # What runs the file need not know how to finish an image.
+    pipeline = [{key: _plain(step[key]) for key in step if key != "on_device"} for step in steps_of(cfg)]
     divisor = ready.pad_size_divisor
     if options.size is not None:
         height, width = options.size

@@ -23,6 +23,7 @@ from rdet.models.detectors.one_stage_detector import OneStageDetector
 from rdet.models.postprocess.dense_postprocess import DensePostprocess
 from rdet.registry import MODELS
 from rdet.structures import DensePredictions, DetDataSample
+from rdet.structures.unfinished_image import Image, finished
 
 _Found = tuple[Tensor, Tensor, Tensor]
 
@@ -64,7 +65,7 @@ class ExportedDetector(nn.Module):
         """The images that the file always takes, or None."""
         return self.metadata.batch
 
-    def batch_key(self, image: Tensor) -> tuple[int, ...]:
+    def batch_key(self, image: Image) -> tuple[int, ...]:
         """Return the shape to which an image (C, H, W) is filled up: those of one shape run together."""
         channels, height, width = image.shape
         divisor = self.metadata.divisor
@@ -112,7 +113,7 @@ class ExportedDetector(nn.Module):
         """
         if "inputs" not in data or "data_samples" not in data:
             raise PipelineError(f"the pipeline of {self.path} gives no inputs; end it with dict(type='PackDetInputs')")
-        images, samples = list(data["inputs"]), list(data["data_samples"])
+        images, samples = [finished(image) for image in data["inputs"]], list(data["data_samples"])
         groups: dict[tuple[int, int], list[int]] = {}
         for index, image in enumerate(images):
             groups.setdefault(self._size_for(image), []).append(index)

@@ -17,7 +17,7 @@ class Sample:
     """One image and its boxes, on the CPU.
 
     Attributes:
-        inputs: (N, H, W), what goes to the data preprocessor.
+        inputs: (N, H, W), what goes to the data preprocessor, resized.
         data: Of the image.
     """
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from rdet.engine.sampling import Draw, SeededDataset, TrainStream, mix_seed
 from rdet.errors import BadImageError, PipelineError, message_of
+from rdet.structures.unfinished_image import finished
 from rdet.visualization.sample import Sample
 
 _MOST_BAD = 50  # images, after which the others are probably bad too
@@ -59,4 +60,4 @@ def samples(dataset: Any, order: Iterator[Draw], num: int) -> Iterator[Sample | 
         if not isinstance(item, dict) or "inputs" not in item or "data_samples" not in item:
             raise PipelineError("the pipeline gives no inputs and data_samples; end it with dict(type='PackDetInputs')")
         good += 1
-        yield Sample(item["inputs"], item["data_samples"])
+        yield Sample(finished(item["inputs"]), item["data_samples"])

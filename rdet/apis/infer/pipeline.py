@@ -9,6 +9,7 @@ from mmengine.config import Config
 from rdet.apis.data_cfg import check_test_pipeline, innermost, loader_cfg
 from rdet.datasets.arrays import as_picture
 from rdet.datasets.transforms.failure import failed_at
+from rdet.datasets.transforms.order import check_order
 from rdet.errors import ConfigError, RdetError
 from rdet.registry import TRANSFORMS
 
@@ -28,7 +29,9 @@ def inference_pipeline(cfg: Config, max_size: int | None = None) -> list:
     steps = steps_of(cfg)
     if max_size is not None:
         steps = resized(steps, max_size)
-    return [TRANSFORMS.build(copy.deepcopy(step), where="pipeline") for step in steps]
+    built = [TRANSFORMS.build(copy.deepcopy(step), where="pipeline") for step in steps]
+    check_order(built)
+    return built
 
 
 def steps_of(cfg: Config) -> list[dict]:

@@ -8,17 +8,20 @@ import torch
 from mmcv.transforms import BaseTransform
 from mmengine.structures import InstanceData
 
+from rdet.datasets.transforms.left_to_device import LeftToDevice
 from rdet.errors import DatasetError
 from rdet.messages import nearest
 from rdet.registry import TRANSFORMS
 from rdet.structures import DetDataSample
+from rdet.structures.unfinished_image import Image, UnfinishedImage
 
 
 @TRANSFORMS.register_module()
 class PackDetInputs(BaseTransform):
     """Packs a record into ``dict(inputs=..., data_samples=...)``.
 
-    ``inputs`` is the image, (N, H, W) uint8; ``data_samples`` a :class:`DetDataSample` with
+    ``inputs`` is the image, (N, H, W) uint8, or an :class:`~rdet.structures.unfinished_image.UnfinishedImage` after a
+    ``Resize`` with ``on_device=True``; ``data_samples`` a :class:`DetDataSample` with
     ``gt_instances`` and ``ignored_instances`` (if the record has boxes) and the meta information.
 
     Args:
@@ -51,7 +54,12 @@ class PackDetInputs(BaseTransform):
             ignored = torch.from_numpy(results["gt_ignore_flags"].astype(bool))
             sample.gt_instances = InstanceData(bboxes=bboxes[~ignored], labels=labels[~ignored])
             sample.ignored_instances = InstanceData(bboxes=bboxes[ignored], labels=labels[ignored])
-        return {"inputs": _to_tensor(results["img"]), "data_samples": sample}
+        image = results["img"]
+        if isinstance(image, LeftToDevice):
+            inputs: Image = UnfinishedImage(_to_tensor(image.as_loaded), image.to_size, image.flipped)
+        else:
+            inputs = _to_tensor(image)
+        return {"inputs": inputs, "data_samples": sample}
 
     def __repr__(self) -> str:
         return f"PackDetInputs(meta_keys={self.meta_keys})"

@@ -6,6 +6,7 @@ import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from rdet.datasets.transforms.left_to_device import LeftToDevice
 from rdet.errors import ConfigError, PipelineError
 from rdet.registry import TRANSFORMS
 from rdet.schema import Count, PositiveRange
@@ -14,7 +15,9 @@ Scale = tuple[Count, Count]  # two sides in pixels
 _MOST = 2**30  # pixels, as OpenCV bounds what it decodes
 
 
-def resize(results: dict, scale: Scale, keep_ratio: bool, round_down: bool = False) -> dict:
+def resize(
+    results: dict, scale: Scale, keep_ratio: bool, round_down: bool = False, on_device: bool = False
+) -> dict:
     """Resize ``img`` and ``gt_bboxes``, and set ``img_shape`` and ``scale_factor``.
 
     A side keeps at least one pixel, even of a picture of 1 x 20,000.
@@ -28,27 +31,30 @@ def resize(results: dict, scale: Scale, keep_ratio: bool, round_down: bool = Fal
             result is as large as both allow. Without, the new width and height.
         keep_ratio: Whether width and height are resized alike.
         round_down: Whether they are then rounded down, not to the nearest pixel.
+        on_device: Whether the pixels are left to the network's device, which gets the image as it is.
     """
     height, width = results["img"].shape[:2]
     size: Scale = scale
     if keep_ratio:
         size, factor = mmcv.rescale_size((width, height), tuple(scale), return_scale=True)
         size = (int(width * factor), int(height * factor)) if round_down else size
-    size = tuple(max(1, side) for side in size)
+    size = max(1, size[0]), max(1, size[1])
     if size[0] * size[1] > _MOST:
         raise PipelineError(
             f"{results.get('img_path')}: scale {scale} makes {size[0]} x {size[1]} pixels of {width} x {height}; an "
             f"image has {_MOST:,} at most, lower scale"
         )
-    resized = mmcv.imresize(results["img"], size)
-    results["img"] = resized.reshape(*resized.shape[:2], -1)  # OpenCV leaves the axis of one channel out
-    results["img_shape"] = results["img"].shape[:2]
+    results["img_shape"] = size[::-1]
+    if on_device:
+        results["img"] = LeftToDevice(results["img"], results["img_shape"])
+    else:
+        resized = mmcv.imresize(results["img"], size)
+        results["img"] = resized.reshape(*resized.shape[:2], -1)  # OpenCV leaves the axis of one channel out
     factor = results["img_shape"][1] / width, results["img_shape"][0] / height
     before = results.get("scale_factor", (1.0, 1.0))
     results["scale_factor"] = before[0] * factor[0], before[1] * factor[1]
     if "gt_bboxes" in results:
         boxes = results["gt_bboxes"] * np.array([*factor, *factor], dtype=np.float32)
-        size = results["img"].shape[1::-1]
         results["gt_bboxes"] = np.minimum(boxes, np.array([*size, *size], dtype=np.float32))  # rounding
     return results
 
@@ -74,20 +80,26 @@ class Resize(BaseTransform):
         scale: Two sides in pixels, or one for both.
         keep_ratio: Whether ``scale`` bounds the sides instead of setting them.
         round_down: Whether sides with ``keep_ratio`` are rounded down, as in YOLOX's code, not to the nearest pixel.
+        on_device: Leave the pixels to the network's device: the loader hands on the image as it was loaded, and the
+            data preprocessor resizes it. A ``RandomFlip`` that follows is left to the device, too. Only
+            ``FilterAnnotations`` and ``PackDetInputs`` may follow besides.
     """
 
-    def __init__(self, scale: Scale | Count, keep_ratio: bool = False, round_down: bool = False):
+    def __init__(
+        self, scale: Scale | Count, keep_ratio: bool = False, round_down: bool = False, on_device: bool = False
+    ):
         self.scale = as_scale(scale)
         self.keep_ratio = keep_ratio
         self.round_down = round_down
+        self.on_device = on_device
 
     def transform(self, results: dict) -> dict:
         """Resize ``results``."""
-        return resize(results, self.scale, self.keep_ratio, self.round_down)
+        return resize(results, self.scale, self.keep_ratio, self.round_down, self.on_device)
 
     def __repr__(self) -> str:
         rounding = ", round_down=True" if self.round_down else ""
-        return f"Resize(scale={self.scale}, keep_ratio={self.keep_ratio}{rounding})"
+        return f"Resize(scale={self.scale}, keep_ratio={self.keep_ratio}{rounding}{_where(self.on_device)})"
 
 
 @TRANSFORMS.register_module()
@@ -117,20 +129,23 @@ class RandomChoiceResize(BaseTransform):
     Args:
         scales: Each two sides in pixels, or one for both.
         keep_ratio: Whether a scale bounds the sides instead of setting them.
+        on_device: As of :class:`Resize`.
     """
 
-    def __init__(self, scales: Sequence[Scale | Count], keep_ratio: bool = False):
+    def __init__(self, scales: Sequence[Scale | Count], keep_ratio: bool = False, on_device: bool = False):
         self.scales = [as_scale(scale) for scale in scales]
         if not self.scales:
             raise ConfigError("RandomChoiceResize: no scales to choose from")
         self.keep_ratio = keep_ratio
+        self.on_device = on_device
 
     def transform(self, results: dict) -> dict:
         """Resize ``results``."""
-        return resize(results, self.scales[np.random.randint(len(self.scales))], self.keep_ratio)
+        scale = self.scales[np.random.randint(len(self.scales))]
+        return resize(results, scale, self.keep_ratio, on_device=self.on_device)
 
     def __repr__(self) -> str:
-        return f"RandomChoiceResize(scales={self.scales}, keep_ratio={self.keep_ratio})"
+        return f"RandomChoiceResize(scales={self.scales}, keep_ratio={self.keep_ratio}{_where(self.on_device)})"
 
 
 @TRANSFORMS.register_module()
@@ -142,6 +157,7 @@ class RandomResize(BaseTransform):
             ``ratio_range`` one scale, or None: the size of the image.
         ratio_range: Least and greatest factor of ``scale``.
         keep_ratio: Whether the scale bounds the sides instead of setting them.
+        on_device: As of :class:`Resize`.
     """
 
     def __init__(
@@ -149,6 +165,7 @@ class RandomResize(BaseTransform):
         scale: Scale | Sequence[Scale] | None = None,
         ratio_range: PositiveRange | None = None,
         keep_ratio: bool = False,
+        on_device: bool = False,
     ):
         self.scales = [as_scale(s) for s in ([scale] if ratio_range else scale or ()) if s is not None]
         if scale is None and not ratio_range:
@@ -157,6 +174,7 @@ class RandomResize(BaseTransform):
             raise ConfigError(f"RandomResize: scale must be two scales, or one with ratio_range, got {scale}")
         self.ratio_range = ratio_range
         self.keep_ratio = keep_ratio
+        self.on_device = on_device
 
     def transform(self, results: dict) -> dict:
         """Resize ``results``."""
@@ -167,10 +185,15 @@ class RandomResize(BaseTransform):
         else:
             sides = zip(*self.scales, strict=True)
             scale = tuple(np.random.randint(min(ends), max(ends) + 1) for ends in sides)
-        return resize(results, scale, self.keep_ratio)
+        return resize(results, scale, self.keep_ratio, on_device=self.on_device)
 
     def __repr__(self) -> str:
-        return f"RandomResize(scale={self.scales}, ratio_range={self.ratio_range}, keep_ratio={self.keep_ratio})"
+        said = f"scale={self.scales}, ratio_range={self.ratio_range}, keep_ratio={self.keep_ratio}"
+        return f"RandomResize({said}{_where(self.on_device)})"
+
+
+def _where(on_device: bool) -> str:
+    return ", on_device=True" if on_device else ""
 
 
 def as_scale(scale: Scale | Count) -> Scale:

@@ -14,6 +14,7 @@ from rdet.errors import ConfigError, NonFiniteLossError, OutputError, PipelineEr
 from rdet.files import write_tensors
 from rdet.messages import in_one_line
 from rdet.registry import HOOKS
+from rdet.structures.unfinished_image import finished
 
 
 @HOOKS.register_module()
@@ -62,7 +63,7 @@ class LossCheckHook(Hook):
         }
         without = ""
         try:
-            batch["inputs"] = self._inputs_of(runner, step.iteration, images)
+            batch["inputs"] = [finished(image) for image in self._inputs_of(runner, step.iteration, images)]
         except Exception as error:  # whatever a data set may raise: what is known is saved
             without = f" without its images ({in_one_line(error)})"
         path = Path(runner.work_dir) / f"nonfinite_iter_{step.iteration}_rank_{runner.rank}.pth"

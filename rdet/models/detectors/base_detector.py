@@ -13,6 +13,7 @@ from rdet.models.detectors.optimize import optimize_for_inference
 from rdet.models.postprocess.dense_postprocess import DensePostprocess
 from rdet.out_of_memory import out_of_memory_explained
 from rdet.structures import DetDataSample
+from rdet.structures.unfinished_image import Image
 
 
 class BaseDetector(BaseModel):
@@ -28,7 +29,7 @@ class BaseDetector(BaseModel):
     postprocess: DensePostprocess
     batch_size: int | None = None
 
-    def batch_key(self, image: Tensor) -> tuple[int, ...]:
+    def batch_key(self, image: Image) -> tuple[int, ...]:
         """Return what an image (C, H, W) has in common with those that may run with it: its shape."""
         return tuple(image.shape)
 

@@ -11,11 +11,14 @@ from rdet.errors import PipelineError
 from rdet.messages import few
 from rdet.registry import MODELS
 from rdet.schema import Count, Positive
+from rdet.structures.unfinished_image import Image, UnfinishedImage
 
 
 @MODELS.register_module()
 class DetDataPreprocessor(BaseDataPreprocessor):
     """Normalisation of images, and padding with zeros, at the right and the bottom, to one size.
+
+    It resizes and flips the images of a pipeline whose ``Resize`` has ``on_device=True``, on the model's device.
 
     Args:
         mean, std: Of each of the N channels, in grey levels, in the order the network sees them.
@@ -53,7 +56,8 @@ class DetDataPreprocessor(BaseDataPreprocessor):
         """Make one batch of what the data loader collected.
 
         Args:
-            data: ``inputs``, N uint8 images (C, H_i, W_i); ``data_samples``, N samples or None.
+            data: ``inputs``, N uint8 images (C, H_i, W_i) or
+                :class:`~rdet.structures.unfinished_image.UnfinishedImage`; ``data_samples``, N samples or None.
             training: Whether the batch is one to train on.
 
         Returns:
@@ -65,7 +69,10 @@ class DetDataPreprocessor(BaseDataPreprocessor):
             PipelineError: The data are not what :class:`~rdet.datasets.transforms.PackDetInputs` makes of a record.
         """
         _check_packed(data, training)
-        images: list[Tensor] = self.cast_data(list(data["inputs"]))
+        images: list[Image] = [
+            image.to(self.device, non_blocking=True) if isinstance(image, UnfinishedImage) else self.cast_data(image)
+            for image in data["inputs"]
+        ]
         sizes = [self._padded(image) for image in images]
         for sample, size in zip(data.get("data_samples") or (), sizes, strict=False):
             sample.set_metainfo({"pad_shape": size})
@@ -82,20 +89,26 @@ class DetDataPreprocessor(BaseDataPreprocessor):
         batch = torch.zeros(len(images), channels, height, width, device=self.mean.device)
         batch = batch.contiguous(memory_format=torch.channels_last)
         for padded, image in zip(batch, images, strict=True):
-            image = image.flip(0) if self.bgr_to_rgb else image
-            padded[:, : image.shape[1], : image.shape[2]] = (image - self.mean) / self.std
+            padded[:, : image.shape[1], : image.shape[2]] = self._normalised(image)
         if training and self.batch_resize is not None:
             batch = self.batch_resize(batch, data["data_samples"])
         return {"inputs": batch, "data_samples": data.get("data_samples")}
 
-    def of_one_size(self, images: Sequence[Tensor]) -> list[list[int]]:
+    def _normalised(self, image: Image) -> Tensor:
+        """Return what the network gets of an image, (C, H, W)."""
+        if isinstance(image, UnfinishedImage):
+            return image.finish(self._normalised(image.pixels))
+        image = image.flip(0) if self.bgr_to_rgb else image
+        return (image - self.mean) / self.std
+
+    def of_one_size(self, images: Sequence[Image]) -> list[list[int]]:
         """Group images (3, H_i, W_i), by their index, that are equally large when each is padded by itself."""
         groups: dict[tuple[int, int], list[int]] = {}
         for index, image in enumerate(images):
             groups.setdefault(self._padded(image), []).append(index)
         return list(groups.values())
 
-    def _padded(self, image: Tensor) -> tuple[int, int]:
+    def _padded(self, image: Image) -> tuple[int, int]:
         """Return height and width of an image (3, H, W) padded by itself."""
         divisor = self.pad_size_divisor
         return -(-image.shape[1] // divisor) * divisor, -(-image.shape[2] // divisor) * divisor

@@ -4,10 +4,10 @@ from typing import Any, Protocol
 
 import torch
 from mmengine.config import Config
-from torch import Tensor
 
 from rdet.models.postprocess.dense_postprocess import DensePostprocess
 from rdet.structures import DetDataSample
+from rdet.structures.unfinished_image import Image
 
 
 class Detector(Protocol):
@@ -31,7 +31,7 @@ class Detector(Protocol):
         """The images that it always runs at once, blank ones where there are fewer; None: as many as it is given."""
         ...
 
-    def batch_key(self, image: Tensor) -> tuple[int, ...]:
+    def batch_key(self, image: Image) -> tuple[int, ...]:
         """Return what an image (C, H, W) has in common with those that may run with it."""
         ...
 

@@ -11,6 +11,7 @@ from rdet.registry import HOOKS
 from rdet.report.hooks.picture_hook import PictureHook
 from rdet.schema import Count, Fraction
 from rdet.structures import DetDataSample
+from rdet.structures.unfinished_image import finished
 from rdet.visualization.comparison import draw_comparison
 from rdet.visualization.draw import draw_boxes, save_image
 from rdet.visualization.sample import Sample
@@ -73,7 +74,7 @@ class BatchesHook(PictureHook):
     def _inputs(self, path: Path, batch: dict, classes: tuple[str, ...]) -> None:
         pictures = []
         for inputs, data in zip(batch["inputs"][: self.images], batch["data_samples"], strict=False):
-            sample = Sample(inputs.cpu(), data.cpu())
+            sample = Sample(finished(inputs).cpu(), data.cpu())
             image, factor = fitted(sample.image, self.side)
             drawn = draw_boxes(image, sample.boxes * factor, sample.labels, classes, ignored=sample.ignored * factor)
             pictures.append(captioned(drawn, _name(data)))
