@@ -1,8 +1,9 @@
-"""Whether reading images keeps up with a training step: python benchmarks/feed.py [--workers N] [--side PIXELS] ...
+"""Whether reading images keeps up with a training step: python benchmarks/feed.py [--workers N] [--on-device] ...
 
 RetinaNet R50-FPN and the data pipeline of its config, from generated JPEG files of 640 x 480: the loader alone, the
 step alone on a batch that is there, and both, in images a second. JPEG files are decoded by the workers, with OpenCV's
-turbo decoder. On a GPU in bfloat16 and by CUDA graphs, the sizes of a training; without one, give small ones.
+turbo decoder; with --on-device they do no more, and the network's device resizes and flips. On a GPU in bfloat16 and by
+CUDA graphs, the sizes of a training; without one, give small ones, or --loader-only.
 """
 
 import argparse
@@ -52,7 +53,9 @@ def write_data(folder: Path) -> None:
     (folder / "truth.json").write_text(json.dumps(truth))
 
 
-def parts_of(folder: Path, batch_size: int, workers: int, side: int, depth: int) -> tuple[Iterator, Callable, object]:
+def parts_of(
+    folder: Path, batch_size: int, workers: int, side: int, depth: int, on_device: bool
+) -> tuple[Iterator, Callable, object]:
     """The batches of a training, its step on one of them, and the loader to end."""
     config = load_config(
         CONFIG,
@@ -67,7 +70,7 @@ def parts_of(folder: Path, batch_size: int, workers: int, side: int, depth: int)
     )
     for transform in config.train_dataloader.dataset.pipeline:
         if transform.type == "Resize":
-            transform.scale = (1333 * side // 800, side)
+            transform.scale, transform.on_device = (1333 * side // 800, side), on_device
     dataset = build_datasets(config, ("train",))["train"]
     options = {"batch_size": batch_size, "num_workers": workers, "dataset": SeededDataset(dataset)}
     loader = Runner.build_dataloader(options)
@@ -105,22 +108,39 @@ def _wait() -> None:
 
 
 def feed(
-    batch_size: int = 16, workers: int = 16, side: int = 800, rounds: int = 40, depth: int = 50
+    batch_size: int = 16,
+    workers: int = 16,
+    side: int = 800,
+    rounds: int = 40,
+    depth: int = 50,
+    on_device: bool = False,
+    steps: bool = True,
 ) -> dict[str, float | int]:
-    """Images a second of the loader, of the step, and of both; and both by the slower one."""
+    """Images a second of the loader, the step, and both; both by the step; bytes that are handed on of an image."""
     with tempfile.TemporaryDirectory() as folder:
         write_data(Path(folder))
-        batches, step, loader = parts_of(Path(folder), batch_size, workers, side, depth)
+        batches, step, loader = parts_of(Path(folder), batch_size, workers, side, depth, on_device)
         one = next(batches)
+        image = one["inputs"][0]
+        size = (image.pixels if on_device else image).nbytes
         # Longer than what the workers have ready, so that it is their rate.
         ahead = 2 * workers
-        found = {
-            "loader": images_per_second(lambda: next(batches), batch_size, rounds + ahead, ahead),
-            "step": images_per_second(lambda: step(one), batch_size, rounds, 3),
-            "both": images_per_second(lambda: step(next(batches)), batch_size, rounds + ahead, ahead),
-        }
+        found = {"loader": images_per_second(lambda: next(batches), batch_size, rounds + ahead, ahead)}
+        if steps:
+            found["step"] = images_per_second(lambda: step(one), batch_size, rounds, 3)
+            found["both"] = images_per_second(lambda: step(next(batches)), batch_size, rounds + ahead, ahead)
+            found["of_step"] = found["both"] / found["step"]
         loader.end_workers()
-    return {**found, "of_step": found["both"] / found["step"], "workers": workers, "batch_size": batch_size}
+    said = {"workers": workers, "batch_size": batch_size, "image_bytes": size}
+    return {**found, **said}
+
+
+def feeds(**options: int) -> dict[str, float | int]:
+    """What :func:`feed` finds, and beside it with the pixels left to the device."""
+    found = feed(**options)
+    other = feed(**options, on_device=True)
+    same = ("workers", "batch_size")
+    return {**found, **{f"{name}_on_device": value for name, value in other.items() if name not in same}}
 
 
 def main() -> None:
@@ -130,12 +150,17 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=800, help="short side of the images that are trained on")
     parser.add_argument("--rounds", type=int, default=40, help="batches of each measurement")
     parser.add_argument("--depth", type=int, default=50, help="of the ResNet")
+    parser.add_argument("--on-device", action="store_true", help="leave resizing and flips to the network's device")
+    parser.add_argument("--loader-only", action="store_true", help="leave out the step, which a CPU takes long for")
     parser.add_argument("--out", type=Path, help="json file for the numbers")
     args = parser.parse_args()
-    found = feed(args.batch_size, args.workers, args.side, args.rounds, args.depth)
-    for name in ("loader", "step", "both"):
+    sizes = args.batch_size, args.workers, args.side, args.rounds, args.depth
+    found = feed(*sizes, on_device=args.on_device, steps=not args.loader_only)
+    for name in ("loader", "step", "both")[: 1 if args.loader_only else 3]:
         print(f"{name}: {found[name]:.1f} images/s")
-    print(f"both: {found['of_step']:.2f} of the step alone, with {found['workers']} workers")
+    print(f"an image of the loader: {found['image_bytes'] / 1e6:.2f} MB, with {found['workers']} workers")
+    if not args.loader_only:
+        print(f"both: {found['of_step']:.2f} of the step alone")
     report(args.out, [found])
 
 

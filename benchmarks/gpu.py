@@ -6,7 +6,8 @@
     training    RetinaNet R50-FPN, 800 x 800, batches of 16, bfloat16: rdet, by CUDA graphs too, and torchvision's
     inference   800 x 1333, batches of 1 and 16, bfloat16
     families    a training step of each family with its own config, by CUDA graphs too
-    feed        from JPEG files with 16 workers: the loader alone, the step alone, and both
+    feed        from JPEG files with 16 workers: the loader alone, the step alone, and both; and so with images that
+                the card resizes and flips
     compiled    rdet's step of `training`, with the network compiled; only where it is named, as it takes over a minute
 
 Each part is a process of its own, ends after its limit at the latest, and writes OUT/PART.json when it ends, so that a
@@ -27,7 +28,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from feed import feed
+from feed import feeds
 from gpu_inference import inference
 from gpu_training import compiled, families, training
 from reports_of_tests import summed_up
@@ -112,7 +113,7 @@ PARTS = {
     "training": (training, 90),
     "inference": (inference, 90),
     "families": (families, 120),
-    "feed": (feed, 100),
+    "feed": (feeds, 120),
     "compiled": (compiled, 120),
 }
 # Their times are no measure of the card, so they may share it.

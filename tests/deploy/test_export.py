@@ -201,13 +201,16 @@ def test_a_network_that_takes_no_other_size(tmp_path):
 
 def test_what_a_file_says_of_itself(tmp_path):
     model = detector("FCOS")
+    resize = {"type": "Resize", "scale": (90, 60), "on_device": True}
+    model.cfg.test_dataloader.dataset.pipeline = [PIPELINE[0], resize, PIPELINE[1]]
     path = export_detector(model, tmp_path / "a.onnx", ExportOptions(size=(96, 128), weights="best.pth", opset=20))
     made = onnx.load(path)
     onnx.checker.check_model(made)
     assert {entry.domain: entry.version for entry in made.opset_import}[""] == 20
     said = json.loads({entry.key: entry.value for entry in made.metadata_props}["rdet.export"])
     assert (said["classes"], said["weights"], said["size"]) == (["class0", "class1", "class2"], "best.pth", [96, 128])
-    assert said["pipeline"][-2] == {"type": "FitWithin", "size": [128, 96]}
+    fit = {"type": "FitWithin", "size": [128, 96]}
+    assert said["pipeline"][1:3] == [{"type": "Resize", "scale": [90, 60]}, fit]  # by the host
     assert said["postprocess"]["topk_per_level"] == 60
     assert "FCOSHead" in said["config"]
     assert [output.name for output in made.graph.output] == said["outputs"] == ["boxes", "scores", "labels", "counts"]

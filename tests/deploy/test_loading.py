@@ -26,6 +26,8 @@ from rdet.deploy.metadata import metadata_of
 from rdet.deploy.misnamed import why_no_checkpoint
 from rdet.deploy.packages import needed
 from rdet.errors import CheckpointError, ConfigError, MissingFileError, NonFiniteDetectionError
+from rdet.structures import DetDataSample
+from rdet.structures.unfinished_image import UnfinishedImage, finished
 
 for package in ("onnx", "onnxscript", "onnxruntime", "openvino"):
     pytest.importorskip(package)
@@ -128,6 +130,15 @@ def test_images_of_any_shape_go_into_one_size(files):
     tall = samples["a.onnx"][0]
     assert tall.img_shape == (64, 19)
     assert tall.pred_instances.bboxes[:, 3].max() > 200
+
+
+def test_images_that_a_device_was_to_resize_are_resized_for_it(files):
+    file = init_detector(files / "a.onnx")
+    samples = [DetDataSample(metainfo={"img_shape": (60, 90), "scale_factor": (1.0, 1.0)}) for _ in range(2)]
+    left = UnfinishedImage(torch.from_numpy(picture(30, 40).transpose(2, 0, 1).copy()), (60, 90), (2,))
+    assert file.batch_key(left) == file.batch_key(finished(left))
+    found = file.test_step({"inputs": [left, finished(left)], "data_samples": samples})
+    assert found[0].pred_instances.bboxes.equal(found[1].pred_instances.bboxes)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,14 +1,19 @@
 """The data preprocessor resizes and flips what a pipeline left to it."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from mmengine.structures import InstanceData
 from pretended_gpu import pretended_gpu
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data._utils.pin_memory import pin_memory
 
 from rdet.datasets.transforms import LoadImageFromFile, PackDetInputs, RandomFlip, Resize
+from rdet.errors import PipelineError
 from rdet.models.detectors.data_preprocessor import DetDataPreprocessor
 from rdet.models.detectors.random_batch_size import RandomBatchSize
 from rdet.structures.unfinished_image import UnfinishedImage, finished
@@ -78,6 +83,17 @@ def test_channels_are_counted():
         DetDataPreprocessor()({"inputs": [one]})
 
 
+@pytest.mark.parametrize(
+    "look", [lambda image: image.float(), lambda image: torch.stack([image]), lambda image: F.pad(image, (0, 1))]
+)
+def test_who_takes_it_for_a_tensor_is_told(look):
+    (image, *_) = data(True)["inputs"]
+    with pytest.raises(PipelineError, match="left to the device .* let DetDataPreprocessor make the batch"):
+        look(image)
+    assert not hasattr(image, "numpy")
+    assert pickle.loads(pickle.dumps(copy.copy(image))).size == image.size
+
+
 def test_it_is_pinned(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor + 1)
     one = UnfinishedImage(torch.zeros(3, 8, 8, dtype=torch.uint8), (16, 4), (2,))
@@ -94,11 +110,12 @@ class Copies(TorchDispatchMode):
         self.copied = []
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if func is torch.ops.aten._to_copy.default and kwargs.get("device", args[0].device) != args[0].device and not args[0].is_cuda:
+        kwargs = kwargs or {}
+        if func is torch.ops.aten._to_copy.default and "device" in kwargs and not args[0].is_cuda:
             self.copied.append((tuple(args[0].shape), kwargs.get("non_blocking", False)))
         elif func is torch.ops.aten.copy_.default and args[0].is_cuda and not args[1].is_cuda:
             self.copied.append((tuple(args[1].shape), False))
-        return func(*args, **(kwargs or {}))
+        return func(*args, **kwargs)
 
 
 def test_a_gpu_gets_the_small_image_and_nothing_else_and_nobody_waits(monkeypatch):

@@ -15,9 +15,7 @@ Scale = tuple[Count, Count]  # two sides in pixels
 _MOST = 2**30  # pixels, as OpenCV bounds what it decodes
 
 
-def resize(
-    results: dict, scale: Scale, keep_ratio: bool, round_down: bool = False, on_device: bool = False
-) -> dict:
+def resize(results: dict, scale: Scale, keep_ratio: bool, round_down: bool = False, on_device: bool = False) -> dict:
     """Resize ``img`` and ``gt_bboxes``, and set ``img_shape`` and ``scale_factor``.
 
     A side keeps at least one pixel, even of a picture of 1 x 20,000.
