@@ -105,8 +105,10 @@ def goals(parts: dict[str, dict]) -> list[tuple[str, str, str]]:
         part = families[x50]["images_per_second"] / MLPERF
         add(f"training, X50-32x4d: 0.8 of MLPerf's {MLPERF} images/s", part, "{:.2f}", part >= 0.8)
     if "feed" in parts:
-        part = parts["feed"]["of_step"]
-        add("from JPEG files: 0.9 of the step alone", part, "{:.2f}", part >= 0.9)
+        for key, where in (("of_step", ""), ("of_step_on_device", ", resized on the card")):
+            if key in parts["feed"]:
+                part = parts["feed"][key]
+                add(f"from JPEG files{where}: 0.9 of the step alone", part, "{:.2f}", part >= 0.9)
     if inference:
         one = 1000 * median(inference["rdet, batch 1"]["seconds"])
         add("inference, 800 x 1333, one image: 10 ms", one, "{:.1f} ms", one <= 10)

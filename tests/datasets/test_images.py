@@ -162,7 +162,7 @@ def test_processes_share_the_reading_and_have_the_same_images(coco, write, tmp_p
     def as_three_do(call, items, what):
         shares.extend(items[rank::3] for rank in range(3))
         found = [pickle.loads(pickle.dumps(call(share))) for share in shares]
-        assert what == f"images of {kwargs['ann_file']}"
+        assert what == f"images of {alone.ann_file}"
         return [found[index % 3][index // 3] for index in range(len(items))]
 
     monkeypatch.setattr("rdet.datasets.bad_images.each_does_its_share", as_three_do)
