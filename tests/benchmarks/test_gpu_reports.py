@@ -39,6 +39,7 @@ def gpu(monkeypatch):
 
 def test_each_failure_is_kept_with_its_message(gpu, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(BENCHMARKS))
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # of the suite that this test is in
     (tmp_path / "test_some.py").write_text(TESTS)
     file = tmp_path / "reports.jsonl"
     command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--tb=short", "-p", "reports_of_tests"]
