@@ -21,6 +21,7 @@ from rdet.config_files import bases_of, find_config, is_of_rdet
 from rdet.config_keys import ConfigKeys, Part
 from rdet.errors import ConfigError, UnknownNameError
 from rdet.messages import nearest, shown
+from rdet.parsing import PARSING
 from rdet.part_keys import check_arguments
 from rdet.registry import Registry, class_of, import_custom_modules, registry_below
 from rdet.schema import check_value
@@ -98,8 +99,9 @@ def read_config(path: str | Path) -> Config:
         raise ConfigError(f"{path} is no config, whose name ends in {', '.join(_SUFFIXES)}; give one")
     try:
         # The user's modules are imported by `load_config`, which keeps their tracebacks.
-        cfg = Config.fromfile(str(path), import_custom_modules=False)
-        items = list(cfg.items())  # what a config imports itself is resolved here
+        with PARSING:
+            cfg = Config.fromfile(str(path), import_custom_modules=False)
+            items = list(cfg.items())  # what a config imports itself is resolved here
     except Exception as error:  # whatever a config's own code raises
         raise ConfigError(f"{path} cannot be read as a config: {_why_unreadable(error)}; correct it") from error
     for name in [name for name, value in items if name.startswith("_") or _is_imported(value)]:

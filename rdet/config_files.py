@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rdet.errors import ConfigError, MissingFileError
 from rdet.messages import in_one_line
+from rdet.parsing import parsed
 
 _PACKAGE = Path(__file__).resolve().parent
 _PREFIX = "rdet::"  # as mmengine marks a config of another package
@@ -79,7 +80,7 @@ def copy_config(name: str, folder: Path) -> Path:
 
 def bases_of(text: str) -> list[str]:
     """List what ``_base_`` of a config's text names."""
-    for node in ast.parse(text).body:
+    for node in parsed(text).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "_base_":
             bases = ast.literal_eval(node.value)
             return [bases] if isinstance(bases, str) else list(bases)

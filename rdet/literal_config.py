@@ -4,6 +4,7 @@ import ast
 from typing import Any
 
 from rdet.errors import CheckpointError
+from rdet.parsing import parsed
 
 # Numbers that are printed as names.
 _NUMBERS = {"inf": float("inf"), "nan": float("nan")}
@@ -24,7 +25,7 @@ def literal_config(text: str) -> dict[str, Any]:
         CheckpointError: A line is no assignment of plain values.
     """
     try:
-        statements = ast.parse(text).body
+        statements = parsed(text).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise CheckpointError(f"the config is no Python ({type(error).__name__})") from error
     values = {}
