@@ -11,8 +11,10 @@ from rdet.apis.data_cfg import check_test_pipeline, evaluator_cfgs, innermost, l
 from rdet.apis.evaluation_checks import check_metric_names, crowded
 from rdet.apis.run_summary import run_summary
 from rdet.apis.tta import untrained_scales, with_views
+from rdet.config import flatten
 from rdet.datasets.class_summary import class_table, doubtful_classes
 from rdet.datasets.summary import check_same_classes, classes_of, dataset_table, doubtful_splits
+from rdet.engine.distributed import join_processes
 from rdet.engine.runner import Runner
 from rdet.engine.sampling import TrainStream
 from rdet.errors import ConfigError
@@ -85,7 +87,10 @@ def build_runner(
     for key in ("runtime_info", "timer"):
         if key in cfg.get("default_hooks", {}) and cfg.default_hooks[key] is None:
             raise ConfigError(f"default_hooks.{key} is None, but the log is made of what it notes; leave it out")
-    datasets = build_datasets(cfg, ("train", "val") if mode == "train" else ("test",))
+    splits = ("train", "val") if mode == "train" else ("test",)
+    if any(_reads_all_images(cfg, split) for split in splits):  # each process its share
+        join_processes(launcher, cfg.get("env_cfg") or {})
+    datasets = build_datasets(cfg, splits)
     loaders = {
         f"{split}_dataloader": {**loader_cfg(cfg, split), "dataset": dataset} for split, dataset in datasets.items()
     }
@@ -199,3 +204,9 @@ def _set_data_root(dataset: dict, data_root: str) -> None:
     """Set the root of a data set, or of those that it wraps, where they have none."""
     for inner in innermost(dataset):
         inner.setdefault("data_root", data_root)
+
+
+def _reads_all_images(cfg: Config, split: str) -> bool:
+    """Tell whether a data set of a split reads its images when it is built, to leave bad ones out."""
+    loader = loader_cfg(cfg, split) or {}
+    return any(key.endswith("on_bad_image") and value == "skip" for key, value in flatten(dict(loader)).items())

@@ -59,11 +59,12 @@ class BadImages:
         """
         if self.rule != "skip":
             return {}
-        print_log(f"{self.where}: reading {len(records)} images to find bad ones", "current")
         most = max((loader.max_pixels for loader in self.loaders), default=MAX_PIXELS)
         first = self.loaders[0] if self.loaders else LoadImageFromFile(value_range="image")
 
         def errors_of(share: Sequence[Mapping[str, Any]]) -> list[BadImageError | None]:
+            some = f"{len(share)} of " if len(share) < len(records) else ""
+            print_log(f"{self.where}: reading {some}{len(records)} images to find bad ones", "current")
             sizes = ((record["img_path"], (record["height"], record["width"])) for record in share)
             bad = find_bad_images(sizes, most, first.value_range, first.backend_args, first.channels)
             return [bad.get(index) for index in range(len(share))]

@@ -3,7 +3,7 @@
 import gc
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from mmengine.device import get_device
+from mmengine.dist import init_dist
 from torch import Tensor
 
 from rdet.errors import ConfigError, ProcessLostError, RdetError
@@ -29,6 +30,22 @@ _LOST = re.compile(
     r"closed by peer|reset by peer|Broken pipe|Socket closed|Read error|Write error|[Tt]imed out|remote process exited|"
     r"failed to connect|Connection refused"
 )
+
+
+def join_processes(launcher: str, env_cfg: Mapping[str, Any]) -> None:
+    """Join the processes that ``launcher`` started, unless there are none or they have joined.
+
+    Args:
+        launcher: See :func:`init_cpu_process_group`; ``'none'``: there is one process.
+        env_cfg: Its ``dist_cfg`` has the arguments of torch's ``init_process_group``.
+    """
+    if launcher == "none" or dist.is_initialized():
+        return
+    given = env_cfg.get("dist_cfg") or {}
+    if cpu_only():
+        init_cpu_process_group(launcher, given.get("timeout"))
+    else:
+        init_dist(launcher, **given, **meeting_of_this_attempt())
 
 
 def init_cpu_process_group(launcher: str, seconds: float | None = None) -> None:

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
 from mmengine import runner as mm
 from mmengine.dataset import pseudo_collate
 from mmengine.dist import get_dist_info, is_main_process
@@ -19,7 +18,7 @@ from rdet.config_keys import train_loop
 from rdet.engine.building import building
 from rdet.engine.checkpointing import CheckpointingRunner
 from rdet.engine.cuda_graphs import use_cuda_graphs
-from rdet.engine.distributed import average_in_order, cpu_only, init_cpu_process_group, meeting_of_this_attempt
+from rdet.engine.distributed import average_in_order, cpu_only, join_processes
 from rdet.engine.hooks.checkpoint_hook import CheckpointHook
 from rdet.engine.hooks.progress_hook import progress_of
 from rdet.engine.interrupt import ending_at_signals, leave_interrupts_to_the_run
@@ -62,10 +61,7 @@ class Runner(CheckpointingRunner):
     def setup_env(self, env_cfg: dict) -> None:
         if cpu_only():
             keep_freed_memory()
-        if self.distributed and cpu_only() and not dist.is_initialized():
-            init_cpu_process_group(self.launcher, (env_cfg.get("dist_cfg") or {}).get("timeout"))
-        elif self.distributed and not dist.is_initialized():
-            env_cfg = {**env_cfg, "dist_cfg": {**(env_cfg.get("dist_cfg") or {}), **meeting_of_this_attempt()}}
+        join_processes(self.launcher, env_cfg)
         super().setup_env(env_cfg)
 
     def set_randomness(self, seed, diff_rank_seed: bool = False, deterministic: bool = False) -> None:

@@ -123,6 +123,18 @@ def test_the_scripts_train_and_evaluate_as_one_process_does(command, fresh_comma
     assert metrics_of(output_of_two) == pytest.approx(metrics_of(output_of_one), abs=1e-9)
 
 
+def test_processes_share_the_images_that_are_read_to_find_bad_ones(command, config, tmp_path):
+    (spoilt,) = sorted(tmp_path.rglob("*.png"))[3:4]
+    spoilt.write_bytes(spoilt.read_bytes()[:-20])
+    options = [f"{split}_dataloader.dataset.on_bad_image=skip" for split in ("train", "val")]
+    options += ["log_level=INFO", "train_cfg.max_iters=1"]
+    run = command("train.py", config, "--work-dir", "run", "--cfg-options", *options, processes=2)
+    output, _ = run.communicate(timeout=200)
+    assert run.returncode == 0, output
+    assert output.count("reading 7 of 13 images to find bad ones") == 2  # of the first process, of each data set
+    assert re.search(f"left out 1 images [a-z]+: {re.escape(str(spoilt))}", output), output
+
+
 def test_a_loss_that_is_no_number_in_one_process_ends_all_before_a_checkpoint(command, config, tmp_path):
     options = ["--cfg-options", "train_cfg.max_iters=9", "default_hooks.checkpoint.interval=3"]
     options += ["default_hooks.runtime_info.type=RuntimeInfoHook", "default_hooks.runtime_info.interval=20"]
