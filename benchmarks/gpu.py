@@ -59,12 +59,17 @@ def tests(out: Path) -> dict:
     command += ["-p", "reports_of_tests", "--reports", str(reports)]
     last = time.perf_counter() + PARTS["tests"][1] - 15
     with log.open("w") as stream:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT)
-        while (code := process.poll()) is None and time.perf_counter() < last:
-            time.sleep(2)
-            write_json(out / "tests.json", {"ended": False, **summed_up(reports)})
-    if code is None:
-        process.kill()
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            while (code := process.poll()) is None and time.perf_counter() < last:
+                time.sleep(2)
+                write_json(out / "tests.json", {"ended": False, **summed_up(reports)})
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)  # with its workers, which would keep the card
+                process.wait()
     print(log.read_text()[-6000:])
     return {"ended": code is not None, "code": code, **summed_up(reports)}
 

@@ -12,6 +12,9 @@ import torch
 
 _LONGEST = 2500  # characters of a message
 
+# Where a worker of xdist ended, and could not say how much memory there was.
+_DIED = "its process ended"
+
 
 def pytest_addoption(parser):
     parser.addoption("--reports", help="file to which a line of json is added for each test")
@@ -57,14 +60,24 @@ class _Writer:
             stream.write(json.dumps(row) + "\n")
 
 
+def _row_of(line: str) -> dict | None:
+    try:
+        row = json.loads(line)
+    except ValueError:  # the last one, of a run that was cut
+        return None
+    return row if isinstance(row, dict) else None
+
+
 def summed_up(path: Path) -> dict:
     """What a file of these lines says: counts, what failed and why, and the slowest tests."""
     lines = path.read_text().splitlines() if path.is_file() else []
-    rows = [json.loads(line) for line in lines if line.endswith("}")]  # the last may be cut
+    rows = [row for row in map(_row_of, lines) if row is not None]
     outcomes = [row["outcome"] for row in rows]
     slowest = sorted(rows, key=lambda row: -row["seconds"])[:10]
     return {
         "counts": {outcome: outcomes.count(outcome) for outcome in sorted(set(outcomes))},
-        "failed": {row["test"]: f"{row['message']}\n{row['memory']}" for row in rows if row["outcome"] == "failed"},
+        "failed": {
+            row["test"]: f"{row['message']}\n{row.get('memory', _DIED)}" for row in rows if row["outcome"] == "failed"
+        },
         "slowest": {row["test"]: row["seconds"] for row in slowest},
     }

@@ -143,7 +143,7 @@ def message_of(error: BaseException) -> str:
     Line breaks and control characters, of a file's name for example, are escaped.
     """
     if is_of_memory(error):
-        asked = re.search(r"tried to allocate ([\d.]+ \w+)", str(error), flags=re.IGNORECASE)
+        asked = re.search(r"(?:tried to|unable to) allocate ([\d.]+ \w+)", str(error), flags=re.IGNORECASE)
         amount = f" for {asked[1]} more" if asked else ""
         return f"there is no memory{amount}; lower batch_size or the size of images, or train with --amp"
     if is_of_a_file(error):
@@ -156,7 +156,10 @@ def message_of(error: BaseException) -> str:
 
 
 # What torch's allocator of the host says, CUDA, and its library of products.
-_OF_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+_OF_MEMORY = (
+    *("can't allocate memory", "std::bad_alloc"),
+    *("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"),
+)
 _REMEDIES = {
     errno.ENOSPC: "make room",
     errno.EDQUOT: "make room within the quota",

@@ -10,7 +10,7 @@ from rdet.errors import OutOfMemoryError, is_of_memory
 # What an allocator says of it: CUDA's, and that of the host.
 _ASKED = re.compile(r"[Tt]ried to allocate ([\d.]+ ?\w+)")
 _CAPACITY = re.compile(r"total capacity of ([\d.]+ \w+)")
-_ON_THE_HOST = "DefaultCPUAllocator"
+_ON_THE_HOST = ("DefaultCPUAllocator", "std::bad_alloc")
 
 
 @contextmanager
@@ -30,7 +30,9 @@ def out_of_memory_explained(batch: Any, remedy: str) -> Iterator[None]:
         if not is_of_memory(error):
             raise
         said = str(error)
-        where = "the host" if _ON_THE_HOST in said or isinstance(error, MemoryError) else "the GPU"
+        where = "the GPU"
+        if isinstance(error, MemoryError) or any(text in said for text in _ON_THE_HOST):
+            where = "the host"
         asked, capacity = _ASKED.search(said), _CAPACITY.search(said)
         facts = [f"{asked[1]} more were asked for"] if asked else []
         facts += [f"it has {capacity[1]}"] if capacity else []

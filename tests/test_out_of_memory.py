@@ -39,6 +39,7 @@ def test_the_host_says_it_too():
     said = r"^the host has no memory left for a batch of 2 .* asked for\); lower it"
     with pytest.raises(OutOfMemoryError, match=said), out_of_memory_explained(BATCH, "lower it"):
         torch.empty(2**50)
+    assert explained(RuntimeError("std::bad_alloc")).startswith("the host has no memory left for a batch of 2")
     assert explained(MemoryError()) == (
         "the host has no memory left for a batch of 2 images of up to 60 x 50 pixels; lower it"
     )

@@ -11,6 +11,7 @@ model = dict(
 train_dataloader = dict(
     batch_size=16,
     num_workers=8,
+    aspect_ratio_grouping=False,
     dataset=dict(
         pipeline=[
             dict(type="LoadImageFromFile"),

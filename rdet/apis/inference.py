@@ -95,7 +95,7 @@ def _unnamed_classes(cfg: Config, content: Mapping[str, Any], checkpoint: str | 
     names = data if isinstance(data, list | tuple) else None
     count = cfg.model.get("num_classes") if names is None else len(names)
     own = saved_config(content, str(checkpoint))
-    trained = None if own is None else own.model.get("num_classes")
+    trained = None if own is None else own.get("model", {}).get("num_classes")
     if count is None and trained is None:
         raise ConfigError(
             f"neither the checkpoint{f' {checkpoint}' if checkpoint else ''} nor model.num_classes says how many "

@@ -24,6 +24,7 @@ _TRIED = torch.Size((1, 2))  # of a weight that a step is tried with
 
 # What a checkpoint calls `TrainStream.together`.
 IMAGES_TOGETHER = "number of images of one orientation together"
+_RESTORE = "restore the setting"
 
 
 def check_meta(checkpoint: Mapping[str, Any], runner: Any, source: str) -> None:
@@ -43,13 +44,13 @@ def check_meta(checkpoint: Mapping[str, Any], runner: Any, source: str) -> None:
         _check_numbers_of_meta(checkpoint["meta"], runner)
     for name, value in checkpoint["meta"].get("data_order", {}).items():
         now = runner.data_order[name]
-        # A run goes on with the number of images that it began with, where their orientations are known.
-        is_kept = name == IMAGES_TOGETHER and value > 0 and runner.train_dataloader.batch_sampler.groups is not None
-        if value != now and not is_kept:
-            raise CheckpointError(
-                f"cannot resume {source}: its {name} is {value}, now it is {now}, so the data order would not "
-                "continue; restore the setting, or start anew with load_from"
-            )
+        if value == now or (name == IMAGES_TOGETHER and _can_be_kept(value, runner)):
+            continue
+        remedy = f"set train_dataloader.aspect_ratio_grouping={value > 1}" if name == IMAGES_TOGETHER else _RESTORE
+        raise CheckpointError(
+            f"cannot resume {source}: its {name} is {value}, now it is {now}, so the data order would not continue; "
+            f"{remedy}, or start anew with load_from"
+        )
     with _said_of(source):
         _check_place(checkpoint["meta"], runner.train_loop)
 
@@ -79,6 +80,13 @@ def _said_of(source: str) -> Iterator[None]:
 
 class _WrongError(ValueError):
     """What is wrong, beginning with the entry."""
+
+
+def _can_be_kept(together: int, runner: Any) -> bool:
+    """Tell whether a run can go on with so many images of one orientation together, as it began."""
+    stream = runner.train_dataloader.batch_sampler
+    total = stream.batch_size * stream.world_size
+    return stream.groups is not None and 0 < together <= total and total % together == 0
 
 
 def _check_numbers_of_meta(meta: Any, runner: Any) -> None:
@@ -199,6 +207,7 @@ def _check_schedulers(found: Any, own: Any) -> None:
         for name, schedulers in own.items():
             _check_schedulers(found[name], schedulers)
         return
+    found = [] if found is None and not own else found  # mmengine writes none where there is none
     _require(isinstance(found, list) and len(found) == len(own or ()), where, f"not of {len(own or ())} schedulers")
     for index, (state, scheduler) in enumerate(zip(found, own or (), strict=True)):
         place = f"{where}[{index}]"

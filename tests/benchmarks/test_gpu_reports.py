@@ -46,9 +46,11 @@ def test_each_failure_is_kept_with_its_message(gpu, tmp_path, monkeypatch):
     finished = subprocess.run([*command, "--reports", str(file)], cwd=tmp_path, capture_output=True, text=True)
     assert finished.returncode == 1, finished.stdout
     with file.open("a") as stream:
-        stream.write('{"test": "cut')  # as by a power cut
+        died = {"test": "died", "outcome": "failed", "seconds": 1.0, "message": "worker crashed"}
+        stream.write(json.dumps(died) + '\n{"torn}\n{"test": "cut')  # the last as by a power cut
     found = gpu.summed_up(file)
-    assert found["counts"] == {"failed": 2, "passed": 1, "skipped": 1}
+    assert found["counts"] == {"failed": 3, "passed": 1, "skipped": 1}
+    assert found["failed"].pop("died") == "worker crashed\nits process ended"
     assert found["failed"].keys() == {"test_some.py::test_fails", "test_some.py::test_errs"}
     assert "why it failed" in found["failed"]["test_some.py::test_fails"]
     assert found["failed"]["test_some.py::test_errs"].endswith("OSError: a fixture failed\nno GPU in use")
@@ -95,3 +97,5 @@ def test_a_run_that_was_cut_is_reported_as_far_as_it_went(gpu_report, tmp_path):
     assert "inference, 800 x 1333, batch 16" in made
     assert "a step, R50" not in made
     assert "| from JPEG files: 0.9 of the step alone | 1.00 | met |" in made
+    with pytest.raises(SystemExit, match="no part has ended"):
+        gpu_report.section({"tests": {"ended": False}})

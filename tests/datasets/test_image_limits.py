@@ -23,6 +23,7 @@ from rdet.datasets.image_header import claims_too_much
 from rdet.datasets.images import MAX_PIXELS, read_image
 from rdet.datasets.quiet import quiet_decoders
 from rdet.datasets.transforms import LoadImageFromFile, Resize
+from rdet.datasets.transforms.failure import failed_at
 from rdet.errors import PipelineError, RdetError
 from rdet.visualization.draw import save_image
 
@@ -179,6 +180,9 @@ def test_transform_that_fails_in_inference_names_the_image(tmp_path):
     class Model:
         cfg = Config({"test_dataloader": {"dataset": {"pipeline": [{"type": "Resize", "scale": (8, 8)}]}}})
 
+    assert str(failed_at("a.png", "Resize", MemoryError("Unable to allocate 2 GiB"))) == (
+        "a.png: Resize failed: MemoryError: Unable to allocate 2 GiB; lower the size of images, or num_workers"
+    )
     with pytest.raises(PipelineError, match=r"a\.png: Resize failed: KeyError: 'img'; repair the transform, or remove"):
         inference_detector(Model(), str(tmp_path / "a.png"))
 

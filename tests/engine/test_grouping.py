@@ -1,6 +1,7 @@
 """A run whose batches have images of one orientation."""
 
 import pytest
+import torch
 
 from rdet.checkpoint import read_checkpoint
 from rdet.errors import CheckpointError, ConfigError
@@ -23,8 +24,21 @@ def test_a_run_groups_and_goes_on_as_it_began(make_runner):
     with pytest.raises(CheckpointError, match="its total batch size is 2, now it is 1"):
         later.train()
     without = make_runner(train_cfg__max_iters=2, resume=True, load_from=written)
-    with pytest.raises(CheckpointError, match="number of images of one orientation together is 2, now it is 1"):
+    with pytest.raises(CheckpointError, match="together is 2, now it is 1, .* set .*aspect_ratio_grouping=True"):
         without.train()
+
+
+@pytest.mark.parametrize("together", [3, 2**62, -1, 0])
+def test_a_number_of_images_that_no_run_began_with(make_runner, together):
+    first = make_runner(**ON, train_cfg__max_iters=1)
+    first.train()
+    written = f"{first.work_dir}/iter_1.pth"
+    content = torch.load(written, weights_only=False)
+    content["meta"]["data_order"]["number of images of one orientation together"] = together
+    torch.save(content, written)
+    later = make_runner(**ON, train_cfg__max_iters=2, resume=True, load_from=written)
+    with pytest.raises(CheckpointError, match=f"orientation together is {together}, now it is 2, .*; set train_da"):
+        later.train()
 
 
 def test_a_run_that_began_without_groups_goes_on_without(make_runner):

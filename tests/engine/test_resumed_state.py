@@ -117,3 +117,13 @@ def test_what_a_line_of_the_log_needs_is_kept(window, kept):
     entry = {"data_src": "loss", "log_name": "mean", "method_name": "mean", "window_size": window}
     LogProcessor(custom_cfg=[entry]).forget(hub, batches=40)
     assert hub.get_scalar("train/loss").data[0].tolist() == list(range(100 - kept, 100))
+
+
+def test_a_run_without_schedulers_goes_on(make_runner):
+    first = make_runner(train_cfg__max_iters=1, param_scheduler=None)
+    first.train()
+    later = make_runner(
+        train_cfg__max_iters=2, param_scheduler=None, resume=True, load_from=f"{first.work_dir}/iter_1.pth"
+    )
+    later.train()
+    assert later.iter == 2
