@@ -1,5 +1,7 @@
 """A run whose batches have images of one orientation."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -47,6 +49,8 @@ def test_a_run_that_began_without_groups_goes_on_without(make_runner):
     later = make_runner(**ON, train_cfg__max_iters=2, resume=True, load_from=f"{first.work_dir}/iter_1.pth")
     later.train()
     assert later.train_dataloader.batch_sampler.together == 1
+    (written,) = Path(later.log_dir).glob("*.log")
+    assert "keys differ" not in written.read_text()
 
 
 def test_images_to_evaluate_are_not_grouped(make_runner):
