@@ -21,7 +21,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 def _few_at_once(monkeypatch):
     """So that the interpreter is not asked to look at much more numbers than there are."""
     if DEVICE == "cpu":
-        monkeypatch.setattr("rdet.models.kernels.best._CHUNK", 256)
+        monkeypatch.setattr("rdet.models.kernels.best._CHUNK", 1024)
         monkeypatch.setattr("rdet.models.kernels.best._BLOCK", 512)
 
 
