@@ -31,8 +31,10 @@ _KEPT_SETTINGS = (
 
 # What a resumed run goes on with as its config says now, and what of it changes no result, or stays as it was.
 _COMPARED = ("model.", "train_dataloader.", "optim_wrapper.clip_grad.", "optim_wrapper.type", "train_cfg.by_epoch")
-_OF_THE_MACHINE = ("weights", "num_workers", "persistent_workers", "pin_memory", "prefetch_factor", "data_root")
-_KEPT = "aspect_ratio_grouping"
+_NOT_COMPARED = (
+    *("weights", "num_workers", "persistent_workers", "pin_memory", "prefetch_factor", "data_root"),
+    "aspect_ratio_grouping",
+)
 _NOTHING = "nothing"
 
 
@@ -203,9 +205,7 @@ class CheckpointingRunner(OptimizingRunner):
                 "differ from them and are not used; start anew with load_from to use them"
             )
 
-        others = [
-            key for key in {**old, **new} if key.startswith(_COMPARED) and not key.endswith(_OF_THE_MACHINE)
-        ]
+        others = [key for key in {**old, **new} if key.startswith(_COMPARED) and not key.endswith(_NOT_COMPARED)]
         other = [key for key in others if _differ(old.get(key, _NOTHING), new.get(key, _NOTHING))]
         if other:
             said = (f"{key} ({_said(old.get(key, _NOTHING))} -> {_said(new.get(key, _NOTHING))})" for key in other)
