@@ -92,6 +92,20 @@ def test_who_may_use_them(monkeypatch):
     assert not usable(x)  # of another GPU
 
 
+def test_a_card_without_memory_says_nothing_of_kernels():
+    answers = [torch.OutOfMemoryError("none left"), True]
+
+    def check(device):
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with pytest.raises(torch.OutOfMemoryError):
+        right(check, torch.device("cpu"))
+    assert right(check, torch.device("cpu"))
+
+
 @pytest.mark.parametrize(("value", "off"), [("0", True), ("1", False), (None, False)])
 def test_the_environment_switches_them_off(value, off, monkeypatch):
     monkeypatch.delenv("RDET_TRITON", raising=False)
