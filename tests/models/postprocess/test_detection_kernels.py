@@ -225,27 +225,22 @@ def test_what_is_recorded_has_numbers_that_are_the_same_twice(name, monkeypatch)
     assert all(torch.equal(one, other) for one, other in zip(*runs, strict=True))
 
 
-def test_a_rule_with_levels_of_its_own_is_asked_for_them(monkeypatch):
-    class Own(MODELS.get("NMSPostprocess")):
-        def levels(self, predictions):
-            return [next(iter(super().levels(predictions)))]
+class OfOneLevel(MODELS.get("NMSPostprocess")):
+    def levels(self, predictions):
+        return [next(iter(super().levels(predictions)))]
 
+
+class OfPairs(MODELS.get("NMSPostprocess")):
+    def _groups(self, labels):
+        return labels // 2
+
+
+@pytest.mark.parametrize("rule", [OfOneLevel, OfPairs])
+def test_a_rule_with_levels_or_groups_of_its_own_is_asked(rule, monkeypatch):
     predictions, priors = predictions_of()
-    expected = Own()(predictions, priors, CODER, [(64, 96)] * 2)
+    expected = rule()(predictions, priors, CODER, [(64, 96)] * 2)
     by_the_kernel(monkeypatch)
-    for one, other in zip(Own()(moved(predictions), priors.to(DEVICE), CODER, [(64, 96)] * 2), expected, strict=True):
-        torch.testing.assert_close(one.scores.cpu(), other.scores)
-
-
-def test_a_rule_of_who_competes_is_asked(monkeypatch):
-    class Own(MODELS.get("NMSPostprocess")):
-        def _groups(self, labels):
-            return labels // 2
-
-    predictions, priors = predictions_of()
-    expected = Own()(predictions, priors, CODER, [(64, 96)] * 2)
-    by_the_kernel(monkeypatch)
-    for one, other in zip(Own()(moved(predictions), priors.to(DEVICE), CODER, [(64, 96)] * 2), expected, strict=True):
+    for one, other in zip(rule()(moved(predictions), priors.to(DEVICE), CODER, [(64, 96)] * 2), expected, strict=True):
         torch.testing.assert_close(one.scores.cpu(), other.scores)
 
 
